@@ -1,0 +1,4 @@
+//! The `ravelin` program.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,4 @@
+//! The `ravelin-iked` program.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,4 @@
+//! The `ravelin-mgmtd` program.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,4 @@
+//! The `ravelin-netd` program.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,4 @@
+//! The `ravelin-planed` program.
+#![forbid(unsafe_code)]
+
+fn main() {}

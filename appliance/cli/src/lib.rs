@@ -1,0 +1,2 @@
+//! CLI.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! IKE primitives.
+#![forbid(unsafe_code)]

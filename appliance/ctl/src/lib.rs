@@ -1,0 +1,2 @@
+//! Control sockets.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Data plane.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! ESP.
+#![forbid(unsafe_code)]

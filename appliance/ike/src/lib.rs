@@ -1,0 +1,2 @@
+//! IKEv2.
+#![forbid(unsafe_code)]

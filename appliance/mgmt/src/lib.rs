@@ -1,0 +1,2 @@
+//! Management.
+#![forbid(unsafe_code)]

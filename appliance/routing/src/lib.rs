@@ -1,0 +1,2 @@
+//! Routing.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Shared vocabulary.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Vault.
+#![forbid(unsafe_code)]

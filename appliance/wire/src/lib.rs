@@ -1,0 +1,2 @@
+//! Header views.
+#![forbid(unsafe_code)]

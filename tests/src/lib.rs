@@ -1,0 +1,2 @@
+//! The test bench.
+#![forbid(unsafe_code)]
