@@ -1,2 +1,35 @@
-//! IKE primitives.
+//! IKE primitives over OpenSSL 3.5: PRF and PRF+, Diffie-Hellman, and the protection of the SK payload.
+//!
+//! Each primitive has its own file, and each takes plain octets and returns plain octets or a [`Secret`]. What is *not* here: no
+//! message format, no negotiation, no key schedule of RFC 7296 section 2.14 (that belongs to `ike`, which composes [`prf`] and
+//! [`prf_plus`]), no ESP (the data plane has its own engines).
+//!
+//! | file | primitive | source |
+//! |---|---|---|
+//! | `alg.rs` | algorithm names, IANA numbers, key lengths | RFC 7296 3.3.2, IANA ikev2-parameters |
+//! | `prf.rs` | HMAC-SHA2 PRF, PRF+ | RFC 4868, RFC 7296 2.13 |
+//! | `dh.rs` and below | MODP, ECP, Curve25519 | RFC 3526, RFC 5903, RFC 8031, RFC 6989 |
+//! | `sk.rs` | AES-CBC + HMAC and AES-GCM for the SK payload | RFC 7296 3.14, RFC 5282 |
+//! | `hash.rs` | SHA-1 for NAT detection, SHA-2 | RFC 7296 2.23 |
+//! | `secret.rs` | zeroized octets without `Debug` | |
+//! | `rng.rs` | randomness | |
 #![forbid(unsafe_code)]
+
+mod alg;
+mod dh;
+mod error;
+mod hash;
+mod prf;
+mod rng;
+pub mod secret;
+mod sk;
+
+pub use alg::{DhGroup, EncrAlg, IntegAlg, PrfAlg};
+pub use dh::DhPrivate;
+pub use error::Error;
+pub use hash::{sha1, sha256};
+pub use prf::{MAX_PRF_PLUS_BLOCKS, prf, prf_plus};
+pub use rng::random;
+pub use secret::{Secret, ct_eq};
+pub use sk::SkCipher;
+pub use zeroize::Zeroizing;

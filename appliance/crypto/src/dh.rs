@@ -1,0 +1,133 @@
+//! Diffie-Hellman: an ephemeral private value, its public value, and the agreement with a validated peer value.
+//!
+//! Every peer value is checked as RFC 6989 demands before it meets our private value, because `ike` may be asked to reuse an
+//! ephemeral within one exchange. Public values have exactly the length of their group; a shorter one is refused, not padded.
+
+mod ecp;
+mod modp;
+mod x25519;
+
+use std::fmt;
+
+use crate::alg::DhGroup;
+use crate::error::Error;
+use crate::secret::Secret;
+
+/// An ephemeral private value and its public value. Zeroized on drop; `Debug` shows the group only.
+#[derive(Clone)]
+pub struct DhPrivate {
+    group: DhGroup,
+    private: Secret,
+    public: Vec<u8>,
+}
+
+impl DhPrivate {
+    /// A fresh key pair with OpenSSL's randomness. Costs one exponentiation or scalar multiplication.
+    ///
+    /// # Errors
+    /// [`Error::Library`].
+    pub fn generate(group: DhGroup) -> Result<Self, Error> {
+        let (private, public) = match group {
+            DhGroup::Modp2048 => modp::generate(),
+            DhGroup::Ecp256 | DhGroup::Ecp384 => ecp::generate(group),
+            DhGroup::Curve25519 => x25519::generate(),
+        }?;
+        Ok(Self {
+            group,
+            private,
+            public,
+        })
+    }
+
+    /// The key pair of a given private value (big-endian; for Curve25519 the 32 octets of RFC 7748): known-answer tests and tests in
+    /// virtual time.
+    ///
+    /// # Errors
+    /// [`Error::PrivateInvalid`] when the value is outside `1 < x < order`.
+    pub fn from_private(group: DhGroup, private: &[u8]) -> Result<Self, Error> {
+        let public = match group {
+            DhGroup::Modp2048 => modp::public_of(private),
+            DhGroup::Ecp256 | DhGroup::Ecp384 => ecp::public_of(group, private),
+            DhGroup::Curve25519 => x25519::public_of(private),
+        }?;
+        Ok(Self {
+            group,
+            private: Secret::from_slice(private),
+            public,
+        })
+    }
+
+    /// The group.
+    pub fn group(&self) -> DhGroup {
+        self.group
+    }
+
+    /// Our public value as the KE payload carries it.
+    pub fn public(&self) -> &[u8] {
+        &self.public
+    }
+
+    /// The shared secret g^ir, [`DhGroup::shared_octets`] long. Costs one exponentiation or scalar multiplication.
+    ///
+    /// # Errors
+    /// [`Error::PeerPublicLength`], [`Error::PeerPublicInvalid`], [`Error::PeerResult`]: the peer's value is refused.
+    /// [`Error::Library`].
+    pub fn agree(&self, peer_public: &[u8]) -> Result<Secret, Error> {
+        let expected = self.group.public_octets();
+        if peer_public.len() != expected {
+            return Err(Error::PeerPublicLength {
+                group: self.group,
+                got: peer_public.len(),
+                expected,
+            });
+        }
+        match self.group {
+            DhGroup::Modp2048 => modp::agree(&self.private, peer_public),
+            DhGroup::Ecp256 | DhGroup::Ecp384 => {
+                ecp::agree(self.group, &self.private, &self.public, peer_public)
+            }
+            DhGroup::Curve25519 => x25519::agree(&self.private, peer_public),
+        }
+    }
+
+    /// Form for the journal: group id (2 octets, big-endian) | public value (its fixed length) | private value.
+    pub fn to_bytes(&self) -> Secret {
+        let mut out = Vec::with_capacity(2 + self.public.len() + self.private.len());
+        out.extend_from_slice(&self.group.to_id().to_be_bytes());
+        out.extend_from_slice(&self.public);
+        out.extend_from_slice(self.private.as_bytes());
+        Secret::new(out)
+    }
+
+    /// Reads what [`DhPrivate::to_bytes`] wrote. The journal is trusted: the pair is not recomputed.
+    ///
+    /// # Errors
+    /// [`Error::Stored`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let (id, rest) = bytes.split_first_chunk().ok_or(Error::Stored)?;
+        let group = DhGroup::from_id(u16::from_be_bytes(*id)).ok_or(Error::Stored)?;
+        let (public, private) = rest
+            .split_at_checked(group.public_octets())
+            .ok_or(Error::Stored)?;
+        // No group here has a private value longer than its public value.
+        if private.is_empty() || private.len() > group.public_octets() {
+            return Err(Error::Stored);
+        }
+        Ok(Self {
+            group,
+            private: Secret::from_slice(private),
+            public: public.to_vec(),
+        })
+    }
+}
+
+impl fmt::Debug for DhPrivate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DhPrivate")
+            .field("group", &self.group)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! Groups 19 and 20: NIST P-256 and P-384 (RFC 5903). A public value is x | y, the shared secret is x alone.
+
+use openssl::bn::{BigNum, BigNumContext};
+use openssl::derive::Deriver;
+use openssl::ec::{EcGroup, EcKey, EcPoint, EcPointRef, PointConversionForm};
+use openssl::nid::Nid;
+use openssl::pkey::PKey;
+
+use crate::alg::DhGroup;
+use crate::error::{Error, library};
+use crate::secret::Secret;
+
+/// SEC 1 section 2.3.3: the mark of an uncompressed point, which IKE leaves out.
+const UNCOMPRESSED: u8 = 4;
+
+pub(super) fn generate(group: DhGroup) -> Result<(Secret, Vec<u8>), Error> {
+    let curve = curve(group)?;
+    let key = EcKey::generate(&curve).map_err(library("ECP key generation"))?;
+    let private = key
+        .private_key()
+        .to_vec_padded(octets_i32(group))
+        .map_err(library("ECP private value"))?;
+    Ok((
+        Secret::new(private),
+        encode(group, &curve, key.public_key())?,
+    ))
+}
+
+pub(super) fn public_of(group: DhGroup, private: &[u8]) -> Result<Vec<u8>, Error> {
+    let curve = curve(group)?;
+    let mut context = BigNumContext::new_secure().map_err(library("ECP context"))?;
+    let mut order = BigNum::new().map_err(library("ECP order"))?;
+    curve
+        .order(&mut order, &mut context)
+        .map_err(library("ECP order"))?;
+    let d = scalar(private)?;
+    if d.num_bits() == 0 || d >= order {
+        return Err(Error::PrivateInvalid { group });
+    }
+    let mut point = EcPoint::new(&curve).map_err(library("ECP point"))?;
+    point
+        .mul_generator2(&curve, &d, &mut context)
+        .map_err(library("ECP public value"))?;
+    encode(group, &curve, &point)
+}
+
+pub(super) fn agree(
+    group: DhGroup,
+    private: &Secret,
+    public: &[u8],
+    peer_public: &[u8],
+) -> Result<Secret, Error> {
+    let curve = curve(group)?;
+    // RFC 6989 section 2.3: both coordinates below p and the point on the curve. The cofactor is 1 and the point at infinity has no
+    // encoding of this length.
+    let peer = decode(&curve, peer_public).map_err(|_| Error::PeerPublicInvalid { group })?;
+    let peer =
+        EcKey::from_public_key(&curve, &peer).map_err(|_| Error::PeerPublicInvalid { group })?;
+    peer.check_key()
+        .map_err(|_| Error::PeerPublicInvalid { group })?;
+    let peer = PKey::from_ec_key(peer).map_err(library("ECP public value"))?;
+    let ours = decode(&curve, public)?;
+    let ours = EcKey::from_private_components(&curve, &*scalar(private.as_bytes())?, &ours)
+        .map_err(library("ECP private value"))?;
+    let ours = PKey::from_ec_key(ours).map_err(library("ECP private value"))?;
+    let mut deriver = Deriver::new(&ours).map_err(library("ECP agreement"))?;
+    deriver
+        .set_peer(&peer)
+        .map_err(|_| Error::PeerPublicInvalid { group })?;
+    let shared = Secret::new(
+        deriver
+            .derive_to_vec()
+            .map_err(|_| Error::PeerResult { group })?,
+    );
+    if shared.len() == group.shared_octets() {
+        Ok(shared)
+    } else {
+        Err(Error::PeerResult { group })
+    }
+}
+
+fn curve(group: DhGroup) -> Result<EcGroup, Error> {
+    let nid = if group == DhGroup::Ecp384 {
+        Nid::SECP384R1
+    } else {
+        Nid::X9_62_PRIME256V1
+    };
+    EcGroup::from_curve_name(nid).map_err(library("ECP curve"))
+}
+
+fn scalar(private: &[u8]) -> Result<BigNum, Error> {
+    let mut d = BigNum::from_slice(private).map_err(library("ECP private value"))?;
+    d.set_const_time();
+    Ok(d)
+}
+
+fn octets_i32(group: DhGroup) -> i32 {
+    if group == DhGroup::Ecp384 { 48 } else { 32 }
+}
+
+fn encode(group: DhGroup, curve: &EcGroup, point: &EcPointRef) -> Result<Vec<u8>, Error> {
+    let mut context = BigNumContext::new().map_err(library("ECP context"))?;
+    let mut bytes = point
+        .to_bytes(curve, PointConversionForm::UNCOMPRESSED, &mut context)
+        .map_err(library("ECP encoding"))?;
+    if bytes.len() != group.public_octets() + 1 {
+        return Err(Error::PrivateInvalid { group });
+    }
+    bytes.remove(0);
+    Ok(bytes)
+}
+
+fn decode(curve: &EcGroup, public: &[u8]) -> Result<EcPoint, Error> {
+    let mut context = BigNumContext::new().map_err(library("ECP context"))?;
+    let encoded = [&[UNCOMPRESSED], public].concat();
+    EcPoint::from_bytes(curve, &encoded, &mut context).map_err(library("ECP point"))
+}

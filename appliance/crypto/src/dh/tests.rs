@@ -1,0 +1,152 @@
+//! Round trips and refusals of every group.
+
+use super::*;
+
+const GROUPS: [DhGroup; 4] = [
+    DhGroup::Modp2048,
+    DhGroup::Ecp256,
+    DhGroup::Ecp384,
+    DhGroup::Curve25519,
+];
+
+#[test]
+fn both_ends_agree_and_survive_the_journal() {
+    for group in GROUPS {
+        let a = DhPrivate::generate(group).unwrap();
+        let b = DhPrivate::generate(group).unwrap();
+        assert_eq!(a.public().len(), group.public_octets(), "{group}");
+        let shared = a.agree(b.public()).unwrap();
+        assert_eq!(shared.len(), group.shared_octets(), "{group}");
+        assert!(
+            shared.ct_eq(b.agree(a.public()).unwrap().as_bytes()),
+            "{group}"
+        );
+        let a = DhPrivate::from_bytes(a.to_bytes().as_bytes()).unwrap();
+        assert!(
+            shared.ct_eq(a.agree(b.public()).unwrap().as_bytes()),
+            "{group}"
+        );
+    }
+}
+
+#[test]
+fn public_value_is_a_function_of_the_private_value() {
+    for group in GROUPS {
+        let a = DhPrivate::generate(group).unwrap();
+        let again = DhPrivate::from_private(group, a.private.as_bytes()).unwrap();
+        assert_eq!(a.public(), again.public(), "{group}");
+    }
+}
+
+#[test]
+fn wrong_length_of_the_peer_value_is_refused() {
+    for group in GROUPS {
+        let a = DhPrivate::generate(group).unwrap();
+        let good = DhPrivate::generate(group).unwrap().public().to_vec();
+        let longer = [&[0], good.as_slice()].concat();
+        for bad in [&[][..], &good[1..], &good[..good.len() - 1], &longer] {
+            let expected = group.public_octets();
+            assert_eq!(
+                a.agree(bad).unwrap_err(),
+                Error::PeerPublicLength {
+                    group,
+                    got: bad.len(),
+                    expected
+                }
+            );
+        }
+    }
+}
+
+#[test]
+fn degenerate_peer_values_are_refused() {
+    let p = openssl::bn::BigNum::get_rfc3526_prime_2048().unwrap();
+    let offset = |minus: u32| {
+        let mut y = p.to_owned().unwrap();
+        y.sub_word(minus).unwrap();
+        y.to_vec_padded(256).unwrap()
+    };
+    let group = DhGroup::Modp2048;
+    let a = DhPrivate::generate(group).unwrap();
+    let mut one = vec![0; 256];
+    one[255] = 1;
+    for bad in [
+        vec![0; 256],
+        one.clone(),
+        offset(1),
+        offset(0),
+        vec![0xff; 256],
+    ] {
+        assert_eq!(
+            a.agree(&bad).unwrap_err(),
+            Error::PeerPublicInvalid { group }
+        );
+    }
+    let mut two = one;
+    two[255] = 2;
+    assert!(a.agree(&two).is_ok());
+    assert!(a.agree(&offset(2)).is_ok());
+
+    for group in [DhGroup::Ecp256, DhGroup::Ecp384] {
+        let a = DhPrivate::generate(group).unwrap();
+        let mut off_curve = DhPrivate::generate(group).unwrap().public().to_vec();
+        *off_curve.last_mut().unwrap() ^= 1;
+        for bad in [
+            off_curve,
+            vec![0; group.public_octets()],
+            vec![0xff; group.public_octets()],
+        ] {
+            assert_eq!(
+                a.agree(&bad).unwrap_err(),
+                Error::PeerPublicInvalid { group }
+            );
+        }
+    }
+
+    let group = DhGroup::Curve25519;
+    let a = DhPrivate::generate(group).unwrap();
+    let mut one = [0; 32];
+    one[0] = 1;
+    for bad in [[0; 32], one] {
+        assert_eq!(a.agree(&bad).unwrap_err(), Error::PeerResult { group });
+    }
+}
+
+#[test]
+fn private_values_out_of_range_are_refused() {
+    for (group, bad) in [
+        (DhGroup::Modp2048, vec![0]),
+        (DhGroup::Modp2048, vec![1]),
+        (DhGroup::Modp2048, vec![0xff; 256]),
+        (DhGroup::Ecp256, vec![0; 32]),
+        (DhGroup::Ecp256, vec![0xff; 32]),
+        (DhGroup::Ecp384, vec![0xff; 48]),
+        (DhGroup::Curve25519, vec![1; 31]),
+    ] {
+        assert_eq!(
+            DhPrivate::from_private(group, &bad).unwrap_err(),
+            Error::PrivateInvalid { group }
+        );
+    }
+}
+
+#[test]
+fn malformed_journal_values_are_refused() {
+    let good = DhPrivate::generate(DhGroup::Ecp256).unwrap().to_bytes();
+    for cut in 0..=2 + DhGroup::Ecp256.public_octets() {
+        assert_eq!(
+            DhPrivate::from_bytes(&good.as_bytes()[..cut]).unwrap_err(),
+            Error::Stored
+        );
+    }
+    let mut unknown = good.as_bytes().to_vec();
+    unknown[1] = 99;
+    assert_eq!(DhPrivate::from_bytes(&unknown).unwrap_err(), Error::Stored);
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let a = DhPrivate::from_private(DhGroup::Ecp256, &[0xab; 32]).unwrap();
+    let text = format!("{a:?} {:?}", a.to_bytes());
+    assert_eq!(text, "DhPrivate { group: Ecp256, .. } Secret(..)");
+}
