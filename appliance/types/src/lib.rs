@@ -1,2 +1,27 @@
-//! Shared vocabulary.
+//! Vocabulary shared by every crate: identifiers, prefixes, traffic selectors, interface names, algorithm names, secrets, time.
+//!
+//! Plain values only: no I/O, no clock, no randomness. Each type is cheap to copy or to clone, serialises with `serde`
+//! (for the control sockets), and parses its text form with an error that names the text.
 #![forbid(unsafe_code)]
+
+mod error;
+mod id;
+mod identity;
+mod name;
+mod prefix;
+mod secret;
+mod selector;
+mod spi;
+mod suite;
+mod time;
+
+pub use error::ParseError;
+pub use id::{ChildId, Generation, InstanceId, NodeId, PairId, VrfId};
+pub use identity::Identity;
+pub use name::{MAX_KERNEL_NAME_OCTETS, UnitName};
+pub use prefix::Prefix;
+pub use secret::SecretBytes;
+pub use selector::TrafficSelector;
+pub use spi::{SPI_MIN, SPI_NODE_BITS, SPI_SLOT_BITS, SPI_SLOTS, SPI_TAG_BITS, Spi};
+pub use suite::{DhGroup, EspEncr, IkeEncr, IkeInteg, Prf};
+pub use time::Time;
