@@ -1,0 +1,104 @@
+//! Frames: a 32-bit little-endian length, then that many octets of `postcard`.
+//!
+//! Buffers that held frames are wiped, because frames may carry keys.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use zeroize::{Zeroize, Zeroizing};
+
+/// Longest frame accepted: a batch of 4,096 SA pairs or a configuration text of 8 MiB, with room.
+pub const MAX_FRAME_OCTETS: usize = 16 << 20;
+
+const LENGTH_OCTETS: usize = 4;
+
+/// A frame that cannot be written or read.
+#[derive(Debug, Error)]
+pub enum CodecError {
+    /// The message or the announced length exceeds [`MAX_FRAME_OCTETS`].
+    #[error("frame of {0} octets exceeds the limit of {MAX_FRAME_OCTETS}")]
+    TooLong(usize),
+    /// The octets are not a message of the wanted type.
+    #[error("malformed frame: {0}")]
+    Malformed(#[from] postcard::Error),
+}
+
+/// Encodes one message as a frame.
+///
+/// # Errors
+/// [`CodecError::TooLong`] when the message is too large.
+pub fn encode<T: Serialize>(message: &T) -> Result<Zeroizing<Vec<u8>>, CodecError> {
+    let mut frame = Zeroizing::new(postcard::to_extend(message, vec![0; LENGTH_OCTETS])?);
+    let length = frame.len() - LENGTH_OCTETS;
+    if length > MAX_FRAME_OCTETS {
+        return Err(CodecError::TooLong(length));
+    }
+    frame[..LENGTH_OCTETS].copy_from_slice(&(length as u32).to_le_bytes());
+    Ok(frame)
+}
+
+/// Cuts a stream of octets into frames.
+#[derive(Default)]
+pub struct Decoder {
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl Decoder {
+    /// An empty decoder.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds octets as they were read.
+    pub fn feed(&mut self, octets: &[u8]) {
+        if self.start > 0 && self.buffer.len() + octets.len() > self.buffer.capacity() {
+            self.compact();
+        }
+        self.buffer.extend_from_slice(octets);
+    }
+
+    /// The next whole message, or `None` until more octets are fed.
+    ///
+    /// # Errors
+    /// After an error the stream has lost its framing: close it.
+    pub fn next_message<T: DeserializeOwned>(&mut self) -> Result<Option<T>, CodecError> {
+        let pending = &self.buffer[self.start..];
+        let Some((head, rest)) = pending.split_first_chunk::<LENGTH_OCTETS>() else {
+            return Ok(None);
+        };
+        let length = u32::from_le_bytes(*head) as usize;
+        if length > MAX_FRAME_OCTETS {
+            return Err(CodecError::TooLong(length));
+        }
+        let Some(body) = rest.get(..length) else {
+            return Ok(None);
+        };
+        let message = postcard::from_bytes(body)?;
+        let end = self.start + LENGTH_OCTETS + length;
+        self.buffer[self.start..end].zeroize();
+        self.start = end;
+        if self.start == self.buffer.len() {
+            self.buffer.clear();
+            self.start = 0;
+        }
+        Ok(Some(message))
+    }
+
+    fn compact(&mut self) {
+        self.buffer.copy_within(self.start.., 0);
+        let kept = self.buffer.len() - self.start;
+        self.buffer[kept..].zeroize();
+        self.buffer.truncate(kept);
+        self.start = 0;
+    }
+}
+
+impl Drop for Decoder {
+    fn drop(&mut self) {
+        self.buffer.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,311 @@
+//! What operators ask, and the typed answers that the CLI renders.
+//!
+//! The CLI talks to mgmtd with [`Request`]; mgmtd answers itself or passes a [`DaemonQuery`] on to a daemon.
+
+use ravelin_types::{Generation, Identity, PairId, Prefix, Spi, TrafficSelector, UnitName};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+
+use crate::sa::PairCounters;
+
+/// The CLI to mgmtd.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// Passed on to the daemon that knows.
+    Daemon(DaemonQuery),
+    /// Processes, their state and generation.
+    ShowProcesses,
+    /// The running configuration as text; secrets are replaced.
+    ShowConfiguration,
+    /// Validate this text, store it and apply it.
+    LoadConfiguration {
+        /// Where it came from, for error messages.
+        origin: String,
+        /// The text.
+        text: String,
+    },
+}
+
+/// A question or an order for one daemon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum DaemonQuery {
+    /// iked: IKE SAs.
+    IkeSas,
+    /// iked, with planed's counters: child SAs.
+    IpsecSas,
+    /// iked: counters of the protocol.
+    IkeStatistics,
+    /// iked: delete IKE SAs, of one peer or all.
+    ClearIke(Option<IpAddr>),
+    /// iked: delete child SAs, of one peer or all.
+    ClearIpsec(Option<IpAddr>),
+    /// iked: rekey the IKE SA of this index now.
+    RekeyIke(u64),
+    /// iked: rekey this child SA now.
+    RekeyChild(PairId),
+    /// planed: sums over all SAs.
+    IpsecStatistics,
+    /// planed: ports and units.
+    Interfaces,
+    /// planed: the mirrored routes.
+    Routes,
+    /// planed: discarded packets by reason.
+    Drops,
+}
+
+impl DaemonQuery {
+    /// Whether planed answers it (else iked).
+    pub fn for_planed(&self) -> bool {
+        matches!(
+            self,
+            DaemonQuery::IpsecStatistics
+                | DaemonQuery::Interfaces
+                | DaemonQuery::Routes
+                | DaemonQuery::Drops
+        )
+    }
+}
+
+/// mgmtd to the CLI.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    /// A daemon's answer.
+    Daemon(DaemonReply),
+    /// Answer to [`Request::ShowProcesses`].
+    Processes(Vec<ProcessStatus>),
+    /// Answer to [`Request::ShowConfiguration`].
+    Configuration(String),
+    /// The configuration runs.
+    Loaded {
+        /// Its generation.
+        generation: Generation,
+        /// Warnings.
+        warnings: Vec<String>,
+    },
+    /// Refused: one line per error, each naming file, line, statement and what was expected.
+    Failed(Vec<String>),
+}
+
+/// A daemon's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum DaemonReply {
+    /// Answer to [`DaemonQuery::IkeSas`].
+    IkeSas(Vec<IkeSa>),
+    /// Answer to [`DaemonQuery::IpsecSas`].
+    IpsecSas(Vec<IpsecSa>),
+    /// Answer to [`DaemonQuery::IkeStatistics`]: names and values.
+    IkeStatistics(Vec<(String, u64)>),
+    /// Answer to [`DaemonQuery::IpsecStatistics`].
+    IpsecStatistics(IpsecStatistics),
+    /// Answer to [`DaemonQuery::Interfaces`].
+    Interfaces(Vec<Interface>),
+    /// Answer to [`DaemonQuery::Routes`].
+    Routes(Vec<Route>),
+    /// Answer to [`DaemonQuery::Drops`].
+    Drops(Vec<Drop>),
+    /// How many objects an order touched.
+    Done(u64),
+    /// Why not.
+    Failed(String),
+}
+
+/// An IKE SA.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IkeSa {
+    /// Index for other commands.
+    pub index: u64,
+    /// Gateway it was matched to, if known already.
+    pub gateway: Option<String>,
+    /// `UP` or the name of the present exchange.
+    pub state: String,
+    /// Whether we started it.
+    pub initiator: bool,
+    /// SPIs ("cookies" to Junos users).
+    pub initiator_spi: u64,
+    /// Responder's SPI.
+    pub responder_spi: u64,
+    /// Our address and port.
+    pub local: SocketAddr,
+    /// The peer's address and port.
+    pub remote: SocketAddr,
+    /// Who we are.
+    pub local_identity: Option<Identity>,
+    /// Who the peer proved to be.
+    pub remote_identity: Option<Identity>,
+    /// Encryption, integrity, PRF, group, by name.
+    pub encryption: String,
+    /// Integrity, absent for AEAD.
+    pub integrity: Option<String>,
+    /// PRF.
+    pub prf: String,
+    /// Group.
+    pub dh_group: String,
+    /// Whether a NAT lies between.
+    pub nat: bool,
+    /// Seconds since it came up.
+    pub age_s: u64,
+    /// Seconds until rekey.
+    pub rekey_s: u64,
+    /// Seconds until it expires.
+    pub lifetime_s: u64,
+    /// Child SAs.
+    pub children: u32,
+    /// Exchanges handled.
+    pub messages_in: u64,
+    /// Messages sent.
+    pub messages_out: u64,
+    /// Retransmissions sent.
+    pub retransmissions: u64,
+}
+
+/// A child SA pair.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IpsecSa {
+    /// Its identity.
+    pub pair: PairId,
+    /// Index of its IKE SA.
+    pub ike_index: u64,
+    /// VPN.
+    pub vpn: String,
+    /// Gateway.
+    pub gateway: String,
+    /// Its tunnel interface.
+    pub tunnel: UnitName,
+    /// Our outer address and port.
+    pub local: SocketAddr,
+    /// The peer's outer address and port.
+    pub remote: SocketAddr,
+    /// Whether ESP rides in UDP.
+    pub udp_encapsulated: bool,
+    /// Our SPI.
+    pub inbound_spi: Spi,
+    /// The peer's SPI.
+    pub outbound_spi: Spi,
+    /// Cipher by name.
+    pub encryption: String,
+    /// Our selectors.
+    pub local_ts: Vec<TrafficSelector>,
+    /// The peer's selectors.
+    pub remote_ts: Vec<TrafficSelector>,
+    /// Whether it encrypts (a rekeyed pair stands by at first).
+    pub outbound_active: bool,
+    /// Seconds until rekey.
+    pub rekey_s: u64,
+    /// Seconds until it expires.
+    pub lifetime_s: u64,
+    /// Anti-replay window in packets.
+    pub replay_window: u32,
+    /// Identity the peer proved.
+    pub remote_identity: Option<Identity>,
+    /// Traffic, when planed answered.
+    pub counters: Option<PairCounters>,
+}
+
+/// Sums over all SAs since planed's start.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct IpsecStatistics {
+    /// Sums.
+    pub total: PairCounters,
+    /// Pairs installed.
+    pub pairs: u64,
+    /// Discards by reason that concern ESP.
+    pub drops: Vec<Drop>,
+}
+
+/// A port or a logical unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// `ge-0/0/0` for a port, `ge-0/0/0.0` for a unit.
+    pub name: String,
+    /// Whether it is enabled.
+    pub admin_up: bool,
+    /// Whether its link is up.
+    pub link_up: bool,
+    /// MAC, for Ethernet.
+    pub mac: Option<[u8; 6]>,
+    /// MTU in octets.
+    pub mtu_octets: u32,
+    /// The device behind a port.
+    pub device: Option<String>,
+    /// Addresses with subnet lengths.
+    pub addresses: Vec<(IpAddr, u8)>,
+    /// Packets in.
+    pub in_packets: u64,
+    /// Octets in.
+    pub in_octets: u64,
+    /// Packets out.
+    pub out_packets: u64,
+    /// Octets out.
+    pub out_octets: u64,
+    /// Discards and errors.
+    pub errors: u64,
+}
+
+/// A route of the mirror.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Routing table: `inet.0`, `inet6.0`, `VRF.inet.0`.
+    pub table: String,
+    /// Destination.
+    pub prefix: Prefix,
+    /// `direct`, `local`, `static`, `bgp`, `ari-ts`, ...
+    pub protocol: String,
+    /// Junos preference.
+    pub preference: u32,
+    /// Metric.
+    pub metric: u32,
+    /// Seconds since it appeared.
+    pub age_s: u64,
+    /// Whether it forwards (several routes to one destination: one is best).
+    pub active: bool,
+    /// Next hops.
+    pub next_hops: Vec<NextHop>,
+}
+
+/// A next hop of a route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NextHop {
+    /// Through a neighbour, or directly attached when `gateway` is absent.
+    Unit {
+        /// The neighbour.
+        gateway: Option<IpAddr>,
+        /// Through this unit.
+        unit: UnitName,
+    },
+    /// To ourselves.
+    Local,
+    /// Discarded silently.
+    Discard,
+    /// Discarded with ICMP unreachable.
+    Reject,
+}
+
+/// Discards of one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drop {
+    /// The reason's name.
+    pub reason: String,
+    /// What it means, one line.
+    pub meaning: String,
+    /// Packets.
+    pub packets: u64,
+}
+
+/// A process of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessStatus {
+    /// `ravelin-planed`.
+    pub name: String,
+    /// Whether it is connected.
+    pub connected: bool,
+    /// Process id.
+    pub pid: u32,
+    /// Software version.
+    pub software: String,
+    /// Generation it runs.
+    pub generation: Generation,
+    /// Seconds since it connected (mgmtd: since it started).
+    pub uptime_s: u64,
+    /// Last error, if any.
+    pub error: Option<String>,
+}

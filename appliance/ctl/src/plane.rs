@@ -1,0 +1,66 @@
+//! planed's part of the configuration.
+
+use ravelin_types::{Prefix, UnitName, VrfId};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// All that planed needs to know.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PlaneConfig {
+    /// Data ports.
+    pub ports: Vec<PortConfig>,
+    /// Secure tunnel interfaces.
+    pub tunnels: Vec<TunnelConfig>,
+    /// Addresses where ESP is accepted: the local addresses of the IKE gateways.
+    pub ike_addresses: Vec<(VrfId, IpAddr)>,
+}
+
+/// Where a port's NIC is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Device {
+    /// PCI address: `0000:00:04.0`.
+    Pci(String),
+    /// DPDK virtual device with its arguments: `net_af_packet0,iface=x0`.
+    Vdev(String),
+}
+
+/// A data port: `ge-0/0/0`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortConfig {
+    /// Name of the port.
+    pub name: String,
+    /// Its NIC.
+    pub device: Device,
+    /// IP MTU in octets.
+    pub mtu_octets: u16,
+    /// Logical units.
+    pub units: Vec<UnitConfig>,
+}
+
+/// A logical unit of a port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitConfig {
+    /// Its name.
+    pub name: UnitName,
+    /// VLAN tag, or untagged.
+    pub vlan: Option<u16>,
+    /// Routing instance.
+    pub vrf: VrfId,
+    /// Addresses with their subnet's length.
+    pub addresses: Vec<(IpAddr, u8)>,
+}
+
+/// `st0.N`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TunnelConfig {
+    /// N.
+    pub unit: u32,
+    /// Routing instance of the inner packets.
+    pub vrf: VrfId,
+    /// Inner MTU in octets.
+    pub mtu_octets: u16,
+    /// Addresses.
+    pub addresses: Vec<(IpAddr, u8)>,
+    /// Prefixes that the peers may own: traffic to them leaves encrypted or not at all.
+    pub protected: Vec<Prefix>,
+}

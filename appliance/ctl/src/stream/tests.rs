@@ -1,0 +1,40 @@
+//! The handshake.
+
+use super::*;
+use crate::Role;
+use ravelin_types::InstanceId;
+
+#[test]
+fn handshake_tells_the_roles_and_messages_pass() {
+    let (a, b) = UnixStream::pair().unwrap();
+    let other = std::thread::spawn(move || {
+        let mut b = Stream::open(b, &Hello::new(Role::Planed, InstanceId(2))).unwrap();
+        let text: String = b.receive().unwrap();
+        (b.peer().role, text)
+    });
+    let mut a = Stream::open(a, &Hello::new(Role::Iked, InstanceId(1))).unwrap();
+    assert_eq!(a.peer().role, Role::Planed);
+    a.send(&"hello").unwrap();
+    assert_eq!(other.join().unwrap(), (Role::Iked, "hello".to_owned()));
+    assert!(matches!(a.receive::<String>(), Err(StreamError::Closed)));
+}
+
+#[test]
+fn another_version_is_refused_by_name() {
+    let (a, b) = UnixStream::pair().unwrap();
+    let other = std::thread::spawn(move || {
+        let hello = Hello {
+            version: 99,
+            ..Hello::new(Role::Planed, InstanceId(2))
+        };
+        Stream::open(b, &hello).is_ok()
+    });
+    let error = Stream::open(a, &Hello::new(Role::Iked, InstanceId(1)))
+        .err()
+        .unwrap();
+    assert_eq!(
+        error.to_string(),
+        "ravelin-planed speaks control protocol 99, we speak 1"
+    );
+    other.join().unwrap();
+}
