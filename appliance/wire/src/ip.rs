@@ -1,0 +1,392 @@
+//! IPv4 and IPv6: one parse into [`IpMeta`], and the header fields the gateway rewrites or builds.
+//!
+//! The IPv6 chain is walked over hop-by-hop, routing, destination and fragment headers up to [`MAX_EXTENSIONS`] of them; AH,
+//! ESP and everything unknown count as the upper layer. Payloads are not validated.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::{checksum, get_u16, get_u32};
+
+/// Length of an IPv4 header without options.
+pub const IPV4_HEADER_OCTETS: usize = 20;
+/// Length of an IPv6 header.
+pub const IPV6_HEADER_OCTETS: usize = 40;
+/// Length of a UDP header.
+pub const UDP_HEADER_OCTETS: usize = 8;
+/// Smallest MTU of an IPv6 link (RFC 8200 section 5).
+pub const IPV6_MIN_MTU_OCTETS: usize = 1280;
+/// Extension headers walked before a packet is refused: more than any legitimate packet carries, few enough to bound the work.
+pub const MAX_EXTENSIONS: usize = 8;
+
+/// IP protocol numbers the gateway looks at.
+pub mod protocol {
+    /// ICMP for IPv4.
+    pub const ICMP: u8 = 1;
+    /// TCP.
+    pub const TCP: u8 = 6;
+    /// UDP.
+    pub const UDP: u8 = 17;
+    /// IPv6 fragment header.
+    pub const IPV6_FRAGMENT: u8 = 44;
+    /// ICMPv6.
+    pub const ICMPV6: u8 = 58;
+    /// OSPF.
+    pub const OSPF: u8 = 89;
+    /// VRRP.
+    pub const VRRP: u8 = 112;
+    /// SCTP.
+    pub const SCTP: u8 = 132;
+    /// UDP-Lite.
+    pub const UDPLITE: u8 = 136;
+}
+
+/// Why a packet cannot be an IP packet of the version it claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// Shorter than its header or than its length field says.
+    #[error("truncated packet")]
+    Truncated,
+    /// Neither version 4 nor 6, or not the version its carrier announced.
+    #[error("wrong IP version")]
+    Version,
+    /// Header length below 20 octets or beyond the packet.
+    #[error("bad IP header length")]
+    HeaderLength,
+    /// The IPv4 header checksum is wrong.
+    #[error("bad IPv4 header checksum")]
+    Checksum,
+    /// More IPv6 extension headers than [`MAX_EXTENSIONS`].
+    #[error("too many IPv6 extension headers")]
+    Extensions,
+}
+
+/// The fragment fields of a packet that is a fragment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    /// Identification, 16 bits for IPv4 and 32 for IPv6.
+    pub id: u32,
+    /// Offset of this fragment's payload in the original payload, in octets.
+    pub offset_octets: u16,
+    /// More fragments follow.
+    pub more: bool,
+    /// IPv6: where the fragment header starts. IPv4: the header length.
+    pub header_at: u16,
+    /// IPv6: where the next-header octet that announces the fragment header stands. IPv4: 9, the protocol octet.
+    pub next_header_at: u16,
+}
+
+/// Everything the stages ask of an IP packet, relative to the first octet of its header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IpMeta {
+    /// Source address; its variant is the version of the packet.
+    pub source: IpAddr,
+    /// Destination address.
+    pub destination: IpAddr,
+    /// Fragment fields, if it is one.
+    pub fragment: Option<Fragment>,
+    /// Octets of the packet according to its header; the buffer may hold link padding behind it.
+    pub total_octets: u16,
+    /// Offset of the upper layer.
+    pub payload_at: u16,
+    /// Upper-layer source port; ICMP type and code (RFC 7296 section 3.13.1); 0 if the packet has none.
+    pub source_port: u16,
+    /// Upper-layer destination port, as above.
+    pub destination_port: u16,
+    /// Upper-layer protocol.
+    pub protocol: u8,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// DSCP and ECN: the TOS or traffic-class octet.
+    pub traffic_class: u8,
+    /// IPv4 don't-fragment; true for IPv6, whose routers never fragment.
+    pub dont_fragment: bool,
+    /// The two ports are real. False for non-first fragments, truncated transport headers and protocols without ports.
+    pub has_ports: bool,
+    /// The IPv4 header has options, or the IPv6 packet a hop-by-hop header.
+    pub has_options: bool,
+}
+
+impl IpMeta {
+    /// True for IPv6.
+    #[inline]
+    pub const fn is_v6(&self) -> bool {
+        matches!(self.source, IpAddr::V6(_))
+    }
+
+    /// The upper-layer part of `packet`, without link padding.
+    #[inline]
+    pub fn payload<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
+        packet
+            .get(usize::from(self.payload_at)..usize::from(self.total_octets))
+            .unwrap_or(&[])
+    }
+
+    /// True for the second and later fragments, which hold no transport header.
+    #[inline]
+    pub fn is_later_fragment(&self) -> bool {
+        self.fragment.is_some_and(|f| f.offset_octets != 0)
+    }
+}
+
+/// Parses the IP packet at the start of `data`. Every offset in the result is within `data`.
+#[inline]
+pub fn parse(data: &[u8]) -> Result<IpMeta, ParseError> {
+    match data.first().ok_or(ParseError::Truncated)? >> 4 {
+        4 => parse_v4(data),
+        6 => parse_v6(data),
+        _ => Err(ParseError::Version),
+    }
+}
+
+fn parse_v4(data: &[u8]) -> Result<IpMeta, ParseError> {
+    let header: &[u8; IPV4_HEADER_OCTETS] = data.first_chunk().ok_or(ParseError::Truncated)?;
+    let header_octets = usize::from(header[0] & 0x0f) * 4;
+    let total_octets = u16::from_be_bytes([header[2], header[3]]);
+    if header_octets < IPV4_HEADER_OCTETS || usize::from(total_octets) < header_octets {
+        return Err(ParseError::HeaderLength);
+    }
+    if data.len() < usize::from(total_octets) {
+        return Err(ParseError::Truncated);
+    }
+    if checksum::of(&data[..header_octets]) != 0 {
+        return Err(ParseError::Checksum);
+    }
+    let flags = u16::from_be_bytes([header[6], header[7]]);
+    let offset_octets = (flags & 0x1fff) << 3;
+    let more = flags & 0x2000 != 0;
+    let fragment = (offset_octets != 0 || more).then(|| Fragment {
+        id: u32::from(u16::from_be_bytes([header[4], header[5]])),
+        offset_octets,
+        more,
+        header_at: header_octets as u16,
+        next_header_at: 9,
+    });
+    let mut meta = IpMeta {
+        source: IpAddr::V4(Ipv4Addr::new(
+            header[12], header[13], header[14], header[15],
+        )),
+        destination: IpAddr::V4(Ipv4Addr::new(
+            header[16], header[17], header[18], header[19],
+        )),
+        fragment,
+        total_octets,
+        payload_at: header_octets as u16,
+        source_port: 0,
+        destination_port: 0,
+        protocol: header[9],
+        ttl: header[8],
+        traffic_class: header[1],
+        dont_fragment: flags & 0x4000 != 0,
+        has_ports: false,
+        has_options: header_octets > IPV4_HEADER_OCTETS,
+    };
+    read_ports(data, &mut meta);
+    Ok(meta)
+}
+
+fn parse_v6(data: &[u8]) -> Result<IpMeta, ParseError> {
+    let header: &[u8; IPV6_HEADER_OCTETS] = data.first_chunk().ok_or(ParseError::Truncated)?;
+    let total = IPV6_HEADER_OCTETS + usize::from(u16::from_be_bytes([header[4], header[5]]));
+    // A jumbogram has length 0 and no place here: it parses as an empty packet and finds no extension header.
+    let total_octets = u16::try_from(total).map_err(|_| ParseError::HeaderLength)?;
+    let packet = data.get(..total).ok_or(ParseError::Truncated)?;
+    let address = |at: usize| -> IpAddr {
+        let mut octets = [0u8; 16];
+        octets.copy_from_slice(&header[at..at + 16]);
+        IpAddr::V6(Ipv6Addr::from(octets))
+    };
+    let chain = walk_extensions(packet, header[6])?;
+    let mut meta = IpMeta {
+        source: address(8),
+        destination: address(24),
+        fragment: chain.fragment,
+        total_octets,
+        payload_at: chain.at as u16,
+        source_port: 0,
+        destination_port: 0,
+        protocol: chain.protocol,
+        ttl: header[7],
+        traffic_class: header[0] << 4 | header[1] >> 4,
+        dont_fragment: true,
+        has_ports: false,
+        has_options: chain.hop_by_hop,
+    };
+    read_ports(packet, &mut meta);
+    Ok(meta)
+}
+
+struct Chain {
+    protocol: u8,
+    at: usize,
+    fragment: Option<Fragment>,
+    hop_by_hop: bool,
+}
+
+fn walk_extensions(packet: &[u8], first: u8) -> Result<Chain, ParseError> {
+    let mut chain = Chain {
+        protocol: first,
+        at: IPV6_HEADER_OCTETS,
+        fragment: None,
+        hop_by_hop: first == 0,
+    };
+    let mut next_header_at = 6;
+    for _ in 0..MAX_EXTENSIONS {
+        let octets = match chain.protocol {
+            0 | 43 | 60 => {
+                let units = *packet.get(chain.at + 1).ok_or(ParseError::Truncated)?;
+                8 + usize::from(units) * 8
+            }
+            protocol::IPV6_FRAGMENT => {
+                let field = get_u16(packet, chain.at + 2).ok_or(ParseError::Truncated)?;
+                let fragment = Fragment {
+                    id: get_u32(packet, chain.at + 4).ok_or(ParseError::Truncated)?,
+                    offset_octets: field & 0xfff8,
+                    more: field & 1 != 0,
+                    header_at: chain.at as u16,
+                    next_header_at,
+                };
+                // An atomic fragment (RFC 6946) is a whole packet, but keeps its header until reassembly strips it.
+                chain.fragment = Some(fragment);
+                8
+            }
+            _ => return Ok(chain),
+        };
+        if packet.len() < chain.at + octets {
+            return Err(ParseError::Truncated);
+        }
+        next_header_at = chain.at as u16;
+        chain.protocol = packet[chain.at];
+        chain.at += octets;
+        if chain.fragment.is_some_and(|f| f.offset_octets != 0) {
+            return Ok(chain);
+        }
+    }
+    match chain.protocol {
+        0 | 43 | 60 | protocol::IPV6_FRAGMENT => Err(ParseError::Extensions),
+        _ => Ok(chain),
+    }
+}
+
+fn read_ports(packet: &[u8], meta: &mut IpMeta) {
+    if meta.is_later_fragment() {
+        return;
+    }
+    let payload = meta.payload(packet);
+    let Some(first) = get_u16(payload, 0) else {
+        return;
+    };
+    match meta.protocol {
+        protocol::TCP | protocol::UDP | protocol::SCTP | protocol::UDPLITE => {
+            let Some(second) = get_u16(payload, 2) else {
+                return;
+            };
+            meta.source_port = first;
+            meta.destination_port = second;
+            meta.has_ports = true;
+        }
+        protocol::ICMP | protocol::ICMPV6 => {
+            // RFC 7296 section 3.13.1: type in the upper octet, code in the lower, for both ends.
+            meta.source_port = first;
+            meta.destination_port = first;
+            meta.has_ports = true;
+        }
+        _ => {}
+    }
+}
+
+/// Takes one from the TTL or hop limit of the packet and repairs the IPv4 checksum. The caller has checked that it is above 1.
+#[inline]
+pub fn decrement_ttl(packet: &mut [u8]) {
+    match packet.first().map(|first| first >> 4) {
+        Some(4) if packet.len() >= IPV4_HEADER_OCTETS => {
+            let old = u16::from_be_bytes([packet[8], packet[9]]);
+            let new = old.wrapping_sub(0x0100);
+            let sum = checksum::update(u16::from_be_bytes([packet[10], packet[11]]), old, new);
+            packet[8] = (new >> 8) as u8;
+            packet[10..12].copy_from_slice(&sum.to_be_bytes());
+        }
+        Some(6) if packet.len() >= IPV6_HEADER_OCTETS => packet[7] = packet[7].wrapping_sub(1),
+        _ => {}
+    }
+}
+
+/// Sets the two ECN bits of the packet and repairs the IPv4 checksum.
+#[inline]
+pub fn set_ecn(packet: &mut [u8], ecn: u8) {
+    match packet.first().map(|first| first >> 4) {
+        Some(4) if packet.len() >= IPV4_HEADER_OCTETS => {
+            let old = u16::from_be_bytes([packet[0], packet[1]]);
+            packet[1] = packet[1] & !3 | ecn & 3;
+            let new = u16::from_be_bytes([packet[0], packet[1]]);
+            let sum = checksum::update(u16::from_be_bytes([packet[10], packet[11]]), old, new);
+            packet[10..12].copy_from_slice(&sum.to_be_bytes());
+        }
+        Some(6) if packet.len() >= IPV6_HEADER_OCTETS => {
+            packet[1] = packet[1] & !0x30 | (ecn & 3) << 4
+        }
+        _ => {}
+    }
+}
+
+/// The fields of a header the gateway writes itself.
+#[derive(Clone, Copy, Debug)]
+pub struct IpFields {
+    /// Source and destination, of the same family.
+    pub source: IpAddr,
+    /// Destination.
+    pub destination: IpAddr,
+    /// Upper-layer protocol.
+    pub protocol: u8,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// DSCP and ECN.
+    pub traffic_class: u8,
+    /// Set the IPv4 don't-fragment flag.
+    pub dont_fragment: bool,
+    /// IPv4 identification.
+    pub id: u16,
+    /// Octets behind the header.
+    pub payload_octets: u16,
+}
+
+/// Writes a header without options or extensions at the start of `out` and returns its length; `None` if `out` is too short, the
+/// families differ or the packet would pass 65,535 octets.
+pub fn emit(out: &mut [u8], fields: &IpFields) -> Option<usize> {
+    match (fields.source, fields.destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            let header: &mut [u8; IPV4_HEADER_OCTETS] = out.first_chunk_mut()?;
+            let total = fields
+                .payload_octets
+                .checked_add(IPV4_HEADER_OCTETS as u16)?;
+            *header = [0; IPV4_HEADER_OCTETS];
+            header[0] = 0x45;
+            header[1] = fields.traffic_class;
+            header[2..4].copy_from_slice(&total.to_be_bytes());
+            header[4..6].copy_from_slice(&fields.id.to_be_bytes());
+            header[6] = if fields.dont_fragment { 0x40 } else { 0 };
+            header[8] = fields.ttl;
+            header[9] = fields.protocol;
+            header[12..16].copy_from_slice(&source.octets());
+            header[16..20].copy_from_slice(&destination.octets());
+            let sum = checksum::of(header);
+            header[10..12].copy_from_slice(&sum.to_be_bytes());
+            Some(IPV4_HEADER_OCTETS)
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            let header: &mut [u8; IPV6_HEADER_OCTETS] = out.first_chunk_mut()?;
+            header[0] = 0x60 | fields.traffic_class >> 4;
+            header[1] = fields.traffic_class << 4;
+            header[2..4].copy_from_slice(&[0, 0]);
+            header[4..6].copy_from_slice(&fields.payload_octets.to_be_bytes());
+            header[6] = fields.protocol;
+            header[7] = fields.ttl;
+            header[8..24].copy_from_slice(&source.octets());
+            header[24..40].copy_from_slice(&destination.octets());
+            Some(IPV6_HEADER_OCTETS)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
