@@ -64,6 +64,8 @@ pub(crate) fn hmac(
     key: &[u8],
     parts: &[&[u8]],
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
+    // OpenSSL refuses an empty key. HMAC pads keys with zeros to the block, so one zero octet is the same key.
+    let key = if key.is_empty() { &[0] } else { key };
     let key = PKey::hmac(key).map_err(library("HMAC key"))?;
     let mut signer = Signer::new(digest, &key).map_err(library("HMAC init"))?;
     for part in parts {
@@ -81,4 +83,3 @@ fn digest_of(alg: PrfAlg) -> MessageDigest {
         PrfAlg::HmacSha384 => MessageDigest::sha384(),
     }
 }
-

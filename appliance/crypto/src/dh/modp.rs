@@ -3,8 +3,9 @@
 //! OpenSSL recognises the safe prime and draws private values of a length that fits its strength, and exponentiates in constant time.
 
 use openssl::bn::BigNum;
+use openssl::derive::Deriver;
 use openssl::dh::Dh;
-use openssl::pkey::{Params, Private};
+use openssl::pkey::{PKey, Params};
 use zeroize::Zeroizing;
 
 use crate::alg::DhGroup;
@@ -25,25 +26,18 @@ pub(super) fn generate() -> Result<(Secret, Vec<u8>), Error> {
 pub(super) fn public_of(private: &[u8]) -> Result<Vec<u8>, Error> {
     let x = BigNum::from_slice(private).map_err(library("MODP private value"))?;
     let two = BigNum::from_u32(2).map_err(library("MODP constant"))?;
-    let params = params()?;
-    if x < two || x.num_bits() >= params.prime_p().num_bits() {
+    if x < two || x.num_bits() >= params()?.prime_p().num_bits() {
         return Err(Error::PrivateInvalid { group: GROUP });
     }
     // g^x is the agreement with the public value g.
-    let key = set_private(params, private)?;
-    Ok(padded(
-        key.compute_key(&two)
-            .map_err(library("MODP public value"))?,
-    )?
-    .to_vec())
+    power(private, two).map(|public| public.to_vec())
 }
 
 pub(super) fn agree(private: &Secret, peer_public: &[u8]) -> Result<Secret, Error> {
-    let params = params()?;
     let y = BigNum::from_slice(peer_public).map_err(library("MODP public value"))?;
     // RFC 6989 section 2.1 (safe primes): 1 < y < p - 1.
     let one = BigNum::from_u32(1).map_err(library("MODP constant"))?;
-    let mut p_minus_1 = params
+    let mut p_minus_1 = params()?
         .prime_p()
         .to_owned()
         .map_err(library("MODP constant"))?;
@@ -51,23 +45,34 @@ pub(super) fn agree(private: &Secret, peer_public: &[u8]) -> Result<Secret, Erro
     if y <= one || y >= p_minus_1 {
         return Err(Error::PeerPublicInvalid { group: GROUP });
     }
-    let key = set_private(params, private.as_bytes())?;
-    let shared = Zeroizing::new(key.compute_key(&y).map_err(library("MODP agreement"))?);
-    padded(shared.to_vec()).map(Secret::from)
+    power(private.as_bytes(), y).map(Secret::from)
+}
+
+/// `y^x mod p`, padded. Through EVP, because the crate's `Dh::compute_key` returns a result with leading zeros shifted to the front.
+fn power(private: &[u8], y: BigNum) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mut x = BigNum::from_slice(private).map_err(library("MODP private value"))?;
+    x.set_const_time();
+    let ours = params()?
+        .set_private_key(x)
+        .map_err(library("MODP private value"))?;
+    let ours = PKey::from_dh(ours).map_err(library("MODP private value"))?;
+    let peer = params()?
+        .set_public_key(y)
+        .map_err(library("MODP public value"))?;
+    let peer = PKey::from_dh(peer).map_err(library("MODP public value"))?;
+    let mut deriver = Deriver::new(&ours).map_err(library("MODP agreement"))?;
+    // The range has been checked; OpenSSL's own check would also raise y to q, which costs several times the agreement itself and
+    // tells nothing for a safe prime whose private value serves one exchange.
+    deriver
+        .set_peer_ex(&peer, false)
+        .map_err(library("MODP agreement"))?;
+    padded(deriver.derive_to_vec().map_err(library("MODP agreement"))?)
 }
 
 fn params() -> Result<Dh<Params>, Error> {
     let p = BigNum::get_rfc3526_prime_2048().map_err(library("MODP constant"))?;
     let g = BigNum::from_u32(2).map_err(library("MODP constant"))?;
     Dh::from_pqg(p, None, g).map_err(library("MODP parameters"))
-}
-
-fn set_private(params: Dh<Params>, private: &[u8]) -> Result<Dh<Private>, Error> {
-    let mut x = BigNum::from_slice(private).map_err(library("MODP private value"))?;
-    x.set_const_time();
-    params
-        .set_private_key(x)
-        .map_err(library("MODP private value"))
 }
 
 /// RFC 7296 sections 2.14 and 3.4: values are padded with zeros in front to the length of the prime.
