@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""Writes ikev2_vectors.txt: known answers of the IKEv2 key schedule (RFC 7296 sections 2.13, 2.14,
+2.17, 2.18) and of the key exchange groups, by an implementation that shares nothing with ours.
+
+HMAC is written out over CPython's own SHA-2 (`_sha2`, HACL*), MODP is `pow`, ECP is textbook affine
+arithmetic, and Curve25519 is the ladder of RFC 7748 section 5. No OpenSSL.
+Run: python3 ikev2_vectors.py > ikev2_vectors.txt
+"""
+import _sha2
+
+HASHES = {5: (_sha2.sha256, 64), 6: (_sha2.sha384, 128)}
+
+
+def hmac(prf, key, data):
+    new, block = HASHES[prf]
+    if len(key) > block:
+        key = new(key).digest()
+    key = key.ljust(block, b"\0")
+    inner = new(bytes(b ^ 0x36 for b in key) + data).digest()
+    return new(bytes(b ^ 0x5C for b in key) + inner).digest()
+
+
+def prf_plus(prf, key, seed, octets):
+    out, t, n = b"", b"", 0
+    while len(out) < octets:
+        n += 1
+        t = hmac(prf, key, t + seed + bytes([n]))
+        out += t
+    return out[:octets]
+
+
+def stretch(label, octets):
+    """Test inputs without a pattern that a swap of two fields would hide."""
+    return prf_plus(5, b"ravelin test vector", label.encode(), octets)
+
+
+def show(**fields):
+    for name, value in fields.items():
+        print(f"{name} = {value.hex() if isinstance(value, bytes) else value}")
+    print()
+
+
+def kdf(prf, integ_octets, encr_octets, shared_octets, nonce_i, nonce_r, child_octets, label):
+    out = len(hmac(prf, b"", b""))
+    ni, nr = stretch(label + "ni", nonce_i), stretch(label + "nr", nonce_r)
+    spi_i, spi_r = stretch(label + "spii", 8), stretch(label + "spir", 8)
+    g_ir, g_ir_new = stretch(label + "gir", shared_octets), stretch(label + "gir2", shared_octets)
+    skeyseed = hmac(prf, ni + nr, g_ir)
+    sizes = [out, integ_octets, integ_octets, encr_octets, encr_octets, out, out]
+    dkm = prf_plus(prf, skeyseed, ni + nr + spi_i + spi_r, sum(sizes))
+    sk_d = dkm[:out]
+    show(test="kdf", prf=prf, integ_octets=integ_octets, encr_octets=encr_octets, ni=ni, nr=nr,
+         spi_i=spi_i, spi_r=spi_r, g_ir=g_ir, g_ir_new=g_ir_new, skeyseed=skeyseed, dkm=dkm,
+         child=prf_plus(prf, sk_d, ni + nr, child_octets),
+         child_pfs=prf_plus(prf, sk_d, g_ir_new + ni + nr, child_octets),
+         skeyseed_rekey=hmac(prf, sk_d, g_ir_new + ni + nr))
+
+
+MODP2048 = int(
+    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DD"
+    "EF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED"
+    "EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF0598DA48361C55D39A69163FA8FD24CF5F"
+    "83655D23DCA3AD961C62F356208552BB9ED529077096966D670C354E4ABC9804F1746C08CA18217C32905E462E36CE3B"
+    "E39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF6955817183995497CEA956AE515D2261898FA0510"
+    "15728E5A8AACAA68FFFFFFFFFFFFFFFF", 16)
+
+
+def modp(x):
+    x = int.from_bytes(x, "big")
+    return lambda y: pow(int.from_bytes(y, "big"), x, MODP2048).to_bytes(256, "big")
+
+
+CURVES = {
+    19: (2**256 - 2**224 + 2**192 + 2**96 - 1,
+         0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
+         0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5, 32),
+    20: (2**384 - 2**128 - 2**96 + 2**32 - 1,
+         0xAA87CA22BE8B05378EB1C71EF320AD746E1D3B628BA79B9859F741E082542A385502F25DBF55296C3A545E3872760AB7,
+         0x3617DE4A96262C6F5D9E98BF9292DC29F8F41DBD289A147CE9DA3113B5F0B8C00A60B1CE1D7E819D7A431D7C90EA0E5F, 48),
+}
+
+
+def ec_add(p, a, b):
+    if a is None or b is None:
+        return a or b
+    if a[0] == b[0] and (a[1] + b[1]) % p == 0:
+        return None
+    if a == b:
+        slope = (3 * a[0] * a[0] - 3) * pow(2 * a[1], -1, p) % p
+    else:
+        slope = (b[1] - a[1]) * pow(b[0] - a[0], -1, p) % p
+    x = (slope * slope - a[0] - b[0]) % p
+    return x, (slope * (a[0] - x) - a[1]) % p
+
+
+def ec_mul(p, k, point):
+    out = None
+    for bit in bin(k)[2:]:
+        out = ec_add(p, out, out)
+        if bit == "1":
+            out = ec_add(p, out, point)
+    return out
+
+
+def x25519(k, u):
+    p = 2**255 - 19
+    k = bytearray(k)
+    k[0] &= 248
+    k[31] = (k[31] & 127) | 64
+    k, u = int.from_bytes(k, "little"), int.from_bytes(u, "little") & (2**255 - 1)
+    x2, z2, x3, z3, swap = 1, 0, u, 1, 0
+    for t in reversed(range(255)):
+        bit = k >> t & 1
+        if swap ^ bit:
+            x2, x3, z2, z3 = x3, x2, z3, z2
+        swap = bit
+        a, b, c, d = x2 + z2, x2 - z2, x3 + z3, x3 - z3
+        aa, bb, da, cb = a * a, b * b, d * a, c * b
+        e = aa - bb
+        x3, z3 = pow(da + cb, 2, p), u * pow(da - cb, 2, p) % p
+        x2, z2 = aa * bb % p, e * (aa + 121665 * e) % p
+    if swap:
+        x2, z2 = x3, z3
+    return (x2 * pow(z2, p - 2, p) % p).to_bytes(32, "little")
+
+
+def dh(group, i, r, source):
+    i, r = bytes.fromhex(i), bytes.fromhex(r)
+    if group == 14:
+        public_i, public_r = modp(i)(b"\2"), modp(r)(b"\2")
+        shared = modp(i)(public_r)
+    elif group == 31:
+        base = bytes([9]) + bytes(31)
+        public_i, public_r = x25519(i, base), x25519(r, base)
+        shared = x25519(i, public_r)
+    else:
+        p, gx, gy, n = CURVES[group]
+        ki, kr = int.from_bytes(i, "big"), int.from_bytes(r, "big")
+        pi, pr = ec_mul(p, ki, (gx, gy)), ec_mul(p, kr, (gx, gy))
+        public_i = pi[0].to_bytes(n, "big") + pi[1].to_bytes(n, "big")
+        public_r = pr[0].to_bytes(n, "big") + pr[1].to_bytes(n, "big")
+        shared = ec_mul(p, ki, pr)[0].to_bytes(n, "big")
+    show(test="dh", source=source, group=group, private_i=i, private_r=r, public_i=public_i,
+         public_r=public_r, shared=shared)
+
+
+kdf(5, 0, 20, 32, 16, 32, 40, "gcm128-sha256-ecp256 ")
+kdf(5, 32, 32, 256, 32, 32, 128, "cbc256-sha256-modp2048 ")
+kdf(6, 0, 36, 48, 32, 256, 72, "gcm256-sha384-ecp384 ")
+kdf(6, 48, 32, 32, 64, 16, 500, "cbc256-sha384-x25519 ")
+dh(19, "C88F01F510D9AC3F70A292DAA2316DE544E9AAB8AFE84049C62A9C57862D1433",
+   "C6EF9C5D78AE012A011164ACB397CE2088685D8F06BF9BE0B283AB46476BEE53", "RFC 5903 section 8.1")
+dh(20, "099F3C7034D4A2C699884D73A375A67F7624EF7C6B3C0F160647B67414DCE655E35B538041E649EE3FAEF896783AB194",
+   "41CB0779B4BDB85D47846725FBEC3C9430FAB46CC8DC5060855CC9BDA0AA2942E0308312916B8ED2960E4BD55A7448FC",
+   "RFC 5903 section 8.2")
+dh(31, "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
+   "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb", "RFC 7748 section 6.1")
+for n in range(4):
+    dh(14, stretch(f"modp i{n}", 32 if n else 255).hex(), stretch(f"modp r{n}", 255).hex(), "this script")
