@@ -1,0 +1,60 @@
+# How cargo is called. One profile (dev) and the default members everywhere, so that build, test, demo and lint share
+# what they compile. Sourced by inside.sh.
+
+export LIBCLANG_PATH=/usr/lib/llvm-19/lib
+: "${CARGO_TARGET_DIR:=$X_SRC/target}"
+: "${X_BUILD_UID:=0}"
+: "${X_BUILD_GID:=0}"
+[ -z "${CI:-}" ] || export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}" CARGO_TERM_PROGRESS_WHEN=never
+# Where the bench finds the daemons and peers' programs built by us.
+export CARGO_TARGET_DIR RAVELIN_BIN_DIR="$CARGO_TARGET_DIR/debug"
+
+# as_owner COMMAND...: as the checkout's owner, so that no root-owned file appears in it.
+as_owner() {
+	if [ "$X_BUILD_UID" = 0 ]; then
+		"$@"
+	else
+		setpriv --reuid "$X_BUILD_UID" --regid "$X_BUILD_GID" --clear-groups env HOME=/tmp/home "$@"
+	fi
+}
+
+# private_net COMMAND...: in a network namespace of its own, with loopback: nothing reaches the host's network.
+private_net() {
+	unshare --net sh -c 'ip link set lo up && exec "$@"' sh "$@"
+}
+
+# metadata FILTER: jq over `cargo metadata` of our own packages.
+metadata() {
+	as_owner cargo metadata --format-version 1 --no-deps | jq -r "$1"
+}
+
+build() {
+	as_owner cargo build "$@"
+}
+
+demo() {
+	as_owner cargo build
+	[ -x "$RAVELIN_BIN_DIR/ravelin-demo" ] || die "this checkout has no ravelin-demo yet"
+	make_artifacts demo
+	private_net "$RAVELIN_BIN_DIR/ravelin-demo" "$@"
+}
+
+bench() {
+	benches=$(metadata '.packages[].targets[] | select(.kind[0] == "bench") | .name')
+	[ -n "$benches" ] || die "this checkout has no benchmark yet"
+	as_owner cargo bench --bench '*' --no-run
+	private_net cargo bench --bench '*' -- "$@"
+}
+
+# make_artifacts NAME: a folder for this run's logs and captures in RAVELIN_ARTIFACTS; the newest ones are kept.
+make_artifacts() {
+	base=$CARGO_TARGET_DIR/artifacts
+	as_owner mkdir -p "$base"
+	# shellcheck disable=SC2012  # names are ours
+	ls -1t "$base" | tail -n +9 | while read -r old; do
+		rm -rf "${base:?}/$old"
+	done
+	RAVELIN_ARTIFACTS=$base/$(date -u +%Y%m%dT%H%M%S)-$1-$(od -An -N2 -tx2 /dev/urandom | tr -d ' ')
+	as_owner mkdir "$RAVELIN_ARTIFACTS"
+	export RAVELIN_ARTIFACTS
+}

@@ -1,0 +1,73 @@
+# libFuzzer on stable Rust: the sanitizer-coverage passes of LLVM by RUSTFLAGS, no address sanitizer. Sourced by inside.sh.
+# A target is a program of package ravelin-fuzz. Its committed corpus is read; what a run finds goes below target/.
+# Each target has a floor of covered edges in tests/fuzz/floors.txt, so that a target that stopped reaching its parser fails.
+
+readonly FUZZ_TRIPLE=x86_64-unknown-linux-gnu
+readonly FUZZ_SHORT_S=15
+readonly FUZZ_DEFAULT_S=60
+
+# fuzz_cargo SUBCOMMAND ARGUMENTS...
+fuzz_cargo() {
+	subcommand=$1
+	shift
+	as_owner env CXX=clang++-19 RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1" \
+		cargo "$subcommand" --package ravelin-fuzz --profile fuzz --target $FUZZ_TRIPLE \
+		--target-dir "$CARGO_TARGET_DIR/fuzz" "$@"
+}
+
+fuzz_targets() {
+	metadata '.packages[] | select(.name == "ravelin-fuzz") | .targets[] | select(.kind[0] == "bin") | .name'
+}
+
+# fuzz_run TARGET SECONDS: false on a crash, or below the floor.
+fuzz_run() {
+	found=$CARGO_TARGET_DIR/fuzz/corpus/$1
+	crashes=$RAVELIN_ARTIFACTS/fuzz-$1
+	seeds=$X_SRC/tests/fuzz/corpus/$1
+	as_owner mkdir -p "$found" "$crashes"
+	[ -d "$seeds" ] || die "tests/fuzz/corpus/$1 is missing: a target needs seeds"
+	out=$crashes/output.log
+	status=0
+	as_owner "$CARGO_TARGET_DIR/fuzz/$FUZZ_TRIPLE/fuzz/$1" -max_total_time="$2" -timeout=10 -rss_limit_mb=2048 \
+		-print_final_stats=1 -artifact_prefix="$crashes/" "$found" "$seeds" >"$out" 2>&1 || status=$?
+	tail -n 20 "$out"
+	[ $status = 0 ] || return 1
+	edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$out" | tail -n 1)
+	floor=$(awk -v t="$1" '$1 == t { print $2 }' "$X_SRC/tests/fuzz/floors.txt")
+	[ -n "$floor" ] || { echo "$1 has no line in tests/fuzz/floors.txt"; return 1; }
+	echo "$1: $edges edges, floor $floor"
+	[ "${edges:-0}" -ge "$floor" ] || { echo "$1 covers fewer edges than its floor"; return 1; }
+}
+
+fuzz() {
+	time_s=$FUZZ_DEFAULT_S
+	target=
+	for argument; do
+		case $argument in
+		*[!0-9]*) target=$argument ;;
+		*) time_s=$argument ;;
+		esac
+	done
+	make_artifacts fuzz
+	all=$(fuzz_targets)
+	[ -z "$target" ] || printf '%s\n' "$all" | grep -qx -- "$target" || die "no fuzz target '$target'; there are: $(printf '%s' "$all" | tr '\n' ' ')"
+	fuzz_cargo build --bins
+	verdict=0
+	for name in ${target:-$all}; do
+		say "fuzzing $name for $time_s s"
+		fuzz_run "$name" "$time_s" || verdict=1
+	done
+	return $verdict
+}
+
+# Called by ./x test: every target for a short time.
+fuzz_suite() {
+	[ -n "$(fuzz_targets)" ] || return 0
+	step build fuzz_cargo build --bins
+	[ "$failed" = 0 ] || return 0
+	for name in $(fuzz_targets); do
+		step "$name" fuzz_run "$name" $FUZZ_SHORT_S
+	done
+}

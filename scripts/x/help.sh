@@ -1,0 +1,26 @@
+# The text of ./x help.
+
+help() {
+	cat <<'HELP'
+usage: sudo ./x [--native] COMMAND [ARGUMENTS]        (as root, sudo is not needed)
+
+  build                          build everything
+  demo [--keep] [--break WHAT]   strongSwan's traffic crosses the gateway; --keep leaves a CLI open
+  test [--soak] [SUITE] [FILTER] run the suites: lint tidy unit system fuzz demo; --soak adds the long tests
+  lint                           cargo fmt --check, clippy -D warnings, layering and style
+  bench [ARGUMENTS]              the benchmarks
+  fuzz [TARGET] [SECONDS]        libFuzzer targets of tests/fuzz, with their coverage floors
+  shell [COMMAND ...]            a root shell (or one command) in the sysroot
+  help                           this text
+
+The first run makes a Debian 13 sysroot with mmdebstrap (1.5 minutes, 1.5 GB) in ~/.cache/ravelin; everything then runs
+in it, in a private mount and pid namespace of which nothing stays behind. --native uses a Debian 13 host instead.
+
+environment
+  RAVELIN_HUGEPAGES=N   2 MB hugepages to borrow while the command runs (default 512, 0 for none)
+  RAVELIN_MIRROR=URL    Debian mirror (default http://deb.debian.org/debian)
+  XDG_CACHE_HOME        where the sysroot is kept
+  CARGO_TARGET_DIR      where cargo builds (default target/ of the checkout)
+  CARGO_HOME RUSTUP_HOME  taken from the user who called sudo, unless set
+HELP
+}

@@ -1,0 +1,139 @@
+# The suites of ./x test, one after another; a failing one does not stop the others. Sourced by inside.sh.
+
+readonly SUITES="lint tidy unit system fuzz demo"
+# A test program that runs longer has hung.
+readonly PROGRAM_LIMIT_S=1200
+readonly SOAK_LIMIT_S=7200
+
+run_tests() {
+	soak=no
+	only=
+	filter=
+	for argument; do
+		case $argument in
+		--soak) soak=yes ;;
+		-*) die "unknown option $argument; see ./x help" ;;
+		*)
+			case " $SUITES " in
+			*" $argument "*) only="$only $argument" ;;
+			*) filter=$argument ;;
+			esac
+			;;
+		esac
+	done
+	report_begin
+	for name in ${only:-$SUITES}; do
+		# A filter names tests, which only these suites have.
+		case $filter:$name in
+		:* | *:unit | *:system) "suite_$name" ;;
+		esac
+	done
+	report_end
+}
+
+suite_lint() {
+	suite_begin lint
+	step lockfile as_owner cargo metadata --locked --format-version 1
+	step fmt as_owner cargo fmt --all --check
+	step clippy as_owner cargo clippy --all-targets -- -D warnings
+	[ -z "$(fuzz_targets)" ] || step clippy-fuzz fuzz_cargo clippy --bins -- -D warnings
+	suite_end
+}
+
+suite_tidy() {
+	suite_begin tidy
+	log=$RAVELIN_ARTIFACTS/tidy.log
+	status=0
+	as_owner cargo test --package ravelin-tests --test tidy >"$log" 2>&1 || status=$?
+	count_tests tidy "$log" "$status"
+	suite_end
+}
+
+# build_tests: builds every test program once and lists them as `manifest kind name executable`.
+build_tests() {
+	programs=$RAVELIN_ARTIFACTS/programs.tsv
+	[ ! -e "$programs" ] || return 0
+	status=0
+	as_owner cargo build >"$RAVELIN_ARTIFACTS/build.log" 2>&1 || status=$?
+	if [ $status = 0 ]; then
+		as_owner cargo test --no-run --message-format=json-render-diagnostics \
+			>"$RAVELIN_ARTIFACTS/build.json" 2>>"$RAVELIN_ARTIFACTS/build.log" || status=$?
+	fi
+	if [ $status != 0 ]; then
+		fails build "$RAVELIN_ARTIFACTS/build.log"
+		return 1
+	fi
+	jq -r 'select(.reason == "compiler-artifact" and .profile.test and .executable)
+		| [.manifest_path, .target.kind[0], .target.name, .executable] | @tsv' \
+		"$RAVELIN_ARTIFACTS/build.json" | sort >"$programs"
+}
+
+# run_program NAME MANIFEST EXECUTABLE ARGUMENTS...: one test program, as cargo would start it.
+run_program() {
+	name=$1 manifest=$2 program=$3
+	shift 3
+	log=$RAVELIN_ARTIFACTS/$suite-$name.log
+	limit=$PROGRAM_LIMIT_S
+	if [ "$soak" = yes ]; then
+		limit=$SOAK_LIMIT_S
+		set -- "$@" --include-ignored
+	fi
+	[ -z "$filter" ] || set -- "$@" "$filter"
+	status=0
+	(
+		cd "$(dirname "$manifest")"
+		CARGO_MANIFEST_DIR=$PWD
+		export CARGO_MANIFEST_DIR
+		private_net timeout --kill-after=10 "$limit" "$program" --show-output "$@" </dev/null
+	) >"$log" 2>&1 || status=$?
+	count_tests "$name" "$log" "$status"
+}
+
+# run_programs CONDITION ARGUMENTS...: those of the list whose line the awk CONDITION selects.
+run_programs() {
+	condition=$1
+	shift
+	awk -F '\t' -v bench="$X_SRC/tests/Cargo.toml" "$condition" "$programs" >"$RAVELIN_ARTIFACTS/$suite.tsv"
+	while IFS="$(printf '\t')" read -r manifest kind name program; do
+		[ "$kind" = test ] || name=$(basename "$(dirname "$manifest")")-$name
+		run_program "$name" "$manifest" "$program" "$@"
+	done <"$RAVELIN_ARTIFACTS/$suite.tsv"
+}
+
+suite_unit() {
+	suite_begin unit
+	if build_tests; then
+		# shellcheck disable=SC2016  # fields of awk
+		run_programs '!($1 == bench && $2 == "test")'
+		log=$RAVELIN_ARTIFACTS/unit-doc.log
+		status=0
+		# shellcheck disable=SC2086  # no filter, no argument
+		as_owner cargo test --doc -- $filter >"$log" 2>&1 || status=$?
+		count_tests doc "$log" "$status"
+	fi
+	suite_end
+}
+
+suite_system() {
+	suite_begin system
+	if build_tests; then
+		# shellcheck disable=SC2016
+		run_programs '$1 == bench && $2 == "test" && $3 != "tidy"' --test-threads=1
+	fi
+	suite_end
+}
+
+suite_fuzz() {
+	suite_begin fuzz
+	fuzz_suite
+	suite_end
+}
+
+suite_demo() {
+	[ -n "$(metadata '.packages[].targets[] | select(.kind[0] == "bin" and .name == "ravelin-demo") | .name')" ] || return 0
+	suite_begin demo
+	if build_tests; then
+		step demo private_net timeout --kill-after=10 300 "$RAVELIN_BIN_DIR/ravelin-demo"
+	fi
+	suite_end
+}
