@@ -1,2 +1,36 @@
-//! The test bench.
+//! The test bench: network namespaces, peers, captures and traffic, for the system tests and the demo.
+//!
+//! It runs as root inside the private mount and pid namespace that `./x` makes, so that nothing it leaves behind outlives
+//! the run. Everything is judged from outside the gateway: captures on the links and the peers' own counters.
 #![forbid(unsafe_code)]
+
+pub mod capture;
+pub mod error;
+pub mod frame;
+pub mod gateway;
+pub mod netns;
+pub mod pcap;
+pub mod process;
+pub mod strongswan;
+pub mod traffic;
+pub mod wait;
+
+pub use error::BenchError;
+
+/// Result of the bench.
+pub type Result<T> = std::result::Result<T, BenchError>;
+
+/// Folder for logs and captures of this run: `RAVELIN_ARTIFACTS`, else a folder under the system's temporary folder.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn artifacts(test: &str) -> Result<std::path::PathBuf> {
+    let base = std::env::var_os("RAVELIN_ARTIFACTS").map_or_else(
+        || std::env::temp_dir().join("ravelin-artifacts"),
+        std::path::PathBuf::from,
+    );
+    let folder = base.join(test);
+    std::fs::create_dir_all(&folder)
+        .map_err(|e| BenchError::io(format!("make {}", folder.display()), e))?;
+    Ok(folder)
+}

@@ -1,0 +1,140 @@
+//! Captures on links, taken by tcpdump in the namespace at one end.
+
+use crate::frame::{Frame, Kind};
+use crate::netns::Netns;
+use crate::pcap::{self, Captured};
+use crate::process::Process;
+use crate::{BenchError, Result};
+use nix::sys::signal::Signal;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const READY_LIMIT: Duration = Duration::from_secs(20);
+const BUFFER_KIB: &str = "65536";
+
+/// A running capture of one interface, both directions.
+pub struct Capture {
+    process: Process,
+    file: PathBuf,
+}
+
+impl Capture {
+    /// Starts and waits until tcpdump listens.
+    ///
+    /// # Errors
+    /// When tcpdump does not start.
+    pub fn start(netns: &Netns, interface: &str, folder: &Path, name: &str) -> Result<Self> {
+        let file = folder.join(format!("{name}.pcap"));
+        let mut command = netns.command("tcpdump");
+        command.args([
+            "-i",
+            interface,
+            "-s",
+            "0",
+            "-B",
+            BUFFER_KIB,
+            "-U",
+            "--immediate-mode",
+        ]);
+        command.args(["-Z", "root", "-n", "-w"]).arg(&file);
+        let mut process = Process::start(&format!("tcpdump-{name}"), folder, &mut command)?;
+        process.wait_log("listening on", READY_LIMIT)?;
+        Ok(Self { process, file })
+    }
+
+    /// Stops and reads what was captured.
+    ///
+    /// # Errors
+    /// When the kernel dropped packets (the capture would prove nothing) or the file is bad.
+    pub fn finish(mut self) -> Result<Trace> {
+        self.process.signal(Signal::SIGINT);
+        self.process.stop()?;
+        let log = self.process.log();
+        let dropped = log
+            .lines()
+            .rev()
+            .find_map(|l| l.strip_suffix(" packets dropped by kernel"));
+        match dropped.map(str::trim) {
+            Some("0") => Ok(Trace {
+                frames: pcap::read(&self.file)?,
+            }),
+            other => Err(BenchError::Unexpected(format!(
+                "capture {} lost packets: {other:?}",
+                self.file.display()
+            ))),
+        }
+    }
+}
+
+/// The frames of one link.
+pub struct Trace {
+    frames: Vec<Captured>,
+}
+
+impl Trace {
+    /// Reads a trace kept from another run.
+    ///
+    /// # Errors
+    /// When the file is no pcap.
+    pub fn read(path: &Path) -> Result<Self> {
+        Ok(Self {
+            frames: pcap::read(path)?,
+        })
+    }
+
+    /// The frames in the order of their capture.
+    pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
+        self.frames.iter().map(|c| Frame::parse(&c.frame))
+    }
+
+    /// How many frames of each kind.
+    pub fn kinds(&self) -> BTreeMap<Kind, usize> {
+        let mut kinds = BTreeMap::new();
+        for frame in self.frames() {
+            *kinds.entry(frame.kind).or_default() += 1;
+        }
+        kinds
+    }
+
+    /// ESP frames (both encapsulations) from one address to another.
+    pub fn esp_between(&self, from: IpAddr, to: IpAddr) -> usize {
+        self.frames()
+            .filter(|f| f.esp().is_some() && f.addresses == Some((from, to)))
+            .count()
+    }
+
+    /// IP packets that are not tunnels or neighbour upkeep.
+    pub fn cleartext(&self) -> Vec<Frame<'_>> {
+        self.frames()
+            .filter(|f| f.kind == Kind::Cleartext)
+            .collect()
+    }
+
+    /// Cleartext packets from one of `sources`.
+    pub fn cleartext_from(&self, sources: &[IpAddr]) -> usize {
+        let from = |f: &Frame<'_>| {
+            f.addresses
+                .is_some_and(|(source, _)| sources.contains(&source))
+        };
+        self.frames()
+            .filter(|f| f.kind == Kind::Cleartext && from(f))
+            .count()
+    }
+
+    /// Sequence numbers and explicit IVs that one SPI used twice: must be empty for what we send.
+    pub fn repeated_nonces(&self, from: IpAddr) -> Vec<(u32, u64)> {
+        let mut seen = BTreeMap::<(u32, u64), usize>::new();
+        let sent = |f: &Frame<'_>| f.addresses.is_some_and(|(source, _)| source == from);
+        for frame in self.frames().filter(sent) {
+            if let (Some((spi, _)), Some(iv)) = (frame.esp(), frame.esp_iv()) {
+                *seen.entry((spi, iv)).or_default() += 1;
+            }
+        }
+        seen.into_iter()
+            .filter(|(_, count)| *count > 1)
+            .map(|(key, _)| key)
+            .collect()
+    }
+}

@@ -1,0 +1,180 @@
+//! A Ravelin gateway in a namespace: its four daemons, its configuration, and its CLI.
+
+use crate::netns::{Netns, run};
+use crate::process::Process;
+use crate::wait::wait_until;
+use crate::{BenchError, Result};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const READY_LIMIT: Duration = Duration::from_secs(60);
+
+/// The daemons, in the order of a normal start.
+pub const DAEMONS: [&str; 4] = ["netd", "planed", "iked", "mgmtd"];
+
+/// A running gateway.
+pub struct Gateway {
+    netns_name: String,
+    folder: PathBuf,
+    binaries: PathBuf,
+    daemons: Vec<(String, Process)>,
+}
+
+impl Gateway {
+    /// Starts all daemons in `netns` with `configuration`, files and logs in `folder`.
+    ///
+    /// # Errors
+    /// When a daemon does not start.
+    pub fn start(netns: &Netns, folder: &Path, configuration: &str) -> Result<Self> {
+        let folder = folder.join(format!("gateway-{}", netns.name()));
+        std::fs::create_dir_all(folder.join("run"))
+            .map_err(|e| BenchError::io("make the gateway's folder", e))?;
+        std::fs::write(folder.join("ravelin.conf"), configuration)
+            .map_err(|e| BenchError::io("write ravelin.conf", e))?;
+        let mut gateway = Self {
+            netns_name: netns.name().to_owned(),
+            folder,
+            binaries: binaries()?,
+            daemons: Vec::new(),
+        };
+        for daemon in DAEMONS {
+            gateway.start_daemon(daemon)?;
+        }
+        Ok(gateway)
+    }
+
+    /// Starts one daemon (again).
+    ///
+    /// # Errors
+    /// When its binary is missing.
+    pub fn start_daemon(&mut self, daemon: &str) -> Result<()> {
+        let mut command = self.command(&format!("ravelin-{daemon}"));
+        command.arg("--run-dir").arg(self.folder.join("run"));
+        if daemon == "mgmtd" {
+            command
+                .arg("--config")
+                .arg(self.folder.join("ravelin.conf"));
+        }
+        let process = Process::start(daemon, &self.folder, &mut command)?;
+        self.daemons.retain(|(name, _)| name != daemon);
+        self.daemons.push((daemon.to_owned(), process));
+        Ok(())
+    }
+
+    /// Waits until every daemon runs the configuration.
+    ///
+    /// # Errors
+    /// When one ends, or none is ready in time; names what is missing.
+    pub fn wait_ready(&mut self) -> Result<()> {
+        let mut last = String::new();
+        let ready = wait_until("the gateway's daemons", READY_LIMIT, || {
+            for (_, process) in &mut self.daemons {
+                process.check()?;
+            }
+            last = self
+                .cli("show system processes | display json")
+                .unwrap_or_else(|e| e.to_string());
+            let report = serde_json::from_str(&last).unwrap_or(Value::Null);
+            let all = ["ravelin-planed", "ravelin-iked"]
+                .iter()
+                .all(|name| runs(&report, name));
+            Ok(all.then_some(()))
+        });
+        ready.map_err(|error| BenchError::Unexpected(format!("{error}; processes: {last}")))
+    }
+
+    /// One daemon's process.
+    ///
+    /// # Errors
+    /// When it was never started.
+    pub fn daemon(&mut self, name: &str) -> Result<&mut Process> {
+        let found = self.daemons.iter_mut().find(|(n, _)| n == name);
+        found
+            .map(|(_, process)| process)
+            .ok_or_else(|| BenchError::Unexpected(format!("no daemon {name} was started")))
+    }
+
+    /// Runs one CLI command and returns what it prints.
+    ///
+    /// # Errors
+    /// [`BenchError::Command`] with the CLI's message.
+    pub fn cli(&self, command: &str) -> Result<String> {
+        run(self
+            .command("ravelin")
+            .arg("--run-dir")
+            .arg(self.folder.join("run"))
+            .args(["-c", command]))
+    }
+
+    /// The interactive CLI on this terminal.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn shell(&self) -> Result<()> {
+        self.command("ravelin")
+            .arg("--run-dir")
+            .arg(self.folder.join("run"))
+            .status()
+            .map(drop)
+            .map_err(|e| BenchError::io("start the CLI", e))
+    }
+
+    /// Files and logs.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command
+            .args(["netns", "exec", &self.netns_name])
+            .arg(self.binaries.join(program));
+        command
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // mgmtd first, the device holder last: nobody waits for a dead partner.
+        for daemon in DAEMONS.iter().rev() {
+            self.daemons.retain_mut(|(name, process)| {
+                let stop = name == daemon;
+                if stop {
+                    drop(process.stop());
+                }
+                !stop
+            });
+        }
+    }
+}
+
+/// Whether `show system processes | display json` says that `name` is connected and runs a configuration.
+fn runs(report: &Value, name: &str) -> bool {
+    match report {
+        Value::Object(fields) if fields.get("name").is_some_and(|n| n == name) => {
+            fields.get("connected") == Some(&Value::Bool(true))
+                && fields
+                    .get("generation")
+                    .and_then(Value::as_u64)
+                    .is_some_and(|g| g > 0)
+        }
+        Value::Object(fields) => fields.values().any(|value| runs(value, name)),
+        Value::Array(entries) => entries.iter().any(|value| runs(value, name)),
+        _ => false,
+    }
+}
+
+/// Where the product's binaries are: beside the running one, or one folder up (tests run from `deps/`).
+fn binaries() -> Result<PathBuf> {
+    let exe = std::env::current_exe().map_err(|e| BenchError::io("find myself", e))?;
+    exe.ancestors()
+        .skip(1)
+        .take(2)
+        .find(|folder| folder.join("ravelin-planed").exists())
+        .map(Path::to_path_buf)
+        .ok_or_else(|| {
+            BenchError::Unexpected("ravelin-planed is not built: run `./x build`".to_owned())
+        })
+}

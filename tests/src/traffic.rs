@@ -1,0 +1,236 @@
+//! Numbered UDP streams whose every packet is accounted for, and the ordinary tools (ping, iperf3).
+
+use crate::netns::{Netns, run};
+use crate::{BenchError, Result};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Packets of a stream at most: ten minutes at 10,000 packets/s.
+const MAX_PACKETS: u32 = 6_000_000;
+const RECEIVE_TICK: Duration = Duration::from_millis(50);
+const SOCKET_BUFFER_OCTETS: usize = 8 << 20;
+
+/// What became of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Packets that left the sender.
+    pub sent: u32,
+    /// Different packets that arrived.
+    pub received: u32,
+    /// Packets that arrived again.
+    pub duplicated: u32,
+    /// Packets that arrived after a later one.
+    pub reordered: u32,
+    /// Numbers of the first missing packets, ten at most.
+    pub missing: Vec<u32>,
+}
+
+/// A stream under way.
+pub struct Stream {
+    sender: JoinHandle<Result<Result<u32>>>,
+    receiver: JoinHandle<Result<Tally>>,
+    done: Arc<AtomicBool>,
+}
+
+/// What a stream is like.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamSpec {
+    /// Sender's address.
+    pub from: IpAddr,
+    /// Receiver's address.
+    pub to: IpAddr,
+    /// Receiver's port.
+    pub port: u16,
+    /// Packets per second.
+    pub rate_pps: u32,
+    /// How many packets.
+    pub count: u32,
+    /// Octets of UDP payload, at least 4.
+    pub octets: usize,
+}
+
+impl Stream {
+    /// Starts to send from `source` to `sink`.
+    ///
+    /// # Errors
+    /// When an address is not there or the stream is too long.
+    pub fn start(source: &Netns, sink: &Netns, spec: StreamSpec) -> Result<Self> {
+        if spec.count > MAX_PACKETS || spec.octets < 4 || spec.rate_pps == 0 {
+            return Err(BenchError::Unexpected(format!(
+                "impossible stream {spec:?}"
+            )));
+        }
+        let inbound = socket(sink, SocketAddr::new(spec.to, spec.port))?;
+        let outbound = socket(source, SocketAddr::new(spec.from, 0))?;
+        let done = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&done);
+        let receiver = sink.spawn(move || receive(&inbound, spec.count, &stop))?;
+        let sender = source.spawn(move || send(&outbound, spec))?;
+        Ok(Self {
+            sender,
+            receiver,
+            done,
+        })
+    }
+
+    /// Waits for the last packet to leave, grants `grace` for those under way, and counts.
+    ///
+    /// # Errors
+    /// When a socket failed.
+    pub fn finish(self, grace: Duration) -> Result<Tally> {
+        let sent = join(self.sender)??;
+        crate::wait::pause(grace);
+        self.done.store(true, Ordering::Relaxed);
+        let mut tally = join(self.receiver)?;
+        tally.sent = sent;
+        tally.missing.retain(|n| *n < sent);
+        Ok(tally)
+    }
+}
+
+fn join<T>(handle: JoinHandle<Result<T>>) -> Result<T> {
+    handle
+        .join()
+        .map_err(|_| BenchError::Unexpected("a traffic thread died".to_owned()))?
+}
+
+fn socket(netns: &Netns, address: SocketAddr) -> Result<UdpSocket> {
+    let bound = join(netns.spawn(move || UdpSocket::bind(address))?)?;
+    let socket = bound.map_err(|e| BenchError::io(format!("bind {address}"), e))?;
+    nix::sys::socket::setsockopt(
+        &socket,
+        nix::sys::socket::sockopt::RcvBufForce,
+        &SOCKET_BUFFER_OCTETS,
+    )
+    .map_err(|e| BenchError::io("receive buffer", e.into()))?;
+    Ok(socket)
+}
+
+fn send(socket: &UdpSocket, spec: StreamSpec) -> Result<u32> {
+    let mut packet = vec![0x5a; spec.octets];
+    let start = Instant::now();
+    for number in 0..spec.count {
+        let due =
+            Duration::from_nanos(u64::from(number) * 1_000_000_000 / u64::from(spec.rate_pps));
+        crate::wait::pause(due.saturating_sub(start.elapsed()));
+        packet[..4].copy_from_slice(&number.to_be_bytes());
+        // A host without a route yet, or an ICMP error from the path, loses this packet only; it counts as sent.
+        if let Err(error) = socket.send_to(&packet, (spec.to, spec.port)) {
+            if number == 0 {
+                return Err(BenchError::io(format!("send to {}", spec.to), error));
+            }
+        }
+    }
+    Ok(spec.count)
+}
+
+fn receive(socket: &UdpSocket, count: u32, stop: &AtomicBool) -> Tally {
+    let mut seen = vec![false; count as usize];
+    let mut tally = Tally::default();
+    let mut highest = None;
+    let mut packet = [0; 65536];
+    drop(socket.set_read_timeout(Some(RECEIVE_TICK)));
+    loop {
+        let Ok((length, _)) = socket.recv_from(&mut packet) else {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            continue;
+        };
+        let number = match packet[..length].first_chunk::<4>() {
+            Some(octets) => u32::from_be_bytes(*octets),
+            None => continue,
+        };
+        let Some(slot) = seen.get_mut(number as usize) else {
+            continue;
+        };
+        if std::mem::replace(slot, true) {
+            tally.duplicated += 1;
+            continue;
+        }
+        tally.received += 1;
+        tally.reordered += u32::from(highest.is_some_and(|h| number < h));
+        highest = highest.max(Some(number));
+    }
+    let missing = seen.iter().enumerate().filter(|(_, seen)| !**seen);
+    tally.missing = missing.take(10).map(|(n, _)| n as u32).collect();
+    tally
+}
+
+/// Pings `count` times, five a second, and returns how many answers came.
+///
+/// # Errors
+/// When ping cannot run.
+pub fn ping(netns: &Netns, from: IpAddr, to: IpAddr, count: u32, octets: u32) -> Result<u32> {
+    let output = netns
+        .command("ping")
+        .args(["-n", "-q", "-i", "0.2", "-W", "2"])
+        .args(["-c", &count.to_string(), "-s", &octets.to_string()])
+        .args(["-I", &from.to_string(), &to.to_string()])
+        .output()
+        .map_err(|e| BenchError::io("ping", e))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let received = text
+        .split(',')
+        .find_map(|part| part.trim().strip_suffix(" received"));
+    received.and_then(|n| n.parse().ok()).ok_or_else(|| {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        BenchError::Unexpected(format!("ping {to} said: {text}{errors}"))
+    })
+}
+
+/// Sends `octets` over TCP with iperf3 (server in `sink`), and returns how many arrived.
+///
+/// # Errors
+/// When the connection fails.
+pub fn tcp(source: &Netns, sink: &Netns, spec: StreamSpec, octets: u64) -> Result<u64> {
+    let port = spec.port.to_string();
+    let mut server = sink
+        .command("iperf3")
+        .args(["-s", "-1", "-B", &spec.to.to_string(), "-p", &port])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .map_err(|e| BenchError::io("iperf3 -s", e))?;
+    let transfer = crate::wait::wait_until("an iperf3 connection", Duration::from_secs(10), || {
+        let mut client: Command = source.command("iperf3");
+        client.args([
+            "-J",
+            "-c",
+            &spec.to.to_string(),
+            "-B",
+            &spec.from.to_string(),
+            "-p",
+            &port,
+        ]);
+        client.args(["-n", &octets.to_string(), "--connect-timeout", "3000"]);
+        match run(&mut client) {
+            Ok(report) => Ok(Some(report)),
+            Err(BenchError::Command { output, .. }) if output.contains("refused") => Ok(None),
+            Err(error) => Err(error),
+        }
+    });
+    drop(server.kill());
+    drop(server.wait());
+    let report = transfer?;
+    received_octets(&report)
+        .ok_or_else(|| BenchError::Unexpected(format!("iperf3 reports no sum: {report}")))
+}
+
+/// `end.sum_received.bytes` of an iperf3 report.
+fn received_octets(report: &str) -> Option<u64> {
+    let sum = &report[report.find("\"sum_received\"")?..];
+    let value = &sum[sum.find("\"bytes\":")? + 8..];
+    value
+        .trim_start()
+        .split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests;
