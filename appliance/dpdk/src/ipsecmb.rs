@@ -1,0 +1,268 @@
+//! AES-GCM by intel-ipsec-mb's direct API, the fastest path on one core. The library picks AVX-512/VAES, AVX2 or SSE
+//! code at run time. Nonces are the caller's business: the same nonce twice under one key breaks the key.
+//!
+//! Tags are always 16 octets and compared in constant time. Packets are processed in place.
+
+use std::ffi::CStr;
+use zeroize::Zeroize;
+
+use crate::error::Error;
+
+/// Octets of the authentication tag (RFC 4106, section 6: 16 is the one that everybody supports).
+pub const TAG_OCTETS: usize = 16;
+/// Octets of the nonce: 4 of salt and 8 of explicit IV (RFC 4106, section 4).
+pub const NONCE_OCTETS: usize = 12;
+
+type EncryptFn = unsafe extern "C" fn(
+    *const dpdk_sys::gcm_key_data,
+    *mut dpdk_sys::gcm_context_data,
+    *mut u8,
+    *const u8,
+    u64,
+    *const u8,
+    *const u8,
+    u64,
+    *mut u8,
+    u64,
+);
+type ExpandFn = unsafe extern "C" fn(*const std::ffi::c_void, *mut dpdk_sys::gcm_key_data);
+
+#[derive(Clone, Copy)]
+struct Functions {
+    expand: ExpandFn,
+    encrypt: EncryptFn,
+    decrypt: EncryptFn,
+}
+
+impl Functions {
+    fn complete(ops: &dpdk_sys::rv_gcm_ops) -> Option<Self> {
+        Some(Functions {
+            expand: ops.pre?,
+            encrypt: ops.enc?,
+            decrypt: ops.dec?,
+        })
+    }
+}
+
+/// The library's AES-GCM for this CPU: a few function pointers, free to copy and to use from any thread.
+#[derive(Clone, Copy)]
+pub struct Gcm {
+    aes128: Functions,
+    aes256: Functions,
+    code: &'static str,
+}
+
+/// The library wants its key data on cache lines.
+#[repr(C, align(64))]
+struct KeyMemory(dpdk_sys::gcm_key_data);
+
+/// An expanded AES key with its GHASH powers; wiped when dropped.
+pub struct GcmKey {
+    memory: Box<KeyMemory>,
+    functions: Functions,
+}
+
+// A key's memory is plain octets behind a Box, written only while it is expanded.
+const _: () = {
+    const fn assert_send_sync<T: Send + Sync>() {}
+    assert_send_sync::<GcmKey>();
+    assert_send_sync::<Gcm>();
+};
+
+/// One packet to encrypt.
+pub struct SealJob<'a> {
+    /// Its key.
+    pub key: &'a GcmKey,
+    /// Never used before with this key.
+    pub nonce: [u8; NONCE_OCTETS],
+    /// Authenticated, not encrypted.
+    pub aad: &'a [u8],
+    /// Cleartext in, ciphertext out.
+    pub text: &'a mut [u8],
+    /// Receives the tag.
+    pub tag: &'a mut [u8; TAG_OCTETS],
+}
+
+/// One packet to decrypt.
+pub struct OpenJob<'a> {
+    /// Its key.
+    pub key: &'a GcmKey,
+    /// Taken from the packet.
+    pub nonce: [u8; NONCE_OCTETS],
+    /// Authenticated, not encrypted.
+    pub aad: &'a [u8],
+    /// Ciphertext in, cleartext out; worthless unless `authentic`.
+    pub text: &'a mut [u8],
+    /// The tag that came with the packet.
+    pub tag: &'a [u8; TAG_OCTETS],
+    /// The result.
+    pub authentic: bool,
+}
+
+impl Gcm {
+    /// Finds the code for this CPU.
+    ///
+    /// # Errors
+    /// [`Error::Crypto`] when the CPU lacks AES instructions or memory is short.
+    pub fn detect() -> Result<Self, Error> {
+        let none = dpdk_sys::rv_gcm_ops {
+            pre: None,
+            enc: None,
+            dec: None,
+        };
+        let (mut aes128, mut aes256, mut arch, mut features) = (none, none, 0u32, 0u64);
+        // SAFETY: four writable results.
+        let rc = unsafe {
+            dpdk_sys::rv_imb_gcm_ops(
+                &raw mut aes128,
+                &raw mut aes256,
+                &raw mut arch,
+                &raw mut features,
+            )
+        };
+        if rc != 0 {
+            // SAFETY: the library returns a static string for any number.
+            let why = unsafe { CStr::from_ptr(dpdk_sys::imb_get_strerror(rc)) };
+            return Err(Error::Crypto(why.to_string_lossy().into_owned()));
+        }
+        let missing = || Error::Crypto("no AES-GCM for this CPU".to_owned());
+        Ok(Gcm {
+            aes128: Functions::complete(&aes128).ok_or_else(missing)?,
+            aes256: Functions::complete(&aes256).ok_or_else(missing)?,
+            code: code_name(arch, features),
+        })
+    }
+
+    /// Which code runs, for `show`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// Expands a key of 16 or 32 octets.
+    ///
+    /// # Errors
+    /// [`Error::KeyLength`].
+    pub fn expand(&self, key: &[u8]) -> Result<GcmKey, Error> {
+        let functions = match key.len() {
+            16 => self.aes128,
+            32 => self.aes256,
+            other => return Err(Error::KeyLength(other)),
+        };
+        // SAFETY: a union of byte arrays, for which zero is valid.
+        let mut memory: Box<KeyMemory> = Box::new(unsafe { std::mem::zeroed() });
+        // SAFETY: the key has the length of the chosen function, the memory the type and alignment it demands.
+        unsafe { (functions.expand)(key.as_ptr().cast(), &raw mut memory.0) }
+        Ok(GcmKey { memory, functions })
+    }
+
+    /// Encrypts a burst.
+    pub fn seal_burst(&self, jobs: &mut [SealJob<'_>]) {
+        for job in jobs {
+            job.key.seal(&job.nonce, job.aad, job.text, job.tag);
+        }
+    }
+
+    /// Decrypts a burst and marks what is authentic.
+    pub fn open_burst(&self, jobs: &mut [OpenJob<'_>]) {
+        for job in jobs {
+            job.authentic = job.key.open(&job.nonce, job.aad, job.text, job.tag);
+        }
+    }
+}
+
+impl GcmKey {
+    /// Encrypts `text` in place and writes the tag.
+    #[inline]
+    pub fn seal(
+        &self,
+        nonce: &[u8; NONCE_OCTETS],
+        aad: &[u8],
+        text: &mut [u8],
+        tag: &mut [u8; TAG_OCTETS],
+    ) {
+        self.run(self.functions.encrypt, nonce, aad, text, tag);
+    }
+
+    /// Decrypts `text` in place; `false` when the tag is wrong, and `text` must then be discarded unread.
+    #[inline]
+    #[must_use]
+    pub fn open(
+        &self,
+        nonce: &[u8; NONCE_OCTETS],
+        aad: &[u8],
+        text: &mut [u8],
+        tag: &[u8; TAG_OCTETS],
+    ) -> bool {
+        let mut computed = [0u8; TAG_OCTETS];
+        self.run(self.functions.decrypt, nonce, aad, text, &mut computed);
+        // One 128-bit subtraction: no branch depends on where the tags differ.
+        u128::from_ne_bytes(computed) ^ u128::from_ne_bytes(*tag) == 0
+    }
+
+    #[inline]
+    fn run(
+        &self,
+        function: EncryptFn,
+        nonce: &[u8; NONCE_OCTETS],
+        aad: &[u8],
+        text: &mut [u8],
+        tag: &mut [u8; TAG_OCTETS],
+    ) {
+        let mut context = std::mem::MaybeUninit::<dpdk_sys::gcm_context_data>::uninit();
+        let at = text.as_mut_ptr();
+        // SAFETY: the key memory was expanded by the same function set; the context is scratch that the library
+        // initialises itself; in and out are the same `text.len()` octets, which the library allows; the other
+        // slices are readable or writable for the lengths given; the nonce has the 12 octets it reads.
+        unsafe {
+            function(
+                &raw const self.memory.0,
+                context.as_mut_ptr(),
+                at,
+                at,
+                text.len() as u64,
+                nonce.as_ptr(),
+                aad.as_ptr(),
+                aad.len() as u64,
+                tag.as_mut_ptr(),
+                TAG_OCTETS as u64,
+            );
+        }
+    }
+
+    /// Pulls the round keys and the first GHASH powers towards the cache.
+    #[inline]
+    pub fn prefetch(&self) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch never faults, and the first five lines are inside the key memory.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let start = (&raw const self.memory.0).cast::<i8>();
+            for line in 0..5 {
+                _mm_prefetch(start.add(line * 64), _MM_HINT_T0);
+            }
+        }
+    }
+}
+
+impl Drop for GcmKey {
+    fn drop(&mut self) {
+        let octets = size_of::<dpdk_sys::gcm_key_data>();
+        // SAFETY: the whole key memory is plain octets, initialised when it was zeroed, and exclusively ours.
+        let bytes = unsafe {
+            std::slice::from_raw_parts_mut((&raw mut self.memory.0).cast::<u8>(), octets)
+        };
+        bytes.zeroize();
+    }
+}
+
+fn code_name(arch: u32, features: u64) -> &'static str {
+    let vaes = u64::from(dpdk_sys::IMB_FEATURE_VAES | dpdk_sys::IMB_FEATURE_VPCLMULQDQ);
+    match (arch, features & vaes == vaes) {
+        (dpdk_sys::IMB_ARCH_AVX512, true) => "AVX-512 with VAES",
+        (dpdk_sys::IMB_ARCH_AVX512, false) => "AVX-512",
+        (dpdk_sys::IMB_ARCH_AVX2, true) => "AVX2 with VAES",
+        (dpdk_sys::IMB_ARCH_AVX2, false) => "AVX2",
+        _ => "SSE with AES-NI",
+    }
+}
