@@ -1,2 +1,38 @@
-//! Routing.
+//! What Ravelin and the Linux kernel tell each other about links, addresses, neighbours and routes, by rtnetlink.
+//!
+//! * [`mirror`]: the kernel's state as a pure state machine and the socket that feeds it (planed);
+//! * [`NeighbourKeeper`]: asks the kernel to keep the next hops of the fast path resolved (planed);
+//! * [`AriRoutes`]: the routes of traffic selectors that FRR redistributes (iked);
+//! * [`Kernel`]: addresses, link settings and static routes, reconciled with what is wanted (mgmtd).
+//!
+//! It does *not* render or drive FRR, forward packets, or decide which route is wanted. Sockets block or poll; there are
+//! no threads here. RFC 3549 describes netlink; the messages are those of rtnetlink(7).
 #![forbid(unsafe_code)]
+
+mod ari;
+mod error;
+mod kernel;
+pub mod mirror;
+mod neighbour;
+pub mod netlink;
+mod record;
+
+pub use ari::{AriOwner, AriProgress, AriRoute, AriRoutes};
+pub use error::RoutingError;
+pub use kernel::{
+    Hop, InterfaceAddress, Kernel, LinkInfo, LinkSettings, Reconciled, StaticRoute, StaticTarget,
+};
+pub use neighbour::{GcThresholds, NeighbourKeeper, set_gc_thresholds};
+pub use record::{NextHop, RouteRecord, RouteTarget};
+
+/// The kernel's main table, which is the default routing instance's.
+pub const TABLE_MAIN: u32 = 254;
+/// The kernel's table of local addresses; the mirror shows it as part of [`TABLE_MAIN`].
+pub const TABLE_LOCAL: u32 = 255;
+
+/// Routes that the kernel makes for addresses.
+pub const RTPROT_KERNEL: u8 = 2;
+/// Static routes, ours by mgmtd.
+pub const RTPROT_STATIC: u8 = 4;
+/// Traffic-selector routes (auto route insertion), ours by iked; `ari-ts` in /etc/iproute2/rt_protos.
+pub const RTPROT_ARI_TS: u8 = 200;
