@@ -5,12 +5,14 @@
 #![forbid(unsafe_code)]
 
 pub mod capture;
+pub mod demo;
 pub mod error;
 pub mod frame;
 pub mod gateway;
 pub mod netns;
 pub mod pcap;
 pub mod process;
+pub mod site;
 pub mod strongswan;
 pub mod traffic;
 pub mod wait;

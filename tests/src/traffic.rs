@@ -161,6 +161,74 @@ fn receive(socket: &UdpSocket, count: u32, stop: &AtomicBool) -> Tally {
     tally
 }
 
+/// A UDP echo server on port 7 of some addresses, until dropped.
+pub struct Echo {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<Result<()>>>,
+}
+
+const ECHO_PORT: u16 = 7;
+
+impl Echo {
+    /// Serves `addresses` of `netns`.
+    ///
+    /// # Errors
+    /// When an address is not there.
+    pub fn start(netns: &Netns, addresses: &[IpAddr]) -> Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut threads = Vec::new();
+        for address in addresses {
+            let socket = socket(netns, SocketAddr::new(*address, ECHO_PORT))?;
+            let stop = Arc::clone(&stop);
+            threads.push(netns.spawn(move || {
+                let mut packet = [0; 65536];
+                drop(socket.set_read_timeout(Some(RECEIVE_TICK)));
+                while !stop.load(Ordering::Relaxed) {
+                    if let Ok((length, from)) = socket.recv_from(&mut packet) {
+                        drop(socket.send_to(&packet[..length], from));
+                    }
+                }
+            })?);
+        }
+        Ok(Self { stop, threads })
+    }
+
+    /// Asks the server at `to` `count` times, one at a time, and returns how many equal answers came.
+    ///
+    /// # Errors
+    /// When the address `from` is not there.
+    pub fn ask(netns: &Netns, from: IpAddr, to: IpAddr, count: u32) -> Result<u32> {
+        let socket = socket(netns, SocketAddr::new(from, 0))?;
+        let timeout = Some(Duration::from_secs(1));
+        socket
+            .set_read_timeout(timeout)
+            .map_err(|e| BenchError::io("set a timeout", e))?;
+        let mut answers = 0;
+        let mut packet = [0; 2048];
+        for number in 0..count {
+            let question = number.to_be_bytes();
+            let asked = socket.send_to(&question, (to, ECHO_PORT)).is_ok();
+            if asked
+                && socket
+                    .recv_from(&mut packet)
+                    .is_ok_and(|(n, _)| packet[..n] == question)
+            {
+                answers += 1;
+            }
+        }
+        Ok(answers)
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            drop(thread.join());
+        }
+    }
+}
+
 /// Pings `count` times, five a second, and returns how many answers came.
 ///
 /// # Errors
