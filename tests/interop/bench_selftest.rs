@@ -1,4 +1,6 @@
 //! Proves the bench itself: two strongSwans talk, and captures and traffic accounting tell the truth about it.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use ravelin_tests::capture::Capture;
 use ravelin_tests::frame::Kind;

@@ -123,6 +123,16 @@ impl Trace {
             .count()
     }
 
+    /// ARP replies.
+    pub fn arp_replies(&self) -> usize {
+        self.frames
+            .iter()
+            .filter(|c| {
+                c.frame.get(12..14) == Some(&[8, 6]) && c.frame.get(20..22) == Some(&[0, 2])
+            })
+            .count()
+    }
+
     /// Sequence numbers and explicit IVs that one SPI used twice: must be empty for what we send.
     pub fn repeated_nonces(&self, from: IpAddr) -> Vec<(u32, u64)> {
         let mut seen = BTreeMap::<(u32, u64), usize>::new();

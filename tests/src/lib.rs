@@ -4,6 +4,7 @@
 //! the run. Everything is judged from outside the gateway: captures on the links and the peers' own counters.
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod capture;
 pub mod demo;
 pub mod error;

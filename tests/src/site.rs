@@ -112,6 +112,16 @@ impl Site {
     }
 }
 
+/// Outer addresses (peer, gateway) of both families.
+pub fn tunnels() -> [(IpAddr, IpAddr); 2] {
+    [V4, V6].map(|a| (a.enb_outer, a.gateway_outer))
+}
+
+/// Inner addresses of the eNodeB.
+pub fn enb_inner() -> [IpAddr; 2] {
+    [V4.enb_inner, V6.enb_inner]
+}
+
 /// The eNodeB's connection over one outer family, with one child that carries both inner families.
 pub fn enb_connection(name: &str, outer: Addresses) -> Connection {
     let both = |a: IpAddr, b: IpAddr| format!("{a},{b}");

@@ -2,10 +2,9 @@
 //!
 //! The gateway's counters are only held against the captures, never believed in place of them.
 
+use crate::account::{self, Direction};
 use crate::capture::Trace;
-use crate::frame::Kind;
-use crate::site::{V4, V6};
-use std::net::IpAddr;
+use crate::site::{V4, V6, enb_inner, tunnels};
 
 /// What the steps of the demo gathered.
 pub struct Evidence {
@@ -38,46 +37,29 @@ pub struct Verdict {
     pub faults: Vec<String>,
 }
 
-/// Data packets of one direction on both links.
-struct Direction {
-    name: &'static str,
-    esp: i64,
-    clear: i64,
-}
-
 impl Evidence {
     /// Counts, compares and pronounces.
     pub fn judge(&self) -> Verdict {
-        let (up, down) = (self.uplink(), self.downlink());
+        let directions = account::directions(&self.outer, &self.clear, &tunnels(), &enb_inner());
+        let [up, down] = directions;
         let cleartext = self.outer.cleartext();
-        // Uplink enters on the outer link; downlink on the clear link.
-        let loss = (up.esp - up.clear) + (down.clear - down.esp);
-        let mut faults = Vec::new();
+        let loss: i64 = directions.iter().map(Direction::loss).sum();
+        let mut faults = account::faults(&directions);
         let mut check = |fine: bool, fault: String| {
             if !fine {
                 faults.push(fault);
             }
         };
-        for direction in [&up, &down] {
-            let Direction { name, esp, clear } = direction;
-            check(
-                esp == clear,
-                format!(
-                    "{name}: {esp} ESP frames on the outer link, {clear} packets on the clear link"
-                ),
-            );
-            check(*esp > 0, format!("{name}: no traffic was seen"));
-        }
         let (encrypted, decrypted) = self.gateway;
         check(
-            encrypted as i64 == down.clear,
+            encrypted == down.clear,
             format!(
                 "the gateway counts {encrypted} encrypted, the clear link {}",
                 down.clear
             ),
         );
         check(
-            decrypted as i64 == up.clear,
+            decrypted == up.clear,
             format!(
                 "the gateway counts {decrypted} decrypted, the clear link {}",
                 up.clear
@@ -125,40 +107,4 @@ impl Evidence {
         );
         Verdict { line, faults }
     }
-
-    fn uplink(&self) -> Direction {
-        let esp: usize = [V4, V6]
-            .iter()
-            .map(|a| self.outer.esp_between(a.enb_outer, a.gateway_outer))
-            .sum();
-        Direction {
-            name: "uplink",
-            esp: esp as i64,
-            clear: self.clear_packets(|(source, _)| is_enb(source)),
-        }
-    }
-
-    fn downlink(&self) -> Direction {
-        let esp: usize = [V4, V6]
-            .iter()
-            .map(|a| self.outer.esp_between(a.gateway_outer, a.enb_outer))
-            .sum();
-        Direction {
-            name: "downlink",
-            esp: esp as i64,
-            clear: self.clear_packets(|(_, destination)| is_enb(destination)),
-        }
-    }
-
-    fn clear_packets(&self, matches: impl Fn((IpAddr, IpAddr)) -> bool) -> i64 {
-        let data = |kind| matches!(kind, Kind::Cleartext);
-        self.clear
-            .frames()
-            .filter(|f| data(f.kind) && f.addresses.is_some_and(&matches))
-            .count() as i64
-    }
-}
-
-fn is_enb(address: IpAddr) -> bool {
-    address == V4.enb_inner || address == V6.enb_inner
 }

@@ -1,0 +1,94 @@
+//! Replayed and forged ESP: dropped, counted under its reason, and nothing of it reaches the core.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use ravelin_tests::capture::{Capture, Trace};
+use ravelin_tests::gateway::Gateway;
+use ravelin_tests::netns::run;
+use ravelin_tests::site::{Site, V4, enb_connection};
+use ravelin_tests::strongswan::StrongSwan;
+use ravelin_tests::traffic::{Stream, StreamSpec, ping};
+use serde_json::Value;
+use std::time::Duration;
+
+const PACKETS: u32 = 200;
+/// Sends the ESP frames of a capture again, as they are or damaged in one way.
+const REPLAYER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/replay.py");
+
+fn drops(gateway: &Gateway, reason: &str) -> u64 {
+    let text = gateway.cli("show security drops | display json").unwrap();
+    let report: Value = serde_json::from_str(&text).unwrap();
+    count(&report, reason).unwrap_or_else(|| panic!("no reason {reason} in {text}"))
+}
+
+fn count(report: &Value, reason: &str) -> Option<u64> {
+    match report {
+        Value::Object(fields) if fields.get("reason").is_some_and(|r| r == reason) => {
+            fields.get("packets")?.as_u64()
+        }
+        Value::Object(fields) => fields.values().find_map(|v| count(v, reason)),
+        Value::Array(entries) => entries.iter().find_map(|v| count(v, reason)),
+        _ => None,
+    }
+}
+
+fn from_enb(trace: &Trace) -> usize {
+    trace.cleartext_from(&[V4.enb_inner])
+}
+
+#[test]
+fn replayed_and_forged_esp_is_dropped_and_counted() {
+    let site = Site::new("hostile_esp").unwrap();
+    let gateway = site.start_gateway().unwrap();
+    let outer = Capture::start(&site.enb, "enb0", site.folder(), "genuine").unwrap();
+    let peer = StrongSwan::start(&site.enb, site.folder(), &[enb_connection("ipv4", V4)]).unwrap();
+    peer.initiate("ipv4-s1").unwrap();
+    let spec = StreamSpec {
+        from: V4.enb_inner,
+        to: V4.core,
+        port: 7000,
+        rate_pps: 1000,
+        count: PACKETS,
+        octets: 100,
+    };
+    let tally = Stream::start(&site.enb, &site.core, spec)
+        .unwrap()
+        .finish(Duration::from_millis(500))
+        .unwrap();
+    assert_eq!(tally.received, PACKETS);
+    let genuine = outer
+        .finish()
+        .unwrap()
+        .esp_between(V4.enb_outer, V4.gateway_outer) as u64;
+    assert!(genuine >= u64::from(PACKETS));
+
+    let clear = Capture::start(&site.core, "core0", site.folder(), "clear").unwrap();
+    for (mode, reason) in [
+        ("replay", "replay"),
+        ("forge", "authentication"),
+        ("spi", "unknown-spi"),
+        ("cut", "esp-malformed"),
+    ] {
+        let before = drops(&gateway, reason);
+        let file = site.folder().join("genuine.pcap");
+        run(site
+            .enb
+            .command("python3")
+            .arg(REPLAYER)
+            .args(["enb0", mode])
+            .arg(file))
+        .unwrap();
+        ravelin_tests::wait::wait_until(reason, Duration::from_secs(5), || {
+            Ok((drops(&gateway, reason) - before >= genuine).then_some(()))
+        })
+        .unwrap();
+        assert_eq!(
+            drops(&gateway, reason) - before,
+            genuine,
+            "{mode} is counted as {reason}"
+        );
+    }
+    // The tunnel lives on, and nothing but its own packets reached the core.
+    assert_eq!(ping(&site.enb, V4.enb_inner, V4.core, 3, 56).unwrap(), 3);
+    assert_eq!(from_enb(&clear.finish().unwrap()), 3);
+}
