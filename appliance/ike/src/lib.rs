@@ -1,2 +1,36 @@
-//! IKEv2.
+//! Sans-IO IKEv2 (RFC 7296): bytes, times and randomness in; bytes, deadlines, journal records and events out.
+//!
+//! An [`Endpoint`] holds every IKE SA of a shard. It owns no socket, clock, thread or random source: the daemon feeds it
+//! datagrams and the time, runs its key exchange [`Work`], stores its [`Record`]s, and sends its [`Transmit`]s once the
+//! records they depend on are durable (write-ahead: after a crash the restored endpoint repeats itself bit by bit).
+//!
+//! What it does not do: certificates, EAP, MOBIKE, fragmentation (RFC 7383 fragments are recognised and refused), the
+//! data plane, name resolution.
+//!
+//! ```text
+//!  datagram -> msg -> endpoint (cookie, routing by SPI) -> window -> sa/{init, auth, child, rekey, delete, established}
+//!                                                                      |
+//!             records, transmits, events, work <- outbox <-------------+
+//! ```
 #![forbid(unsafe_code)]
+
+pub mod config;
+pub mod environment;
+pub mod error;
+pub mod event;
+pub mod identity;
+pub mod msg;
+pub mod proposal;
+pub mod selector;
+pub mod stats;
+pub mod work;
+
+pub use config::Config;
+pub use environment::{Environment, EnvironmentError};
+pub use error::{Failure, Reason, Stage};
+pub use event::{
+    ChildInstall, Datagram, DownReason, Event, EventKind, Half, IkeId, IkeUp, JournalSeq, Outer,
+    Record, RecordOp, SessionId, Transmit,
+};
+pub use stats::{Count, Discard, Stats};
+pub use work::{Job, Work, WorkId, WorkResult};

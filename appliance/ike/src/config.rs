@@ -1,0 +1,219 @@
+//! What the endpoint may agree to: gateways, proposals, identities, selectors. Plain values, replaced whole.
+//!
+//! What it does not hold: where the configuration text came from, and anything only the data plane needs (tunnel unit,
+//! DF policy, replay window): the daemon finds those by the names of gateway and VPN in the events.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg, PrfAlg};
+use ravelin_types::{Identity, SecretBytes, TrafficSelector, VrfId};
+
+/// Default of [`Limits::half_open_max`]: 8,192 times some 2 KiB; legitimate set-ups at 3,000/s over a 1 s path need 3,000.
+pub const HALF_OPEN_MAX: usize = 8192;
+/// Default of [`Limits::cookie_threshold`]: cookies cost a round trip, so they begin when a burst is clearly not usual.
+pub const COOKIE_THRESHOLD: usize = 1024;
+
+/// The whole configuration of an endpoint.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// In order: the first that fits a peer is taken.
+    pub gateways: Vec<Arc<Gateway>>,
+    /// Bounds that operators may move.
+    pub limits: Limits,
+}
+
+/// Bounds that operators may move.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// IKE SAs whose peer is not authenticated yet; further IKE_SA_INIT requests are discarded.
+    pub half_open_max: usize,
+    /// From this many half-open IKE SAs on, a COOKIE is asked for (RFC 7296 section 2.6).
+    pub cookie_threshold: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            half_open_max: HALF_OPEN_MAX,
+            cookie_threshold: COOKIE_THRESHOLD,
+        }
+    }
+}
+
+/// One gateway: who the peers are, who we are, what is negotiated.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// Unique.
+    pub name: String,
+    /// Routing instance of the outer packets.
+    pub vrf: VrfId,
+    /// Addresses we answer on; when we initiate, the first of the peer's family is the source. Empty: any (responder only).
+    pub local_addresses: Vec<IpAddr>,
+    /// Who may connect.
+    pub remote: RemotePeer,
+    /// Who we are; our address when `None`.
+    pub local_identity: Option<Identity>,
+    /// In order of preference.
+    pub proposals: Vec<IkeProposal>,
+    /// Pre-shared keys.
+    pub keys: PreSharedKeys,
+    /// Dead peer detection.
+    pub dpd: Option<Dpd>,
+    /// As initiator go to port 4500 after IKE_SA_INIT even without a NAT.
+    pub always_port_4500: bool,
+    /// Tunnels.
+    pub vpns: Vec<Vpn>,
+}
+
+/// Who may connect.
+#[derive(Clone, Debug)]
+pub enum RemotePeer {
+    /// One peer at a known address.
+    Static {
+        /// Its address.
+        address: IpAddr,
+        /// The identity it must prove; its address when `None`.
+        identity: Option<Identity>,
+    },
+    /// Peers at any address whose FQDN equals the suffix or ends in `.` and the suffix (group-ike-id).
+    HostnameSuffix(String),
+    /// Peers at any address with exactly this identity.
+    Identity(Identity),
+}
+
+/// Pre-shared keys of a gateway.
+#[derive(Clone, Debug, Default)]
+pub struct PreSharedKeys {
+    /// For identities without a key of their own.
+    pub default: Option<SecretBytes>,
+    /// By the peer's identity, sorted with [`PreSharedKeys::sort`].
+    pub by_identity: Vec<(Identity, SecretBytes)>,
+}
+
+impl PreSharedKeys {
+    /// One key for all peers.
+    pub fn shared(key: SecretBytes) -> Self {
+        PreSharedKeys {
+            default: Some(key),
+            by_identity: Vec::new(),
+        }
+    }
+
+    /// Sorts the list, so that [`PreSharedKeys::find`] is logarithmic.
+    pub fn sort(&mut self) {
+        self.by_identity.sort_by(|a, b| a.0.cmp(&b.0));
+    }
+
+    /// The key of a peer; host names are looked up as written, then the default.
+    pub fn find(&self, identity: &Identity) -> Option<&SecretBytes> {
+        let own = self
+            .by_identity
+            .binary_search_by(|(id, _)| id.cmp(identity))
+            .ok();
+        own.and_then(|at| self.by_identity.get(at))
+            .map(|(_, key)| key)
+            .or(self.default.as_ref())
+    }
+}
+
+/// One acceptable suite of an IKE SA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IkeProposal {
+    /// Encryption.
+    pub encr: EncrAlg,
+    /// Integrity; `None` with an AEAD.
+    pub integ: Option<IntegAlg>,
+    /// Pseudorandom function.
+    pub prf: PrfAlg,
+    /// Key exchange.
+    pub dh: DhGroup,
+    /// Seconds until the IKE SA expires; it is rekeyed earlier.
+    pub lifetime_s: u32,
+}
+
+/// One acceptable suite of a child SA (ESP).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EspProposal {
+    /// Encryption.
+    pub encr: EncrAlg,
+    /// Integrity; `None` with an AEAD.
+    pub integ: Option<IntegAlg>,
+    /// Seconds until the child SA expires; it is rekeyed earlier.
+    pub lifetime_s: u32,
+}
+
+/// When to ask whether the peer is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DpdMode {
+    /// When traffic went out and none came in; without knowledge of outbound traffic as [`DpdMode::ProbeIdle`].
+    Optimized,
+    /// When nothing came in.
+    ProbeIdle,
+    /// In each interval.
+    AlwaysSend,
+}
+
+/// Dead peer detection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dpd {
+    /// When.
+    pub mode: DpdMode,
+    /// Time between probes.
+    pub interval: Duration,
+    /// The peer is dead after this many intervals without an answer.
+    pub threshold: u8,
+}
+
+/// A tunnel through a gateway.
+#[derive(Clone, Debug)]
+pub struct Vpn {
+    /// Unique within the gateway.
+    pub name: String,
+    /// In order of preference.
+    pub proposals: Vec<EspProposal>,
+    /// Group of a fresh key exchange in CREATE_CHILD_SA.
+    pub pfs: Option<DhGroup>,
+    /// Pairs that may be agreed on or narrowed; one child SA each when we initiate.
+    pub selectors: Vec<SelectorPair>,
+    /// How long packets on a replaced inbound SA are still accepted.
+    pub linger: Duration,
+    /// We initiate, and again after each loss (static peers only).
+    pub establish_immediately: bool,
+}
+
+/// Our side and the peer's side of a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelectorPair {
+    /// Behind us.
+    pub local: TrafficSelector,
+    /// Behind the peer.
+    pub remote: TrafficSelector,
+}
+
+impl Config {
+    /// The gateway of this name.
+    pub fn gateway(&self, name: &str) -> Option<&Arc<Gateway>> {
+        self.gateways.iter().find(|g| g.name == name)
+    }
+}
+
+impl Gateway {
+    /// The VPN of this name.
+    pub fn vpn(&self, name: &str) -> Option<&Vpn> {
+        self.vpns.iter().find(|v| v.name == name)
+    }
+
+    /// The peer's address when it is known and has one of ours to match, with that address of ours.
+    pub fn static_path(&self) -> Option<(IpAddr, IpAddr)> {
+        let RemotePeer::Static { address, .. } = &self.remote else {
+            return None;
+        };
+        let local = self
+            .local_addresses
+            .iter()
+            .find(|l| l.is_ipv4() == address.is_ipv4())?;
+        Some((*local, *address))
+    }
+}

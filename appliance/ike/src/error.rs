@@ -1,0 +1,147 @@
+//! Why a negotiation failed, at whose fault, on one line.
+
+use std::net::SocketAddr;
+
+use ravelin_types::{Identity, TrafficSelector};
+
+use crate::msg::ParseError;
+use crate::proposal::Mismatch;
+
+/// A failed negotiation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{remote}{} {stage}: {reason}", peer_text(.peer))]
+pub struct Failure {
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// Who it says it is, as far as known (not authenticated yet in most failures).
+    pub peer: Option<Identity>,
+    /// The gateway, when one was chosen.
+    pub gateway: Option<String>,
+    /// The exchange.
+    pub stage: Stage,
+    /// What and whose fault.
+    pub reason: Reason,
+}
+
+fn peer_text(peer: &Option<Identity>) -> String {
+    peer.as_ref().map(|p| format!(" ({p})")).unwrap_or_default()
+}
+
+/// The exchange that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stage {
+    /// IKE_SA_INIT
+    #[error("IKE_SA_INIT")]
+    Init,
+    /// IKE_AUTH
+    #[error("IKE_AUTH")]
+    Auth,
+    /// CREATE_CHILD_SA for a child
+    #[error("CREATE_CHILD_SA")]
+    Child,
+    /// CREATE_CHILD_SA for the IKE SA
+    #[error("IKE rekey")]
+    IkeRekey,
+    /// INFORMATIONAL
+    #[error("INFORMATIONAL")]
+    Informational,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// No transform in common: peer and configuration do not fit.
+    #[error("no proposal chosen: {0}")]
+    Proposal(Mismatch),
+    /// No gateway for the addresses.
+    #[error("no gateway is configured for this peer's address at {0}")]
+    NoGateway(SocketAddr),
+    /// No gateway for the identity.
+    #[error("identity {offered} is not accepted: {accepted}")]
+    Identity {
+        /// What the peer sent.
+        offered: String,
+        /// What we accept.
+        accepted: String,
+    },
+    /// The gateway has no key for the identity.
+    #[error("gateway {gateway} has no pre-shared key for {identity}")]
+    NoKey {
+        /// Gateway.
+        gateway: String,
+        /// Identity.
+        identity: Identity,
+    },
+    /// The authentication data is wrong.
+    #[error("authentication failed: the pre-shared keys differ")]
+    WrongKey,
+    /// The authentication data has the wrong length.
+    #[error("authentication failed: {got} octets of authentication data, {expected} expected")]
+    AuthLength {
+        /// Octets received.
+        got: usize,
+        /// Octets of the negotiated function.
+        expected: usize,
+    },
+    /// A method other than the shared key.
+    #[error("authentication method {0} is not accepted: pre-shared key (2) is")]
+    AuthMethod(u8),
+    /// No common traffic selector.
+    #[error("no traffic selector in common: offered {}, accepted {}", pairs_text(.offered_local, .offered_remote), .accepted)]
+    Selectors {
+        /// What the peer wants on our side.
+        offered_local: Vec<TrafficSelector>,
+        /// What it wants on its own.
+        offered_remote: Vec<TrafficSelector>,
+        /// What the configuration allows.
+        accepted: String,
+    },
+    /// The peer refused with this notification.
+    #[error("the peer answered {name} ({number})")]
+    Refused {
+        /// Name of the notification.
+        name: &'static str,
+        /// Its number.
+        number: u16,
+    },
+    /// A payload that the exchange needs is missing or makes no sense.
+    #[error("the peer's message has no usable {0} payload")]
+    Missing(&'static str),
+    /// A malformed message inside the protected channel.
+    #[error("malformed message: {0}")]
+    Malformed(ParseError),
+    /// An unknown payload that the peer marked critical.
+    #[error("unknown critical payload {0}")]
+    Critical(u8),
+    /// The peer answered with something it was not offered.
+    #[error("the peer chose {0}, which was not offered")]
+    NotOffered(&'static str),
+    /// The peer's key exchange value was refused, or a primitive failed.
+    #[error("{0}")]
+    Crypto(ravelin_crypto::Error),
+    /// A resource of ours is missing.
+    #[error("{0}")]
+    Environment(crate::environment::EnvironmentError),
+    /// The peer does not answer.
+    #[error("no answer after {0} transmissions")]
+    NoAnswer(u32),
+    /// More child SAs than one IKE SA may have.
+    #[error("the peer has {0} child SAs already")]
+    TooManyChildren(usize),
+    /// The data plane did not take the pair.
+    #[error("the data plane refused the pair of vpn {0}")]
+    Install(String),
+}
+
+fn pairs_text(local: &[TrafficSelector], remote: &[TrafficSelector]) -> String {
+    format!("{} === {}", list_text(local), list_text(remote))
+}
+
+/// `a, b, c`
+pub(crate) fn list_text<T: std::fmt::Display>(items: &[T]) -> String {
+    items
+        .iter()
+        .map(T::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

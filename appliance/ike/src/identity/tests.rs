@@ -1,0 +1,123 @@
+use super::*;
+use crate::config::PreSharedKeys;
+use ravelin_types::SecretBytes;
+
+fn gateway(name: &str, remote: RemotePeer) -> Arc<Gateway> {
+    Arc::new(Gateway {
+        name: name.into(),
+        vrf: VrfId::DEFAULT,
+        local_addresses: vec!["192.0.2.1".parse().unwrap()],
+        remote,
+        local_identity: None,
+        proposals: vec![],
+        keys: PreSharedKeys::default(),
+        dpd: None,
+        always_port_4500: false,
+        vpns: vec![],
+    })
+}
+
+fn fqdn(name: &str) -> Identity {
+    Identity::Fqdn(name.into())
+}
+
+#[test]
+fn a_suffix_matches_whole_labels_without_case() {
+    let g = gateway("ran", RemotePeer::HostnameSuffix("ran.example".into()));
+    for good in [
+        "enb1.ran.example",
+        "ENB1.RAN.Example",
+        "ran.example",
+        "a.b.ran.example",
+    ] {
+        assert!(g.accepts_identity(&fqdn(good)), "{good}");
+    }
+    for bad in [
+        "xran.example",
+        "enb1.ran.example.org",
+        "",
+        "example",
+        "ü.ran",
+    ] {
+        assert!(!g.accepts_identity(&fqdn(bad)), "{bad}");
+    }
+    assert!(!g.accepts_identity(&Identity::Email("enb1@x.ran.example".into())));
+}
+
+#[test]
+fn every_identity_type_matches_itself_only() {
+    let all = [
+        fqdn("enb.example"),
+        Identity::Email("enb@example".into()),
+        Identity::Ipv4("198.51.100.7".parse().unwrap()),
+        Identity::Ipv6("2001:db8::7".parse().unwrap()),
+        Identity::KeyId(b"enb.example".to_vec()),
+    ];
+    for (i, wanted) in all.iter().enumerate() {
+        let g = gateway("g", RemotePeer::Identity(wanted.clone()));
+        for (j, offered) in all.iter().enumerate() {
+            assert_eq!(g.accepts_identity(offered), i == j);
+            assert_eq!(from_payload(&to_payload(offered)).as_ref(), Some(offered));
+        }
+    }
+}
+
+#[test]
+fn a_static_peer_is_its_address_by_default() {
+    let address = "198.51.100.7".parse().unwrap();
+    let g = gateway(
+        "g",
+        RemotePeer::Static {
+            address,
+            identity: None,
+        },
+    );
+    assert!(g.accepts_identity(&of_address(address)));
+    assert!(!g.accepts_identity(&fqdn("enb")));
+    assert!(g.fits_addresses(VrfId::DEFAULT, "192.0.2.1".parse().unwrap(), address));
+    assert!(!g.fits_addresses(
+        VrfId::DEFAULT,
+        "192.0.2.1".parse().unwrap(),
+        "198.51.100.8".parse().unwrap()
+    ));
+    assert!(!g.fits_addresses(VrfId(1), "192.0.2.1".parse().unwrap(), address));
+}
+
+#[test]
+fn exact_addresses_come_before_dynamic_gateways() {
+    let address = "198.51.100.7".parse().unwrap();
+    let config = Config {
+        gateways: vec![
+            gateway("dynamic", RemotePeer::HostnameSuffix("x".into())),
+            gateway(
+                "static",
+                RemotePeer::Static {
+                    address,
+                    identity: None,
+                },
+            ),
+        ],
+        ..Config::default()
+    };
+    let names: Vec<_> = config
+        .candidates(VrfId::DEFAULT, "192.0.2.1".parse().unwrap(), address)
+        .iter()
+        .map(|g| g.name.clone())
+        .collect();
+    assert_eq!(names, ["static", "dynamic"]);
+}
+
+#[test]
+fn keys_are_found_by_identity_then_by_default() {
+    let key = |text: &str| SecretBytes::new(text.as_bytes().to_vec());
+    let mut keys = PreSharedKeys {
+        default: Some(key("all")),
+        by_identity: vec![(fqdn("b"), key("kb")), (fqdn("a"), key("ka"))],
+    };
+    keys.sort();
+    assert_eq!(keys.find(&fqdn("a")), Some(&key("ka")));
+    assert_eq!(keys.find(&fqdn("b")), Some(&key("kb")));
+    assert_eq!(keys.find(&fqdn("c")), Some(&key("all")));
+    keys.default = None;
+    assert_eq!(keys.find(&fqdn("c")), None);
+}

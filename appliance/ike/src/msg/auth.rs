@@ -1,0 +1,32 @@
+//! Authentication payload (RFC 7296 section 3.8).
+
+use super::ParseError;
+use super::codec::Reader;
+
+/// Authentication data; secret-derived but not secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth {
+    /// Method of the IANA registry.
+    pub method: u8,
+    /// The data; may be empty on the wire, which no verifier accepts.
+    pub data: Vec<u8>,
+}
+
+/// Shared key message integrity code.
+pub const METHOD_PSK: u8 = 2;
+
+impl Auth {
+    pub(super) fn parse(mut r: Reader<'_>) -> Result<Auth, ParseError> {
+        let method = r.u8()?;
+        r.bytes(3)?;
+        Ok(Auth {
+            method,
+            data: r.rest().to_vec(),
+        })
+    }
+
+    pub(super) fn emit(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&[self.method, 0, 0, 0]);
+        out.extend_from_slice(&self.data);
+    }
+}

@@ -1,0 +1,136 @@
+//! Notify payload (RFC 7296 section 3.10) and the notification numbers that are used here.
+
+use super::codec::Reader;
+use super::sa::{MAX_SPI_OCTETS, protocol};
+use super::{ParseError, ParseErrorKind};
+
+/// A notification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notify {
+    /// 0 unless it concerns an SA: then 2 (AH) or 3 (ESP), or 1 (IKE).
+    pub protocol: u8,
+    /// Empty unless it concerns a child SA.
+    pub spi: Vec<u8>,
+    /// The number; see [`kind`].
+    pub kind: u16,
+    /// The notification data.
+    pub data: Vec<u8>,
+}
+
+/// Notification numbers (IANA registries "IKEv2 Notify Message Error/Status Types").
+pub mod kind {
+    #![allow(missing_docs)]
+    pub const UNSUPPORTED_CRITICAL_PAYLOAD: u16 = 1;
+    pub const INVALID_IKE_SPI: u16 = 4;
+    pub const INVALID_MAJOR_VERSION: u16 = 5;
+    pub const INVALID_SYNTAX: u16 = 7;
+    pub const INVALID_MESSAGE_ID: u16 = 9;
+    pub const INVALID_SPI: u16 = 11;
+    pub const NO_PROPOSAL_CHOSEN: u16 = 14;
+    pub const INVALID_KE_PAYLOAD: u16 = 17;
+    pub const AUTHENTICATION_FAILED: u16 = 24;
+    pub const SINGLE_PAIR_REQUIRED: u16 = 34;
+    pub const NO_ADDITIONAL_SAS: u16 = 35;
+    pub const INTERNAL_ADDRESS_FAILURE: u16 = 36;
+    pub const FAILED_CP_REQUIRED: u16 = 37;
+    pub const TS_UNACCEPTABLE: u16 = 38;
+    pub const INVALID_SELECTORS: u16 = 39;
+    pub const TEMPORARY_FAILURE: u16 = 43;
+    pub const CHILD_SA_NOT_FOUND: u16 = 44;
+    pub const INITIAL_CONTACT: u16 = 16384;
+    pub const SET_WINDOW_SIZE: u16 = 16385;
+    pub const ADDITIONAL_TS_POSSIBLE: u16 = 16386;
+    pub const NAT_DETECTION_SOURCE_IP: u16 = 16388;
+    pub const NAT_DETECTION_DESTINATION_IP: u16 = 16389;
+    pub const COOKIE: u16 = 16390;
+    pub const USE_TRANSPORT_MODE: u16 = 16391;
+    pub const REKEY_SA: u16 = 16393;
+    pub const ESP_TFC_PADDING_NOT_SUPPORTED: u16 = 16394;
+    pub const NON_FIRST_FRAGMENTS_ALSO: u16 = 16395;
+    /// Numbers below this report errors.
+    pub const FIRST_STATUS: u16 = 16384;
+}
+
+impl Notify {
+    /// A notification that concerns no particular SA.
+    pub fn new(kind: u16, data: &[u8]) -> Notify {
+        Notify {
+            protocol: 0,
+            spi: Vec::new(),
+            kind,
+            data: data.to_vec(),
+        }
+    }
+
+    /// A notification about the child SA that its sender receives on `spi`.
+    pub fn about_child(kind: u16, spi: u32) -> Notify {
+        Notify {
+            protocol: protocol::ESP,
+            spi: spi.to_be_bytes().to_vec(),
+            kind,
+            data: Vec::new(),
+        }
+    }
+
+    /// The child SA's SPI, if the notification names one.
+    pub fn child_spi(&self) -> Option<u32> {
+        <[u8; 4]>::try_from(self.spi.as_slice())
+            .ok()
+            .map(u32::from_be_bytes)
+    }
+
+    /// True for the numbers that report an error.
+    pub fn is_error(&self) -> bool {
+        self.kind < kind::FIRST_STATUS
+    }
+
+    pub(super) fn parse(mut r: Reader<'_>) -> Result<Notify, ParseError> {
+        let protocol = r.u8()?;
+        let spi_octets = usize::from(r.u8()?);
+        if spi_octets > MAX_SPI_OCTETS {
+            return Err(r.error(ParseErrorKind::Length));
+        }
+        let kind = r.u16()?;
+        let spi = r.bytes(spi_octets)?.to_vec();
+        Ok(Notify {
+            protocol,
+            spi,
+            kind,
+            data: r.rest().to_vec(),
+        })
+    }
+
+    pub(super) fn emit(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&[
+            self.protocol,
+            u8::try_from(self.spi.len()).unwrap_or(u8::MAX),
+        ]);
+        out.extend_from_slice(&self.kind.to_be_bytes());
+        out.extend_from_slice(&self.spi);
+        out.extend_from_slice(&self.data);
+    }
+}
+
+/// The name of an error notification, for the one line a failure gets.
+pub fn error_name(number: u16) -> &'static str {
+    match number {
+        kind::UNSUPPORTED_CRITICAL_PAYLOAD => "UNSUPPORTED_CRITICAL_PAYLOAD",
+        kind::INVALID_IKE_SPI => "INVALID_IKE_SPI",
+        kind::INVALID_MAJOR_VERSION => "INVALID_MAJOR_VERSION",
+        kind::INVALID_SYNTAX => "INVALID_SYNTAX",
+        kind::INVALID_MESSAGE_ID => "INVALID_MESSAGE_ID",
+        kind::INVALID_SPI => "INVALID_SPI",
+        kind::NO_PROPOSAL_CHOSEN => "NO_PROPOSAL_CHOSEN",
+        kind::INVALID_KE_PAYLOAD => "INVALID_KE_PAYLOAD",
+        kind::AUTHENTICATION_FAILED => "AUTHENTICATION_FAILED",
+        kind::SINGLE_PAIR_REQUIRED => "SINGLE_PAIR_REQUIRED",
+        kind::NO_ADDITIONAL_SAS => "NO_ADDITIONAL_SAS",
+        kind::INTERNAL_ADDRESS_FAILURE => "INTERNAL_ADDRESS_FAILURE",
+        kind::FAILED_CP_REQUIRED => "FAILED_CP_REQUIRED",
+        kind::TS_UNACCEPTABLE => "TS_UNACCEPTABLE",
+        kind::INVALID_SELECTORS => "INVALID_SELECTORS",
+        kind::TEMPORARY_FAILURE => "TEMPORARY_FAILURE",
+        kind::CHILD_SA_NOT_FOUND => "CHILD_SA_NOT_FOUND",
+        _ => "an unknown error",
+    }
+}

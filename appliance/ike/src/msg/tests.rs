@@ -1,0 +1,289 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::auth::Auth;
+use super::delete::Delete;
+use super::id::Id;
+use super::ke::Ke;
+use super::nonce::Nonce;
+use super::notify::Notify;
+use super::opaque::{Opaque, Unknown};
+use super::payload::number;
+use super::sa::{Attribute, Proposal, Sa, Transform};
+use super::sk::{Sk, seal};
+use super::skf::Skf;
+use super::ts::{Range, Selector, Ts};
+use super::vendor::Vendor;
+use super::*;
+use ravelin_crypto::{EncrAlg, IntegAlg, SkCipher};
+
+fn octets(max: usize) -> impl Strategy<Value = Vec<u8>> {
+    vec(any::<u8>(), 0..max)
+}
+
+fn attribute() -> impl Strategy<Value = Attribute> {
+    prop_oneof![
+        any::<u16>().prop_map(Attribute::KeyBits),
+        (15u16..0x7fff, any::<u16>()).prop_map(|(k, v)| Attribute::Short(k, v)),
+        (0u16..0x7fff, octets(9)).prop_map(|(k, v)| Attribute::Long(k, v)),
+    ]
+}
+
+fn proposal() -> impl Strategy<Value = Proposal> {
+    let transform = (any::<u8>(), any::<u16>(), vec(attribute(), 0..3));
+    let transforms = vec(
+        transform.prop_map(|(kind, id, attributes)| Transform {
+            kind,
+            id,
+            attributes,
+        }),
+        0..6,
+    );
+    (any::<u8>(), any::<u8>(), octets(9), transforms).prop_map(
+        |(number, protocol, spi, transforms)| Proposal {
+            number,
+            protocol,
+            spi,
+            transforms,
+        },
+    )
+}
+
+fn selector() -> impl Strategy<Value = Selector> {
+    let head = (any::<u8>(), any::<u16>(), any::<u16>());
+    prop_oneof![
+        (head, any::<[u8; 4]>(), any::<[u8; 4]>()).prop_map(
+            |((protocol, port_start, port_end), a, b)| {
+                Selector::Range(Range {
+                    protocol,
+                    port_start,
+                    port_end,
+                    start: a.into(),
+                    end: b.into(),
+                })
+            }
+        ),
+        (head, any::<[u8; 16]>(), any::<[u8; 16]>()).prop_map(
+            |((protocol, port_start, port_end), a, b)| {
+                Selector::Range(Range {
+                    protocol,
+                    port_start,
+                    port_end,
+                    start: a.into(),
+                    end: b.into(),
+                })
+            }
+        ),
+        (9u8.., any::<u8>(), octets(20)).prop_map(|(kind, protocol, data)| Selector::Other {
+            kind,
+            protocol,
+            data
+        }),
+    ]
+}
+
+fn payload() -> impl Strategy<Value = Payload> {
+    let id = || (any::<u8>(), octets(40)).prop_map(|(kind, data)| Id { kind, data });
+    let ts = || vec(selector(), 1..5).prop_map(|selectors| Ts { selectors });
+    prop_oneof![
+        vec(proposal(), 1..4).prop_map(|proposals| Payload::Sa(Sa { proposals })),
+        (any::<u16>(), vec(any::<u8>(), 1..64))
+            .prop_map(|(group, public)| Payload::Ke(Ke { group, public })),
+        id().prop_map(Payload::IdI),
+        id().prop_map(Payload::IdR),
+        (any::<u8>(), octets(64)).prop_map(|(method, data)| Payload::Auth(Auth { method, data })),
+        vec(any::<u8>(), 16..257).prop_map(|n| Payload::Nonce(Nonce(n))),
+        (any::<u8>(), octets(9), any::<u16>(), octets(30)).prop_map(
+            |(protocol, spi, kind, data)| Payload::Notify(Notify {
+                protocol,
+                spi,
+                kind,
+                data
+            })
+        ),
+        Just(Payload::Delete(Delete::Ike)),
+        vec(any::<u32>(), 0..5)
+            .prop_map(|spis| Payload::Delete(Delete::Children { protocol: 3, spis })),
+        octets(30).prop_map(|v| Payload::Vendor(Vendor(v))),
+        ts().prop_map(Payload::TsI),
+        ts().prop_map(Payload::TsR),
+        (
+            prop_oneof![
+                Just(number::CERT),
+                Just(number::CERTREQ),
+                Just(number::CP),
+                Just(number::EAP)
+            ],
+            octets(30)
+        )
+            .prop_map(|(kind, data)| Payload::Opaque(Opaque { kind, data })),
+        (54u8.., any::<bool>(), octets(30)).prop_map(|(kind, critical, data)| Payload::Unknown(
+            Unknown {
+                kind,
+                critical,
+                data
+            }
+        )),
+    ]
+}
+
+fn header() -> impl Strategy<Value = Header> {
+    let flags = (any::<bool>(), any::<bool>());
+    (any::<u64>(), any::<u64>(), any::<u8>(), flags, any::<u32>()).prop_map(
+        |(spi_i, spi_r, exchange, (initiator, response), message_id)| Header {
+            spi_i,
+            spi_r,
+            exchange: ExchangeType::from_id(exchange),
+            initiator,
+            response,
+            message_id,
+        },
+    )
+}
+
+fn last() -> impl Strategy<Value = Option<Payload>> {
+    prop_oneof![
+        Just(None),
+        (any::<u8>(), octets(60)).prop_map(|(first, body)| Some(Payload::Sk(Sk { first, body }))),
+        (any::<u8>(), 1u16..5, octets(60)).prop_map(|(first, number, body)| Some(Payload::Skf(
+            Skf {
+                first,
+                number,
+                total: 7,
+                body
+            }
+        ))),
+    ]
+}
+
+fn cipher(gcm: bool) -> SkCipher {
+    if gcm {
+        SkCipher::new(EncrAlg::AesGcm16 { key_bits: 128 }, None, &[7; 20], &[]).unwrap()
+    } else {
+        SkCipher::new(
+            EncrAlg::AesCbc { key_bits: 256 },
+            Some(IntegAlg::HmacSha256_128),
+            &[7; 32],
+            &[9; 32],
+        )
+        .unwrap()
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_emitted_parses_back(header in header(), mut payloads in vec(payload(), 0..6), last in last()) {
+        payloads.extend(last);
+        let message = Message { header, payloads };
+        prop_assert_eq!(Message::parse(&message.emit()), Ok(message));
+    }
+
+    #[test]
+    fn random_octets_never_panic_and_errors_point_inside(data in octets(300)) {
+        if let Err(e) = Message::parse(&data) {
+            prop_assert!(e.offset <= data.len());
+        }
+    }
+
+    #[test]
+    fn damaged_messages_never_panic(header in header(), payloads in vec(payload(), 1..5), hits in vec((any::<u16>(), any::<u8>()), 1..4)) {
+        let mut data = Message { header, payloads }.emit();
+        for (at, value) in hits {
+            let at = usize::from(at) % data.len();
+            data[at] = value;
+        }
+        if let Err(e) = Message::parse(&data) {
+            prop_assert!(e.offset <= data.len());
+        }
+    }
+
+    #[test]
+    fn truncated_messages_are_refused(header in header(), payloads in vec(payload(), 1..4), cut in any::<u16>()) {
+        let data = Message { header, payloads }.emit();
+        let keep = usize::from(cut) % data.len();
+        prop_assert!(Message::parse(&data[..keep]).is_err());
+    }
+
+    #[test]
+    fn sealed_payloads_open_and_any_flip_is_noticed(
+        header in header(), payloads in vec(payload(), 0..5), gcm in any::<bool>(), flip in any::<u32>(),
+    ) {
+        let cipher = cipher(gcm);
+        let iv = vec![3; cipher.iv_len()];
+        let mut data = seal(&header, &payloads, &cipher, &iv).unwrap();
+        let message = Message::parse(&data).unwrap();
+        prop_assert_eq!(message.header, header);
+        prop_assert_eq!(message.sk().unwrap().open(&data, &cipher), Ok(payloads));
+        let at = flip as usize % data.len();
+        data[at] ^= 1 << (flip >> 29);
+        if let Ok(message) = Message::parse(&data) {
+            if let Some(sk) = message.sk() {
+                prop_assert!(sk.open(&data, &cipher).is_err());
+            }
+        }
+    }
+}
+
+#[test]
+fn errors_name_payload_and_offset() {
+    let header = Header {
+        spi_i: 1,
+        spi_r: 0,
+        exchange: ExchangeType::IkeSaInit,
+        initiator: true,
+        response: false,
+        message_id: 0,
+    };
+    let message = Message {
+        header,
+        payloads: vec![
+            Payload::Vendor(Vendor(vec![0; 4])),
+            Payload::Nonce(Nonce(vec![0; 16])),
+        ],
+    };
+    let mut data = message.emit();
+    data.truncate(data.len() - 1);
+    let total = data.len() as u32;
+    data[24..28].copy_from_slice(&total.to_be_bytes());
+    data[38..40].copy_from_slice(&19u16.to_be_bytes());
+    let error = Message::parse(&data).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "payload Nonce at octet 40: length field is wrong"
+    );
+}
+
+#[test]
+fn encrypted_payload_must_be_last_and_not_nested() {
+    let cipher = cipher(true);
+    let header = Header {
+        spi_i: 1,
+        spi_r: 2,
+        exchange: ExchangeType::Informational,
+        initiator: true,
+        response: false,
+        message_id: 3,
+    };
+    let inner = vec![Payload::Sk(Sk {
+        first: 0,
+        body: vec![0; 40],
+    })];
+    let data = seal(&header, &inner, &cipher, &[0; 8]).unwrap();
+    let outer = Message::parse(&data).unwrap();
+    assert!(
+        matches!(outer.sk().unwrap().open(&data, &cipher), Err(sk::OpenError::Parse(e)) if e.kind == ParseErrorKind::Misplaced)
+    );
+}
+
+#[test]
+fn unknown_critical_payload_is_found() {
+    let unknown = |critical| {
+        Payload::Unknown(Unknown {
+            kind: 99,
+            critical,
+            data: vec![],
+        })
+    };
+    assert_eq!(unknown_critical(&[unknown(false), unknown(true)]), Some(99));
+    assert_eq!(unknown_critical(&[unknown(false)]), None);
+}

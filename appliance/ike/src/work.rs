@@ -1,0 +1,65 @@
+//! Key exchange computations that run on the daemon's thread pool.
+//!
+//! The endpoint hands out a [`Work`]; the daemon calls [`Job::run`] anywhere and returns the [`WorkResult`] with
+//! [`crate::Endpoint::complete`]. The SA may be gone by then; the result is dropped with a counted reason.
+
+use ravelin_crypto::{DhGroup, DhPrivate, Error, Secret};
+
+/// Jobs handed out and not completed; more are refused, so that a flood cannot grow the pool's queue.
+pub const MAX_WORK: usize = 4096;
+
+/// Names a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkId(pub u64);
+
+/// A job and its name.
+#[derive(Debug)]
+pub struct Work {
+    /// For [`crate::Endpoint::complete`].
+    pub id: WorkId,
+    /// Jobs of established SAs go before those of unauthenticated peers.
+    pub urgent: bool,
+    /// What to do.
+    pub job: Job,
+}
+
+/// A computation.
+#[derive(Debug)]
+pub enum Job {
+    /// A fresh key pair.
+    Generate(DhGroup),
+    /// The shared secret of a pair of ours and the peer's value.
+    Agree(DhPrivate, Vec<u8>),
+    /// Both for the responder.
+    GenerateAndAgree(DhGroup, Vec<u8>),
+}
+
+/// What came of it.
+#[derive(Debug)]
+#[allow(dead_code)]
+pub struct WorkResult(pub(crate) Result<Outcome, Error>);
+
+#[derive(Debug)]
+#[allow(dead_code)]
+pub(crate) enum Outcome {
+    Generated(DhPrivate),
+    Agreed(Secret),
+    Answered { public: Vec<u8>, shared: Secret },
+}
+
+impl Job {
+    /// Computes; takes from tens of microseconds to milliseconds.
+    pub fn run(self) -> WorkResult {
+        WorkResult(match self {
+            Job::Generate(group) => DhPrivate::generate(group).map(Outcome::Generated),
+            Job::Agree(private, public) => private.agree(&public).map(Outcome::Agreed),
+            Job::GenerateAndAgree(group, peer) => DhPrivate::generate(group).and_then(|private| {
+                let shared = private.agree(&peer)?;
+                Ok(Outcome::Answered {
+                    public: private.public().to_vec(),
+                    shared,
+                })
+            }),
+        })
+    }
+}
