@@ -39,10 +39,10 @@ pub enum DaemonQuery {
     ClearIke(Option<IpAddr>),
     /// iked: delete child SAs, of one peer or all.
     ClearIpsec(Option<IpAddr>),
-    /// iked: rekey the IKE SA of this index now.
-    RekeyIke(u64),
-    /// iked: rekey this child SA now.
-    RekeyChild(PairId),
+    /// iked: rekey the IKE SA of this index, or all, now (`request security ike rekey index N|all`).
+    RekeyIke(Option<u64>),
+    /// iked: rekey this child SA, or all, now (`request security ipsec rekey index N|all`).
+    RekeyChild(Option<PairId>),
     /// planed: sums over all SAs.
     IpsecStatistics,
     /// planed: ports and units.
