@@ -28,6 +28,19 @@ impl Gateway {
     /// # Errors
     /// When a daemon does not start.
     pub fn start(netns: &Netns, folder: &Path, configuration: &str) -> Result<Self> {
+        Self::start_some(netns, folder, configuration, &DAEMONS)
+    }
+
+    /// Starts these daemons only.
+    ///
+    /// # Errors
+    /// When a daemon does not start.
+    pub fn start_some(
+        netns: &Netns,
+        folder: &Path,
+        configuration: &str,
+        daemons: &[&str],
+    ) -> Result<Self> {
         let folder = folder.join(format!("gateway-{}", netns.name()));
         std::fs::create_dir_all(folder.join("run"))
             .map_err(|e| BenchError::io("make the gateway's folder", e))?;
@@ -39,7 +52,7 @@ impl Gateway {
             binaries: binaries()?,
             daemons: Vec::new(),
         };
-        for daemon in DAEMONS {
+        for daemon in daemons {
             gateway.start_daemon(daemon)?;
         }
         Ok(gateway)

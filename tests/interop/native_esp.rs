@@ -1,0 +1,170 @@
+//! Native ESP, protocol 50, against an independent implementation (scapy), in the four combinations of inner and outer
+//! family and both key sizes. The test plays iked on planed's control socket and installs the SAs itself.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use ravelin_ctl::sa::{DfBit, FromPlaned, Outbound, Outer, Reply, Request, SaHalf, SaPair};
+use ravelin_ctl::{Envelope, Hello, Role, Stream};
+use ravelin_tests::capture::Capture;
+use ravelin_tests::frame::Kind;
+use ravelin_tests::gateway::Gateway;
+use ravelin_tests::netns::run;
+use ravelin_tests::site::{Addresses, CONFIGURATION, Site, V4, V6};
+use ravelin_tests::wait::wait_until;
+use ravelin_types::{
+    EspEncr, InstanceId, NodeId, PairId, Prefix, SecretBytes, Spi, TrafficSelector, VrfId,
+};
+use std::time::Duration;
+
+const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/esp_peer.py");
+const PINGS: usize = 20;
+/// The peer's SPI, any above 255.
+const PEER_SPI: u32 = 0xc0ff_ee00;
+
+fn request(planed: &mut Stream, id: u32, body: Request) -> Reply {
+    planed.send(&Envelope { id, body }).unwrap();
+    loop {
+        let answer: Envelope<FromPlaned> = planed.receive().unwrap();
+        if let (true, FromPlaned::Reply(reply)) = (answer.id == id, answer.body) {
+            return reply;
+        }
+    }
+}
+
+fn key(encr: EspEncr, seed: u8) -> Vec<u8> {
+    (0..encr.keymat_octets())
+        .map(|i| seed.wrapping_mul(31).wrapping_add(i as u8))
+        .collect()
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|o| format!("{o:02x}")).collect()
+}
+
+fn pair(number: u32, encr: EspEncr, outer: Addresses, inner: Addresses) -> SaPair {
+    let host = |address| vec![TrafficSelector::from_prefix(Prefix::host(address))];
+    SaPair {
+        pair: PairId(number.into()),
+        epoch: 1,
+        outer: Outer {
+            vrf: VrfId::DEFAULT,
+            local: outer.gateway_outer,
+            remote: outer.enb_outer,
+            udp: None,
+        },
+        encr,
+        inbound: SaHalf {
+            spi: Spi::compose(NodeId::default(), number, 0x123).unwrap(),
+            key: SecretBytes::new(key(encr, number as u8)),
+        },
+        outbound: SaHalf {
+            spi: Spi(PEER_SPI + number),
+            key: SecretBytes::new(key(encr, number as u8 + 100)),
+        },
+        state: Outbound::Active,
+        sequence_ceiling: 0,
+        inner_vrf: VrfId::DEFAULT,
+        tunnel_unit: 0,
+        local_ts: host(inner.core),
+        remote_ts: host(inner.enb_inner),
+        replay_window: 512,
+        df_bit: DfBit::Clear,
+        tunnel_mtu_octets: None,
+    }
+}
+
+#[test]
+fn four_family_combinations_and_both_key_sizes() {
+    let site = Site::new("native_esp").unwrap();
+    // scapy speaks for addresses that the kernel owns too: its "protocol unreachable" must not join in.
+    site.enb
+        .sh("nft add table inet quiet
+             nft add chain inet quiet out '{ type filter hook output priority 0; }'
+             nft add rule inet quiet out icmp type destination-unreachable drop
+             nft add rule inet quiet out icmpv6 type { destination-unreachable, parameter-problem } drop")
+        .unwrap();
+    let gateway = Gateway::start_some(
+        &site.gw,
+        site.folder(),
+        CONFIGURATION,
+        &["netd", "planed", "mgmtd"],
+    )
+    .unwrap();
+    let socket = gateway.folder().join("run/planed.sock");
+    let hello = Hello::new(Role::Iked, InstanceId(1));
+    let mut planed = wait_until("planed's socket", Duration::from_secs(30), || {
+        Ok(Stream::connect(&socket, &hello).ok())
+    })
+    .unwrap();
+    request(&mut planed, 1, Request::SyncDone);
+    let outer_link = Capture::start(&site.enb, "enb0", site.folder(), "outer").unwrap();
+
+    let mut number = 0;
+    for encr in [EspEncr::Aes128Gcm, EspEncr::Aes256Gcm] {
+        for (outer, inner) in [(V4, V4), (V4, V6), (V6, V4), (V6, V6)] {
+            number += 1;
+            let sa = pair(number, encr, outer, inner);
+            wait_until("planed to accept the pair", Duration::from_secs(30), || {
+                let reply = request(&mut planed, 10 * number, Request::Install(vec![sa.clone()]));
+                let Reply::Installed(results) = reply else {
+                    panic!("{reply:?}")
+                };
+                Ok(results[0].1.is_ok().then_some(()))
+            })
+            .unwrap();
+            let mut peer = site.enb.command("python3");
+            peer.arg(PEER).arg("enb0");
+            peer.args(
+                [
+                    outer.enb_outer,
+                    outer.gateway_outer,
+                    inner.enb_inner,
+                    inner.core,
+                ]
+                .map(|a| a.to_string()),
+            );
+            peer.args([sa.inbound.spi.0.to_string(), sa.outbound.spi.0.to_string()]);
+            peer.args([
+                hex(sa.inbound.key.expose()),
+                hex(sa.outbound.key.expose()),
+                PINGS.to_string(),
+            ]);
+            let answers = run(&mut peer).unwrap();
+            assert_eq!(
+                answers.trim(),
+                PINGS.to_string(),
+                "{encr} outer {} inner {}",
+                outer.enb_outer,
+                inner.core
+            );
+            let counters = request(
+                &mut planed,
+                10 * number + 1,
+                Request::Counters(vec![sa.pair]),
+            );
+            let Reply::Counters(counters) = counters else {
+                panic!("{counters:?}")
+            };
+            assert_eq!(
+                (counters[0].in_packets, counters[0].out_packets),
+                (PINGS as u64, PINGS as u64)
+            );
+            request(
+                &mut planed,
+                10 * number + 2,
+                Request::Remove {
+                    pair: sa.pair,
+                    linger_ms: 0,
+                },
+            );
+        }
+    }
+    let kinds = outer_link.finish().unwrap().kinds();
+    assert_eq!(kinds.get(&Kind::Esp), Some(&(8 * 2 * PINGS)), "{kinds:?}");
+    assert_eq!(
+        (kinds.get(&Kind::EspInUdp), kinds.get(&Kind::Cleartext)),
+        (None, None),
+        "{kinds:?}"
+    );
+}

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""esp_peer.py IFACE OUTER_LOCAL OUTER_REMOTE INNER_LOCAL INNER_REMOTE OUT_SPI IN_SPI OUT_KEY IN_KEY COUNT
+
+A peer of native ESP (protocol 50, AES-GCM-16) made of scapy: pings INNER_REMOTE through the gateway OUTER_REMOTE COUNT
+times, one at a time, and prints how many correct answers came back inside ESP. Keys are hexadecimal, key then salt.
+"""
+import sys
+import time
+
+from scapy.all import (ICMP, IP, Ether, ICMPv6EchoReply, ICMPv6EchoRequest, IPv6, Raw, conf, getmacbyip, getmacbyip6, sendp)
+from scapy.layers.ipsec import ESP, SecurityAssociation
+
+conf.verb = 0
+iface, outer_local, outer_remote, inner_local, inner_remote = sys.argv[1:6]
+out_spi, in_spi = int(sys.argv[6], 0), int(sys.argv[7], 0)
+out_key, in_key = bytes.fromhex(sys.argv[8]), bytes.fromhex(sys.argv[9])
+count = int(sys.argv[10])
+TIMEOUT_S = 3
+
+
+def header(source, destination):
+    return (IPv6 if ":" in source else IP)(src=source, dst=destination)
+
+
+def association(spi, key, source, destination):
+    return SecurityAssociation(
+        ESP, spi=spi, seq_num=1, crypt_algo="AES-GCM", crypt_key=key, tunnel_header=header(source, destination)
+    )
+
+
+def request(sequence):
+    inner = header(inner_local, inner_remote)
+    echo = ICMPv6EchoRequest(id=7, seq=sequence) if ":" in inner_local else ICMP(id=7, seq=sequence)
+    return inner / echo / Raw(b"x" * (16 + sequence))
+
+
+def is_reply(packet, sequence):
+    kind = ICMPv6EchoReply if ":" in inner_local else ICMP
+    return kind in packet and packet[kind].seq == sequence and packet[kind].type in (0, 129) and packet.src == inner_remote
+
+
+out_sa = association(out_spi, out_key, outer_local, outer_remote)
+in_sa = association(in_spi, in_key, outer_remote, outer_local)
+layer = IPv6 if ":" in outer_local else IP
+socket = conf.L2socket(iface=iface, filter="ip proto 50 or ip6 proto 50")
+mac = (getmacbyip6 if ":" in outer_local else getmacbyip)(outer_remote)
+answers = 0
+for sequence in range(1, count + 1):
+    sendp(Ether(dst=mac) / out_sa.encrypt(request(sequence)), iface=iface)
+    deadline = time.time() + TIMEOUT_S
+    while time.time() < deadline:
+        packet = socket.recv()
+        if packet is None or ESP not in packet or packet[ESP].spi != in_spi:
+            continue
+        if is_reply(in_sa.decrypt(packet[layer]), sequence):
+            answers += 1
+            break
+print(answers)
