@@ -188,7 +188,7 @@ impl Port {
         })
     }
 
-    /// Sets queues, descriptors, MTU and offloads; received packets come from `pool`.
+    /// Sets queues, descriptors, MTU (where the driver can) and offloads; received packets come from `pool`.
     ///
     /// # Errors
     /// [`Error::PortState`] while started, [`Error::Capability`] when queues are missing, [`Error::Device`].
@@ -215,10 +215,24 @@ impl Port {
         config.tx_offloads = config.tx_offloads.intersection(caps.tx_offloads);
         self.apply(&mut config, pool)?;
         if let Some(mtu_octets) = config.mtu_octets {
-            self.set_mtu(mtu_octets)?;
+            self.wish_mtu(mtu_octets)?;
         }
         self.config = Some(config);
         Ok(())
+    }
+
+    /// Sets the MTU, or leaves it where the driver knows none (memif and ring: the peer's buffers decide).
+    fn wish_mtu(&mut self, mtu_octets: u16) -> Result<(), Error> {
+        match self.set_mtu(mtu_octets) {
+            Err(Error::Device {
+                errno: Errno(libc::ENOTSUP),
+                ..
+            }) => {
+                log::info!("port `{}` has no MTU setting", self.device.name);
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     fn apply(&self, config: &mut PortConfig, pool: Mempool) -> Result<(), Error> {
