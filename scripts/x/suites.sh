@@ -44,7 +44,7 @@ suite_tidy() {
 	suite_begin tidy
 	log=$RAVELIN_ARTIFACTS/tidy.log
 	status=0
-	as_owner cargo test --package ravelin-tests --test tidy >"$log" 2>&1 || status=$?
+	as_owner cargo test --test tidy >"$log" 2>&1 || status=$?
 	count_tests tidy "$log" "$status"
 	suite_end
 }
