@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A crate uses only crates of a lower layer.
 pub const LAYERS: &[(&str, u8)] = &[
     ("dpdk-sys", 0),
+    ("ravelin-tuntap", 0),
     ("ravelin-types", 0),
     ("ravelin-wire", 0),
     ("ravelin-crypto", 0),
