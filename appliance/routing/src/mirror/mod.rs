@@ -4,7 +4,8 @@
 //! does *not* say is inferred here:
 //! * link down: IPv4 routes and nexthop objects out of that link are gone without RTM_DEL*; a hop on a link without
 //!   carrier is not usable while the route itself stays;
-//! * DELADDR: IPv4 routes with that preferred source are gone;
+//! * DELADDR: IPv4 routes with that preferred source are gone; with the last IPv4 address of a link, all its IPv4 routes are
+//!   (a multipath route stays and keeps its hop there, which the kernel marks dead, until something changes the route);
 //! * DELNEXTHOP: routes that use the object are gone.
 //!
 //! Losing messages is repaired by mark and sweep, never by a flush: [`Mirror::begin_dump`] opens a new epoch, everything
@@ -40,7 +41,7 @@ use netlink_packet_route::neighbour::{
 };
 use netlink_packet_route::route::RouteMessage;
 use nexthops::NextHops;
-use routes::{Context, Routes};
+use routes::{Cause, Context, Routes};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -220,7 +221,7 @@ impl Mirror {
             self.drop_nexthops_of_link(ifindex, out);
         }
         if !link.admin_up && was.is_some_and(|(up, _)| up) {
-            self.routes.flush_link(ifindex, false, &self.links);
+            self.routes.flush_link(ifindex, Cause::Down, &self.links);
         }
         self.reselect(|target| target.uses(ifindex), out);
     }
@@ -244,7 +245,7 @@ impl Mirror {
             self.drop_address(ifindex, address, out);
         }
         self.drop_nexthops_of_link(ifindex, out);
-        self.routes.flush_link(ifindex, true, &self.links);
+        self.routes.flush_link(ifindex, Cause::Gone, &self.links);
         self.reselect(|target| target.uses(ifindex), out);
         out.push(MirrorEvent::LinkGone { ifindex });
     }
@@ -274,18 +275,21 @@ impl Mirror {
         }
         let event = self.address_event(ifindex, address);
         out.push(MirrorEvent::AddressGone(event));
-        let elsewhere = (self.addresses.keys())
-            .any(|(i, a)| a.address == address.address && self.table_of(*i) == event.table);
-        if address.address.is_ipv4() && !elsewhere {
-            let gone = self.routes.flush_source(event.table, address.address);
-            let context = Context {
-                links: &self.links,
-                nexthops: &self.nexthops,
-            };
-            for key in gone {
-                self.routes.publish(key, &context, out);
-            }
+        if address.address.is_ipv6() {
+            return;
         }
+        let held = |i: u32, a: &InterfaceAddress| {
+            a.address == address.address && self.table_of(i) == event.table
+        };
+        if !self.addresses.keys().any(|(i, a)| held(*i, a)) {
+            self.routes.flush_source(event.table, address.address);
+        }
+        let numbered = |(i, a): &(u32, InterfaceAddress)| *i == ifindex && a.address.is_ipv4();
+        if !self.addresses.keys().any(numbered) {
+            self.routes
+                .flush_link(ifindex, Cause::Unnumbered, &self.links);
+        }
+        self.reselect(|_| false, out);
     }
 
     fn new_neighbour(&mut self, message: &NeighbourMessage, out: &mut Vec<MirrorEvent>) {
@@ -457,3 +461,6 @@ fn decode_route(message: &RouteMessage) -> Option<RouteRecord> {
     let ignored = record.protocol == RTPROT_ARI_TS || record.tos != 0 || outside;
     (!ignored).then_some(record)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,9 +6,9 @@
 use super::event::{MirrorEvent, Route};
 use super::nexthops::NextHops;
 use super::{MAX_PREFIXES, Marked};
+use crate::TABLE_LOCAL;
 use crate::kernel::LinkInfo;
 use crate::record::{NextHop, RouteRecord, RouteTarget};
-use crate::{TABLE_LOCAL, TABLE_MAIN};
 use netlink_packet_core::NLM_F_REPLACE;
 use ravelin_types::Prefix;
 use std::collections::{HashMap, HashSet};
@@ -60,15 +60,29 @@ impl Entry {
         let RouteTarget::Forward(hops) = resolved.as_ref().unwrap_or(&self.record.target) else {
             return Some(resolved.unwrap_or_else(|| self.record.target.clone()));
         };
-        if !hops.is_empty() && hops.iter().all(|h| context.usable(h.ifindex)) {
+        if hops.len() > 1 && hops.iter().all(|h| context.usable(h.ifindex)) {
             return Some(RouteTarget::Forward(hops.clone()));
         }
-        let up: Vec<NextHop> = (hops.iter())
+        let mut up: Vec<NextHop> = (hops.iter())
             .filter(|h| context.usable(h.ifindex))
             .copied()
             .collect();
+        if let [only] = up.as_mut_slice() {
+            only.weight = 1;
+        }
         (!up.is_empty()).then(|| RouteTarget::Forward(up.into()))
     }
+}
+
+/// Why routes of a link vanish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Administratively down; local addresses stay.
+    Down,
+    /// The device is gone.
+    Gone,
+    /// It lost its last IPv4 address, which ends IPv4 on it (fib_disable_ip).
+    Unnumbered,
 }
 
 #[derive(Debug, Default)]
@@ -169,19 +183,20 @@ impl Routes {
         self.publish(key, context, out);
     }
 
-    /// Drops the routes that the kernel drops silently when link `ifindex` goes down, or all of that link when it is
-    /// `gone`. A route goes when none of its hops is left on a link that is up. The slots wait for `publish_touched`.
+    /// Drops the routes that the kernel drops silently for `cause` at link `ifindex`: those with no hop left on a link that
+    /// is up. The slots wait for `publish_touched`.
     pub(super) fn flush_link(
         &mut self,
         ifindex: u32,
-        gone: bool,
+        cause: Cause,
         links: &HashMap<u32, Marked<LinkInfo>>,
     ) {
         let alive = |i: u32| i != ifindex && links.get(&i).is_some_and(|l| l.value.admin_up);
         self.flush(|entry| match &entry.record.target {
             _ if !entry.uses(ifindex) => false,
+            _ if cause == Cause::Unnumbered && entry.record.prefix.addr().is_ipv6() => false,
             RouteTarget::Forward(hops) => !hops.iter().any(|h| alive(h.ifindex)),
-            RouteTarget::Local { .. } => gone,
+            RouteTarget::Local { .. } => cause != Cause::Down,
             _ => true,
         });
     }
@@ -191,15 +206,11 @@ impl Routes {
         self.flush(|entry| entry.object().is_some_and(|id| ids.contains(&id)));
     }
 
-    /// Drops the IPv4 routes of a table with this preferred source and returns their keys.
-    pub(super) fn flush_source(&mut self, table: u32, source: IpAddr) -> Vec<Key> {
+    /// Drops the routes of a table with this preferred source. The slots wait for `publish_touched`.
+    pub(super) fn flush_source(&mut self, table: u32, source: IpAddr) {
         self.flush(|entry| {
             entry.record.pref_source == Some(source) && entry.record.shown_table() == table
         });
-        (self.slots.iter())
-            .filter(|(_, slot)| slot.dirty)
-            .map(|(key, _)| *key)
-            .collect()
     }
 
     fn flush(&mut self, gone: impl Fn(&Entry) -> bool) {
@@ -297,7 +308,6 @@ impl Routes {
 }
 
 fn route(key: Key, published: &Published) -> Route {
-    debug_assert!(key.0 != TABLE_LOCAL || TABLE_LOCAL == TABLE_MAIN);
     Route {
         table: key.0,
         prefix: key.1,

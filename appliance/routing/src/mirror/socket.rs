@@ -90,6 +90,15 @@ impl MirrorSocket {
     /// # Errors
     /// The socket's.
     pub fn open() -> Result<Self, RoutingError> {
+        Self::with_receive_buffer(RECEIVE_BUFFER_OCTETS)
+    }
+
+    /// [`Self::open`] with another bound on the kernel memory for messages not yet read; what does not fit is lost and
+    /// repaired by a new dump.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn with_receive_buffer(octets: usize) -> Result<Self, RoutingError> {
         let mut socket = Socket::new(NETLINK_ROUTE).map_err(|e| RoutingError::socket("open", e))?;
         socket
             .bind_auto()
@@ -97,7 +106,7 @@ impl MirrorSocket {
         socket
             .connect(&SocketAddr::new(0, 0))
             .map_err(|e| RoutingError::socket("connect", e))?;
-        set_receive_buffer(&socket, RECEIVE_BUFFER_OCTETS)?;
+        set_receive_buffer(&socket, octets)?;
         for group in GROUPS {
             socket
                 .add_membership(group)

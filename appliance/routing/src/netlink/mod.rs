@@ -13,3 +13,6 @@ pub use requester::Requester;
 
 pub(crate) use frame::{encode, encode_nexthop_dump};
 pub(crate) use requester::{RECEIVE_BUFFER_OCTETS, receive, set_receive_buffer};
+
+#[cfg(test)]
+mod tests;
