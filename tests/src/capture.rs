@@ -73,6 +73,12 @@ pub struct Trace {
     frames: Vec<Captured>,
 }
 
+impl From<Vec<Captured>> for Trace {
+    fn from(frames: Vec<Captured>) -> Self {
+        Self { frames }
+    }
+}
+
 impl Trace {
     /// Reads a trace kept from another run.
     ///

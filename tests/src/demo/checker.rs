@@ -108,3 +108,6 @@ impl Evidence {
         Verdict { line, faults }
     }
 }
+
+#[cfg(test)]
+mod tests;
