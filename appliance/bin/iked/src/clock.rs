@@ -1,0 +1,15 @@
+//! The clock of the daemon: CLOCK_BOOTTIME, which runs on through a restart of the process.
+
+use nix::time::{ClockId, clock_gettime};
+use ravelin_types::Time;
+
+/// Now. Journalled times stay comparable across restarts of the process; a vault never outlives the machine's boot.
+pub fn now() -> Time {
+    clock_gettime(ClockId::CLOCK_BOOTTIME)
+        .map(|t| {
+            let seconds = u64::try_from(t.tv_sec()).unwrap_or(0);
+            let nanoseconds = u64::try_from(t.tv_nsec()).unwrap_or(0);
+            Time(seconds * 1_000_000 + nanoseconds / 1_000)
+        })
+        .unwrap_or_default()
+}

@@ -1,0 +1,313 @@
+//! The plane's state machine against a planed in memory that may die, restart or merely lose its connection.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use ravelin_ctl::sa::{DfBit, SaHalf};
+use ravelin_types::{EspEncr, SecretBytes, Spi, TrafficSelector, VrfId};
+
+use super::*;
+
+fn outer(last: u8) -> Outer {
+    Outer {
+        vrf: VrfId::DEFAULT,
+        local: [192, 0, 2, 1].into(),
+        remote: [192, 0, 2, last].into(),
+        udp: None,
+    }
+}
+
+pub(crate) fn pair(id: u64, epoch: u32) -> SaPair {
+    let half = |base| SaHalf {
+        spi: Spi(base + id as u32),
+        key: SecretBytes::new(vec![1; 20]),
+    };
+    SaPair {
+        pair: PairId(id),
+        epoch,
+        outer: outer(2),
+        encr: EspEncr::Aes128Gcm,
+        inbound: half(0x1000),
+        outbound: half(0x2000),
+        state: Outbound::Active,
+        sequence_ceiling: 0,
+        inner_vrf: VrfId::DEFAULT,
+        tunnel_unit: 0,
+        local_ts: vec![TrafficSelector::any(false)],
+        remote_ts: vec![TrafficSelector::any(false)],
+        replay_window: 512,
+        df_bit: DfBit::Clear,
+        tunnel_mtu_octets: None,
+    }
+}
+
+/// A planed in memory: it refuses an epoch it has seen, also across its own restarts.
+#[derive(Default)]
+struct Twin {
+    pairs: BTreeMap<PairId, SaPair>,
+    epochs: HashMap<PairId, u32>,
+    synced: bool,
+    refuse: Option<InstallError>,
+}
+
+impl Twin {
+    fn answer(&mut self, request: Request) -> Option<Reply> {
+        match request {
+            Request::Install(batch) => Some(Reply::Installed(
+                batch
+                    .into_iter()
+                    .map(|pair| (pair.pair, self.install(pair)))
+                    .collect(),
+            )),
+            Request::List => Some(Reply::Pairs(self.pairs.values().map(state).collect())),
+            Request::Remove { pair, .. } => {
+                self.pairs.remove(&pair);
+                Some(Reply::Done)
+            }
+            Request::Activate(pair) => {
+                if let Some(pair) = self.pairs.get_mut(&pair) {
+                    pair.state = Outbound::Active;
+                }
+                Some(Reply::Done)
+            }
+            Request::Move { pair, outer } => {
+                if let Some(pair) = self.pairs.get_mut(&pair) {
+                    pair.outer = outer;
+                }
+                Some(Reply::Done)
+            }
+            Request::SyncDone => {
+                self.synced = true;
+                Some(Reply::Done)
+            }
+            Request::Counters(_) => Some(Reply::Counters(Vec::new())),
+        }
+    }
+
+    fn install(&mut self, pair: SaPair) -> Result<(), InstallError> {
+        if let Some(error) = self.refuse {
+            return Err(error);
+        }
+        if self
+            .pairs
+            .get(&pair.pair)
+            .is_some_and(|old| old.epoch == pair.epoch)
+        {
+            return Ok(());
+        }
+        let newest = self.epochs.entry(pair.pair).or_default();
+        if pair.epoch <= *newest {
+            return Err(InstallError::StaleEpoch);
+        }
+        *newest = pair.epoch;
+        self.pairs.insert(pair.pair, pair);
+        Ok(())
+    }
+}
+
+fn state(pair: &SaPair) -> PairState {
+    PairState {
+        pair: pair.pair,
+        inbound: pair.inbound.spi,
+        outbound: pair.outbound.spi,
+        epoch: pair.epoch,
+        active: pair.state == Outbound::Active,
+    }
+}
+
+/// Carries frames both ways until nothing moves; renews what is asked for.
+fn settle(plane: &mut Plane, twin: &mut Twin) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    loop {
+        let mut moved = false;
+        while let Some(frame) = plane.poll_frame() {
+            moved = true;
+            if let Some(reply) = twin.answer(frame.body) {
+                plane.handle_reply(frame.id, reply);
+            }
+        }
+        while let Some(notice) = plane.poll_notice() {
+            moved = true;
+            if let Notice::Renew(id) = notice {
+                let mut again = plane.pair(id).unwrap().clone();
+                again.epoch += 1;
+                plane.want(again, false);
+            }
+            notices.push(notice);
+        }
+        if !moved {
+            return notices;
+        }
+    }
+}
+
+#[test]
+fn pairs_wanted_before_the_connection_are_installed_in_one_batch() {
+    let (mut plane, mut twin) = (Plane::new(), Twin::default());
+    for id in 1..=3 {
+        plane.want(pair(id, 1), false);
+    }
+    assert!(plane.poll_frame().is_none());
+    assert!(!plane.settled(PairId(1)) && plane.settled(PairId(9)));
+    plane.connected(InstanceId(1));
+    let list = plane.poll_frame().unwrap();
+    assert_eq!(list.body, Request::List);
+    assert!(
+        plane.poll_frame().is_none(),
+        "nothing before the list is answered"
+    );
+    plane.handle_reply(list.id, Reply::Pairs(Vec::new()));
+    let install = plane.poll_frame().unwrap();
+    let Request::Install(batch) = &install.body else {
+        panic!("{install:?}")
+    };
+    assert_eq!(batch.len(), 3);
+    let reply = twin.answer(install.body.clone()).unwrap();
+    plane.handle_reply(install.id, reply);
+    assert_eq!(plane.poll_frame().unwrap().body, Request::SyncDone);
+    assert!(plane.is_ready() && plane.settled(PairId(1)));
+}
+
+#[test]
+fn strangers_go_and_lost_pairs_come_back_with_a_new_epoch() {
+    let (mut plane, mut twin) = (Plane::new(), Twin::default());
+    plane.connected(InstanceId(1));
+    settle(&mut plane, &mut twin);
+    plane.want(pair(1, 1), false);
+    plane.want(pair(2, 1), false);
+    settle(&mut plane, &mut twin);
+    plane.disconnected();
+    twin.pairs.remove(&PairId(1));
+    twin.install(pair(7, 1)).unwrap();
+    twin.synced = false;
+    plane.connected(InstanceId(2));
+    let notices = settle(&mut plane, &mut twin);
+    assert_eq!(
+        notices,
+        [Notice::Renew(PairId(1)), Notice::Installed(PairId(1))]
+    );
+    let held: Vec<(u64, u32)> = twin.pairs.values().map(|p| (p.pair.0, p.epoch)).collect();
+    assert_eq!(held, [(1, 2), (2, 1)]);
+    assert!(twin.synced && plane.is_ready());
+}
+
+#[test]
+fn a_restarted_iked_finds_its_pairs_and_does_not_touch_them() {
+    let (mut plane, mut twin) = (Plane::new(), Twin::default());
+    twin.install(pair(1, 4)).unwrap();
+    twin.epochs.insert(PairId(2), 3);
+    plane.want(pair(1, 4), true);
+    plane.want(pair(2, 3), true);
+    assert!(!plane.settled(PairId(1)));
+    plane.connected(InstanceId(1));
+    let notices = settle(&mut plane, &mut twin);
+    assert!(notices.contains(&Notice::Installed(PairId(1))));
+    assert!(notices.contains(&Notice::Renew(PairId(2))));
+    assert_eq!(twin.pairs[&PairId(1)].epoch, 4);
+    assert_eq!(twin.pairs[&PairId(2)].epoch, 4);
+}
+
+#[test]
+fn refusals_are_told_and_forgotten() {
+    let (mut plane, mut twin) = (Plane::new(), Twin::default());
+    plane.connected(InstanceId(1));
+    settle(&mut plane, &mut twin);
+    twin.refuse = Some(InstallError::NoTunnelInterface);
+    plane.want(pair(1, 1), false);
+    let notices = settle(&mut plane, &mut twin);
+    assert_eq!(
+        notices,
+        [Notice::Failed(PairId(1), InstallError::NoTunnelInterface)]
+    );
+    twin.refuse = Some(InstallError::SequenceLost);
+    plane.want(pair(2, 1), false);
+    assert_eq!(settle(&mut plane, &mut twin), [Notice::Rekey(PairId(2))]);
+    assert!(plane.is_empty() && plane.settled(PairId(1)));
+}
+
+#[test]
+fn questions_are_answered_also_when_planed_goes_away() {
+    let mut plane = Plane::new();
+    plane.ask_counters(1);
+    assert_eq!(plane.poll_notice(), Some(Notice::Counters(1, None)));
+    plane.connected(InstanceId(1));
+    plane.ask_counters(2);
+    plane.disconnected();
+    assert_eq!(plane.poll_notice(), Some(Notice::Counters(2, None)));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Want(u64),
+    Remove(u64),
+    Activate(u64),
+    Move(u64, u8),
+    Exchange(usize),
+    Break,
+    PlanedRestart,
+    IkedReconnect,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let id = 1..6u64;
+    prop::collection::vec(
+        prop_oneof![
+            4 => id.clone().prop_map(Step::Want),
+            2 => id.clone().prop_map(Step::Remove),
+            1 => id.clone().prop_map(Step::Activate),
+            1 => (id, 2..9u8).prop_map(|(id, last)| Step::Move(id, last)),
+            3 => (1..4usize).prop_map(Step::Exchange),
+            1 => Just(Step::Break),
+            1 => Just(Step::PlanedRestart),
+            2 => Just(Step::IkedReconnect),
+        ],
+        0..60,
+    )
+}
+
+proptest! {
+    /// Whatever happens on the way, in the end planed holds exactly what is wanted, and no epoch was used twice.
+    #[test]
+    fn planed_ends_with_what_is_wanted(steps in steps()) {
+        let (mut plane, mut twin) = (Plane::new(), Twin::default());
+        let mut next = 10;
+        let mut ids = BTreeMap::new();
+        for step in steps {
+            match step {
+                // A pair's identity is never used again.
+                Step::Want(slot) => {
+                    let id = *ids.entry(slot).or_insert_with(|| { next += 1; next });
+                    if plane.pair(PairId(id)).is_none() {
+                        plane.want(pair(id, 1), false);
+                    }
+                }
+                Step::Remove(slot) => if let Some(id) = ids.remove(&slot) { plane.remove(PairId(id), 0) },
+                Step::Activate(slot) => if let Some(id) = ids.get(&slot) { plane.activate(PairId(*id)) },
+                Step::Move(slot, last) => {
+                    if let Some(id) = ids.get(&slot) { plane.move_outer(PairId(*id), outer(last)) }
+                }
+                Step::Exchange(frames) => {
+                    for _ in 0..frames {
+                        let Some(frame) = plane.poll_frame() else { break };
+                        if let Some(reply) = twin.answer(frame.body) {
+                            plane.handle_reply(frame.id, reply);
+                        }
+                    }
+                }
+                Step::Break => plane.disconnected(),
+                Step::PlanedRestart => {
+                    plane.disconnected();
+                    twin.pairs.clear();
+                }
+                Step::IkedReconnect => plane.connected(InstanceId(1)),
+            }
+        }
+        plane.connected(InstanceId(2));
+        settle(&mut plane, &mut twin);
+        prop_assert!(plane.is_ready());
+        let wanted: BTreeMap<PairId, SaPair> =
+            plane.wanted.iter().map(|(id, wanted)| (*id, wanted.pair.clone())).collect();
+        prop_assert_eq!(&twin.pairs, &wanted);
+        prop_assert_eq!(wanted.len(), ids.values().filter(|id| plane.pair(PairId(**id)).is_some()).count());
+    }
+}

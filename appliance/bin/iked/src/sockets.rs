@@ -1,0 +1,305 @@
+//! IKE datagrams to and from the network: UDP 500 and 4500 on each local IKE address.
+//!
+//! Behind [`Transport`], so that tests and later a direct ring from planed (design decision D9a) take the place of kernel
+//! sockets. One socket per local address and port: the address a datagram arrived at is known by its socket. Received
+//! datagrams go to two bounded queues, one for IKE SAs that exist (non-zero responder SPI) and one for first messages; the
+//! daemon serves the former first, and a flood of the latter fills only its own queue.
+//!
+//! On port 4500 every IKE message is preceded by four zero octets, the non-ESP marker (RFC 3948 section 2.2); ESP in UDP
+//! belongs to planed and never comes here.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ravelin_types::VrfId;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// The port of IKE.
+pub const PORT_IKE: u16 = 500;
+/// The port of IKE and ESP behind a NAT.
+pub const PORT_NAT_T: u16 = 4500;
+/// First messages waiting: at 64 KiB each still bounded to 64 MiB, usually 1 MiB.
+pub const NEW_QUEUE: usize = 1024;
+/// Messages of existing IKE SAs waiting.
+pub const EXISTING_QUEUE: usize = 8192;
+/// Kernel's receive buffer asked for: 60,000 peers that rekey or probe in a burst.
+const RECEIVE_BUFFER_OCTETS: usize = 8 << 20;
+/// Longest UDP payload.
+const MAX_DATAGRAM_OCTETS: usize = 65_535;
+/// Non-ESP marker (RFC 3948 section 2.2).
+const NON_ESP_MARKER: [u8; 4] = [0; 4];
+/// Fixed part of the IKE header (RFC 7296 section 3.1); the responder's SPI is its octets 8..16.
+const IKE_HEADER_OCTETS: usize = 28;
+
+/// A datagram that arrived, without non-ESP marker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inbound {
+    /// Routing instance.
+    pub vrf: VrfId,
+    /// Where it arrived.
+    pub local: SocketAddr,
+    /// Where it came from.
+    pub remote: SocketAddr,
+    /// The IKE message.
+    pub data: Vec<u8>,
+}
+
+/// Sends datagrams and listens where told.
+pub trait Transport {
+    /// Sends one IKE message from `local`, with a non-ESP marker when its port is 4500. Loss is allowed.
+    ///
+    /// # Errors
+    /// When there is no socket for `local` or the kernel refuses.
+    fn send(
+        &self,
+        vrf: VrfId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        data: &[u8],
+    ) -> io::Result<()>;
+
+    /// Listens on both ports of exactly these addresses from now on.
+    ///
+    /// # Errors
+    /// When an address cannot be bound; the others are served.
+    fn listen(&mut self, addresses: &[(VrfId, IpAddr)]) -> Result<(), ListenError>;
+}
+
+/// A local address could not be served.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {local}: {source}")]
+pub struct ListenError {
+    local: SocketAddr,
+    source: io::Error,
+}
+
+/// What was lost before the daemon saw it.
+#[derive(Debug, Default)]
+pub struct SocketCounters {
+    /// First messages that found their queue full.
+    pub new_dropped: AtomicU64,
+    /// Messages of existing IKE SAs that found their queue full.
+    pub existing_dropped: AtomicU64,
+    /// Too short, without marker on port 4500, or a NAT keepalive.
+    pub not_ike: AtomicU64,
+    /// The kernel refused to send.
+    pub send_failed: AtomicU64,
+}
+
+impl SocketCounters {
+    /// Names and values.
+    pub fn rows(&self) -> [(&'static str, u64); 4] {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        [
+            (
+                "first messages lost to a full queue",
+                get(&self.new_dropped),
+            ),
+            ("messages lost to a full queue", get(&self.existing_dropped)),
+            ("datagrams that are not IKE", get(&self.not_ike)),
+            (
+                "datagrams the kernel refused to send",
+                get(&self.send_failed),
+            ),
+        ]
+    }
+}
+
+/// The queues that the daemon reads.
+pub struct Queues {
+    /// Messages of IKE SAs that exist.
+    pub existing: mpsc::Receiver<Inbound>,
+    /// First messages.
+    pub new: mpsc::Receiver<Inbound>,
+}
+
+#[derive(Clone)]
+struct Feed {
+    existing: mpsc::Sender<Inbound>,
+    new: mpsc::Sender<Inbound>,
+    counters: Arc<SocketCounters>,
+}
+
+struct Bound {
+    socket: Arc<UdpSocket>,
+    reader: JoinHandle<()>,
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+/// Kernel UDP sockets. Needs a running tokio runtime.
+pub struct UdpTransport {
+    sockets: HashMap<(VrfId, SocketAddr), Bound>,
+    feed: Feed,
+    ports: [u16; 2],
+}
+
+impl UdpTransport {
+    /// No sockets yet.
+    pub fn new(counters: Arc<SocketCounters>) -> (Self, Queues) {
+        Self::with_ports(counters, [PORT_IKE, PORT_NAT_T])
+    }
+
+    /// Other ports than 500 and 4500, for tests without privileges. The second one carries the marker.
+    pub fn with_ports(counters: Arc<SocketCounters>, ports: [u16; 2]) -> (Self, Queues) {
+        let (existing_tx, existing) = mpsc::channel(EXISTING_QUEUE);
+        let (new_tx, new) = mpsc::channel(NEW_QUEUE);
+        let feed = Feed {
+            existing: existing_tx,
+            new: new_tx,
+            counters,
+        };
+        (
+            Self {
+                sockets: HashMap::new(),
+                feed,
+                ports,
+            },
+            Queues { existing, new },
+        )
+    }
+
+    fn bind(&self, vrf: VrfId, local: SocketAddr) -> io::Result<Bound> {
+        let socket = Arc::new(UdpSocket::from_std(bind(local)?)?);
+        let marked = local.port() == self.ports[1];
+        let reader = read(Arc::clone(&socket), vrf, local, marked, self.feed.clone());
+        Ok(Bound {
+            socket,
+            reader: tokio::spawn(reader),
+        })
+    }
+}
+
+impl Transport for UdpTransport {
+    fn send(
+        &self,
+        vrf: VrfId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        data: &[u8],
+    ) -> io::Result<()> {
+        let bound = self
+            .sockets
+            .get(&(vrf, local))
+            .ok_or(io::ErrorKind::AddrNotAvailable)?;
+        // IKE is paced by its peers; a full socket buffer is a loss like any other and is retransmitted.
+        let sent = if local.port() == self.ports[1] {
+            bound
+                .socket
+                .try_send_to(&[&NON_ESP_MARKER, data].concat(), remote)
+        } else {
+            bound.socket.try_send_to(data, remote)
+        };
+        if sent.is_err() {
+            self.feed
+                .counters
+                .send_failed
+                .fetch_add(1, Ordering::Relaxed);
+        }
+        sent.map(|_| ())
+    }
+
+    fn listen(&mut self, addresses: &[(VrfId, IpAddr)]) -> Result<(), ListenError> {
+        let wanted: Vec<(VrfId, SocketAddr)> = (addresses.iter())
+            .flat_map(|(vrf, ip)| self.ports.map(|port| (*vrf, SocketAddr::new(*ip, port))))
+            .collect();
+        self.sockets.retain(|key, _| wanted.contains(key));
+        let mut result = Ok(());
+        for (vrf, local) in wanted {
+            if self.sockets.contains_key(&(vrf, local)) {
+                continue;
+            }
+            match self.bind(vrf, local) {
+                Ok(bound) => drop(self.sockets.insert((vrf, local), bound)),
+                Err(source) => result = Err(ListenError { local, source }),
+            }
+        }
+        result
+    }
+}
+
+/// Binds also before the address exists: mgmtd may add it to the interface after us.
+fn bind(local: SocketAddr) -> io::Result<std::net::UdpSocket> {
+    let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    if local.is_ipv6() {
+        socket.set_only_v6(true)?;
+        socket.set_freebind_v6(true)?;
+    } else {
+        socket.set_freebind_v4(true)?;
+    }
+    // The kernel may grant less; a burst beyond it is retransmitted.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_OCTETS);
+    socket.bind(&SockAddr::from(local))?;
+    Ok(socket.into())
+}
+
+async fn read(socket: Arc<UdpSocket>, vrf: VrfId, local: SocketAddr, marked: bool, feed: Feed) {
+    let mut buffer = vec![0; MAX_DATAGRAM_OCTETS];
+    loop {
+        match socket.recv_from(&mut buffer).await {
+            Ok((octets, remote)) => {
+                let datagram = buffer.get(..octets).unwrap_or_default();
+                feed.take(vrf, local, remote, marked, datagram);
+            }
+            // ICMP errors of earlier sends surface here; anything persistent must not spin.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            Err(error) => {
+                log::warn!("receive on {local}: {error}");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+impl Feed {
+    fn take(
+        &self,
+        vrf: VrfId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        marked: bool,
+        datagram: &[u8],
+    ) {
+        let count = |counter: &AtomicU64| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        };
+        let message = if marked {
+            datagram.strip_prefix(&NON_ESP_MARKER)
+        } else {
+            Some(datagram)
+        };
+        let Some(message) = message.filter(|m| m.len() >= IKE_HEADER_OCTETS) else {
+            return count(&self.counters.not_ike);
+        };
+        let first = message
+            .get(8..16)
+            .is_some_and(|spi| spi.iter().all(|octet| *octet == 0));
+        let inbound = Inbound {
+            vrf,
+            local,
+            remote,
+            data: message.to_vec(),
+        };
+        if first {
+            if self.new.try_send(inbound).is_err() {
+                count(&self.counters.new_dropped);
+            }
+        } else if self.existing.try_send(inbound).is_err() {
+            count(&self.counters.existing_dropped);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

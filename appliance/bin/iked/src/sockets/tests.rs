@@ -1,0 +1,95 @@
+//! Classes, marker, rebinding, over loopback with unprivileged ports.
+
+use std::net::Ipv4Addr;
+
+use super::*;
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Two free ports, kept by the sockets until dropped.
+fn free_ports() -> [u16; 2] {
+    let sockets = [0; 2].map(|_| std::net::UdpSocket::bind((LOOPBACK, 0)).unwrap());
+    sockets.map(|socket| socket.local_addr().unwrap().port())
+}
+
+fn message(responder_spi: u8) -> Vec<u8> {
+    let mut message = vec![1; 40];
+    message[8..16].fill(responder_spi);
+    message
+}
+
+#[tokio::test]
+async fn messages_reach_their_queue_without_marker_and_answers_carry_it() {
+    let counters = Arc::new(SocketCounters::default());
+    let ports = free_ports();
+    let (mut transport, mut queues) = UdpTransport::with_ports(Arc::clone(&counters), ports);
+    transport.listen(&[(VrfId::DEFAULT, LOOPBACK)]).unwrap();
+    let peer = UdpSocket::bind((LOOPBACK, 0)).await.unwrap();
+    let remote = peer.local_addr().unwrap();
+    let [ike, nat_t] = ports.map(|port| SocketAddr::new(LOOPBACK, port));
+
+    peer.send_to(&message(0), ike).await.unwrap();
+    let got = queues.new.recv().await.unwrap();
+    let expected = Inbound {
+        vrf: VrfId::DEFAULT,
+        local: ike,
+        remote,
+        data: message(0),
+    };
+    assert_eq!(got, expected);
+
+    // Not IKE: a keepalive, ESP in UDP, a short message. Then a real one.
+    for junk in [&[0xff][..], &[9; 60], &[0, 0, 0, 0, 1, 2, 3]] {
+        peer.send_to(junk, nat_t).await.unwrap();
+    }
+    peer.send_to(&[&[0; 4], &*message(7)].concat(), nat_t)
+        .await
+        .unwrap();
+    let got = queues.existing.recv().await.unwrap();
+    assert_eq!((got.local, got.data), (nat_t, message(7)));
+    assert_eq!(counters.not_ike.load(Ordering::Relaxed), 3);
+
+    let mut buffer = [0; 100];
+    transport
+        .send(VrfId::DEFAULT, nat_t, remote, b"answer")
+        .unwrap();
+    let (octets, from) = peer.recv_from(&mut buffer).await.unwrap();
+    assert_eq!((&buffer[..octets], from), (&b"\0\0\0\0answer"[..], nat_t));
+    transport
+        .send(VrfId::DEFAULT, ike, remote, b"answer")
+        .unwrap();
+    let (octets, from) = peer.recv_from(&mut buffer).await.unwrap();
+    assert_eq!((&buffer[..octets], from), (&b"answer"[..], ike));
+}
+
+#[tokio::test]
+async fn a_full_queue_of_first_messages_leaves_the_other_alone() {
+    let counters = Arc::new(SocketCounters::default());
+    let (transport, mut queues) = UdpTransport::new(Arc::clone(&counters));
+    let local = SocketAddr::new(LOOPBACK, PORT_IKE);
+    for _ in 0..NEW_QUEUE + 5 {
+        transport
+            .feed
+            .take(VrfId::DEFAULT, local, local, false, &message(0));
+    }
+    transport
+        .feed
+        .take(VrfId::DEFAULT, local, local, false, &message(1));
+    assert_eq!(counters.new_dropped.load(Ordering::Relaxed), 5);
+    assert_eq!(queues.existing.recv().await.unwrap().data, message(1));
+}
+
+#[tokio::test]
+async fn listening_follows_the_configuration_and_needs_no_address_yet() {
+    let (mut transport, _queues) = UdpTransport::with_ports(Arc::default(), free_ports());
+    let absent: IpAddr = "192.0.2.77".parse().unwrap();
+    let absent6: IpAddr = "2001:db8::77".parse().unwrap();
+    transport
+        .listen(&[(VrfId::DEFAULT, absent), (VrfId::DEFAULT, absent6)])
+        .unwrap();
+    assert_eq!(transport.sockets.len(), 4);
+    transport.listen(&[(VrfId::DEFAULT, absent6)]).unwrap();
+    assert_eq!(transport.sockets.len(), 2);
+    let gone = SocketAddr::new(absent, transport.ports[0]);
+    assert!(transport.send(VrfId::DEFAULT, gone, gone, b"x").is_err());
+}
