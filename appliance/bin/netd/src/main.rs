@@ -1,4 +1,74 @@
-//! The `ravelin-netd` program.
+//! `ravelin-netd`: the tiny holder of the TAP and TUN twins (design decision D3).
+//!
+//! It makes persistent multi-queue devices on request and keeps one detached queue on each, so that carrier, addresses
+//! and routes stay while planed restarts. At start it switches off everything by which the kernel would forward or
+//! answer for others. It moves no packets, owns no addresses and reads no configuration file.
+//!
+//! When netd itself restarts, planed's queues keep the devices meanwhile, and planed's next `Ensure` lets netd adopt
+//! them. It needs CAP_NET_ADMIN and write access to `/proc/sys/net`.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod error;
+mod notify;
+mod registry;
+mod server;
+mod sysctl;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use error::Error;
+
+const USAGE: &str = "usage: ravelin-netd [--run-dir DIR]
+  --run-dir DIR   where netd.sock is made (default /run/ravelin)
+  --version       print the version
+  RUST_LOG        what to log: error, warn, info (default), debug";
+
+fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    let run_dir = match run_dir(std::env::args().skip(1)) {
+        Ok(Command::Run(dir)) => dir,
+        Ok(Command::Print(text)) => {
+            println!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(argument) => {
+            eprintln!("ravelin-netd: unexpected argument `{argument}`\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(run_dir) {
+        Ok(never) => match never {},
+        Err(error) => {
+            log::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(run_dir: PathBuf) -> Result<std::convert::Infallible, Error> {
+    // The lock on the socket comes first: a second netd must change nothing.
+    let server = server::Server::bind(&run_dir)?;
+    registry::raise_descriptor_limit()?;
+    sysctl::Tree::system().secure_host()?;
+    notify::ready();
+    server.serve()
+}
+
+enum Command {
+    Run(PathBuf),
+    Print(String),
+}
+
+fn run_dir(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    let mut dir = PathBuf::from(ravelin_ctl::RUN_DIR);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--run-dir" => dir = arguments.next().map(PathBuf::from).ok_or(argument)?,
+            "--help" | "-h" => return Ok(Command::Print(USAGE.to_owned())),
+            "--version" => return Ok(Command::Print(env!("CARGO_PKG_VERSION").to_owned())),
+            _ => return Err(argument),
+        }
+    }
+    Ok(Command::Run(dir))
+}

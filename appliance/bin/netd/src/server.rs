@@ -1,0 +1,163 @@
+//! The control socket: one thread per client, one registry behind a lock. Clients come and go; twins stay.
+
+use std::convert::Infallible;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
+use ravelin_ctl::{Envelope, Hello, Role, Stream, StreamError, netd};
+use ravelin_types::InstanceId;
+
+use crate::error::Error;
+use crate::registry::Registry;
+use crate::sysctl::Tree;
+
+/// Clients at one time: planed, one that is just being replaced, and a few tools.
+const CLIENTS_MAX: usize = 8;
+/// How long a client may take to greet or to take an answer.
+const CLIENT_PATIENCE: Duration = Duration::from_secs(5);
+/// Owner and group may connect; the group is that of the daemons.
+const SOCKET_MODE: u32 = 0o660;
+
+/// A bound socket, locked against a second netd.
+pub struct Server {
+    listener: UnixListener,
+    hello: Hello,
+    _lock: Flock<File>,
+}
+
+impl Server {
+    /// Makes `netd.sock` in `dir`, replacing one that a dead netd left.
+    ///
+    /// # Errors
+    /// [`Error::Running`] while another netd lives, [`Error::File`].
+    pub fn bind(dir: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(dir).map_err(Error::file(dir))?;
+        let lock = lock(&dir.join("netd.lock"))?;
+        let path = dir.join("netd.sock");
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(Error::File {
+                    path,
+                    source: error,
+                });
+            }
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path).map_err(Error::file(&path))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(SOCKET_MODE))
+            .map_err(Error::file(&path))?;
+        Ok(Server {
+            listener,
+            hello: Hello::new(Role::Netd, instance()?),
+            _lock: lock,
+        })
+    }
+
+    /// Serves clients until the process is ended.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the socket itself fails.
+    pub fn serve(self) -> Result<Infallible, Error> {
+        let registry = Arc::new(Mutex::new(Registry::new(Tree::system())));
+        let clients = Arc::new(AtomicUsize::new(0));
+        loop {
+            let (socket, _) = self.listener.accept().map_err(Error::file("netd.sock"))?;
+            let seat = Seat::take(&clients);
+            let (hello, registry) = (self.hello.clone(), Arc::clone(&registry));
+            let Some(seat) = seat else {
+                log::warn!("a client is refused: {CLIENTS_MAX} are connected");
+                continue;
+            };
+            let work = move || {
+                let _seat = seat;
+                if let Err(error) = converse(socket, &hello, &registry) {
+                    log::info!("a client left: {error}");
+                }
+            };
+            if let Err(error) = std::thread::Builder::new()
+                .name("client".to_owned())
+                .spawn(work)
+            {
+                log::warn!("a client is refused: {error}");
+            }
+        }
+    }
+}
+
+fn converse(
+    socket: UnixStream,
+    hello: &Hello,
+    registry: &Mutex<Registry>,
+) -> Result<(), StreamError> {
+    socket.set_write_timeout(Some(CLIENT_PATIENCE))?;
+    socket.set_read_timeout(Some(CLIENT_PATIENCE))?;
+    let mut stream = Stream::open(socket, hello)?;
+    stream.set_receive_timeout(None)?;
+    let peer = stream.peer();
+    log::info!(
+        "{} (process {}) is connected",
+        peer.role.process_name(),
+        peer.pid
+    );
+    loop {
+        let Envelope { id, body } = stream.receive::<Envelope<netd::Request>>()?;
+        // A request changes one entry at a time, so the registry is sound even after a panic elsewhere.
+        let body = registry
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .answer(&body);
+        stream.send(&Envelope { id, body })?;
+    }
+}
+
+/// One of the bounded places for clients.
+struct Seat(Arc<AtomicUsize>);
+
+impl Seat {
+    fn take(clients: &Arc<AtomicUsize>) -> Option<Self> {
+        let taken = |n: usize| (n < CLIENTS_MAX).then_some(n + 1);
+        clients
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, taken)
+            .ok()?;
+        Some(Seat(Arc::clone(clients)))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn lock(path: &PathBuf) -> Result<Flock<File>, Error> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(Error::file(path))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+        nix::errno::Errno::EAGAIN => Error::Running(path.clone()),
+        other => Error::File {
+            path: path.clone(),
+            source: other.into(),
+        },
+    })
+}
+
+/// A number that tells this run from others.
+fn instance() -> Result<InstanceId, Error> {
+    const RANDOM: &str = "/dev/urandom";
+    let mut octets = [0; 8];
+    File::open(RANDOM)
+        .and_then(|mut file| file.read_exact(&mut octets))
+        .map_err(Error::file(RANDOM))?;
+    Ok(InstanceId(u64::from_ne_bytes(octets)))
+}
