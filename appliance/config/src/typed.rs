@@ -1,0 +1,59 @@
+//! The configuration as Rust values, read from libyang's JSON with all defaults filled in.
+//!
+//! One struct per container or list of the model that something acts on; a statement without a field here is legal but
+//! without effect, so a field is added together with what acts on it. Names are those of the model.
+
+mod interfaces;
+mod read;
+mod routing;
+mod security;
+
+pub use interfaces::{Family, Interface, InterfaceAddress, Unit};
+pub use read::SecretText;
+pub use routing::{RouteHop, StaticRoute};
+pub use security::{
+    DeadPeerDetection, Dynamic, Gateway, IdentityChoice, Ike, IkePolicy, IkeProposal, Ipsec,
+    IpsecPolicy, IpsecProposal, PreSharedKey, Security, TrafficSelector, Vpn, VpnIke,
+};
+
+use serde::Deserialize;
+
+/// The whole configuration. `Config::default()` is the factory-empty one.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+pub struct Config {
+    /// `system`.
+    #[serde(default, rename = "ravelin-system:system")]
+    pub system: System,
+    #[serde(default, rename = "ravelin-interfaces:interfaces")]
+    interfaces: interfaces::Interfaces,
+    #[serde(default, rename = "ravelin-routing:routing-options")]
+    routing: routing::RoutingOptions,
+    /// `security`.
+    #[serde(default, rename = "ravelin-security:security")]
+    pub security: Security,
+}
+
+/// `system`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct System {
+    /// Name of the node.
+    pub host_name: Option<String>,
+}
+
+impl Config {
+    /// Reads libyang's JSON.
+    pub(crate) fn from_json(json: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    /// `interfaces`, in the order of their names.
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.interfaces.interface
+    }
+
+    /// Static routes of both families.
+    pub fn static_routes(&self) -> impl Iterator<Item = &StaticRoute> {
+        self.routing.all()
+    }
+}

@@ -1,0 +1,264 @@
+//! `security`.
+
+use super::read::{SecretText, optional, present, text};
+use ravelin_types::{DhGroup, EspEncr, Identity, IkeEncr, IkeInteg, Prefix, UnitName};
+use serde::Deserialize;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// `security`.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+pub struct Security {
+    /// `security ike`.
+    #[serde(default, rename = "ravelin-security-ike:ike")]
+    pub ike: Ike,
+    /// `security ipsec`.
+    #[serde(default, rename = "ravelin-security-ipsec:ipsec")]
+    pub ipsec: Ipsec,
+}
+
+/// `security ike`.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+pub struct Ike {
+    /// `proposal`.
+    #[serde(default)]
+    pub proposal: Vec<IkeProposal>,
+    /// `policy`.
+    #[serde(default)]
+    pub policy: Vec<IkePolicy>,
+    /// `gateway`.
+    #[serde(default)]
+    pub gateway: Vec<Gateway>,
+}
+
+/// `security ike proposal`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct IkeProposal {
+    /// Name.
+    pub name: String,
+    /// Key exchange.
+    #[serde(deserialize_with = "text")]
+    pub dh_group: DhGroup,
+    /// Integrity; for AEAD ciphers the hash of the PRF alone.
+    #[serde(default, deserialize_with = "optional")]
+    pub authentication_algorithm: Option<IkeInteg>,
+    /// Cipher.
+    #[serde(deserialize_with = "text")]
+    pub encryption_algorithm: IkeEncr,
+    /// Lifetime of the IKE SA in seconds.
+    pub lifetime_seconds: u32,
+}
+
+/// `security ike policy`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct IkePolicy {
+    /// Name.
+    pub name: String,
+    /// Names of its proposals, the preferred first.
+    pub proposals: Vec<String>,
+    /// Pre-shared key.
+    #[serde(default)]
+    pub pre_shared_key: PreSharedKey,
+}
+
+/// `pre-shared-key`: one form or none.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PreSharedKey {
+    /// As text.
+    pub ascii_text: Option<SecretText>,
+    /// In hexadecimal.
+    pub hexadecimal: Option<SecretText>,
+}
+
+/// `security ike gateway`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Gateway {
+    /// Name.
+    pub name: String,
+    /// Name of its policy.
+    pub ike_policy: String,
+    /// Address of a static peer.
+    pub address: Option<IpAddr>,
+    /// A group of peers.
+    pub dynamic: Option<Dynamic>,
+    /// Interface of the local address.
+    #[serde(deserialize_with = "text")]
+    pub external_interface: UnitName,
+    /// Local address.
+    pub local_address: Option<IpAddr>,
+    /// Who we are.
+    #[serde(default)]
+    pub local_identity: IdentityChoice,
+    /// Who the peer must be.
+    #[serde(default)]
+    pub remote_identity: IdentityChoice,
+    /// Probing.
+    pub dead_peer_detection: Option<DeadPeerDetection>,
+}
+
+/// `dynamic`: one identity and how it denotes the peers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Dynamic {
+    /// The identity, or its suffix.
+    #[serde(flatten)]
+    pub identity: IdentityChoice,
+    /// `group-ike-id` or `shared-ike-id`.
+    pub ike_user_type: String,
+}
+
+/// At most one identity.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct IdentityChoice {
+    /// Domain name.
+    pub hostname: Option<String>,
+    /// IPv4 address.
+    pub inet: Option<Ipv4Addr>,
+    /// IPv6 address.
+    pub inet6: Option<Ipv6Addr>,
+    /// E-mail address.
+    pub user_at_hostname: Option<String>,
+    /// Opaque.
+    pub key_id: Option<String>,
+}
+
+impl IdentityChoice {
+    /// The identity, if one is stated.
+    pub fn identity(&self) -> Option<Identity> {
+        let key_id = |k: &String| Identity::KeyId(k.as_bytes().to_vec());
+        None.or_else(|| self.hostname.clone().map(Identity::Fqdn))
+            .or_else(|| self.inet.map(Identity::Ipv4))
+            .or_else(|| self.inet6.map(Identity::Ipv6))
+            .or_else(|| self.user_at_hostname.clone().map(Identity::Email))
+            .or_else(|| self.key_id.as_ref().map(key_id))
+    }
+}
+
+/// `dead-peer-detection`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DeadPeerDetection {
+    /// Probe idle tunnels too.
+    #[serde(default, deserialize_with = "present")]
+    pub probe_idle_tunnel: bool,
+    /// Probe at each interval.
+    #[serde(default, deserialize_with = "present")]
+    pub always_send: bool,
+    /// Seconds between probes.
+    pub interval: u16,
+    /// Unanswered probes until the peer is dead.
+    pub threshold: u8,
+}
+
+/// `security ipsec`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Ipsec {
+    /// `proposal`.
+    #[serde(default)]
+    pub proposal: Vec<IpsecProposal>,
+    /// `policy`.
+    #[serde(default)]
+    pub policy: Vec<IpsecPolicy>,
+    /// `vpn`.
+    #[serde(default)]
+    pub vpn: Vec<Vpn>,
+    /// Window of VPNs that state none, in packets.
+    #[serde(default)]
+    pub anti_replay_window_size: u16,
+}
+
+/// `security ipsec proposal`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct IpsecProposal {
+    /// Name.
+    pub name: String,
+    /// Cipher.
+    #[serde(deserialize_with = "text")]
+    pub encryption_algorithm: EspEncr,
+    /// Lifetime in seconds.
+    pub lifetime_seconds: u32,
+    /// Lifetime in kilobytes.
+    pub lifetime_kilobytes: Option<u32>,
+}
+
+/// `security ipsec policy`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct IpsecPolicy {
+    /// Name.
+    pub name: String,
+    #[serde(default)]
+    perfect_forward_secrecy: Pfs,
+    /// Names of its proposals, the preferred first.
+    pub proposals: Vec<String>,
+}
+
+impl IpsecPolicy {
+    /// The group of `perfect-forward-secrecy`.
+    pub fn pfs(&self) -> Option<DhGroup> {
+        self.perfect_forward_secrecy.keys
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+struct Pfs {
+    #[serde(default, deserialize_with = "optional")]
+    keys: Option<DhGroup>,
+}
+
+/// `security ipsec vpn`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Vpn {
+    /// Name.
+    pub name: String,
+    /// Tunnel interface.
+    #[serde(deserialize_with = "text")]
+    pub bind_interface: UnitName,
+    /// `clear`, `copy` or `set`.
+    pub df_bit: String,
+    /// Inner MTU in octets.
+    pub tunnel_mtu: Option<u16>,
+    /// Key exchange.
+    pub ike: VpnIke,
+    /// Selectors.
+    #[serde(default)]
+    pub traffic_selector: Vec<TrafficSelector>,
+    /// `immediately`, `on-traffic` or `responder-only`.
+    pub establish_tunnels: Option<String>,
+}
+
+/// `security ipsec vpn ike`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct VpnIke {
+    /// Name of the gateway.
+    pub gateway: String,
+    /// Name of the IPsec policy.
+    pub ipsec_policy: String,
+    /// Window of this VPN, in packets.
+    pub anti_replay_window_size: Option<u16>,
+    /// No window at all.
+    #[serde(default, deserialize_with = "present")]
+    pub no_anti_replay: bool,
+}
+
+/// `traffic-selector`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TrafficSelector {
+    /// Name.
+    pub name: String,
+    /// Our side.
+    #[serde(deserialize_with = "text")]
+    pub local_ip: Prefix,
+    /// The peer's side.
+    #[serde(deserialize_with = "text")]
+    pub remote_ip: Prefix,
+}
