@@ -95,7 +95,12 @@ run_programs() {
 	shift
 	awk -F '\t' -v bench="$X_SRC/tests/Cargo.toml" "$condition" "$programs" >"$RAVELIN_ARTIFACTS/$suite.tsv"
 	while IFS="$(printf '\t')" read -r manifest kind name program; do
-		[ "$kind" = test ] || name=$(basename "$(dirname "$manifest")")-$name
+		folder=$(dirname "$manifest")
+		case $folder:$kind in
+		"$X_SRC/tests:test") ;;
+		*:test) name=$(basename "$folder")-$name ;;
+		*) name=$(basename "$folder")-$kind ;;
+		esac
 		run_program "$name" "$manifest" "$program" "$@"
 	done <"$RAVELIN_ARTIFACTS/$suite.tsv"
 }

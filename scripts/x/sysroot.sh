@@ -55,20 +55,25 @@ build_sysroot() {
 	if has apt-config; then
 		eval "$(apt-config shell proxy Acquire::http::Proxy)"
 	fi
-	# The host's umask must not show in the tree, nor its temporary folder, which may be small or noexec.
-	(
-		umask 022
-		TMPDIR=$X_CACHE mmdebstrap --mode=root --variant=apt --format=directory --components=main \
-			${proxy:+--aptopt="Acquire::http::Proxy \"$proxy\""} \
-			--aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "3"' \
-			--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-			--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-			--include="$(package_list | paste -sd, -)" \
-			$SUITE "$new" "${RAVELIN_MIRROR:-http://deb.debian.org/debian}" </dev/null >&2
-	) 8>&- || {
+	# The host's umask must not show in the tree, nor its temporary folder, which may be small or noexec. The same chain as
+	# in ./x: when this shell is killed, so is everything below it, before the lock is free.
+	mask=$(umask)
+	umask 022
+	mkdir "$new-tmp"
+	TMPDIR=$new-tmp setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child=KILL --mount-proc \
+		mmdebstrap --mode=root --variant=apt --format=directory --components=main \
+		${proxy:+--aptopt="Acquire::http::Proxy \"$proxy\""} \
+		--aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "3"' \
+		--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+		--include="$(package_list | paste -sd, -)" \
+		$SUITE "$new" "${RAVELIN_MIRROR:-http://deb.debian.org/debian}" </dev/null >&2 8>&- || {
 		remove_tree "$new"
+		remove_tree "$new-tmp"
 		die "mmdebstrap failed; the lines above say why (is the Debian mirror reachable?)"
 	}
+	remove_tree "$new-tmp"
+	umask "$mask"
 	mv "$new" "$X_SYSROOT"
 	say "sysroot made in $(($(seconds) - begun)) s"
 	for old in "$X_CACHE"/sysroot-*; do
