@@ -1,2 +1,24 @@
-//! CLI.
+//! The operator's command line: commands, their completion and help, and the rendering of the answers.
+//!
+//! One table ([`command::COMMANDS`]) says what can be typed; resolving, abbreviation, completion and `?` all read it. A
+//! command becomes one [`ravelin_ctl::operator::Request`] to mgmtd, and its typed answer becomes text in the columns that
+//! Junos users know, within 80 of them, or JSON. Nothing is decided here: no state, no configuration mode.
+//!
+//! ```text
+//! line -> words -> command -> Request -> mgmtd -> Reply -> text or JSON -> pipes -> screen
+//! ```
 #![forbid(unsafe_code)]
+
+mod client;
+pub mod command;
+mod error;
+mod interactive;
+mod json;
+mod pipe;
+pub mod render;
+mod run;
+
+pub use client::Client;
+pub use error::{CliError, CommandError, caret};
+pub use interactive::interact;
+pub use run::{evaluate, render_reply};

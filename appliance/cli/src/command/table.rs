@@ -1,0 +1,128 @@
+//! The commands. To add one: a line here, a [`Verb`], and its request and rendering in `run.rs`.
+
+/// What a command does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Verb {
+    ClearIke,
+    ClearIpsec,
+    Exit,
+    LoadFile,
+    LoadTerminal,
+    RekeyIke,
+    RekeyIpsec,
+    ShowConfiguration,
+    ShowDrops,
+    ShowIkeSas { detail: bool },
+    ShowIkeStatistics,
+    ShowInterfaces { terse: bool },
+    ShowIpsecSas { detail: bool },
+    ShowIpsecStatistics,
+    ShowProcesses,
+    ShowRoute,
+}
+
+/// What a filter does with the lines before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    /// Counts them.
+    Count,
+    /// JSON in place of text.
+    DisplayJson,
+    /// Drops those that match.
+    Except,
+    /// Keeps those that match.
+    Match,
+    /// Does not stop after each screen.
+    NoMore,
+}
+
+/// A phrase with its meaning.
+#[derive(Debug)]
+pub struct Entry<T> {
+    /// Words; one in angle brackets stands for a value.
+    pub words: &'static str,
+    /// One line for `?`.
+    pub help: &'static str,
+    /// The meaning; `None` names a group of longer phrases, only for its help.
+    pub value: Option<T>,
+}
+
+const fn entry<T>(words: &'static str, help: &'static str, value: T) -> Entry<T> {
+    Entry {
+        words,
+        help,
+        value: Some(value),
+    }
+}
+
+const fn group<T>(words: &'static str, help: &'static str) -> Entry<T> {
+    Entry {
+        words,
+        help,
+        value: None,
+    }
+}
+
+/// All commands, in the order of `?`.
+#[rustfmt::skip]
+pub const COMMANDS: &[Entry<Verb>] = &[
+    group("clear", "Clear information in the system"),
+    group("clear security", "Clear security information"),
+    group("clear security ike", "Clear IKE information"),
+    entry("clear security ike security-associations", "Delete all IKE security associations", Verb::ClearIke),
+    entry("clear security ike security-associations <peer>", "IP address of one peer", Verb::ClearIke),
+    group("clear security ipsec", "Clear IPsec information"),
+    entry("clear security ipsec security-associations", "Delete all IPsec security associations", Verb::ClearIpsec),
+    entry("clear security ipsec security-associations <peer>", "IP address of one peer", Verb::ClearIpsec),
+    entry("exit", "Leave the command line", Verb::Exit),
+    entry("quit", "Leave the command line", Verb::Exit),
+    group("request", "Make system-level requests"),
+    group("request security", "Make security requests"),
+    group("request security ike", "Make IKE requests"),
+    group("request security ike rekey", "Rekey IKE security associations now"),
+    entry("request security ike rekey all", "All of them", Verb::RekeyIke),
+    group("request security ike rekey index", "One of them"),
+    entry("request security ike rekey index <index>", "Its index", Verb::RekeyIke),
+    group("request security ipsec", "Make IPsec requests"),
+    group("request security ipsec rekey", "Rekey IPsec security associations now"),
+    entry("request security ipsec rekey all", "All of them", Verb::RekeyIpsec),
+    group("request security ipsec rekey index", "One of them"),
+    entry("request security ipsec rekey index <index>", "Its index", Verb::RekeyIpsec),
+    group("request system", "Perform system functions"),
+    group("request system configuration", "Act on the configuration"),
+    group("request system configuration load", "Validate, store and apply a configuration"),
+    group("request system configuration load file", "Read it from a file"),
+    entry("request system configuration load file <file>", "Path of the file", Verb::LoadFile),
+    entry("request system configuration load terminal", "Read it from the terminal", Verb::LoadTerminal),
+    group("show", "Show system information"),
+    entry("show configuration", "Show the running configuration", Verb::ShowConfiguration),
+    entry("show interfaces", "Show interfaces and their counters", Verb::ShowInterfaces { terse: false }),
+    entry("show interfaces terse", "One line per address", Verb::ShowInterfaces { terse: true }),
+    entry("show route", "Show routing tables", Verb::ShowRoute),
+    group("show security", "Show security information"),
+    entry("show security drops", "Show discarded packets by reason", Verb::ShowDrops),
+    group("show security ike", "Show Internet Key Exchange information"),
+    entry("show security ike security-associations", "Show IKE security associations", Verb::ShowIkeSas { detail: false }),
+    entry("show security ike security-associations detail", "Show all there is to know", Verb::ShowIkeSas { detail: true }),
+    entry("show security ike statistics", "Show IKE counters", Verb::ShowIkeStatistics),
+    group("show security ipsec", "Show IPsec information"),
+    entry("show security ipsec security-associations", "Show IPsec security associations", Verb::ShowIpsecSas { detail: false }),
+    entry("show security ipsec security-associations detail", "Show all there is to know", Verb::ShowIpsecSas { detail: true }),
+    entry("show security ipsec statistics", "Show IPsec counters", Verb::ShowIpsecStatistics),
+    group("show system", "Show system information"),
+    entry("show system processes", "Show the processes of the gateway", Verb::ShowProcesses),
+];
+
+/// All filters.
+#[rustfmt::skip]
+pub const PIPES: &[Entry<Filter>] = &[
+    entry("count", "Count the lines", Filter::Count),
+    group("display", "Show in another form"),
+    entry("display json", "Show as JSON", Filter::DisplayJson),
+    group("except", "Show lines that do not match"),
+    entry("except <pattern>", "Regular expression", Filter::Except),
+    group("match", "Show lines that match"),
+    entry("match <pattern>", "Regular expression", Filter::Match),
+    entry("no-more", "Do not stop after each screen", Filter::NoMore),
+];

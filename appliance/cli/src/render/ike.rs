@@ -1,0 +1,123 @@
+//! `show security ike ...`.
+
+use super::{duration, line};
+use ravelin_ctl::operator::IkeSa;
+use std::fmt::Write;
+
+/// One line per SA.
+pub(super) fn brief(list: &[IkeSa]) -> String {
+    if list.is_empty() {
+        return String::new();
+    }
+    let mut out = format!(
+        "{:<8}{:<7}{:<18}{:<18}{:<8}Remote Address\n",
+        "Index", "State", "Initiator cookie", "Responder cookie", "Mode"
+    );
+    for sa in list {
+        let head = format!(
+            "{:<8}{:<7}{:<18}{:<18}{:<8}",
+            sa.index,
+            state(sa),
+            format!("{:016x}", sa.initiator_spi),
+            format!("{:016x}", sa.responder_spi),
+            "IKEv2",
+        );
+        out.push_str(&line(&head, &sa.remote.ip().to_string()));
+    }
+    out
+}
+
+/// Junos knows UP and DOWN; the name of the exchange is in the detail.
+fn state(sa: &IkeSa) -> &'static str {
+    if sa.state == "UP" { "UP" } else { "DOWN" }
+}
+
+/// A paragraph per SA.
+pub(super) fn detail(list: &[IkeSa]) -> String {
+    let mut out = String::new();
+    for (place, sa) in list.iter().enumerate() {
+        if place > 0 {
+            out.push('\n');
+        }
+        paragraph(&mut out, sa);
+    }
+    out
+}
+
+fn paragraph(out: &mut String, sa: &IkeSa) {
+    let gateway = sa.gateway.as_deref().unwrap_or("-");
+    let role = if sa.initiator {
+        "Initiator"
+    } else {
+        "Responder"
+    };
+    let identity = |i: &Option<ravelin_types::Identity>| {
+        i.as_ref()
+            .map_or_else(|| "-".to_owned(), ToString::to_string)
+    };
+    let integrity = sa.integrity.as_deref().unwrap_or("none");
+    let nat = if sa.nat { "detected" } else { "not detected" };
+    // Writing to a String cannot fail.
+    let mut put = |head: String, last: String| out.push_str(&line(&head, &last));
+    put(
+        format!("IKE peer {}, Index {}, ", sa.remote.ip(), sa.index),
+        format!("Gateway Name: {gateway}"),
+    );
+    put(
+        format!("  Role: {role}, State: {}, ", sa.state),
+        "Exchange type: IKEv2".to_owned(),
+    );
+    put(
+        format!("  Initiator cookie: {:016x}, ", sa.initiator_spi),
+        format!("Responder cookie: {:016x}", sa.responder_spi),
+    );
+    put(
+        format!("  Local: {}, ", sa.local),
+        format!("Remote: {}", sa.remote),
+    );
+    put(
+        "  Local identity: ".to_owned(),
+        identity(&sa.local_identity),
+    );
+    put(
+        "  Remote identity: ".to_owned(),
+        identity(&sa.remote_identity),
+    );
+    put(
+        format!(
+            "  Up for: {}, Rekey in: {} s, ",
+            duration(sa.age_s),
+            sa.rekey_s
+        ),
+        format!("Expires in: {} s", sa.lifetime_s),
+    );
+    put("  Algorithms:".to_owned(), String::new());
+    for (name, value) in [
+        ("Encryption", sa.encryption.as_str()),
+        ("Authentication", integrity),
+        ("Pseudo random function", &sa.prf),
+        ("Diffie-Hellman group", &sa.dh_group),
+    ] {
+        put(format!("   {name:<23}: "), value.to_owned());
+    }
+    put(
+        format!("  NAT: {nat}, "),
+        format!("IPsec security associations: {}", sa.children),
+    );
+    put(
+        format!(
+            "  Messages in: {}, out: {}, ",
+            sa.messages_in, sa.messages_out
+        ),
+        format!("retransmitted: {}", sa.retransmissions),
+    );
+}
+
+/// Counters by name.
+pub(super) fn statistics(list: &[(String, u64)]) -> String {
+    let mut out = String::from("IKE statistics:\n");
+    for (name, value) in list {
+        let _ = writeln!(out, "  {name:<45}{value:>20}");
+    }
+    out
+}

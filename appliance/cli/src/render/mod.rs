@@ -1,0 +1,114 @@
+//! Answers as text: the columns of Junos, at most 80 wide.
+//!
+//! A value that does not fit its line goes to the next one, flush with the right edge, so that columns stay columns.
+
+mod ike;
+mod interfaces;
+mod ipsec;
+mod route;
+mod system;
+
+use crate::command::Verb;
+use ravelin_ctl::operator::{DaemonReply, Reply};
+
+/// Width of the screen that everything fits.
+pub const WIDTH: usize = 80;
+
+/// The text of `reply` to `verb`; `None` when it answers something else.
+pub(crate) fn text(verb: Verb, reply: &Reply) -> Option<String> {
+    Some(match (verb, reply) {
+        (Verb::ShowProcesses, Reply::Processes(list)) => system::processes(list),
+        (Verb::ShowConfiguration, Reply::Configuration(text)) => text.clone(),
+        (
+            Verb::LoadFile | Verb::LoadTerminal,
+            Reply::Loaded {
+                generation,
+                warnings,
+            },
+        ) => {
+            let warnings = warnings.iter().map(|w| format!("warning: {w}\n"));
+            let done = format!("load complete, generation {generation}\n");
+            warnings.chain([done]).collect()
+        }
+        (verb, Reply::Daemon(answer)) => daemon(verb, answer)?,
+        _ => return None,
+    })
+}
+
+fn daemon(verb: Verb, answer: &DaemonReply) -> Option<String> {
+    Some(match (verb, answer) {
+        (Verb::ShowIkeSas { detail: false }, DaemonReply::IkeSas(list)) => ike::brief(list),
+        (Verb::ShowIkeSas { detail: true }, DaemonReply::IkeSas(list)) => ike::detail(list),
+        (Verb::ShowIkeStatistics, DaemonReply::IkeStatistics(list)) => ike::statistics(list),
+        (Verb::ShowIpsecSas { detail: false }, DaemonReply::IpsecSas(list)) => ipsec::brief(list),
+        (Verb::ShowIpsecSas { detail: true }, DaemonReply::IpsecSas(list)) => ipsec::detail(list),
+        (Verb::ShowIpsecStatistics, DaemonReply::IpsecStatistics(sums)) => ipsec::statistics(sums),
+        (Verb::ShowInterfaces { terse: true }, DaemonReply::Interfaces(list)) => {
+            interfaces::terse(list)
+        }
+        (Verb::ShowInterfaces { terse: false }, DaemonReply::Interfaces(list)) => {
+            interfaces::full(list)
+        }
+        (Verb::ShowRoute, DaemonReply::Routes(list)) => route::tables(list),
+        (Verb::ShowDrops, DaemonReply::Drops(list)) => system::drops(list),
+        (Verb::ClearIke | Verb::ClearIpsec, DaemonReply::Done(count)) => {
+            format!("{count} security associations deleted\n")
+        }
+        (Verb::RekeyIke | Verb::RekeyIpsec, DaemonReply::Done(count)) => {
+            format!("{count} security associations being rekeyed\n")
+        }
+        _ => return None,
+    })
+}
+
+/// A MAC address as Junos prints it.
+pub(crate) fn mac(octets: [u8; 6]) -> String {
+    octets.map(|o| format!("{o:02x}")).join(":")
+}
+
+/// `head` and `last` on one line, or `last` on the next one when it does not fit.
+fn line(head: &str, last: &str) -> String {
+    if head.chars().count() + last.chars().count() <= WIDTH {
+        return format!("{head}{last}").trim_end().to_owned() + "\n";
+    }
+    match head.trim_end() {
+        "" => format!("{last:>WIDTH$}\n"),
+        head => format!("{head}\n{last:>WIDTH$}\n"),
+    }
+}
+
+/// Text broken at blanks; every line but the first is indented by `indent`, and the first has `head` before it.
+fn wrapped(head: &str, text: &str, indent: usize) -> String {
+    let mut out = String::new();
+    let mut line = head.to_owned();
+    for word in text.split_whitespace() {
+        let blank = usize::from(!line.is_empty() && !line.ends_with(' '));
+        if line.chars().count() + blank + word.chars().count() > WIDTH && !line.trim().is_empty() {
+            out.push_str(line.trim_end());
+            out.push('\n');
+            line = " ".repeat(indent);
+        } else if blank == 1 {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    out.push_str(line.trim_end());
+    out.push('\n');
+    out
+}
+
+/// `00:12:03`, `1d 02:03:04`, `3w1d 02:03:04`.
+fn duration(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let clock = format!(
+        "{:02}:{:02}:{:02}",
+        rest / 3600,
+        rest % 3600 / 60,
+        rest % 60
+    );
+    match (days / 7, days % 7) {
+        (0, 0) => clock,
+        (0, days) => format!("{days}d {clock}"),
+        (weeks, days) => format!("{weeks}w{days}d {clock}"),
+    }
+}

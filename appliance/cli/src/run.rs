@@ -1,0 +1,111 @@
+//! From a command to its request, and from the answer to text.
+
+use crate::command::{Filter, Parsed, Verb, Word};
+use crate::{CliError, Client, CommandError, json, pipe, render};
+use ravelin_ctl::operator::{DaemonQuery, DaemonReply, Reply, Request};
+use ravelin_types::PairId;
+use std::fs;
+use std::io::Read;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Runs a command (not [`Verb::Exit`]) and returns what to print. `terminal` gives the text of a configuration that is
+/// typed or piped in.
+///
+/// # Errors
+/// See [`CliError`].
+pub fn evaluate(
+    client: &Client,
+    parsed: &Parsed,
+    terminal: &mut dyn Read,
+) -> Result<String, CliError> {
+    let request = request(parsed, terminal)?;
+    let reply = client.ask(request)?;
+    render_reply(parsed, reply)
+}
+
+/// The output for a reply, filters applied.
+///
+/// # Errors
+/// [`CliError::Refused`] when the reply says so, [`CliError::Mismatch`], or a bad pattern.
+pub fn render_reply(parsed: &Parsed, reply: Reply) -> Result<String, CliError> {
+    let reply = match reply {
+        Reply::Failed(lines) => return Err(CliError::Refused(lines)),
+        Reply::Daemon(DaemonReply::Failed(line)) => return Err(CliError::Refused(vec![line])),
+        reply => reply,
+    };
+    let as_json = parsed
+        .filters
+        .iter()
+        .any(|(f, _)| *f == Filter::DisplayJson);
+    let text = if as_json {
+        json::render(&reply)
+    } else {
+        render::text(parsed.verb, &reply).ok_or(CliError::Mismatch)?
+    };
+    Ok(pipe::apply(text, &parsed.filters)?)
+}
+
+fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError> {
+    let value = parsed.values.first();
+    let query = match parsed.verb {
+        Verb::ClearIke => DaemonQuery::ClearIke(peer(value)?),
+        Verb::ClearIpsec => DaemonQuery::ClearIpsec(peer(value)?),
+        Verb::RekeyIke => DaemonQuery::RekeyIke(index(value)?),
+        Verb::RekeyIpsec => DaemonQuery::RekeyChild(index(value)?.map(PairId)),
+        Verb::ShowDrops => DaemonQuery::Drops,
+        Verb::ShowIkeSas { .. } => DaemonQuery::IkeSas,
+        Verb::ShowIkeStatistics => DaemonQuery::IkeStatistics,
+        Verb::ShowInterfaces { .. } => DaemonQuery::Interfaces,
+        Verb::ShowIpsecSas { .. } => DaemonQuery::IpsecSas,
+        Verb::ShowIpsecStatistics => DaemonQuery::IpsecStatistics,
+        Verb::ShowRoute => DaemonQuery::Routes,
+        Verb::ShowConfiguration | Verb::Exit => return Ok(Request::ShowConfiguration),
+        Verb::ShowProcesses => return Ok(Request::ShowProcesses),
+        Verb::LoadFile => {
+            let path = PathBuf::from(value.map_or("", |w| w.text.as_str()));
+            let text =
+                fs::read_to_string(&path).map_err(|source| CliError::File { path, source })?;
+            return Ok(Request::LoadConfiguration {
+                origin: value.map(|w| w.text.clone()).unwrap_or_default(),
+                text,
+            });
+        }
+        Verb::LoadTerminal => {
+            let mut text = String::new();
+            terminal
+                .read_to_string(&mut text)
+                .map_err(|e| CliError::Terminal(e.to_string()))?;
+            return Ok(Request::LoadConfiguration {
+                origin: "terminal".to_owned(),
+                text,
+            });
+        }
+    };
+    Ok(Request::Daemon(query))
+}
+
+fn peer(value: Option<&Word>) -> Result<Option<IpAddr>, CommandError> {
+    parse(value, "an IP address")
+}
+
+fn index(value: Option<&Word>) -> Result<Option<u64>, CommandError> {
+    parse(value, "an index")
+}
+
+fn parse<T: std::str::FromStr>(
+    value: Option<&Word>,
+    wanted: &'static str,
+) -> Result<Option<T>, CommandError> {
+    let Some(word) = value else {
+        return Ok(None);
+    };
+    word.text
+        .parse()
+        .map(Some)
+        .map_err(|_| CommandError::Value {
+            word: word.text.clone(),
+            at: word.at,
+            wanted,
+        })
+}

@@ -1,0 +1,278 @@
+//! Answers as daemons give them, with ordinary and with the longest values.
+
+use ravelin_ctl::operator::{
+    DaemonReply, Drop, IkeSa, Interface, IpsecSa, IpsecStatistics, NextHop, ProcessStatus, Reply,
+    Route,
+};
+use ravelin_ctl::sa::PairCounters;
+use ravelin_types::{Generation, Identity, PairId, Spi, TrafficSelector};
+
+const LONG_V6: &str = "2001:db8:1234:5678:9abc:def0:1234:5678";
+
+pub fn ike_sas() -> Reply {
+    let first = IkeSa {
+        index: 1,
+        gateway: Some("enb".into()),
+        state: "UP".into(),
+        initiator: false,
+        initiator_spi: 0x2b2f_9e9d_8c1a_5c2e,
+        responder_spi: 0x4000_0000_0000_0101,
+        local: "192.0.2.1:4500".parse().unwrap(),
+        remote: "192.0.2.10:4500".parse().unwrap(),
+        local_identity: Some(Identity::Fqdn("secgw.example".into())),
+        remote_identity: Some(Identity::Fqdn("enb1.ran.example".into())),
+        encryption: "aes-256-gcm".into(),
+        integrity: None,
+        prf: "sha-256".into(),
+        dh_group: "group19".into(),
+        nat: true,
+        age_s: 93_784,
+        rekey_s: 25_000,
+        lifetime_s: 28_790,
+        children: 1,
+        messages_in: 12,
+        messages_out: 12,
+        retransmissions: 1,
+    };
+    let second = IkeSa {
+        index: 65_536,
+        gateway: None,
+        state: "IKE_AUTH".into(),
+        initiator: true,
+        local: format!("[{LONG_V6}]:500").parse().unwrap(),
+        remote: format!("[{LONG_V6}]:500").parse().unwrap(),
+        local_identity: None,
+        remote_identity: None,
+        encryption: "aes-256-cbc".into(),
+        integrity: Some("sha-256".into()),
+        nat: false,
+        age_s: 3,
+        ..first.clone()
+    };
+    Reply::Daemon(DaemonReply::IkeSas(vec![first, second]))
+}
+
+pub fn ike_statistics() -> Reply {
+    Reply::Daemon(DaemonReply::IkeStatistics(vec![
+        ("ike-sa-init requests".into(), 12),
+        ("half-open refused by cookie".into(), 4_294_967_296),
+    ]))
+}
+
+fn selector(prefix: &str) -> TrafficSelector {
+    TrafficSelector::from_prefix(prefix.parse().unwrap())
+}
+
+fn counters() -> PairCounters {
+    PairCounters {
+        out_packets: 1000,
+        out_octets: 1_400_000,
+        in_packets: 998,
+        in_octets: 1_397_200,
+        replay_drops: 2,
+        auth_drops: 1,
+        selector_drops: 3,
+        ..PairCounters::default()
+    }
+}
+
+pub fn ipsec_sas() -> Reply {
+    let first = IpsecSa {
+        pair: PairId(1),
+        ike_index: 1,
+        vpn: "enb-vpn".into(),
+        gateway: "enb".into(),
+        tunnel: "st0.0".parse().unwrap(),
+        local: "192.0.2.1:4500".parse().unwrap(),
+        remote: "192.0.2.10:4500".parse().unwrap(),
+        udp_encapsulated: true,
+        inbound_spi: Spi(0x0000_1001),
+        outbound_spi: Spi(0xc1d2_e3f4),
+        encryption: "aes-256-gcm".into(),
+        local_ts: vec![selector("198.51.100.0/24"), selector("2001:db8:c0::/64")],
+        remote_ts: vec![selector("10.45.0.1/32")],
+        outbound_active: true,
+        rekey_s: 3_000,
+        lifetime_s: 3_585,
+        replay_window: 512,
+        remote_identity: Some(Identity::Fqdn("enb1.ran.example".into())),
+        counters: Some(counters()),
+    };
+    let second = IpsecSa {
+        pair: PairId(131_072),
+        ike_index: 65_536,
+        local: format!("[{LONG_V6}]:500").parse().unwrap(),
+        remote: format!("[{LONG_V6}]:500").parse().unwrap(),
+        udp_encapsulated: false,
+        local_ts: vec![selector(&format!("{LONG_V6}/128"))],
+        outbound_active: false,
+        replay_window: 0,
+        remote_identity: None,
+        counters: None,
+        ..first.clone()
+    };
+    Reply::Daemon(DaemonReply::IpsecSas(vec![first, second]))
+}
+
+pub fn ipsec_statistics() -> Reply {
+    Reply::Daemon(DaemonReply::IpsecStatistics(IpsecStatistics {
+        total: counters(),
+        pairs: 2,
+        drops: some_drops(),
+    }))
+}
+
+fn some_drops() -> Vec<Drop> {
+    let drop = |reason: &str, meaning: &str, packets| Drop {
+        reason: reason.into(),
+        meaning: meaning.into(),
+        packets,
+    };
+    vec![
+        drop("BadSpi", "no security association has this SPI", 0),
+        drop(
+            "Replay",
+            "sequence number seen before or left of the window",
+            2,
+        ),
+        drop(
+            "NoSa",
+            "destination is in a protected set and no child security association covers it, so it must not leave in clear",
+            18_446_744_073_709,
+        ),
+    ]
+}
+
+pub fn drops() -> Reply {
+    Reply::Daemon(DaemonReply::Drops(some_drops()))
+}
+
+pub fn interfaces() -> Reply {
+    let port = Interface {
+        name: "ge-0/0/0".into(),
+        admin_up: true,
+        link_up: true,
+        mac: Some([2, 0, 0, 0, 0, 1]),
+        mtu_octets: 1514,
+        device: Some("net_af_packet0,iface=x0".into()),
+        addresses: Vec::new(),
+        in_packets: 10,
+        in_octets: 1000,
+        out_packets: 20,
+        out_octets: 2000,
+        errors: 0,
+    };
+    let unit = Interface {
+        name: "ge-0/0/0.0".into(),
+        mtu_octets: 1500,
+        device: None,
+        addresses: vec![
+            ("192.0.2.1".parse().unwrap(), 24),
+            ("192.0.2.2".parse().unwrap(), 24),
+            ("2001:db8::1".parse().unwrap(), 64),
+            (LONG_V6.parse().unwrap(), 128),
+        ],
+        ..port.clone()
+    };
+    let tunnel = Interface {
+        name: "st0.0".into(),
+        link_up: false,
+        mac: None,
+        mtu_octets: 1400,
+        device: None,
+        ..port.clone()
+    };
+    let down = Interface {
+        name: "ge-0/0/1".into(),
+        admin_up: false,
+        link_up: false,
+        ..port.clone()
+    };
+    Reply::Daemon(DaemonReply::Interfaces(vec![port, unit, down, tunnel]))
+}
+
+fn via(gateway: Option<&str>, unit: &str) -> NextHop {
+    NextHop::Unit {
+        gateway: gateway.map(|g| g.parse().unwrap()),
+        unit: unit.parse().unwrap(),
+    }
+}
+
+pub fn routes() -> Reply {
+    let route = |prefix: &str, protocol: &str, preference, metric, next_hops| Route {
+        table: if prefix.contains(':') {
+            "inet6.0".into()
+        } else {
+            "inet.0".into()
+        },
+        prefix: prefix.parse().unwrap(),
+        protocol: protocol.into(),
+        preference,
+        metric,
+        age_s: 723,
+        active: true,
+        next_hops,
+    };
+    let unit = "ge-0/0/0.0";
+    let spare = Route {
+        active: false,
+        age_s: 2_000_000,
+        ..route(
+            "0.0.0.0/0",
+            "bgp",
+            170,
+            20,
+            vec![via(Some("192.0.2.9"), unit)],
+        )
+    };
+    let list = vec![
+        route("192.0.2.1/32", "local", 0, 0, vec![NextHop::Local]),
+        route("192.0.2.0/24", "direct", 0, 0, vec![via(None, unit)]),
+        spare,
+        route(
+            "0.0.0.0/0",
+            "static",
+            5,
+            0,
+            vec![
+                via(Some("192.0.2.254"), unit),
+                via(Some("192.0.2.253"), "ge-0/0/1.0"),
+            ],
+        ),
+        route("10.45.0.1/32", "ari-ts", 5, 2, vec![via(None, "st0.0")]),
+        route("10.0.0.0/8", "static", 5, 0, vec![NextHop::Discard]),
+        route("172.16.0.0/12", "static", 5, 0, vec![NextHop::Reject]),
+        route(
+            &format!("{LONG_V6}/128"),
+            "static",
+            5,
+            4_294_967_295,
+            vec![via(Some(LONG_V6), "ge-0/0/0.4094")],
+        ),
+        route("2001:db8::/64", "direct", 0, 0, vec![via(None, unit)]),
+    ];
+    Reply::Daemon(DaemonReply::Routes(list))
+}
+
+pub fn processes() -> Reply {
+    let process = |name: &str, pid, error: Option<&str>| ProcessStatus {
+        name: name.into(),
+        connected: pid != 0,
+        pid,
+        software: if pid == 0 { "".into() } else { "0.1.0".into() },
+        generation: Generation(if pid == 0 { 0 } else { 3 }),
+        uptime_s: u64::from(pid) * 700,
+        error: error.map(Into::into),
+    };
+    Reply::Processes(vec![
+        process("ravelin-mgmtd", 901, None),
+        process("ravelin-planed", 1002, None),
+        process(
+            "ravelin-iked",
+            0,
+            Some(
+                "generation 3: gateway `enb`: address 192.0.2.1 of interface `ge-0/0/0.0` is not configured on this machine",
+            ),
+        ),
+    ])
+}
