@@ -20,7 +20,8 @@ mod record;
 pub use ari::{AriOwner, AriProgress, AriRoute, AriRoutes};
 pub use error::RoutingError;
 pub use kernel::{
-    Hop, InterfaceAddress, Kernel, LinkInfo, LinkSettings, Reconciled, StaticRoute, StaticTarget,
+    Hop, InterfaceAddress, Kernel, LinkInfo, LinkSettings, LinkWatch, Reconciled, StaticRoute,
+    StaticTarget,
 };
 pub use neighbour::{GcThresholds, NeighbourKeeper, set_gc_thresholds};
 pub use record::{NextHop, RouteRecord, RouteTarget};

@@ -7,10 +7,12 @@
 mod address;
 mod link;
 mod route;
+mod watch;
 
 pub use address::InterfaceAddress;
 pub use link::{LinkInfo, LinkSettings};
 pub use route::{Hop, StaticRoute, StaticTarget};
+pub use watch::LinkWatch;
 
 pub(crate) use address::decode_address;
 pub(crate) use link::{decode_link, device_names};

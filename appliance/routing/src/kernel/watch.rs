@@ -1,0 +1,61 @@
+//! Tells that links came, went or changed, without saying which: the reader reconciles all of them anyway.
+
+use crate::RoutingError;
+use crate::netlink::receive;
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use nix::errno::Errno;
+
+/// RTNLGRP_LINK.
+const LINK_GROUP: u32 = 1;
+
+/// A subscription to changes of links. It belongs to the network namespace of the thread that opened it.
+#[derive(Debug)]
+pub struct LinkWatch {
+    socket: Socket,
+    datagram: Vec<u8>,
+}
+
+impl LinkWatch {
+    /// Subscribes.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn open() -> Result<Self, RoutingError> {
+        let mut socket = Socket::new(NETLINK_ROUTE).map_err(|e| RoutingError::socket("open", e))?;
+        socket
+            .bind_auto()
+            .map_err(|e| RoutingError::socket("bind", e))?;
+        socket
+            .connect(&SocketAddr::new(0, 0))
+            .map_err(|e| RoutingError::socket("connect", e))?;
+        socket
+            .add_membership(LINK_GROUP)
+            .map_err(|e| RoutingError::socket("subscribe", e))?;
+        Ok(Self {
+            socket,
+            datagram: Vec::new(),
+        })
+    }
+
+    /// Blocks until a link changed. Lost notices count as a change.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn wait(&mut self) -> Result<(), RoutingError> {
+        loop {
+            let error = match receive(&self.socket, &mut self.datagram, 0) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let number = match &error {
+                RoutingError::Socket { source, .. } => source.raw_os_error(),
+                _ => None,
+            };
+            match number.map(Errno::from_raw) {
+                Some(Errno::ENOBUFS) => return Ok(()),
+                Some(Errno::EINTR) => {}
+                _ => return Err(error),
+            }
+        }
+    }
+}
