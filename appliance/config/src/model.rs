@@ -1,10 +1,10 @@
 //! The model as one object: libyang's context and our index of the same modules.
 
 use crate::data;
-use crate::error::{Diagnostic, ModelError, Refusal};
+use crate::error::{Diagnostic, ModelError, Pos, Refusal};
 use crate::schema::Schema;
 use crate::text::{self, Secrets};
-use crate::tree::Tree;
+use crate::tree::{ChildKey, Tree};
 use crate::typed::Config;
 use crate::yang::{SOURCES, Source};
 use thiserror::Error;
@@ -111,6 +111,27 @@ impl Model {
         let tree = self.parse(source, text)?;
         let config = self.validate(source, &tree)?;
         Ok(Parsed { tree, config })
+    }
+
+    /// Where the text gave the statement of this path, or the nearest one around it.
+    pub fn position(&self, tree: &Tree, path: &str) -> Option<Pos> {
+        let (mut at, mut node) = (Schema::ROOT, &tree.root);
+        let mut words = path.split_whitespace().peekable();
+        while let Some(word) = words.peek() {
+            let (id, named) = match self.schema.statement(at, word) {
+                Some(id) => (id, true),
+                None => (self.schema.unnamed_list(at)?, false),
+            };
+            if named {
+                words.next();
+            }
+            let keys = words.by_ref().take(self.schema.node(id).keys.len());
+            let Some(child) = node.children.get(&ChildKey::keyed(id, keys)) else {
+                break;
+            };
+            (at, node) = (id, child);
+        }
+        node.pos
     }
 
     /// The tree as canonical text in braces.
