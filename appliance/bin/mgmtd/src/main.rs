@@ -1,4 +1,99 @@
-//! The `ravelin-mgmtd` program.
+//! The `ravelin-mgmtd` program: arguments, logging, and the threads of `ravelin-mgmt` put together.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use ravelin_ctl::{Hello, RUN_DIR, Role};
+use ravelin_mgmt::{Manager, MgmtError, Settings, Store, kernel, serve};
+use ravelin_types::InstanceId;
+use std::convert::Infallible;
+use std::hash::{BuildHasher, RandomState};
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::mpsc::channel;
+use std::thread;
+
+const CONFIGURATION: &str = "/etc/ravelin/ravelin.conf";
+const USAGE: &str = "usage: ravelin-mgmtd [--run-dir DIR] [--config FILE]
+  --run-dir DIR   where mgmtd.sock is made (default /run/ravelin)
+  --config FILE   the configuration (default /etc/ravelin/ravelin.conf)
+  --version       print the version
+  RUST_LOG        what to log: error, warn, info (default), debug";
+
+struct Arguments {
+    run_dir: PathBuf,
+    config: PathBuf,
+}
+
+enum Command {
+    Run(Arguments),
+    Print(&'static str),
+}
+
+fn main() -> ExitCode {
+    // The netlink parser warns of each link that a newer kernel says more about than it knows.
+    let filter = "info,netlink_packet_route=error";
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter)).init();
+    match arguments(std::env::args().skip(1)) {
+        Ok(Command::Run(arguments)) => match run(&arguments) {
+            Ok(never) => match never {},
+            Err(error) => {
+                log::error!("{error}");
+                ExitCode::FAILURE
+            }
+        },
+        Ok(Command::Print(text)) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(argument) => {
+            eprintln!("ravelin-mgmtd: unexpected argument `{argument}`\n{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn arguments(mut words: impl Iterator<Item = String>) -> Result<Command, String> {
+    let mut arguments = Arguments {
+        run_dir: RUN_DIR.into(),
+        config: CONFIGURATION.into(),
+    };
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--run-dir" => arguments.run_dir = words.next().ok_or(word)?.into(),
+            "--config" => arguments.config = words.next().ok_or(word)?.into(),
+            "--help" | "-h" => return Ok(Command::Print(USAGE)),
+            "--version" => return Ok(Command::Print(env!("CARGO_PKG_VERSION"))),
+            _ => return Err(word),
+        }
+    }
+    Ok(Command::Run(arguments))
+}
+
+fn run(arguments: &Arguments) -> Result<Infallible, MgmtError> {
+    // The standard library seeds its hashers from the system's random source.
+    let instance = InstanceId(RandomState::new().hash_one(std::process::id()));
+    let hello = Hello::new(Role::Mgmtd, instance);
+    // The socket comes first: a second mgmtd must change nothing.
+    let server = serve(&arguments.run_dir, hello.clone())?;
+    let orders = kernel::start()?;
+    let (events, inbox) = channel();
+    let store = Store::new(&arguments.config, &arguments.run_dir);
+    let mut manager = Manager::new(store, Settings::default(), hello, inbox, orders)?;
+    let managing = thread::Builder::new().name("manager".to_owned());
+    managing
+        .spawn(move || manager.run())
+        .map_err(MgmtError::Thread)?;
+    ready();
+    server.run(&events)
+}
+
+/// Tells the service manager that we serve (sd_notify(3)), when it asked for that.
+fn ready() {
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
+        return;
+    };
+    let sent = UnixDatagram::unbound().and_then(|socket| socket.send_to(b"READY=1", &path));
+    if let Err(error) = sent {
+        log::warn!("{path:?}: {error}");
+    }
+}

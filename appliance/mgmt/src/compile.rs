@@ -1,0 +1,61 @@
+//! From the typed configuration to what each process is told: planed, iked and the kernel.
+//!
+//! What the YANG model can check is checked there; here is what needs arithmetic: addresses that must be ours, families
+//! that must agree. An error names the statement path as the operator wrote it.
+
+mod ike;
+mod plane;
+
+use crate::kernel::KernelPlan;
+use ravelin_config::Config;
+use ravelin_ctl::ike::IkeConfig;
+use ravelin_ctl::plane::PlaneConfig;
+use thiserror::Error;
+
+/// A configuration that is valid by itself but cannot be carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("[{path}] {message}")]
+pub struct CompileError {
+    /// The statement path.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// What the processes are told.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Compiled {
+    /// For planed.
+    pub plane: PlaneConfig,
+    /// For iked.
+    pub ike: IkeConfig,
+    /// For the kernel.
+    pub kernel: KernelPlan,
+    /// What the operator should know but need not change.
+    pub warnings: Vec<String>,
+}
+
+/// Compiles `config`.
+///
+/// # Errors
+/// All statements that cannot be carried out.
+pub fn compile(config: &Config) -> Result<Compiled, Vec<CompileError>> {
+    let mut errors = Vec::new();
+    let mut warnings = Vec::new();
+    let ike = ike::compile(config, &mut errors, &mut warnings);
+    let plane = plane::compile(config, &ike, &mut errors, &mut warnings);
+    let kernel = plane::kernel_plan(config);
+    if errors.is_empty() {
+        Ok(Compiled {
+            plane,
+            ike,
+            kernel,
+            warnings,
+        })
+    } else {
+        Err(errors)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

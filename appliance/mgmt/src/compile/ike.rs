@@ -1,0 +1,247 @@
+//! iked's part: gateways with their proposals, keys and tunnels.
+
+use super::CompileError;
+use ravelin_config::Config;
+use ravelin_config::typed::{Gateway, IkePolicy, IkeProposal, PreSharedKey, Vpn};
+use ravelin_ctl::ike as part;
+use ravelin_ctl::ike::{Establish, IkeConfig, RemotePeer};
+use ravelin_ctl::sa::DfBit;
+use ravelin_types::{
+    Identity, IkeEncr, IkeInteg, NodeId, Prefix, Prf, SecretBytes, UnitName, VrfId,
+};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+pub(super) fn compile(
+    config: &Config,
+    errors: &mut Vec<CompileError>,
+    warnings: &mut Vec<String>,
+) -> IkeConfig {
+    let mut gateways = Vec::new();
+    for gateway in &config.security.ike.gateway {
+        match self::gateway(config, gateway) {
+            Ok(made) => {
+                if made.vpns.is_empty() {
+                    warnings.push(format!(
+                        "[security ike gateway {}] no VPN uses this gateway: its peers get no tunnel",
+                        gateway.name
+                    ));
+                }
+                gateways.push(made);
+            }
+            Err(message) => errors.push(CompileError {
+                path: format!("security ike gateway {}", gateway.name),
+                message,
+            }),
+        }
+    }
+    IkeConfig {
+        node: NodeId::default(),
+        gateways,
+    }
+}
+
+fn gateway(config: &Config, gateway: &Gateway) -> Result<part::GatewayConfig, String> {
+    let policies = &config.security.ike.policy;
+    let policy = policies.iter().find(|p| p.name == gateway.ike_policy);
+    // The model's leafref holds the name to an entry; this is for a model that would not.
+    let policy = policy.ok_or_else(|| format!("no policy `{}`", gateway.ike_policy))?;
+    let local_addresses = local_addresses(config, gateway)?;
+    let vpns = config.security.ipsec.vpn.iter();
+    let vpns = vpns.filter(|vpn| vpn.ike.gateway == gateway.name);
+    Ok(part::GatewayConfig {
+        name: gateway.name.clone(),
+        vrf: VrfId::DEFAULT,
+        local_addresses,
+        remote: remote(gateway)?,
+        local_identity: gateway.local_identity.identity(),
+        proposals: proposals(config, policy),
+        pre_shared_key: pre_shared_key(&policy.pre_shared_key)?,
+        dead_peer_detection: gateway.dead_peer_detection.as_ref().map(probing),
+        vpns: vpns.map(|vpn| self::vpn(config, vpn)).collect(),
+    })
+}
+
+/// Where a gateway listens: its `local-address`, or the first address of each family of its interface.
+fn local_addresses(config: &Config, gateway: &Gateway) -> Result<Vec<IpAddr>, String> {
+    let own = unit_addresses(config, &gateway.external_interface);
+    let peer_is_ipv6 = gateway.address.map(|a| a.is_ipv6());
+    let mut chosen = Vec::new();
+    if let Some(address) = gateway.local_address {
+        if !own.contains(&address) {
+            return Err(format!(
+                "`local-address` {address} is not an address of `external-interface` {}",
+                gateway.external_interface
+            ));
+        }
+        chosen.push(address);
+    } else {
+        chosen.extend(own.iter().find(|a| a.is_ipv4()));
+        chosen.extend(own.iter().find(|a| a.is_ipv6()));
+        if chosen.is_empty() {
+            return Err(format!(
+                "`external-interface` {} has no address",
+                gateway.external_interface
+            ));
+        }
+    }
+    chosen.retain(|a| peer_is_ipv6.is_none_or(|v6| v6 == a.is_ipv6()));
+    if chosen.is_empty() {
+        return Err("no local address is of the family of `address`".to_owned());
+    }
+    Ok(chosen)
+}
+
+fn unit_addresses(config: &Config, name: &UnitName) -> Vec<IpAddr> {
+    let interfaces = config.interfaces().iter();
+    let units = interfaces.flat_map(|i| i.unit.iter().map(move |u| (i.unit_name(u), u)));
+    units
+        .filter(|(unit, _)| unit == name)
+        .flat_map(|(_, unit)| unit.addresses().map(|a| a.address))
+        .collect()
+}
+
+fn remote(gateway: &Gateway) -> Result<RemotePeer, String> {
+    if let Some(address) = gateway.address {
+        return Ok(RemotePeer::Static {
+            address,
+            identity: gateway.remote_identity.identity(),
+        });
+    }
+    let dynamic = gateway
+        .dynamic
+        .as_ref()
+        .ok_or("neither `address` nor `dynamic`")?;
+    let identity = dynamic
+        .identity
+        .identity()
+        .ok_or("`dynamic` names no identity")?;
+    Ok(match identity {
+        Identity::Fqdn(name) if dynamic.ike_user_type == "group-ike-id" => {
+            RemotePeer::HostnameSuffix(name.trim_start_matches('.').to_owned())
+        }
+        identity => RemotePeer::Identity(identity),
+    })
+}
+
+fn proposals(config: &Config, policy: &IkePolicy) -> Vec<part::IkeProposal> {
+    let all = &config.security.ike.proposal;
+    let named = policy.proposals.iter();
+    named
+        .filter_map(|name| all.iter().find(|p| p.name == *name))
+        .map(proposal)
+        .collect()
+}
+
+/// `authentication-algorithm` is the PRF's hash, and the integrity of a cipher that has none of its own.
+fn proposal(from: &IkeProposal) -> part::IkeProposal {
+    let hash = from.authentication_algorithm.unwrap_or(IkeInteg::Sha256);
+    part::IkeProposal {
+        encr: from.encryption_algorithm,
+        integ: match from.encryption_algorithm {
+            IkeEncr::Aes256Cbc => Some(hash),
+            IkeEncr::Aes128Gcm | IkeEncr::Aes256Gcm => None,
+        },
+        prf: match hash {
+            IkeInteg::Sha256 => Prf::Sha256,
+            IkeInteg::Sha384 => Prf::Sha384,
+        },
+        dh: from.dh_group,
+        lifetime_s: from.lifetime_seconds,
+    }
+}
+
+fn pre_shared_key(key: &PreSharedKey) -> Result<SecretBytes, String> {
+    if let Some(text) = &key.ascii_text {
+        return Ok(SecretBytes::new(text.expose().as_bytes().to_vec()));
+    }
+    let digits = key
+        .hexadecimal
+        .as_ref()
+        .ok_or("its policy has no `pre-shared-key`")?;
+    let digits = digits.expose().as_bytes().chunks(2);
+    let octets = digits.map(|pair| {
+        let pair = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(pair, 16).ok()
+    });
+    let octets: Option<Vec<u8>> = octets.collect();
+    octets
+        .map(SecretBytes::new)
+        .ok_or_else(|| "`hexadecimal` is no hexadecimal".to_owned())
+}
+
+fn probing(from: &ravelin_config::typed::DeadPeerDetection) -> part::DeadPeerDetection {
+    part::DeadPeerDetection {
+        mode: match (from.always_send, from.probe_idle_tunnel) {
+            (true, _) => part::DpdMode::AlwaysSend,
+            (_, true) => part::DpdMode::ProbeIdleTunnel,
+            _ => part::DpdMode::Optimized,
+        },
+        interval_s: from.interval,
+        threshold: from.threshold,
+    }
+}
+
+fn vpn(config: &Config, vpn: &Vpn) -> part::VpnConfig {
+    let ipsec = &config.security.ipsec;
+    let policy = ipsec.policy.iter().find(|p| p.name == vpn.ike.ipsec_policy);
+    let named = policy.iter().flat_map(|p| &p.proposals);
+    let proposals = named.filter_map(|name| ipsec.proposal.iter().find(|p| p.name == *name));
+    let proposals = proposals.map(|p| part::EspProposal {
+        encr: p.encryption_algorithm,
+        lifetime_s: p.lifetime_seconds,
+        lifetime_kilobytes: p.lifetime_kilobytes,
+    });
+    let window = vpn
+        .ike
+        .anti_replay_window_size
+        .unwrap_or(ipsec.anti_replay_window_size);
+    part::VpnConfig {
+        name: vpn.name.clone(),
+        tunnel_unit: vpn.bind_interface.unit,
+        inner_vrf: VrfId::DEFAULT,
+        proposals: proposals.collect(),
+        pfs: policy.and_then(|p| p.pfs()),
+        selectors: selectors(vpn),
+        replay_window: if vpn.ike.no_anti_replay {
+            0
+        } else {
+            window.into()
+        },
+        df_bit: match vpn.df_bit.as_str() {
+            "copy" => DfBit::Copy,
+            "set" => DfBit::Set,
+            _ => DfBit::Clear,
+        },
+        tunnel_mtu_octets: vpn.tunnel_mtu,
+        establish: match vpn.establish_tunnels.as_deref() {
+            Some("immediately") => Establish::Immediately,
+            Some("on-traffic") => Establish::OnTraffic,
+            _ => Establish::ResponderOnly,
+        },
+    }
+}
+
+/// The stated selectors, or everything of both families.
+fn selectors(vpn: &Vpn) -> Vec<part::SelectorPair> {
+    if vpn.traffic_selector.is_empty() {
+        let any = [
+            ("inet", IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            ("inet6", IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+        ];
+        let any = any.into_iter().filter_map(|(name, address)| {
+            let prefix = Prefix::new(address, 0)?;
+            Some(part::SelectorPair {
+                name: name.to_owned(),
+                local: prefix,
+                remote: prefix,
+            })
+        });
+        return any.collect();
+    }
+    let stated = vpn.traffic_selector.iter().map(|ts| part::SelectorPair {
+        name: ts.name.clone(),
+        local: ts.local_ip,
+        remote: ts.remote_ip,
+    });
+    stated.collect()
+}

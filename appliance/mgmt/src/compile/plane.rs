@@ -1,0 +1,186 @@
+//! planed's part and the kernel's: ports, tunnels, addresses, static routes.
+
+use super::CompileError;
+use crate::kernel::KernelPlan;
+use ravelin_config::Config;
+use ravelin_config::typed::{Interface, RouteHop, Unit};
+use ravelin_ctl::ike::IkeConfig;
+use ravelin_ctl::plane::{Device, PlaneConfig, PortConfig, TunnelConfig, UnitConfig};
+use ravelin_routing::{Hop, InterfaceAddress, StaticRoute, StaticTarget, TABLE_MAIN};
+use ravelin_types::{Prefix, UnitName, VrfId};
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+/// Inner MTU of a tunnel that states none: fits 1,500 octets with the largest overhead, IPv6 and UDP outside.
+const DEFAULT_TUNNEL_MTU_OCTETS: u16 = 1400;
+/// MTU of a port; the model's default always fills it in.
+const DEFAULT_PORT_MTU_OCTETS: u16 = 1500;
+/// Junos preference of static routes, as the kernel's metric.
+const STATIC_PREFERENCE: u32 = 5;
+
+pub(super) fn compile(
+    config: &Config,
+    ike: &IkeConfig,
+    errors: &mut Vec<CompileError>,
+    warnings: &mut Vec<String>,
+) -> PlaneConfig {
+    let mut plane = PlaneConfig::default();
+    let mut devices = HashMap::new();
+    for interface in config.interfaces() {
+        if let Some(device) = &interface.device {
+            if let Some(other) = devices.insert(device.clone(), interface.name.clone()) {
+                errors.push(CompileError {
+                    path: format!("interfaces {} device", interface.name),
+                    message: format!("`{other}` has the same device"),
+                });
+            }
+            plane.ports.push(port(interface, device));
+        } else if interface.name == "st0" {
+            for unit in &interface.unit {
+                let tunnel = tunnel(config, interface, unit);
+                if tunnel.protected.is_empty() {
+                    warnings.push(format!(
+                        "[interfaces st0 unit {}] no `protected-prefix`: traffic to peers of this tunnel that are not \
+                         connected follows other routes, in clear",
+                        unit.number
+                    ));
+                }
+                plane.tunnels.push(tunnel);
+            }
+        }
+    }
+    same_addresses(config, errors);
+    for gateway in &ike.gateways {
+        for address in &gateway.local_addresses {
+            let entry = (gateway.vrf, *address);
+            if !plane.ike_addresses.contains(&entry) {
+                plane.ike_addresses.push(entry);
+            }
+        }
+    }
+    plane
+}
+
+/// One address on two units is ambiguous.
+fn same_addresses(config: &Config, errors: &mut Vec<CompileError>) {
+    let mut seen: HashMap<IpAddr, UnitName> = HashMap::new();
+    for interface in config.interfaces() {
+        for unit in &interface.unit {
+            let name = interface.unit_name(unit);
+            for address in unit.addresses() {
+                if let Some(other) = seen.insert(address.address, name.clone()) {
+                    errors.push(CompileError {
+                        path: format!("interfaces {} unit {}", interface.name, unit.number),
+                        message: format!("`{address}` is also an address of `{other}`"),
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn port(interface: &Interface, device: &str) -> PortConfig {
+    let unit = |unit: &Unit| UnitConfig {
+        name: interface.unit_name(unit),
+        vlan: unit.vlan_id,
+        vrf: VrfId::DEFAULT,
+        addresses: addresses(unit),
+    };
+    PortConfig {
+        name: interface.name.clone(),
+        device: parse_device(device),
+        mtu_octets: interface.mtu.unwrap_or(DEFAULT_PORT_MTU_OCTETS),
+        units: interface.unit.iter().map(unit).collect(),
+    }
+}
+
+fn addresses(unit: &Unit) -> Vec<(IpAddr, u8)> {
+    unit.addresses().map(|a| (a.address, a.length)).collect()
+}
+
+/// A PCI address (`0000:00:04.0`, or without its domain), or else a virtual device.
+fn parse_device(text: &str) -> Device {
+    let parts: Vec<&str> = text.split([':', '.']).collect();
+    let hex = |part: &str, digits: usize| {
+        part.len() == digits && part.chars().all(|c| c.is_ascii_hexdigit())
+    };
+    match parts.as_slice() {
+        [domain, bus, slot, function]
+            if hex(domain, 4) && hex(bus, 2) && hex(slot, 2) && hex(function, 1) =>
+        {
+            Device::Pci(text.to_ascii_lowercase())
+        }
+        [bus, slot, function] if hex(bus, 2) && hex(slot, 2) && hex(function, 1) => {
+            Device::Pci(format!("0000:{}", text.to_ascii_lowercase()))
+        }
+        _ => Device::Vdev(text.to_owned()),
+    }
+}
+
+fn tunnel(config: &Config, interface: &Interface, unit: &Unit) -> TunnelConfig {
+    TunnelConfig {
+        unit: unit.number,
+        vrf: VrfId::DEFAULT,
+        mtu_octets: unit.mtu().unwrap_or(DEFAULT_TUNNEL_MTU_OCTETS),
+        addresses: addresses(unit),
+        protected: protected(config, &interface.unit_name(unit), unit),
+    }
+}
+
+/// What only peers of a tunnel own: what the operator says, where static routes lead into it, and selectors that are not
+/// everything.
+fn protected(config: &Config, name: &UnitName, unit: &Unit) -> Vec<Prefix> {
+    let routes = config.static_routes().filter(|route| {
+        let mut hops = route.next_hop.iter();
+        hops.any(|hop| matches!(hop, RouteHop::Tunnel(tunnel) if tunnel == name))
+    });
+    let vpns = config.security.ipsec.vpn.iter();
+    let selectors = vpns
+        .filter(|vpn| vpn.bind_interface == *name)
+        .flat_map(|vpn| vpn.traffic_selector.iter().map(|ts| ts.remote_ip));
+    let stated = unit.protected_prefix.iter().copied();
+    let all = stated.chain(routes.map(|r| r.prefix)).chain(selectors);
+    let mut all: Vec<Prefix> = all.filter(|p| !p.is_default()).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+pub(super) fn kernel_plan(config: &Config) -> KernelPlan {
+    let mut devices: BTreeMap<String, Vec<InterfaceAddress>> = BTreeMap::new();
+    devices.insert("lo".to_owned(), Vec::new());
+    for interface in config.interfaces() {
+        for unit in &interface.unit {
+            let device = interface.unit_name(unit).kernel();
+            let of_unit = unit.addresses().map(|a| InterfaceAddress {
+                address: a.address,
+                prefix_len: a.length,
+            });
+            devices.entry(device).or_default().extend(of_unit);
+        }
+    }
+    let hop = |hop: &RouteHop| match hop {
+        RouteHop::Address(address) => Hop {
+            gateway: Some(*address),
+            device: None,
+        },
+        RouteHop::Tunnel(unit) => Hop {
+            gateway: None,
+            device: Some(unit.kernel()),
+        },
+    };
+    let routes = config.static_routes().map(|route| StaticRoute {
+        table: TABLE_MAIN,
+        prefix: route.prefix,
+        target: if route.discard {
+            StaticTarget::Discard
+        } else {
+            StaticTarget::Via(route.next_hop.iter().map(hop).collect())
+        },
+        metric: STATIC_PREFERENCE,
+    });
+    KernelPlan {
+        routes: routes.collect(),
+        devices,
+    }
+}

@@ -1,0 +1,247 @@
+use super::*;
+use ravelin_config::Model;
+use ravelin_ctl::ike::{DpdMode, Establish, RemotePeer};
+use ravelin_ctl::plane::Device;
+use ravelin_ctl::sa::DfBit;
+use ravelin_routing::StaticTarget;
+use ravelin_types::{DhGroup, Identity, IkeEncr, IkeInteg, Prf};
+use std::sync::LazyLock;
+
+pub(crate) const SITE: &str = include_str!("../../../../tests/configs/site.conf");
+
+static MODEL: LazyLock<Model> = LazyLock::new(|| Model::new().unwrap());
+
+fn compiled(text: &str) -> Compiled {
+    let config = MODEL
+        .load("t.conf", text)
+        .map_err(|e| e.to_string())
+        .unwrap()
+        .config;
+    compile(&config).unwrap()
+}
+
+/// The errors of the site with `from` replaced by `to`.
+fn errors(from: &str, to: &str) -> String {
+    assert!(SITE.contains(from), "the site has no {from}");
+    let text = SITE.replacen(from, to, 1);
+    let config = MODEL
+        .load("t.conf", &text)
+        .map_err(|e| e.to_string())
+        .unwrap()
+        .config;
+    let errors = compile(&config).unwrap_err();
+    errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn the_site_compiles_for_planed_and_the_kernel() {
+    let site = compiled(SITE);
+    assert_eq!(site.warnings, Vec::<String>::new());
+    let [untrust, trust] = site.plane.ports.as_slice() else {
+        panic!("two ports");
+    };
+    assert_eq!(untrust.name, "ge-0/0/0");
+    assert_eq!(
+        untrust.device,
+        Device::Vdev("net_af_packet0,iface=untrust".to_owned())
+    );
+    assert_eq!(untrust.mtu_octets, 1500);
+    assert_eq!(trust.units[0].name.to_string(), "ge-0/0/1.0");
+    assert_eq!(trust.units[0].addresses.len(), 2);
+    let tunnel = &site.plane.tunnels[0];
+    assert_eq!((tunnel.unit, tunnel.mtu_octets), (0, 1400));
+    let protected: Vec<_> = tunnel.protected.iter().map(ToString::to_string).collect();
+    assert_eq!(protected, ["10.45.0.0/16", "2001:db8:45::/48"]);
+    let ike: Vec<_> = site
+        .plane
+        .ike_addresses
+        .iter()
+        .map(|(_, a)| a.to_string())
+        .collect();
+    assert_eq!(ike, ["192.0.2.1", "2001:db8:a::1"]);
+    let devices: Vec<_> = site.kernel.devices.keys().map(String::as_str).collect();
+    assert_eq!(devices, ["ge-0-0-0", "ge-0-0-1", "lo", "st0-0"]);
+    assert_eq!(site.kernel.devices["ge-0-0-0"].len(), 2);
+    assert!(site.kernel.routes.is_empty());
+}
+
+#[test]
+fn the_site_compiles_for_iked() {
+    let ike = compiled(SITE).ike;
+    let [v4, v6] = ike.gateways.as_slice() else {
+        panic!("two gateways");
+    };
+    assert_eq!((v4.name.as_str(), v6.name.as_str()), ("enb-v4", "enb-v6"));
+    assert_eq!(
+        v4.remote,
+        RemotePeer::HostnameSuffix("enb.example".to_owned())
+    );
+    assert_eq!(
+        v4.local_identity,
+        Some(Identity::Fqdn("secgw.example".to_owned()))
+    );
+    assert_eq!(v4.pre_shared_key.expose(), b"backhaul-secret");
+    let proposal = v4.proposals[0];
+    assert_eq!((proposal.encr, proposal.integ), (IkeEncr::Aes256Gcm, None));
+    assert_eq!(
+        (proposal.prf, proposal.dh, proposal.lifetime_s),
+        (Prf::Sha256, DhGroup::Group19, 28800)
+    );
+    let dpd = v4.dead_peer_detection.unwrap();
+    assert_eq!(
+        (dpd.mode, dpd.interval_s, dpd.threshold),
+        (DpdMode::ProbeIdleTunnel, 10, 3)
+    );
+    assert_eq!(v6.dead_peer_detection, None);
+    let vpn = &v4.vpns[0];
+    assert_eq!((vpn.name.as_str(), vpn.tunnel_unit), ("enb-v4", 0));
+    assert_eq!((vpn.replay_window, vpn.df_bit), (512, DfBit::Clear));
+    assert_eq!(
+        (vpn.establish, vpn.selectors.len()),
+        (Establish::ResponderOnly, 2)
+    );
+    assert_eq!(v4.vpns.len(), 1);
+}
+
+#[test]
+fn addresses_must_be_ours_and_of_one_family() {
+    assert_eq!(
+        errors("local-address 192.0.2.1;", "local-address 192.0.2.2;"),
+        "[security ike gateway enb-v4] `local-address` 192.0.2.2 is not an address of `external-interface` ge-0/0/0.0"
+    );
+    assert_eq!(
+        errors(
+            "external-interface ge-0/0/0.0;",
+            "external-interface st0.0;"
+        )
+        .lines()
+        .next()
+        .unwrap(),
+        "[security ike gateway enb-v4] `local-address` 192.0.2.1 is not an address of `external-interface` st0.0"
+    );
+    let group = "dynamic {\n                hostname .enb.example;\n                ike-user-type group-ike-id;\n            }";
+    assert_eq!(
+        errors(group, "address 2001:db8:a::10;"),
+        "[security ike gateway enb-v4] no local address is of the family of `address`"
+    );
+    assert_eq!(
+        errors("address 198.51.100.1/24;", "address 192.0.2.1/24;"),
+        "[interfaces ge-0/0/1 unit 0] `192.0.2.1/24` is also an address of `ge-0/0/0.0`"
+    );
+    assert_eq!(
+        errors("net_af_packet1,iface=trust", "net_af_packet0,iface=untrust"),
+        "[interfaces ge-0/0/1 device] `ge-0/0/0` has the same device"
+    );
+}
+
+#[test]
+fn a_tunnel_protects_what_is_routed_or_negotiated_into_it() {
+    let text = SITE
+        .replacen("protected-prefix [ 10.45.0.0/16 2001:db8:45::/48 ];", "", 1)
+        .replacen("remote-ip 0.0.0.0/0;", "remote-ip 10.46.0.0/16;", 1)
+        .replacen(
+            "security {",
+            "routing-options { static { route 10.47.0.0/16 next-hop st0.0; route 0.0.0.0/0 next-hop 198.51.100.9; route 10.9.0.0/16 discard; } } security {",
+            1,
+        );
+    let compiled = compiled(&text);
+    let protected: Vec<_> = compiled.plane.tunnels[0]
+        .protected
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(protected, ["10.46.0.0/16", "10.47.0.0/16"]);
+    let routes = &compiled.kernel.routes;
+    assert_eq!(routes.len(), 3);
+    let into_tunnel = routes
+        .iter()
+        .find(|r| r.prefix.to_string() == "10.47.0.0/16")
+        .unwrap();
+    let StaticTarget::Via(hops) = &into_tunnel.target else {
+        panic!("forwards");
+    };
+    assert_eq!(hops[0].device.as_deref(), Some("st0-0"));
+    let none = SITE.replacen("protected-prefix [ 10.45.0.0/16 2001:db8:45::/48 ];", "", 1);
+    assert!(
+        super::tests::compiled(&none).warnings[0]
+            .starts_with("[interfaces st0 unit 0] no `protected-prefix`")
+    );
+}
+
+#[test]
+fn other_forms_of_gateways_and_algorithms() {
+    let group = "dynamic {\n                hostname .enb.example;\n                ike-user-type group-ike-id;\n            }";
+    let text = SITE
+        .replacen(
+            group,
+            "address 192.0.2.10;\n            remote-identity key-id k1;",
+            1,
+        )
+        .replacen("            local-address 192.0.2.1;\n", "", 1)
+        .replacen(
+            "hostname .enb.example;\n                ike-user-type group-ike-id;",
+            "user-at-hostname a@b.example;",
+            1,
+        )
+        .replacen(
+            "encryption-algorithm aes-256-gcm;\n            lifetime-seconds 28800",
+            "encryption-algorithm aes-256-cbc;\n            lifetime-seconds 60",
+            1,
+        )
+        .replacen("ascii-text \"backhaul-secret\"", "hexadecimal 00fF", 1)
+        .replacen("anti-replay-window-size 512;", "no-anti-replay;", 1)
+        .replacen(
+            "establish-tunnels responder-only;",
+            "establish-tunnels immediately; df-bit copy;",
+            1,
+        );
+    let ike = compiled(&text).ike;
+    let first = &ike.gateways[0];
+    let static_peer = RemotePeer::Static {
+        address: "192.0.2.10".parse().unwrap(),
+        identity: Some(Identity::KeyId(b"k1".to_vec())),
+    };
+    assert_eq!(first.remote, static_peer);
+    assert_eq!(
+        first.local_addresses,
+        ["192.0.2.1".parse::<std::net::IpAddr>().unwrap()]
+    );
+    assert_eq!(first.proposals[0].integ, Some(IkeInteg::Sha256));
+    assert_eq!(first.pre_shared_key.expose(), [0x00, 0xff]);
+    assert_eq!(first.vpns[0].replay_window, 0);
+    assert_eq!(
+        (first.vpns[0].establish, first.vpns[0].df_bit),
+        (Establish::Immediately, DfBit::Copy)
+    );
+    let email = Identity::Email("a@b.example".to_owned());
+    assert_eq!(ike.gateways[1].remote, RemotePeer::Identity(email));
+}
+
+#[test]
+fn devices_are_told_apart() {
+    let device = |text: &str| {
+        let made = compiled(&SITE.replacen("net_af_packet1,iface=trust", text, 1));
+        made.plane.ports[1].device.clone()
+    };
+    assert_eq!(
+        device("0000:00:04.0"),
+        Device::Pci("0000:00:04.0".to_owned())
+    );
+    assert_eq!(device("0B:00.1"), Device::Pci("0000:0b:00.1".to_owned()));
+    assert_eq!(
+        device("net_pcap0,rx_pcap=/a:b.c"),
+        Device::Vdev("net_pcap0,rx_pcap=/a:b.c".to_owned())
+    );
+}
+
+#[test]
+fn nothing_compiles_to_nothing() {
+    let none = compiled("");
+    assert_eq!(none.plane, PlaneConfig::default());
+    assert!(none.ike.gateways.is_empty());
+    assert_eq!(none.kernel.devices.len(), 1, "lo is ours even so");
+}
