@@ -1,0 +1,100 @@
+//! What ESP asks of a packet buffer, and its in-memory form.
+
+/// One contiguous packet with room to grow at both ends. Implemented by mbufs and, for tests, by [`MemoryBuf`].
+///
+/// Moving an end never touches the octets outside: what [`PacketBuf::adj`] cut off the front, [`PacketBuf::prepend`] brings back.
+pub trait PacketBuf: Sized + Send {
+    /// The octets of the packet.
+    fn data(&self) -> &[u8];
+    /// The octets of the packet, writable.
+    fn data_mut(&mut self) -> &mut [u8];
+    /// Grows the front by `octets`; false if there is no room, then nothing changed.
+    fn prepend(&mut self, octets: usize) -> bool;
+    /// Grows the back by `octets`; false if there is no room, then nothing changed.
+    fn append(&mut self, octets: usize) -> bool;
+    /// Cuts `octets` off the front; false if the packet is shorter, then nothing changed.
+    fn adj(&mut self, octets: usize) -> bool;
+    /// Cuts `octets` off the back; false if the packet is shorter, then nothing changed.
+    fn trim(&mut self, octets: usize) -> bool;
+    /// Length of the packet in octets.
+    fn octets(&self) -> usize {
+        self.data().len()
+    }
+}
+
+/// Room in front of a fresh [`MemoryBuf`], as DPDK's default headroom.
+const HEADROOM_OCTETS: usize = 128;
+/// Room behind a fresh [`MemoryBuf`].
+const TAILROOM_OCTETS: usize = 128;
+
+/// A packet in ordinary memory: the in-memory twin of an mbuf.
+#[derive(Clone, Debug)]
+pub struct MemoryBuf {
+    storage: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl MemoryBuf {
+    /// Copies `packet`, with room at both ends.
+    pub fn new(packet: &[u8]) -> Self {
+        let mut storage = vec![0; HEADROOM_OCTETS + packet.len() + TAILROOM_OCTETS];
+        storage[HEADROOM_OCTETS..HEADROOM_OCTETS + packet.len()].copy_from_slice(packet);
+        Self {
+            storage,
+            start: HEADROOM_OCTETS,
+            end: HEADROOM_OCTETS + packet.len(),
+        }
+    }
+
+    /// An empty packet that may grow to `octets` behind the headroom.
+    pub fn with_capacity(octets: usize) -> Self {
+        Self {
+            storage: vec![0; HEADROOM_OCTETS + octets],
+            start: HEADROOM_OCTETS,
+            end: HEADROOM_OCTETS,
+        }
+    }
+}
+
+impl PacketBuf for MemoryBuf {
+    fn data(&self) -> &[u8] {
+        &self.storage[self.start..self.end]
+    }
+
+    fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.storage[self.start..self.end]
+    }
+
+    fn prepend(&mut self, octets: usize) -> bool {
+        let fits = octets <= self.start;
+        if fits {
+            self.start -= octets;
+        }
+        fits
+    }
+
+    fn append(&mut self, octets: usize) -> bool {
+        let fits = octets <= self.storage.len() - self.end;
+        if fits {
+            self.end += octets;
+        }
+        fits
+    }
+
+    fn adj(&mut self, octets: usize) -> bool {
+        let fits = octets <= self.end - self.start;
+        if fits {
+            self.start += octets;
+        }
+        fits
+    }
+
+    fn trim(&mut self, octets: usize) -> bool {
+        let fits = octets <= self.end - self.start;
+        if fits {
+            self.end -= octets;
+        }
+        fits
+    }
+}

@@ -1,0 +1,120 @@
+//! The seam between ESP and whatever runs the cipher: a CPU library now, a device queue later.
+//!
+//! An operation owns its packet from [`CryptoEngine::submit`] to [`CryptoEngine::poll`]. A synchronous engine completes in
+//! `submit`; an asynchronous one may hold operations over several polls and return them in any order per key, and hold at
+//! most what its queue takes. Keys live in the engine, in the layout it likes best, and are named by [`KeyId`].
+
+mod portable;
+
+use ravelin_types::EspEncr;
+use thiserror::Error;
+
+use crate::PacketBuf;
+
+pub use portable::{PortableEngine, PortableKey};
+
+/// The cipher of an SA.
+pub type Cipher = EspEncr;
+
+/// Names a key inside one engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyId(pub u32);
+
+/// A key that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// The key does not have the cipher's length.
+    #[error("key length does not fit the cipher")]
+    Length,
+    /// The engine's key table is full.
+    #[error("the engine's key table is full")]
+    Full,
+    /// The engine does not know the cipher.
+    #[error("the engine does not know the cipher")]
+    Cipher,
+}
+
+/// Encrypt or decrypt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Encrypt and write the ICV.
+    Encrypt,
+    /// Verify the ICV and decrypt.
+    Decrypt,
+}
+
+/// Where an operation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpStatus {
+    /// Not done yet.
+    Pending,
+    /// Done; for decryption the ICV was right.
+    Done,
+    /// The ICV was wrong. The packet's content is undefined and must not be used.
+    AuthFailed,
+    /// The engine could not do it: unknown key, bad range, device error.
+    EngineFailed,
+}
+
+/// Longest additional authenticated data: SPI and a 64-bit sequence number.
+pub const MAX_AAD_OCTETS: usize = 12;
+
+/// One AEAD operation in place on the packet it owns. The text is `start .. start + octets` of the packet; the ICV follows it.
+#[derive(Debug)]
+pub struct CryptoOp<P> {
+    /// The packet.
+    pub packet: P,
+    /// The key.
+    pub key: KeyId,
+    /// Salt and explicit IV.
+    pub nonce: [u8; 12],
+    /// Additional authenticated data, `aad_octets` of it.
+    pub aad: [u8; MAX_AAD_OCTETS],
+    /// Used octets of `aad`.
+    pub aad_octets: u8,
+    /// Which way.
+    pub direction: Direction,
+    /// Result.
+    pub status: OpStatus,
+    /// First octet of the text.
+    pub start: u16,
+    /// Octets of the text.
+    pub octets: u16,
+    /// The caller's slot of the SA, carried through.
+    pub slot: u32,
+    /// Sequence number, carried through.
+    pub sequence: u64,
+}
+
+/// Runs AEAD operations in bursts. Implementations allocate nothing per operation.
+pub trait CryptoEngine<P: PacketBuf> {
+    /// An expanded key, made on any thread, wiped when dropped.
+    type Key: Send + 'static;
+
+    /// Expands key material without the salt.
+    ///
+    /// # Errors
+    /// When the key does not fit the cipher.
+    fn expand(cipher: Cipher, key: &[u8]) -> Result<Self::Key, KeyError>;
+
+    /// Takes a key into the engine; gives it back when the table is full.
+    fn insert(&mut self, key: Self::Key) -> Result<KeyId, Self::Key>;
+
+    /// Takes a key out, so that the caller can drop it where that costs nobody time. An engine that still holds operations
+    /// of this key finishes them first and returns the key from a later call of [`CryptoEngine::reap`].
+    fn remove(&mut self, id: KeyId) -> Option<Self::Key>;
+
+    /// A removed key whose last operation has completed.
+    fn reap(&mut self) -> Option<Self::Key> {
+        None
+    }
+
+    /// Takes operations from `ops`, in order, as many as fit; what stays in `ops` was not accepted.
+    fn submit(&mut self, ops: &mut Vec<CryptoOp<P>>);
+
+    /// Appends completed operations to `done`.
+    fn poll(&mut self, done: &mut Vec<CryptoOp<P>>);
+}
+
+#[cfg(test)]
+mod tests;

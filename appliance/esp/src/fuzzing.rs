@@ -1,0 +1,74 @@
+//! Entry points for fuzzers: bytes in, no panic out.
+
+use crate::engine::PortableEngine;
+use crate::{
+    Cipher, CryptoEngine, CryptoOp, Direction, EspDrop, ICV_OCTETS, InboundParams, InboundSa,
+    KeyId, MemoryBuf, OpStatus, PacketBuf,
+};
+
+const KEY: [u8; 16] = [7; 16];
+const SPI: u32 = 0x0000_1100;
+
+fn run(op: CryptoOp<MemoryBuf>) -> Option<CryptoOp<MemoryBuf>> {
+    let mut engine = PortableEngine::new(1);
+    let key =
+        <PortableEngine<MemoryBuf> as CryptoEngine<_>>::expand(Cipher::Aes128Gcm, &KEY).ok()?;
+    engine.insert(key).ok()?;
+    let (mut ops, mut done) = (vec![op], Vec::new());
+    engine.submit(&mut ops);
+    engine.poll(&mut done);
+    done.pop()
+}
+
+/// Treats `input` as an ESP packet from the network.
+///
+/// # Errors
+/// The reason it was refused.
+pub fn decapsulate(input: &[u8]) -> Result<Vec<u8>, EspDrop> {
+    let params = InboundParams {
+        spi: SPI,
+        salt: [0; 4],
+        key: KeyId(0),
+        replay_window: 64,
+        last_sequence: 0,
+        extended: false,
+    };
+    let mut sa = InboundSa::new(&params);
+    let op = sa
+        .prepare(MemoryBuf::new(input), 0)
+        .map_err(|rejected| rejected.reason)?;
+    let done = run(op).ok_or(EspDrop::EngineFailed)?;
+    let inner = sa.finish(done, 0).map_err(|rejected| rejected.reason)?;
+    Ok(inner.packet.data().to_vec())
+}
+
+/// Treats `input` as header, IV and *plain text* of an ESP packet: encrypts it under the right key first, so that the code behind
+/// the ICV is reached.
+///
+/// # Errors
+/// The reason it was refused.
+pub fn decapsulate_authentic(input: &[u8]) -> Result<Vec<u8>, EspDrop> {
+    let octets = input.len().checked_sub(16).ok_or(EspDrop::Malformed)?;
+    let mut packet = MemoryBuf::new(input);
+    packet.append(ICV_OCTETS);
+    let mut nonce = [0; 12];
+    nonce[4..].copy_from_slice(&input[8..16]);
+    let mut aad = [0; 12];
+    aad[..4].copy_from_slice(&SPI.to_be_bytes());
+    aad[4..8].copy_from_slice(&input[4..8]);
+    let op = CryptoOp {
+        packet,
+        key: KeyId(0),
+        nonce,
+        aad,
+        aad_octets: 8,
+        direction: Direction::Encrypt,
+        status: OpStatus::Pending,
+        start: 16,
+        octets: u16::try_from(octets).map_err(|_| EspDrop::TooLong)?,
+        slot: 0,
+        sequence: 0,
+    };
+    let sealed = run(op).ok_or(EspDrop::EngineFailed)?;
+    decapsulate(sealed.packet.data())
+}

@@ -1,0 +1,213 @@
+//! Inbound processing (RFC 4303 section 3.4), after reassembly and SA lookup, which are the caller's.
+
+use ravelin_wire::esp::{
+    EspHeader, GCM_IV_OCTETS, HEADER_OCTETS, NEXT_HEADER_DUMMY, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6,
+    TRAILER_OCTETS,
+};
+use ravelin_wire::ip;
+
+use crate::ecn::{self, Decision};
+use crate::engine::{CryptoOp, Direction, KeyId, OpStatus};
+use crate::outbound::{aad, nonce};
+use crate::{EspDrop, ICV_OCTETS, PacketBuf, Rejected, ReplayWindow, SALT_OCTETS, Verdict};
+
+/// What an inbound SA is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct InboundParams {
+    /// Our SPI.
+    pub spi: u32,
+    /// Salt of the nonce.
+    pub salt: [u8; SALT_OCTETS],
+    /// The cipher key in the engine.
+    pub key: KeyId,
+    /// Anti-replay window in packets, 0 for none.
+    pub replay_window: u32,
+    /// Everything up to this number counts as received: 0 for a new SA.
+    pub last_sequence: u64,
+    /// Extended sequence numbers.
+    pub extended: bool,
+}
+
+/// An inbound SA: everything the two halves touch, nothing else.
+#[derive(Debug)]
+pub struct InboundSa {
+    window: ReplayWindow,
+    key: KeyId,
+    spi: u32,
+    salt: [u8; SALT_OCTETS],
+    extended: bool,
+}
+
+/// A decapsulated packet.
+#[derive(Debug)]
+pub struct Inner<P> {
+    /// The packet; starts at the inner IP header. Padding for traffic-flow confidentiality may follow the inner packet.
+    pub packet: P,
+    /// Its sequence number.
+    pub sequence: u64,
+    /// It moved the right edge of the window: the newest packet so far.
+    pub newest: bool,
+}
+
+impl InboundSa {
+    /// Builds the SA.
+    pub fn new(params: &InboundParams) -> Self {
+        Self {
+            window: ReplayWindow::new(params.replay_window, params.extended, params.last_sequence),
+            key: params.key,
+            spi: params.spi,
+            salt: params.salt,
+            extended: params.extended,
+        }
+    }
+
+    /// Our SPI.
+    pub fn spi(&self) -> u32 {
+        self.spi
+    }
+
+    /// Highest accepted sequence number.
+    pub fn sequence(&self) -> u64 {
+        self.window.top()
+    }
+
+    /// The cipher key in the engine.
+    pub fn key(&self) -> KeyId {
+        self.key
+    }
+
+    /// Everything up to the cipher. `packet` starts at the ESP header, whose SPI the caller has compared.
+    ///
+    /// # Errors
+    /// The packet and the reason.
+    #[inline]
+    pub fn prepare<P: PacketBuf>(&self, packet: P, slot: u32) -> Result<CryptoOp<P>, Rejected<P>> {
+        let front = HEADER_OCTETS + GCM_IV_OCTETS;
+        let data = packet.data();
+        // 1. Length: header, IV, the smallest trailer, ICV.
+        let text = data
+            .len()
+            .checked_sub(front + ICV_OCTETS)
+            .filter(|octets| *octets >= TRAILER_OCTETS);
+        let (Some(octets), Some(header)) = (text, EspHeader::parse(data)) else {
+            return Err(Rejected::new(packet, EspDrop::Malformed));
+        };
+        // 2. Replay check, before any work (section 3.4.3).
+        let sequence = self.window.infer(header.sequence);
+        if let Some(reason) = refusal(self.window.check(sequence)) {
+            return Err(Rejected::new(packet, reason));
+        }
+        // 3. The cipher's view.
+        let mut iv = [0; GCM_IV_OCTETS];
+        iv.copy_from_slice(&data[HEADER_OCTETS..front]);
+        Ok(CryptoOp {
+            packet,
+            key: self.key,
+            nonce: nonce(self.salt, iv),
+            aad: aad(self.spi, sequence, self.extended),
+            aad_octets: if self.extended { 12 } else { 8 },
+            direction: Direction::Decrypt,
+            status: OpStatus::Pending,
+            start: front as u16,
+            octets: octets as u16,
+            slot,
+            sequence,
+        })
+    }
+
+    /// What remains after the cipher. `outer_traffic_class` is the outer header's TOS or traffic-class octet.
+    ///
+    /// # Errors
+    /// The packet and the reason.
+    #[inline]
+    pub fn finish<P: PacketBuf>(
+        &mut self,
+        op: CryptoOp<P>,
+        outer_traffic_class: u8,
+    ) -> Result<Inner<P>, Rejected<P>> {
+        let mut packet = op.packet;
+        // 4. Integrity (section 3.4.4).
+        match op.status {
+            OpStatus::Done => {}
+            OpStatus::AuthFailed => return Err(Rejected::new(packet, EspDrop::AuthFailed)),
+            OpStatus::Pending | OpStatus::EngineFailed => {
+                return Err(Rejected::new(packet, EspDrop::EngineFailed));
+            }
+        }
+        // 5. Replay commit: the window moves only for proven packets.
+        let newest = op.sequence > self.window.top();
+        if let Some(reason) = refusal(self.window.commit(op.sequence)) {
+            return Err(Rejected::new(packet, reason));
+        }
+        // 6. Strip header, IV, ICV, padding.
+        match strip(&mut packet)
+            .and_then(|next_header| check_inner(&mut packet, next_header, outer_traffic_class))
+        {
+            Ok(()) => Ok(Inner {
+                packet,
+                sequence: op.sequence,
+                newest,
+            }),
+            Err(reason) => Err(Rejected::new(packet, reason)),
+        }
+    }
+}
+
+fn refusal(verdict: Verdict) -> Option<EspDrop> {
+    match verdict {
+        Verdict::Fresh => None,
+        Verdict::Old => Some(EspDrop::ReplayOld),
+        Verdict::Duplicate => Some(EspDrop::ReplayDuplicate),
+        Verdict::Zero => Some(EspDrop::SequenceZero),
+    }
+}
+
+/// Cuts everything but the payload and returns the next header (section 2.4 to 2.6).
+fn strip<P: PacketBuf>(packet: &mut P) -> Result<u8, EspDrop> {
+    if !packet.adj(HEADER_OCTETS + GCM_IV_OCTETS) || !packet.trim(ICV_OCTETS) {
+        return Err(EspDrop::Malformed);
+    }
+    let data = packet.data();
+    let &[.., padding, next_header] = data else {
+        return Err(EspDrop::Malformed);
+    };
+    let tail = TRAILER_OCTETS + usize::from(padding);
+    let Some(start) = data.len().checked_sub(tail) else {
+        return Err(EspDrop::BadPadding);
+    };
+    let filler = &data[start..start + usize::from(padding)];
+    if (1u8..=255)
+        .zip(filler)
+        .any(|(wanted, octet)| wanted != *octet)
+    {
+        return Err(EspDrop::BadPadding);
+    }
+    packet.trim(tail);
+    Ok(next_header)
+}
+
+/// Next header against the inner version, and ECN (RFC 6040).
+fn check_inner<P: PacketBuf>(
+    packet: &mut P,
+    next_header: u8,
+    outer_traffic_class: u8,
+) -> Result<(), EspDrop> {
+    let data = packet.data_mut();
+    let version = data.first().map(|first| first >> 4);
+    let inner_traffic_class = match (next_header, version) {
+        (NEXT_HEADER_DUMMY, _) => return Err(EspDrop::Dummy),
+        (NEXT_HEADER_IPV4, Some(4)) if data.len() >= ip::IPV4_HEADER_OCTETS => data[1],
+        (NEXT_HEADER_IPV6, Some(6)) if data.len() >= ip::IPV6_HEADER_OCTETS => {
+            data[0] << 4 | data[1] >> 4
+        }
+        _ => return Err(EspDrop::BadNextHeader),
+    };
+    match ecn::decapsulate(outer_traffic_class, inner_traffic_class) {
+        Decision::Keep => Ok(()),
+        Decision::Set(ecn) => {
+            ip::set_ecn(data, ecn);
+            Ok(())
+        }
+        Decision::Drop => Err(EspDrop::EcnInvalid),
+    }
+}

@@ -1,0 +1,331 @@
+//! Outbound processing (RFC 4303 section 3.3) and the outer header (RFC 4301 section 5.1.2, RFC 3948 section 3.3).
+
+use std::net::IpAddr;
+
+use ravelin_wire::checksum;
+use ravelin_wire::esp::{
+    EspHeader, GCM_IV_OCTETS, HEADER_OCTETS, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6, PROTOCOL_ESP,
+    TRAILER_OCTETS,
+};
+use ravelin_wire::ip::{
+    self, IPV4_HEADER_OCTETS, IPV6_HEADER_OCTETS, IpFields, IpMeta, UDP_HEADER_OCTETS, protocol,
+};
+
+use crate::engine::{CryptoOp, Direction, KeyId, MAX_AAD_OCTETS, OpStatus};
+use crate::{EspDrop, ICV_OCTETS, IvPrefix, PacketBuf, Rejected, SALT_OCTETS};
+
+/// TTL of the outer header.
+const OUTER_TTL: u8 = 64;
+/// Longest outer header: IPv6 and UDP.
+const TEMPLATE_OCTETS: usize = IPV6_HEADER_OCTETS + UDP_HEADER_OCTETS;
+/// ESP pads the text to a multiple of this (RFC 4303 section 2.4).
+const ALIGNMENT_OCTETS: usize = 4;
+
+/// What happens to the DF flag of an outer IPv4 header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DfPolicy {
+    /// Copy the inner header's; IPv6 inside counts as set.
+    Copy,
+    /// Always set.
+    Set,
+    /// Never set.
+    #[default]
+    Clear,
+}
+
+/// Outer addresses and, for ESP in UDP, ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OuterAddresses {
+    /// Ours.
+    pub local: IpAddr,
+    /// The peer's, of the same family.
+    pub remote: IpAddr,
+    /// UDP ports (ours, the peer's), or protocol 50.
+    pub udp: Option<(u16, u16)>,
+}
+
+/// What an outbound SA is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct OutboundParams {
+    /// The peer's SPI.
+    pub spi: u32,
+    /// Salt of the nonce.
+    pub salt: [u8; SALT_OCTETS],
+    /// The cipher key in the engine.
+    pub key: KeyId,
+    /// Node and install epoch of the explicit IV.
+    pub iv: IvPrefix,
+    /// Outer addresses.
+    pub outer: OuterAddresses,
+    /// DF policy.
+    pub df: DfPolicy,
+    /// Last number that may have been sent: 0 for a new SA.
+    pub last_sequence: u64,
+    /// Extended sequence numbers.
+    pub extended: bool,
+}
+
+/// An outbound SA: everything `prepare` touches, nothing else.
+#[derive(Debug)]
+pub struct OutboundSa {
+    sequence: u64,
+    limit: u64,
+    key: KeyId,
+    spi: u32,
+    iv: IvPrefix,
+    salt: [u8; SALT_OCTETS],
+    header_octets: u8,
+    v6: bool,
+    udp: bool,
+    extended: bool,
+    df: DfPolicy,
+    template: [u8; TEMPLATE_OCTETS],
+}
+
+impl OutboundSa {
+    /// Builds the SA and its header template; `None` when the outer families differ.
+    pub fn new(params: &OutboundParams) -> Option<Self> {
+        let mut sa = Self {
+            sequence: params.last_sequence,
+            // RFC 4303 section 3.3.3: the number must not cycle. The IV counter has 40 bits.
+            limit: if params.extended {
+                (1 << crate::IV_COUNTER_BITS) - 1
+            } else {
+                u64::from(u32::MAX)
+            },
+            key: params.key,
+            spi: params.spi,
+            iv: params.iv,
+            salt: params.salt,
+            header_octets: 0,
+            v6: false,
+            udp: false,
+            extended: params.extended,
+            df: params.df,
+            template: [0; TEMPLATE_OCTETS],
+        };
+        sa.set_outer(&params.outer)?;
+        Some(sa)
+    }
+
+    /// Moves the SA to other outer addresses (NAT rebinding, MOBIKE); `None` and no change when the families differ.
+    pub fn set_outer(&mut self, outer: &OuterAddresses) -> Option<()> {
+        let mut template = [0; TEMPLATE_OCTETS];
+        let fields = IpFields {
+            source: outer.local,
+            destination: outer.remote,
+            protocol: if outer.udp.is_some() {
+                protocol::UDP
+            } else {
+                PROTOCOL_ESP
+            },
+            ttl: OUTER_TTL,
+            traffic_class: 0,
+            dont_fragment: false,
+            id: 0,
+            payload_octets: 0,
+        };
+        let mut at = ip::emit(&mut template, &fields)?;
+        if let Some((local, remote)) = outer.udp {
+            template[at..at + 2].copy_from_slice(&local.to_be_bytes());
+            template[at + 2..at + 4].copy_from_slice(&remote.to_be_bytes());
+            at += UDP_HEADER_OCTETS;
+        }
+        self.template = template;
+        self.header_octets = at as u8;
+        self.v6 = outer.local.is_ipv6();
+        self.udp = outer.udp.is_some();
+        Some(())
+    }
+
+    /// Last sequence number used.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// How many numbers are left.
+    pub fn remaining(&self) -> u64 {
+        self.limit - self.sequence
+    }
+
+    /// The cipher key in the engine.
+    pub fn key(&self) -> KeyId {
+        self.key
+    }
+
+    /// Largest inner packet whose outer packet fits `mtu_octets`.
+    pub fn inner_mtu(&self, mtu_octets: usize) -> usize {
+        let fixed = usize::from(self.header_octets) + HEADER_OCTETS + GCM_IV_OCTETS + ICV_OCTETS;
+        let text = mtu_octets.saturating_sub(fixed) / ALIGNMENT_OCTETS * ALIGNMENT_OCTETS;
+        text.saturating_sub(TRAILER_OCTETS)
+    }
+
+    /// Everything up to the cipher. `packet` starts at the inner IP header, holds no link padding, and is described by `inner`.
+    /// The steps follow RFC 4303 section 3.3; the outer header is complete but for the checksum of UDP over IPv6.
+    ///
+    /// # Errors
+    /// The packet and the reason. A number once taken is not given back.
+    #[inline]
+    pub fn prepare<P: PacketBuf>(
+        &mut self,
+        mut packet: P,
+        inner: &IpMeta,
+        slot: u32,
+    ) -> Result<CryptoOp<P>, Rejected<P>> {
+        let inner_octets = packet.octets();
+        let header_octets = usize::from(self.header_octets);
+        // 1. Padding and trailer (section 2.4).
+        let padding = (ALIGNMENT_OCTETS - (inner_octets + TRAILER_OCTETS) % ALIGNMENT_OCTETS)
+            % ALIGNMENT_OCTETS;
+        let tail = padding + TRAILER_OCTETS + ICV_OCTETS;
+        let front = header_octets + HEADER_OCTETS + GCM_IV_OCTETS;
+        let total = front + inner_octets + tail;
+        if total > usize::from(u16::MAX) {
+            return Err(Rejected::new(packet, EspDrop::TooLong));
+        }
+        // 2. Sequence number and explicit IV (section 3.3.3).
+        if self.sequence >= self.limit {
+            return Err(Rejected::new(packet, EspDrop::SequenceExhausted));
+        }
+        let sequence = self.sequence + 1;
+        let Some(iv) = self.iv.iv(sequence) else {
+            return Err(Rejected::new(packet, EspDrop::SequenceExhausted));
+        };
+        // 3. Room at both ends; the only step that may fail half-way.
+        if !packet.append(tail) {
+            return Err(Rejected::new(packet, EspDrop::NoRoom));
+        }
+        if !packet.prepend(front) {
+            packet.trim(tail);
+            return Err(Rejected::new(packet, EspDrop::NoRoom));
+        }
+        self.sequence = sequence;
+        let data = packet.data_mut();
+        // 4. Trailer.
+        let trailer =
+            &mut data[front + inner_octets..front + inner_octets + padding + TRAILER_OCTETS];
+        for (value, octet) in (1u8..).zip(trailer[..padding].iter_mut()) {
+            *octet = value;
+        }
+        trailer[padding] = padding as u8;
+        trailer[padding + 1] = if inner.is_v6() {
+            NEXT_HEADER_IPV6
+        } else {
+            NEXT_HEADER_IPV4
+        };
+        // 5. ESP header and IV.
+        let header = EspHeader {
+            spi: self.spi,
+            sequence: sequence as u32,
+        }
+        .octets();
+        data[header_octets..header_octets + HEADER_OCTETS].copy_from_slice(&header);
+        data[header_octets + HEADER_OCTETS..front].copy_from_slice(&iv);
+        // 6. Outer header.
+        self.write_outer(&mut data[..header_octets], total, inner, sequence);
+        // 7. The cipher's view.
+        Ok(CryptoOp {
+            packet,
+            key: self.key,
+            nonce: nonce(self.salt, iv),
+            aad: aad(self.spi, sequence, self.extended),
+            aad_octets: if self.extended { 12 } else { 8 },
+            direction: Direction::Encrypt,
+            status: OpStatus::Pending,
+            start: front as u16,
+            octets: (inner_octets + padding + TRAILER_OCTETS) as u16,
+            slot,
+            sequence,
+        })
+    }
+
+    /// Copies the template and fills lengths, DSCP and ECN (copied from inside, RFC 4301 section 5.1.2, RFC 6040 section 4.1), DF, id.
+    fn write_outer(&self, out: &mut [u8], total: usize, inner: &IpMeta, sequence: u64) {
+        let octets = out.len();
+        out.copy_from_slice(&self.template[..octets]);
+        let ip_octets = if self.v6 {
+            out[0] = 0x60 | inner.traffic_class >> 4;
+            out[1] = inner.traffic_class << 4;
+            out[4..6].copy_from_slice(&((total - IPV6_HEADER_OCTETS) as u16).to_be_bytes());
+            IPV6_HEADER_OCTETS
+        } else {
+            let dont_fragment = match self.df {
+                DfPolicy::Copy => inner.dont_fragment,
+                DfPolicy::Set => true,
+                DfPolicy::Clear => false,
+            };
+            out[1] = inner.traffic_class;
+            out[2..4].copy_from_slice(&(total as u16).to_be_bytes());
+            if dont_fragment {
+                out[6] = 0x40;
+            } else {
+                // Unique among the packets a reassembler may hold (RFC 6864 section 4.2).
+                out[4..6].copy_from_slice(&(sequence as u16).to_be_bytes());
+            }
+            out[10..12].copy_from_slice(&[0, 0]);
+            let sum = checksum::of(&out[..IPV4_HEADER_OCTETS]);
+            out[10..12].copy_from_slice(&sum.to_be_bytes());
+            IPV4_HEADER_OCTETS
+        };
+        if self.udp {
+            let length = (total - ip_octets) as u16;
+            out[ip_octets + 4..ip_octets + 6].copy_from_slice(&length.to_be_bytes());
+            // RFC 3948 section 2.1: the checksum is zero over IPv4; `finish` computes it over IPv6.
+        }
+    }
+}
+
+/// Salt, then explicit IV (RFC 4106 section 4).
+#[inline]
+pub(crate) fn nonce(salt: [u8; SALT_OCTETS], iv: [u8; GCM_IV_OCTETS]) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    nonce[..SALT_OCTETS].copy_from_slice(&salt);
+    nonce[SALT_OCTETS..].copy_from_slice(&iv);
+    nonce
+}
+
+/// SPI and the sequence number, 32 or 64 bits of it (RFC 4106 section 5).
+#[inline]
+pub(crate) fn aad(spi: u32, sequence: u64, extended: bool) -> [u8; MAX_AAD_OCTETS] {
+    let mut aad = [0; MAX_AAD_OCTETS];
+    aad[..4].copy_from_slice(&spi.to_be_bytes());
+    if extended {
+        aad[4..].copy_from_slice(&sequence.to_be_bytes());
+    } else {
+        aad[4..8].copy_from_slice(&(sequence as u32).to_be_bytes());
+    }
+    aad
+}
+
+/// What remains after the cipher: its result, and the UDP checksum over IPv6, which receivers demand (RFC 8200 section 8.1).
+///
+/// # Errors
+/// The packet and the reason when the engine failed.
+#[inline]
+pub fn finish<P: PacketBuf>(op: CryptoOp<P>) -> Result<P, Rejected<P>> {
+    let mut packet = op.packet;
+    if op.status != OpStatus::Done {
+        return Err(Rejected::new(packet, EspDrop::EngineFailed));
+    }
+    let data = packet.data_mut();
+    if data.first().is_some_and(|first| first >> 4 == 6) && data[6] == protocol::UDP {
+        write_udp6_checksum(data);
+    }
+    Ok(packet)
+}
+
+fn write_udp6_checksum(data: &mut [u8]) {
+    let Ok(meta) = ip::parse(data) else { return };
+    let udp = &mut data[IPV6_HEADER_OCTETS..];
+    let pseudo = checksum::pseudo_header(
+        meta.source,
+        meta.destination,
+        protocol::UDP,
+        udp.len() as u32,
+    );
+    let sum = match checksum::finish(checksum::add(pseudo, udp)) {
+        0 => 0xffff, // zero means "none" (RFC 768)
+        sum => sum,
+    };
+    udp[6..8].copy_from_slice(&sum.to_be_bytes());
+}
