@@ -1,2 +1,41 @@
-//! Data plane.
+//! The data plane: a run-to-completion vector pipeline (design decision D9).
+//!
+//! ```text
+//! port rx -> ethernet -> ip_input -> local_input -> esp_input ~crypto~ esp_done -+
+//!                            |            +-> punt rings -> punt thread -> TAP   |
+//!                            v                                                   v
+//!                         policy -> forward -> tunnel -> esp_output ~crypto~ esp_done -> egress -> port tx
+//!                                      +------------------------------------------------^
+//! ```
+//!
+//! A [`worker::Worker`] runs bursts through the stages, which are plain functions over vectors that keep their capacity: nothing
+//! is allocated, locked, logged or dispatched dynamically per packet. What workers read is published by the
+//! [`control::Controller`]; what they own (SAs, held packets, fragments) reaches them by bounded rings. This crate opens no socket,
+//! reads no clock and starts no thread: the daemon does.
 #![forbid(unsafe_code)]
+
+pub mod adjacency;
+pub mod control;
+pub mod counters;
+pub mod drop;
+pub mod held;
+pub mod io;
+pub mod link;
+pub mod lpm;
+pub mod packet;
+pub mod platform;
+pub mod policer;
+pub mod punt;
+pub mod reassembly;
+pub mod sa;
+pub mod selector;
+pub mod stages;
+pub mod state;
+pub mod tables;
+pub mod worker;
+
+pub use control::Controller;
+pub use drop::DropReason;
+pub use link::Shared;
+pub use platform::{BURST, Platform, Pool, PortIo};
+pub use worker::Worker;

@@ -1,0 +1,80 @@
+//! Neighbours: one atomic word each, so that a changed MAC needs no publication.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use ravelin_wire::ethernet::Mac;
+
+use crate::tables::{AdjIndex, IfIndex};
+
+/// Neighbours of one node: the kernel's tables are raised to the same bound.
+pub const MAX_ADJACENCIES: usize = 65_536;
+
+const RESOLVED: u64 = 1 << 48;
+
+/// One neighbour.
+#[derive(Debug, Default)]
+struct Slot {
+    /// MAC in the low 48 bits, [`RESOLVED`] above.
+    mac: AtomicU64,
+    interface: AtomicU32,
+    used: AtomicBool,
+}
+
+/// All neighbours, written by the control thread, read by the workers.
+#[derive(Debug)]
+pub struct Adjacencies(Box<[Slot]>);
+
+impl Adjacencies {
+    /// A table of `count` slots, at most [`MAX_ADJACENCIES`].
+    pub fn new(count: usize) -> Self {
+        Self(
+            (0..count.min(MAX_ADJACENCIES))
+                .map(|_| Slot::default())
+                .collect(),
+        )
+    }
+
+    /// How many slots it has.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn slot(&self, index: AdjIndex) -> Option<&Slot> {
+        self.0.get(index.0 as usize)
+    }
+
+    /// Sets a neighbour; `None` as MAC when it is not resolved.
+    pub fn set(&self, index: AdjIndex, interface: IfIndex, mac: Option<Mac>) {
+        let Some(slot) = self.slot(index) else { return };
+        slot.interface
+            .store(u32::from(interface.0), Ordering::Relaxed);
+        let word = mac.map_or(0, |[a, b, c, d, e, f]| {
+            u64::from_be_bytes([0, 0, a, b, c, d, e, f]) | RESOLVED
+        });
+        slot.mac.store(word, Ordering::Release);
+    }
+
+    /// Where a neighbour is, and its MAC if it is resolved. Marks it as used.
+    #[inline]
+    pub fn get(&self, index: AdjIndex) -> Option<(IfIndex, Option<Mac>)> {
+        let slot = self.slot(index)?;
+        let word = slot.mac.load(Ordering::Acquire);
+        if !slot.used.load(Ordering::Relaxed) {
+            slot.used.store(true, Ordering::Relaxed);
+        }
+        let [_, _, a, b, c, d, e, f] = word.to_be_bytes();
+        let mac = (word & RESOLVED != 0).then_some([a, b, c, d, e, f]);
+        Some((IfIndex(slot.interface.load(Ordering::Relaxed) as u16), mac))
+    }
+
+    /// Whether it was used since the last call.
+    pub fn take_used(&self, index: AdjIndex) -> bool {
+        self.slot(index)
+            .is_some_and(|slot| slot.used.swap(false, Ordering::Relaxed))
+    }
+}

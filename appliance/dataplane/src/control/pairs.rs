@@ -1,0 +1,460 @@
+//! SA pairs: install, activate, move, remove, list.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ravelin_ctl::sa::{DfBit, InstallError, Outbound, Outer, PairCounters, PairState, SaPair};
+use ravelin_esp::{
+    CryptoEngine, DfPolicy, InboundParams, IvPrefix, KeyId, OutboundParams, OuterAddresses,
+    SALT_OCTETS,
+};
+use ravelin_types::{EspEncr, NodeId, PairId, Prefix, SPI_MIN, Spi, Time, VrfId};
+
+use super::Controller;
+use crate::counters::PairTraffic;
+use crate::link::Command;
+use crate::platform::{Key, Platform};
+use crate::sa::{PairFacts, PendingSa, slot_of};
+use crate::selector::{Child, MAX_SELECTORS};
+use crate::state::{self, RESUME_STEP, Remembered};
+
+/// Pairs of one node.
+pub const MAX_PAIRS: usize = 131_072;
+
+struct Record {
+    child: Arc<Child>,
+    prefixes: Vec<Prefix>,
+    inner_vrf: VrfId,
+    outer: Outer,
+    inbound: Spi,
+    outbound: Spi,
+    epoch: u32,
+    active: bool,
+    /// Set when it only lingers.
+    remove_at: Option<Time>,
+    traffic: Arc<PairTraffic>,
+    reported_in: u64,
+}
+
+/// The pairs by identity and by slot.
+pub(super) struct Pairs {
+    records: HashMap<PairId, Record>,
+    slots: HashMap<u32, PairId>,
+    lingering: Vec<PairId>,
+    /// Pairs per worker.
+    load: Vec<usize>,
+    node: NodeId,
+}
+
+impl Pairs {
+    pub(super) fn new(workers: usize) -> Self {
+        Self {
+            records: HashMap::new(),
+            slots: HashMap::new(),
+            lingering: Vec::new(),
+            load: vec![0; workers],
+            node: NodeId::default(),
+        }
+    }
+
+    pub(super) fn outer(&self, pair: PairId) -> Option<Outer> {
+        self.records.get(&pair).map(|record| record.outer)
+    }
+
+    /// Pairs that received something since the last call.
+    pub(super) fn alive(&mut self) -> Vec<PairId> {
+        let mut alive = Vec::new();
+        for (pair, record) in &mut self.records {
+            let packets = record.traffic.in_packets.get();
+            if packets != record.reported_in {
+                record.reported_in = packets;
+                alive.push(*pair);
+            }
+        }
+        alive
+    }
+}
+
+/// Outer addresses as ESP wants them; `None` when the families differ.
+fn outer_addresses(outer: &Outer) -> Option<OuterAddresses> {
+    (outer.local.is_ipv4() == outer.remote.is_ipv4()).then_some(OuterAddresses {
+        local: outer.local,
+        remote: outer.remote,
+        udp: outer.udp,
+    })
+}
+
+/// Splits key material into an expanded key and its salt.
+fn expand<P: Platform>(
+    cipher: EspEncr,
+    material: &[u8],
+) -> Result<(Key<P>, [u8; SALT_OCTETS]), InstallError> {
+    if material.len() != cipher.keymat_octets() {
+        return Err(InstallError::BadKey);
+    }
+    let (key, salt) = material
+        .split_last_chunk::<SALT_OCTETS>()
+        .ok_or(InstallError::BadKey)?;
+    let key = P::Engine::expand(cipher, key).map_err(|_| InstallError::BadKey)?;
+    Ok((key, *salt))
+}
+
+impl<P: Platform> Controller<P> {
+    /// Sets which node of an HA pair we are; it goes into the explicit IV.
+    pub fn set_node(&mut self, node: NodeId) {
+        self.pairs.node = node;
+    }
+
+    /// Installs a batch of pairs, one result each. Publishes.
+    pub fn install(&mut self, batch: &[SaPair]) -> Vec<(PairId, Result<(), InstallError>)> {
+        let results = batch
+            .iter()
+            .map(|pair| (pair.pair, self.install_one(pair)))
+            .collect();
+        self.publish();
+        results
+    }
+
+    fn install_one(&mut self, sa: &SaPair) -> Result<(), InstallError> {
+        let slot = slot_of(sa.inbound.spi.0);
+        if sa.inbound.spi.0 < SPI_MIN || slot as usize >= self.shared.slots() {
+            return Err(InstallError::BadSpi);
+        }
+        if let Some(record) = self.pairs.records.get(&sa.pair) {
+            if record.epoch == sa.epoch && record.inbound == sa.inbound.spi {
+                return Ok(());
+            }
+            if record.epoch >= sa.epoch {
+                return Err(InstallError::StaleEpoch);
+            }
+        }
+        if self
+            .pairs
+            .slots
+            .get(&slot)
+            .is_some_and(|holder| *holder != sa.pair)
+        {
+            return Err(InstallError::SlotInUse);
+        }
+        if self.pairs.records.len() >= MAX_PAIRS {
+            return Err(InstallError::TableFull);
+        }
+        let (child, prefixes) = self.child_of(sa, slot)?;
+        let (pending, resumed) = self.pending(sa, slot, &child)?;
+        if self.pairs.records.contains_key(&sa.pair) {
+            self.forget(sa.pair);
+        }
+        if !state::begin(
+            &self.shared.cells,
+            slot,
+            sa.inbound.spi.0,
+            sa.outbound.spi.0,
+            resumed,
+        ) {
+            return Err(InstallError::TableFull);
+        }
+        self.enter(sa, child, prefixes, pending)
+    }
+
+    /// The selectors of a pair, with the worker that will own it.
+    fn child_of(&self, sa: &SaPair, slot: u32) -> Result<(Arc<Child>, Vec<Prefix>), InstallError> {
+        let tunnel = ravelin_types::UnitName::new("st0", sa.tunnel_unit);
+        let index = self
+            .index_of(&tunnel)
+            .ok_or(InstallError::NoTunnelInterface)?;
+        let interface = self
+            .working
+            .config
+            .interface(index)
+            .ok_or(InstallError::NoTunnelInterface)?;
+        if interface.vrf != sa.inner_vrf {
+            return Err(InstallError::NoTunnelInterface);
+        }
+        let usable = |count: usize| (1..=MAX_SELECTORS).contains(&count);
+        if !usable(sa.local_ts.len()) || !usable(sa.remote_ts.len()) {
+            return Err(InstallError::BadSelectors);
+        }
+        let load = &self.pairs.load;
+        let owner = (0..load.len())
+            .min_by_key(|worker| load[*worker])
+            .unwrap_or(0);
+        let child = Child {
+            pair: sa.pair,
+            slot,
+            owner: owner as u8,
+            tunnel: index,
+            local: sa.local_ts.clone().into_boxed_slice(),
+            remote: sa.remote_ts.clone().into_boxed_slice(),
+        };
+        let prefixes = child.prefixes();
+        let is_protected =
+            |prefix: &Prefix| interface.protected.iter().any(|wide| wide.covers(prefix));
+        if !prefixes.iter().all(is_protected) {
+            return Err(InstallError::NotProtected);
+        }
+        Ok((Arc::new(child), prefixes))
+    }
+
+    /// Keys, numbers and addresses of a pair, and the state record it starts with.
+    fn pending(
+        &self,
+        sa: &SaPair,
+        slot: u32,
+        child: &Arc<Child>,
+    ) -> Result<(PendingSa<Key<P>>, Remembered), InstallError> {
+        let outer = outer_addresses(&sa.outer).ok_or(InstallError::BadSelectors)?;
+        let (inbound_key, inbound_salt) = expand::<P>(sa.encr, sa.inbound.key.expose())?;
+        let (outbound_key, outbound_salt) = expand::<P>(sa.encr, sa.outbound.key.expose())?;
+        let iv = IvPrefix::new(self.pairs.node, sa.epoch).ok_or(InstallError::StaleEpoch)?;
+        let resumed = match state::recall(
+            &self.shared.cells,
+            slot,
+            sa.inbound.spi.0,
+            sa.outbound.spi.0,
+        ) {
+            Some(known) if known.epoch >= sa.epoch => return Err(InstallError::StaleEpoch),
+            Some(known) => Remembered {
+                epoch: sa.epoch,
+                outbound: known.outbound + RESUME_STEP,
+                inbound: known.inbound,
+            },
+            None if sa.epoch > 1 && sa.sequence_ceiling == 0 => {
+                return Err(InstallError::SequenceLost);
+            }
+            None => Remembered {
+                epoch: sa.epoch,
+                outbound: sa.sequence_ceiling,
+                inbound: 0,
+            },
+        };
+        let facts = PairFacts {
+            pair: sa.pair,
+            slot,
+            child: Arc::clone(child),
+            outer,
+            outer_vrf: sa.outer.vrf,
+            inner_vrf: sa.inner_vrf,
+            tunnel_mtu_octets: sa.tunnel_mtu_octets,
+            traffic: Arc::default(),
+        };
+        let inbound = InboundParams {
+            spi: sa.inbound.spi.0,
+            salt: inbound_salt,
+            key: KeyId(0),
+            replay_window: sa.replay_window,
+            last_sequence: resumed.inbound,
+            extended: false,
+        };
+        let df = match sa.df_bit {
+            DfBit::Copy => DfPolicy::Copy,
+            DfBit::Set => DfPolicy::Set,
+            DfBit::Clear => DfPolicy::Clear,
+        };
+        let outbound = OutboundParams {
+            spi: sa.outbound.spi.0,
+            salt: outbound_salt,
+            key: KeyId(0),
+            iv,
+            outer,
+            df,
+            last_sequence: resumed.outbound,
+            extended: false,
+        };
+        Ok((
+            PendingSa {
+                facts,
+                inbound,
+                outbound,
+                inbound_key,
+                outbound_key,
+            },
+            resumed,
+        ))
+    }
+
+    /// Puts a checked pair into the tables and sends it to its owner. Inbound first, so that nothing the peer answers is refused.
+    fn enter(
+        &mut self,
+        sa: &SaPair,
+        child: Arc<Child>,
+        prefixes: Vec<Prefix>,
+        pending: PendingSa<Key<P>>,
+    ) -> Result<(), InstallError> {
+        let (slot, owner) = (child.slot, child.owner);
+        let traffic = Arc::clone(&pending.facts.traffic);
+        let active = sa.state == Outbound::Active;
+        if active {
+            let (_, table) = self.book(sa.inner_vrf).ok_or(InstallError::TableFull)?;
+            table
+                .selectors
+                .activate(&child)
+                .map_err(|_| InstallError::TableFull)?;
+        }
+        self.selector_routes(sa.inner_vrf, child.tunnel, &prefixes, true);
+        self.command(owner, Command::Install(Box::new(pending)));
+        self.shared.set_owner(slot, Some(owner));
+        self.pairs.slots.insert(slot, sa.pair);
+        if let Some(load) = self.pairs.load.get_mut(usize::from(owner)) {
+            *load += 1;
+        }
+        let record = Record {
+            child,
+            prefixes,
+            inner_vrf: sa.inner_vrf,
+            outer: sa.outer,
+            inbound: sa.inbound.spi,
+            outbound: sa.outbound.spi,
+            epoch: sa.epoch,
+            active,
+            remove_at: None,
+            traffic,
+            reported_in: 0,
+        };
+        self.pairs.records.insert(sa.pair, record);
+        Ok(())
+    }
+
+    /// Outbound traffic moves to this pair, if it stands by. Publishes with the next [`Controller::publish`].
+    pub fn activate(&mut self, pair: PairId) {
+        let Some(record) = self.pairs.records.get_mut(&pair) else {
+            return;
+        };
+        if record.active || record.remove_at.is_some() {
+            return;
+        }
+        record.active = true;
+        let (child, vrf) = (Arc::clone(&record.child), record.inner_vrf);
+        if let Some((_, table)) = self.book(vrf)
+            && table.selectors.activate(&child).is_err()
+        {
+            log::error!(
+                "pair {} not activated: {} others share a remote prefix",
+                pair.0,
+                crate::selector::MAX_CHILDREN_PER_PREFIX
+            );
+        }
+    }
+
+    /// The peer moved (authenticated by IKE).
+    pub fn relocate(&mut self, pair: PairId, outer: Outer) {
+        let Some(addresses) = outer_addresses(&outer) else {
+            return;
+        };
+        let Some(record) = self.pairs.records.get_mut(&pair) else {
+            return;
+        };
+        record.outer = outer;
+        let (slot, owner) = (record.child.slot, record.child.owner);
+        self.command(
+            owner,
+            Command::Move {
+                slot,
+                outer: addresses,
+            },
+        );
+    }
+
+    /// Stops outbound at once and inbound after `linger`.
+    pub fn remove(&mut self, pair: PairId, linger: Duration, now: Time) {
+        let Some(record) = self.pairs.records.get_mut(&pair) else {
+            return;
+        };
+        if linger.is_zero() {
+            return self.forget(pair);
+        }
+        if record.remove_at.is_some() {
+            return;
+        }
+        record.remove_at = Some(now + linger);
+        record.active = false;
+        let (child, vrf) = (Arc::clone(&record.child), record.inner_vrf);
+        self.pairs.lingering.push(pair);
+        if let Some((_, table)) = self.book(vrf) {
+            table.selectors.deactivate(&child);
+        }
+        self.command(child.owner, Command::StopOutbound(child.slot));
+    }
+
+    pub(super) fn expire_pairs(&mut self, now: Time) {
+        let records = &self.pairs.records;
+        let due = |pair: &PairId| {
+            records
+                .get(pair)
+                .and_then(|record| record.remove_at)
+                .is_none_or(|at| at <= now)
+        };
+        let (over, left): (Vec<PairId>, Vec<PairId>) =
+            self.pairs.lingering.iter().partition(|pair| due(pair));
+        self.pairs.lingering = left;
+        for pair in over {
+            self.forget(pair);
+        }
+    }
+
+    /// Takes a pair out of everything.
+    pub(super) fn forget(&mut self, pair: PairId) {
+        let Some(record) = self.pairs.records.remove(&pair) else {
+            return;
+        };
+        let Record {
+            child,
+            prefixes,
+            inner_vrf,
+            ..
+        } = record;
+        if let Some((_, table)) = self.book(inner_vrf) {
+            table.selectors.deactivate(&child);
+        }
+        self.selector_routes(inner_vrf, child.tunnel, &prefixes, false);
+        self.shared.set_owner(child.slot, None);
+        self.command(child.owner, Command::Remove(child.slot));
+        state::forget(&self.shared.cells, child.slot);
+        self.pairs.slots.remove(&child.slot);
+        if let Some(load) = self.pairs.load.get_mut(usize::from(child.owner)) {
+            *load = load.saturating_sub(1);
+        }
+    }
+
+    /// What is installed.
+    pub fn list(&self) -> Vec<PairState> {
+        let state = |(pair, record): (&PairId, &Record)| PairState {
+            pair: *pair,
+            inbound: record.inbound,
+            outbound: record.outbound,
+            epoch: record.epoch,
+            active: record.active,
+        };
+        self.pairs.records.iter().map(state).collect()
+    }
+
+    /// Counters of these pairs, or of all when empty.
+    pub fn pair_counters(&self, pairs: &[PairId]) -> Vec<PairCounters> {
+        let of = |pair: &PairId| {
+            self.pairs
+                .records
+                .get(pair)
+                .map(|record| counters_of(*pair, &record.traffic))
+        };
+        if pairs.is_empty() {
+            self.pairs.records.keys().filter_map(of).collect()
+        } else {
+            pairs.iter().filter_map(of).collect()
+        }
+    }
+}
+
+fn counters_of(pair: PairId, traffic: &PairTraffic) -> PairCounters {
+    PairCounters {
+        pair: pair.0,
+        out_packets: traffic.out_packets.get(),
+        out_octets: traffic.out_octets.get(),
+        in_packets: traffic.in_packets.get(),
+        in_octets: traffic.in_octets.get(),
+        replay_drops: traffic.replay_drops.get(),
+        auth_drops: traffic.auth_drops.get(),
+        selector_drops: traffic.selector_drops.get(),
+        out_sequence: traffic.out_sequence.get(),
+        in_sequence: traffic.in_sequence.get(),
+    }
+}

@@ -1,0 +1,125 @@
+//! Counters with one writer each: the worker that owns them adds by plain load and store, anybody may read.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::drop::{DropReason, REASONS};
+use crate::tables::{IfIndex, MAX_INTERFACES};
+
+/// A counter that one thread adds to.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `count`. Only the owning thread may call this.
+    #[inline]
+    pub fn add(&self, count: u64) {
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_add(count),
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Sets the value. Only the owning thread may call this.
+    #[inline]
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// Reads the present value.
+    #[inline]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Traffic of one interface as one worker saw it; fills a cache line.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct InterfaceCounters {
+    /// Packets received.
+    pub in_packets: Counter,
+    /// Octets received, from the IP header on.
+    pub in_octets: Counter,
+    /// Packets sent.
+    pub out_packets: Counter,
+    /// Octets sent, from the IP header on.
+    pub out_octets: Counter,
+    /// Packets discarded on arrival at or departure from this interface.
+    pub errors: Counter,
+}
+
+/// All counters of one worker.
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct WorkerCounters {
+    drops: [Counter; REASONS],
+    interfaces: Box<[InterfaceCounters]>,
+    /// Runs of the loop that found work.
+    pub busy_runs: Counter,
+    /// Runs of the loop that found none.
+    pub idle_runs: Counter,
+    /// Counts up while the worker lives: the heartbeat.
+    pub heartbeat: Counter,
+}
+
+impl Default for WorkerCounters {
+    fn default() -> Self {
+        Self {
+            drops: std::array::from_fn(|_| Counter::default()),
+            interfaces: (0..MAX_INTERFACES)
+                .map(|_| InterfaceCounters::default())
+                .collect(),
+            busy_runs: Counter::default(),
+            idle_runs: Counter::default(),
+            heartbeat: Counter::default(),
+        }
+    }
+}
+
+impl WorkerCounters {
+    /// Counts one discarded packet.
+    #[inline]
+    pub fn drop(&self, reason: DropReason) {
+        self.drops[reason as usize].add(1);
+    }
+
+    /// Discards of one reason.
+    pub fn drops(&self, reason: DropReason) -> u64 {
+        self.drops[reason as usize].get()
+    }
+
+    /// Counters of one interface. Indices beyond the table share the unused entry 0.
+    #[inline]
+    pub fn interface(&self, index: IfIndex) -> &InterfaceCounters {
+        let index = usize::from(index.0);
+        &self.interfaces[if index < self.interfaces.len() {
+            index
+        } else {
+            0
+        }]
+    }
+}
+
+/// Traffic of one SA pair, written by its owner worker.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct PairTraffic {
+    /// Packets encrypted.
+    pub out_packets: Counter,
+    /// Inner octets encrypted.
+    pub out_octets: Counter,
+    /// Packets decrypted and accepted.
+    pub in_packets: Counter,
+    /// Inner octets decrypted.
+    pub in_octets: Counter,
+    /// Refused by the replay window.
+    pub replay_drops: Counter,
+    /// Wrong ICV.
+    pub auth_drops: Counter,
+    /// Outside the selectors.
+    pub selector_drops: Counter,
+    /// Last outbound sequence number.
+    pub out_sequence: Counter,
+    /// Highest inbound sequence number.
+    pub in_sequence: Counter,
+}

@@ -1,0 +1,3 @@
+//! Buffers and ports.
+
+pub mod memory;

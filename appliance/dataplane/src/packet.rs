@@ -1,0 +1,72 @@
+//! A packet on its way through the stages.
+
+use ravelin_esp::PacketBuf;
+use ravelin_types::VrfId;
+use ravelin_wire::ip::IpMeta;
+
+use crate::tables::{IfIndex, NextHop};
+
+/// Where a packet came from; decides which checks it passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A port. The Ethernet header, without tags, lies in front of the data.
+    Port,
+    /// A tunnel: decrypted and inside its selectors.
+    Tunnel,
+    /// Our host stack.
+    Host,
+    /// This data plane itself: an ICMP error or an encrypted packet.
+    Own,
+    /// Reassembled from fragments that came from a port; no Ethernet header.
+    Reassembled,
+}
+
+/// A buffer with what the stages found out about it. After the Ethernet stage the data starts at an IP header and ends with it.
+#[derive(Debug)]
+pub struct Packet<B> {
+    /// The octets.
+    pub buf: B,
+    /// The parsed header the data started with when it entered the present path: the outer one before decryption, the inner one
+    /// before encryption.
+    pub meta: IpMeta,
+    /// The interface it came in by: a unit, or a tunnel after decryption.
+    pub ingress: IfIndex,
+    /// Routing instance of its header.
+    pub vrf: VrfId,
+    /// Where it goes.
+    pub next_hop: NextHop,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+impl<B: PacketBuf> PacketBuf for Packet<B> {
+    #[inline]
+    fn data(&self) -> &[u8] {
+        self.buf.data()
+    }
+
+    #[inline]
+    fn data_mut(&mut self) -> &mut [u8] {
+        self.buf.data_mut()
+    }
+
+    #[inline]
+    fn prepend(&mut self, octets: usize) -> bool {
+        self.buf.prepend(octets)
+    }
+
+    #[inline]
+    fn append(&mut self, octets: usize) -> bool {
+        self.buf.append(octets)
+    }
+
+    #[inline]
+    fn adj(&mut self, octets: usize) -> bool {
+        self.buf.adj(octets)
+    }
+
+    #[inline]
+    fn trim(&mut self, octets: usize) -> bool {
+        self.buf.trim(octets)
+    }
+}

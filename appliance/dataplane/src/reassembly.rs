@@ -1,0 +1,278 @@
+//! Reassembly of fragments addressed to us, before anything else looks at them (RFC 791 section 3.2, RFC 8200 section 4.5).
+//!
+//! Bounded in datagrams, fragments per datagram, octets and time. Overlapping fragments are refused for both families (RFC 5722); the
+//! whole datagram goes with them. Transit fragments never come here.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use arrayvec::ArrayVec;
+use ravelin_esp::PacketBuf;
+use ravelin_types::{Time, VrfId};
+use ravelin_wire::ip::{Fragment, IpMeta};
+use ravelin_wire::{checksum, ip};
+
+use crate::drop::DropReason;
+use crate::packet::{Origin, Packet};
+use crate::platform::Pool;
+
+/// Datagrams under reassembly per worker.
+pub const MAX_DATAGRAMS: usize = 256;
+/// Fragments per datagram: 9,000 octets over links of 1,280.
+pub const MAX_FRAGMENTS: usize = 16;
+/// How long fragments wait for the rest (RFC 791 suggests 15 s).
+const WAIT: Duration = Duration::from_secs(15);
+/// Smallest fragment with more behind it: an attacker's tool below that.
+const MIN_FRAGMENT_OCTETS: usize = 8;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct DatagramKey {
+    vrf: VrfId,
+    source: IpAddr,
+    destination: IpAddr,
+    id: u32,
+    protocol: u8,
+}
+
+struct Datagram<B> {
+    key: DatagramKey,
+    deadline: Time,
+    /// Length of the payload, known from the last fragment.
+    total: Option<usize>,
+    received: usize,
+    fragments: ArrayVec<Packet<B>, MAX_FRAGMENTS>,
+}
+
+/// The fragment table of one worker.
+pub struct Reassembly<B> {
+    datagrams: Vec<Datagram<B>>,
+}
+
+impl<B> Default for Reassembly<B> {
+    fn default() -> Self {
+        Self {
+            datagrams: Vec::new(),
+        }
+    }
+}
+
+/// What became of a fragment.
+pub enum Outcome<B> {
+    /// It waits for the others.
+    Waiting,
+    /// The datagram is complete; the fragments that went into it are gone.
+    Complete(Packet<B>),
+    /// These packets were refused.
+    Refused(ArrayVec<Packet<B>, { MAX_FRAGMENTS + 1 }>, DropReason),
+}
+
+/// Length of the IPv6 fragment header.
+const FRAGMENT_HEADER_OCTETS: usize = 8;
+
+/// Where the fragment's share of the payload starts: behind the fragment header, before any extension header it carries.
+fn part_at(meta: &IpMeta, fragment: &Fragment) -> usize {
+    usize::from(fragment.header_at)
+        + if meta.is_v6() {
+            FRAGMENT_HEADER_OCTETS
+        } else {
+            0
+        }
+}
+
+fn extent<B>(packet: &Packet<B>) -> Option<(usize, usize, bool)> {
+    let fragment = packet.meta.fragment?;
+    let start = usize::from(fragment.offset_octets);
+    let octets =
+        usize::from(packet.meta.total_octets).checked_sub(part_at(&packet.meta, &fragment))?;
+    Some((start, start + octets, fragment.more))
+}
+
+fn refuse<B>(packet: Packet<B>, reason: DropReason) -> Outcome<B> {
+    let mut packets = ArrayVec::new();
+    packets.push(packet);
+    Outcome::Refused(packets, reason)
+}
+
+impl<B: PacketBuf> Reassembly<B> {
+    /// Adds a fragment.
+    pub fn add(&mut self, packet: Packet<B>, now: Time, pool: &mut impl Pool<B>) -> Outcome<B> {
+        let (Some((start, end, more)), Some(fragment)) = (extent(&packet), packet.meta.fragment)
+        else {
+            return refuse(packet, DropReason::FragmentBad);
+        };
+        let octets = end - start;
+        if octets == 0
+            || end > usize::from(u16::MAX)
+            || (more && (octets % 8 != 0 || octets < MIN_FRAGMENT_OCTETS))
+        {
+            return refuse(packet, DropReason::FragmentBad);
+        }
+        let key = DatagramKey {
+            vrf: packet.vrf,
+            source: packet.meta.source,
+            destination: packet.meta.destination,
+            id: fragment.id,
+            // IPv6 names a datagram without the protocol, which later fragments do not know for sure.
+            protocol: if packet.meta.is_v6() {
+                0
+            } else {
+                packet.meta.protocol
+            },
+        };
+        let at = match self
+            .datagrams
+            .iter()
+            .position(|datagram| datagram.key == key)
+        {
+            Some(at) => at,
+            None if self.datagrams.len() >= MAX_DATAGRAMS => {
+                return refuse(packet, DropReason::ReassemblyFull);
+            }
+            None => {
+                self.datagrams.push(Datagram {
+                    key,
+                    deadline: now + WAIT,
+                    total: None,
+                    received: 0,
+                    fragments: ArrayVec::new(),
+                });
+                self.datagrams.len() - 1
+            }
+        };
+        match self.datagrams[at].take(packet, start, end, more) {
+            Ok(false) => Outcome::Waiting,
+            Ok(true) => {
+                let datagram = self.datagrams.swap_remove(at);
+                join(datagram.fragments, datagram.received, pool)
+            }
+            Err((packet, Refusal::Duplicate)) => refuse(packet, DropReason::FragmentOverlap),
+            Err((packet, Refusal::Whole(reason))) => {
+                let datagram = self.datagrams.swap_remove(at);
+                let mut packets: ArrayVec<_, { MAX_FRAGMENTS + 1 }> =
+                    datagram.fragments.into_iter().collect();
+                packets.push(packet);
+                Outcome::Refused(packets, reason)
+            }
+        }
+    }
+
+    /// Takes the fragments of one datagram whose time is over.
+    pub fn expire(&mut self, now: Time) -> Option<ArrayVec<Packet<B>, MAX_FRAGMENTS>> {
+        let at = self
+            .datagrams
+            .iter()
+            .position(|datagram| datagram.deadline <= now)?;
+        Some(self.datagrams.swap_remove(at).fragments)
+    }
+}
+
+/// Why a datagram refused a fragment.
+enum Refusal {
+    /// The same fragment again: only it goes.
+    Duplicate,
+    /// It contradicts the others: all go.
+    Whole(DropReason),
+}
+
+impl<B: PacketBuf> Datagram<B> {
+    /// Adds a fragment in its place; true when the datagram is complete.
+    fn take(
+        &mut self,
+        packet: Packet<B>,
+        start: usize,
+        end: usize,
+        more: bool,
+    ) -> Result<bool, (Packet<B>, Refusal)> {
+        let mut place = self.fragments.len();
+        for (at, other) in self.fragments.iter().enumerate() {
+            let Some((other_start, other_end, _)) = extent(other) else {
+                continue;
+            };
+            if (start, end) == (other_start, other_end) {
+                return Err((packet, Refusal::Duplicate));
+            }
+            if start < other_end && other_start < end {
+                return Err((packet, Refusal::Whole(DropReason::FragmentOverlap)));
+            }
+            if start < other_start {
+                place = place.min(at);
+            }
+        }
+        let beyond = self.total.is_some_and(|total| end > total || !more);
+        let last_end = self
+            .fragments
+            .last()
+            .and_then(extent)
+            .map_or(0, |(_, end, _)| end);
+        if beyond || (!more && last_end > end) {
+            return Err((packet, Refusal::Whole(DropReason::FragmentBad)));
+        }
+        if self.fragments.is_full() {
+            return Err((packet, Refusal::Whole(DropReason::ReassemblyFull)));
+        }
+        if !more {
+            self.total = Some(end);
+        }
+        self.received += end - start;
+        self.fragments.insert(place, packet);
+        Ok(self.total == Some(self.received))
+    }
+}
+
+/// Joins fragments in order into one packet. Its header is the first one's, without the fragment fields.
+fn join<B: PacketBuf>(
+    fragments: ArrayVec<Packet<B>, MAX_FRAGMENTS>,
+    payload: usize,
+    pool: &mut impl Pool<B>,
+) -> Outcome<B> {
+    let refuse_all = |fragments: ArrayVec<Packet<B>, MAX_FRAGMENTS>, reason| {
+        Outcome::Refused(fragments.into_iter().collect(), reason)
+    };
+    let Some(first) = fragments.first() else {
+        return Outcome::Waiting;
+    };
+    let Some(fragment) = first.meta.fragment else {
+        return refuse_all(fragments, DropReason::FragmentBad);
+    };
+    let header = usize::from(fragment.header_at);
+    let Some(mut buf) = pool.alloc() else {
+        return refuse_all(fragments, DropReason::NoBuffer);
+    };
+    if header + payload > usize::from(u16::MAX) || !buf.append(header + payload) {
+        return refuse_all(fragments, DropReason::FragmentBad);
+    }
+    let data = buf.data_mut();
+    data[..header].copy_from_slice(&first.buf.data()[..header]);
+    let mut at = header;
+    for part in &fragments {
+        let Some(fragment) = part.meta.fragment else {
+            continue;
+        };
+        let octets =
+            &part.buf.data()[part_at(&part.meta, &fragment)..usize::from(part.meta.total_octets)];
+        data[at..at + octets.len()].copy_from_slice(octets);
+        at += octets.len();
+    }
+    if first.meta.is_v6() {
+        data[usize::from(fragment.next_header_at)] = first.buf.data()[header];
+        data[4..6]
+            .copy_from_slice(&((header - ip::IPV6_HEADER_OCTETS + payload) as u16).to_be_bytes());
+    } else {
+        data[2..4].copy_from_slice(&((header + payload) as u16).to_be_bytes());
+        data[6..8].copy_from_slice(&[0, 0]);
+        data[10..12].copy_from_slice(&[0, 0]);
+        let sum = checksum::of(&data[..header]);
+        data[10..12].copy_from_slice(&sum.to_be_bytes());
+    }
+    match ip::parse(buf.data()) {
+        Ok(meta) => Outcome::Complete(Packet {
+            buf,
+            meta,
+            ingress: first.ingress,
+            vrf: first.vrf,
+            next_hop: first.next_hop,
+            origin: Origin::Reassembled,
+        }),
+        Err(_) => refuse_all(fragments, DropReason::FragmentBad),
+    }
+}

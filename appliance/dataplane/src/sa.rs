@@ -1,0 +1,115 @@
+//! SA pairs as their owner worker holds them, and how they get there.
+//!
+//! One worker owns both directions of a pair: its numbers and its window have a single writer and need no lock. The control
+//! thread hands over a [`PendingSa`] with expanded keys; what is removed goes back to it, so that wiping costs no packet time.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ravelin_esp::{InboundParams, InboundSa, KeyId, OutboundParams, OutboundSa, OuterAddresses};
+use ravelin_types::{PairId, SPI_SLOTS, SPI_TAG_BITS, VrfId};
+
+use crate::counters::PairTraffic;
+use crate::selector::Child;
+use crate::tables::NextHop;
+
+/// Slots of both nodes of an HA pair.
+pub const MAX_SLOTS: usize = 2 * SPI_SLOTS as usize;
+
+/// The slot of one of our SPIs: its node and slot bits, one array index.
+#[inline]
+pub const fn slot_of(spi: u32) -> u32 {
+    spi >> SPI_TAG_BITS
+}
+
+/// What both halves of a pair share and `prepare` / `finish` do not touch.
+#[derive(Clone, Debug)]
+pub struct PairFacts {
+    /// The pair.
+    pub pair: PairId,
+    /// Its slot.
+    pub slot: u32,
+    /// Selectors, tunnel and owner.
+    pub child: Arc<Child>,
+    /// Outer addresses.
+    pub outer: OuterAddresses,
+    /// Routing instance of the outer packets.
+    pub outer_vrf: VrfId,
+    /// Routing instance of the inner packets.
+    pub inner_vrf: VrfId,
+    /// Inner MTU in octets, or derived from the path.
+    pub tunnel_mtu_octets: Option<u16>,
+    /// Its counters.
+    pub traffic: Arc<PairTraffic>,
+}
+
+/// A pair on its way to its owner.
+pub struct PendingSa<K> {
+    /// Facts.
+    pub facts: PairFacts,
+    /// Inbound SA but for its key.
+    pub inbound: InboundParams,
+    /// Outbound SA but for its key.
+    pub outbound: OutboundParams,
+    /// Expanded inbound key.
+    pub inbound_key: K,
+    /// Expanded outbound key.
+    pub outbound_key: K,
+}
+
+/// The outer route of an SA, looked up once per version of the tables.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RouteCache {
+    /// Version of the tables it was looked up in; 0 for never.
+    pub version: u64,
+    /// Next hop of the outer packets.
+    pub next_hop: NextHop,
+    /// Largest inner packet in octets.
+    pub inner_mtu_octets: u16,
+}
+
+/// A pair at its owner.
+#[derive(Debug)]
+pub struct Sa {
+    /// Outbound half.
+    pub outbound: OutboundSa,
+    /// Outer route.
+    pub route: RouteCache,
+    /// Inbound half.
+    pub inbound: InboundSa,
+    /// Facts.
+    pub facts: PairFacts,
+    /// An authenticated packet has come in.
+    pub heard: bool,
+    /// Outbound is switched off: the pair only lingers.
+    pub inbound_only: bool,
+    /// Near exhaustion was reported.
+    pub exhausting: bool,
+    /// The other outer address that was reported last.
+    pub moved_to: Option<(IpAddr, u16)>,
+}
+
+impl Sa {
+    /// Puts a pair together; `None` when the outer families differ.
+    pub fn new(
+        facts: PairFacts,
+        inbound: InboundParams,
+        outbound: &OutboundParams,
+    ) -> Option<Self> {
+        Some(Self {
+            outbound: OutboundSa::new(outbound)?,
+            route: RouteCache::default(),
+            inbound: InboundSa::new(&inbound),
+            facts,
+            heard: false,
+            inbound_only: false,
+            exhausting: false,
+            moved_to: None,
+        })
+    }
+
+    /// Both keys in the engine.
+    pub fn keys(&self) -> [KeyId; 2] {
+        [self.inbound.key(), self.outbound.key()]
+    }
+}

@@ -1,0 +1,122 @@
+//! Runs the engine and finishes what it completed: decrypted packets go to their inner routing instance, encrypted ones to `egress`.
+
+use ravelin_esp::{CryptoEngine, CryptoOp, Direction, EspDrop, Inner, PacketBuf};
+use ravelin_wire::ip;
+
+use crate::drop::DropReason;
+use crate::link::Event;
+use crate::packet::{Origin, Packet};
+use crate::platform::Platform;
+use crate::sa::Sa;
+use crate::stages::punt;
+use crate::state;
+use crate::tables::{NextHop, Tables};
+use crate::worker::Worker;
+
+/// Submits the waiting operations and finishes the completed ones. What the engine did not accept waits for the next run.
+pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
+    let mut done = std::mem::take(&mut worker.vectors.done);
+    worker.engine.submit(&mut worker.vectors.ops);
+    worker.engine.poll(&mut done);
+    for op in done.drain(..) {
+        match op.direction {
+            Direction::Encrypt => encrypted(worker, op),
+            Direction::Decrypt => decrypted(worker, tables, op),
+        }
+    }
+    worker.vectors.done = done;
+}
+
+fn encrypted<P: Platform>(worker: &mut Worker<P>, op: CryptoOp<Packet<P::Buf>>) {
+    match ravelin_esp::finish(op) {
+        Ok(packet) => worker.vectors.egress.push(packet),
+        Err(rejected) => worker.drop(rejected.packet, rejected.reason.into()),
+    }
+}
+
+fn decrypted<P: Platform>(worker: &mut Worker<P>, tables: &Tables, op: CryptoOp<Packet<P::Buf>>) {
+    let slot = op.slot;
+    let Some(sa) = worker
+        .sas
+        .get_mut(slot as usize)
+        .and_then(|sa| sa.as_deref_mut())
+    else {
+        return worker.drop(op.packet, DropReason::UnknownSpi);
+    };
+    let outer_traffic_class = op.packet.meta.traffic_class;
+    let inner = match sa.inbound.finish(op, outer_traffic_class) {
+        Ok(inner) => inner,
+        Err(rejected) => {
+            count_refusal(sa, rejected.reason);
+            return worker.drop(rejected.packet, rejected.reason.into());
+        }
+    };
+    if inner.newest {
+        state::store_inbound(&worker.shared.cells, slot, inner.sequence);
+        sa.facts.traffic.in_sequence.set(inner.sequence);
+    }
+    if let Some(event) = notice(sa, &inner) {
+        let _ = worker.shared.links[usize::from(worker.id)]
+            .events
+            .push(event);
+    }
+    let mut packet = inner.packet;
+    match ip::parse(packet.data()) {
+        Ok(meta) => {
+            packet.trim(packet.octets() - usize::from(meta.total_octets));
+            packet.meta = meta;
+        }
+        Err(error) => return worker.drop(packet, error.into()),
+    }
+    if !sa.facts.child.admits_inbound(&packet.meta) {
+        sa.facts.traffic.selector_drops.add(1);
+        return worker.drop(packet, DropReason::SelectorMismatch);
+    }
+    sa.facts.traffic.in_packets.add(1);
+    sa.facts.traffic.in_octets.add(packet.octets() as u64);
+    packet.ingress = sa.facts.child.tunnel;
+    packet.vrf = sa.facts.inner_vrf;
+    packet.origin = Origin::Tunnel;
+    packet.next_hop = tables.next_hop(packet.vrf, packet.meta.destination);
+    let counters = worker.counters().interface(packet.ingress);
+    counters.in_packets.add(1);
+    counters.in_octets.add(packet.octets() as u64);
+    if packet.next_hop == NextHop::Local {
+        punt::packet(worker, tables, packet);
+    } else {
+        worker.vectors.policy.push(packet);
+    }
+}
+
+fn count_refusal(sa: &Sa, reason: EspDrop) {
+    match reason {
+        EspDrop::AuthFailed => sa.facts.traffic.auth_drops.add(1),
+        EspDrop::ReplayOld | EspDrop::ReplayDuplicate => sa.facts.traffic.replay_drops.add(1),
+        _ => {}
+    }
+}
+
+/// What the control thread should know about an authenticated packet. Its `meta` is still the outer header.
+fn notice<P: Platform>(sa: &mut Sa, inner: &Inner<Packet<P::Buf>>) -> Option<Event<P>> {
+    let meta = &inner.packet.meta;
+    let port = sa.facts.outer.udp.map_or(0, |_| meta.source_port);
+    let known = (
+        sa.facts.outer.remote,
+        sa.facts.outer.udp.map_or(0, |(_, remote)| remote),
+    );
+    let from = (meta.source, port);
+    if !sa.heard {
+        sa.heard = true;
+        return Some(Event::PeerUses(sa.facts.pair));
+    }
+    // Only the newest packet proves where the peer is now: an older one may have been delayed on the old path.
+    if from != known && inner.newest && sa.moved_to != Some(from) {
+        sa.moved_to = Some(from);
+        return Some(Event::PeerMoved {
+            pair: sa.facts.pair,
+            remote: from.0,
+            port,
+        });
+    }
+    None
+}

@@ -1,0 +1,70 @@
+//! ESP to us: slot, owner, the whole SPI with address, instance and encapsulation, then the replay check. What passes goes to the
+//! engine.
+
+use ravelin_esp::{EspDrop, PacketBuf};
+use ravelin_wire::esp::{EspHeader, PROTOCOL_ESP};
+use ravelin_wire::ip::UDP_HEADER_OCTETS;
+
+use crate::drop::DropReason;
+use crate::link::Handoff;
+use crate::packet::Packet;
+use crate::platform::Platform;
+use crate::sa::slot_of;
+use crate::tables::Tables;
+use crate::worker::{MAX_PENDING_OPS, Worker};
+
+/// Drains `esp_input` into the engine's operations.
+pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, _tables: &Tables) {
+    let mut input = std::mem::take(&mut worker.vectors.esp_input);
+    for packet in input.drain(..) {
+        prepare(worker, packet);
+    }
+    worker.vectors.esp_input = input;
+}
+
+fn prepare<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>) {
+    let udp = packet.meta.protocol != PROTOCOL_ESP;
+    let esp_at = usize::from(packet.meta.payload_at) + if udp { UDP_HEADER_OCTETS } else { 0 };
+    let Some(header) = packet.data().get(esp_at..).and_then(EspHeader::parse) else {
+        return worker.drop(packet, DropReason::EspMalformed);
+    };
+    if worker.vectors.ops.len() >= MAX_PENDING_OPS {
+        return worker.drop(packet, DropReason::CryptoFailed);
+    }
+    let slot = slot_of(header.spi);
+    match worker.shared.owner(slot) {
+        None => return worker.drop(packet, DropReason::UnknownSpi),
+        Some(owner) if owner != worker.id => {
+            let link = &worker.shared.links[usize::from(owner) % worker.shared.links.len()];
+            if let Err(Handoff::Decrypt(packet)) = link.handoffs.push(Handoff::Decrypt(packet)) {
+                worker.drop(packet, DropReason::HandoffFull);
+            }
+            return;
+        }
+        Some(_) => {}
+    }
+    let vrf = packet.vrf;
+    let Some(sa) = worker.sa(slot).filter(|sa| sa.inbound.spi() == header.spi) else {
+        return worker.drop(packet, DropReason::UnknownSpi);
+    };
+    let facts = &sa.facts;
+    if packet.meta.destination != facts.outer.local
+        || vrf != facts.outer_vrf
+        || udp != facts.outer.udp.is_some()
+    {
+        return worker.drop(packet, DropReason::SaMismatch);
+    }
+    packet.adj(esp_at);
+    match sa.inbound.prepare(packet, slot) {
+        Ok(op) => worker.vectors.ops.push(op),
+        Err(rejected) => {
+            if matches!(
+                rejected.reason,
+                EspDrop::ReplayOld | EspDrop::ReplayDuplicate
+            ) {
+                sa.facts.traffic.replay_drops.add(1);
+            }
+            worker.drop(rejected.packet, rejected.reason.into());
+        }
+    }
+}

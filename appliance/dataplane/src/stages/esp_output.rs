@@ -1,0 +1,187 @@
+//! Into a tunnel: selector table, owner, MTU, sequence number; then the engine. A packet without a child SA ends here, never in clear.
+
+use ravelin_esp::PacketBuf;
+use ravelin_wire::icmp::IcmpError;
+use ravelin_wire::ip::IPV6_MIN_MTU_OCTETS;
+
+use crate::drop::DropReason;
+use crate::link::{Event, Handoff};
+use crate::packet::{Origin, Packet};
+use crate::platform::Platform;
+use crate::sa::{RouteCache, Sa};
+use crate::stages::{fragment, icmp_error};
+use crate::state;
+use crate::tables::{IfIndex, NextHop, Tables};
+use crate::worker::{MAX_PENDING_OPS, Worker};
+
+/// Numbers left when a rekey is asked for: some minutes at full speed.
+const EXHAUSTING: u64 = 1 << 28;
+/// Smallest outer MTU taken from an interface.
+const MIN_PATH_MTU_OCTETS: u16 = 576;
+
+/// Drains `tunnel` into `esp_output` or to the owner.
+pub(crate) fn lookup<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
+    let mut input = std::mem::take(&mut worker.vectors.tunnel);
+    for (packet, tunnel) in input.drain(..) {
+        let child = tables
+            .vrf(packet.vrf)
+            .and_then(|vrf| vrf.selectors.lookup(tunnel, &packet.meta));
+        let Some((slot, owner)) = child.map(|child| (child.slot, child.owner)) else {
+            worker.counters().interface(tunnel).errors.add(1);
+            worker.drop(packet, DropReason::NoSa);
+            continue;
+        };
+        if owner == worker.id {
+            worker.vectors.esp_output.push((packet, slot));
+            continue;
+        }
+        let link = &worker.shared.links[usize::from(owner) % worker.shared.links.len()];
+        if let Err(Handoff::Encrypt(packet, _)) = link.handoffs.push(Handoff::Encrypt(packet, slot))
+        {
+            worker.drop(packet, DropReason::HandoffFull);
+        }
+    }
+    worker.vectors.tunnel = input;
+}
+
+/// Drains `esp_output` into the engine's operations.
+pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
+    let mut input = std::mem::take(&mut worker.vectors.esp_output);
+    for (packet, slot) in input.drain(..) {
+        match size(worker, tables, &packet, slot) {
+            Ok(Fit::Whole) => encrypt(worker, packet, slot),
+            Ok(Fit::Fragments(mtu_octets)) => {
+                for part in fragment::split(worker, packet, mtu_octets) {
+                    encrypt(worker, part, slot);
+                }
+            }
+            Ok(Fit::TooBig(mtu_octets)) => {
+                icmp_error::send(worker, tables, &packet, IcmpError::TooBig { mtu_octets });
+                worker.drop(packet, DropReason::TooBig);
+            }
+            Err(reason) => worker.drop(packet, reason),
+        }
+    }
+    worker.vectors.esp_output = input;
+}
+
+enum Fit {
+    Whole,
+    Fragments(u16),
+    TooBig(u16),
+}
+
+/// Brings the SA's outer route up to date and compares the packet with what fits.
+fn size<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    packet: &Packet<P::Buf>,
+    slot: u32,
+) -> Result<Fit, DropReason> {
+    let shared = std::sync::Arc::clone(&worker.shared);
+    let sa = worker
+        .sa(slot)
+        .filter(|sa| !sa.inbound_only)
+        .ok_or(DropReason::NoSa)?;
+    if sa.route.version != tables.version {
+        sa.route = outer_route(&shared.adjacencies, tables, sa)?;
+    }
+    let fits = sa.route.inner_mtu_octets;
+    // An IPv6 sender may ignore anything below 1,280; such packets are encrypted whole and the outer one is fragmented.
+    let limit = if packet.meta.is_v6() {
+        fits.max(IPV6_MIN_MTU_OCTETS as u16)
+    } else {
+        fits
+    };
+    if packet.octets() <= usize::from(limit) {
+        Ok(Fit::Whole)
+    } else if packet.meta.dont_fragment {
+        Ok(Fit::TooBig(limit))
+    } else {
+        Ok(Fit::Fragments(limit))
+    }
+}
+
+fn outer_route(
+    adjacencies: &crate::adjacency::Adjacencies,
+    tables: &Tables,
+    sa: &Sa,
+) -> Result<RouteCache, DropReason> {
+    let facts = &sa.facts;
+    let mut next_hop = tables.next_hop(facts.outer_vrf, facts.outer.remote);
+    if let NextHop::Group { first, count } = next_hop {
+        // One path per SA, so that its packets stay in order.
+        let member = tables
+            .vrf(facts.outer_vrf)
+            .and_then(|vrf| vrf.group_member(first, count, facts.slot));
+        next_hop = member.map_or(NextHop::None, NextHop::Adjacency);
+    }
+    let interface = match next_hop {
+        NextHop::Glean(interface) => interface,
+        NextHop::Adjacency(index) => adjacencies
+            .get(index)
+            .map(|(interface, _)| interface)
+            .ok_or(DropReason::NoRoute)?,
+        NextHop::Tunnel(_) => return Err(DropReason::OuterViaTunnel),
+        NextHop::Blackhole => return Err(DropReason::Blackhole),
+        NextHop::Reject => return Err(DropReason::Reject),
+        NextHop::None | NextHop::Local | NextHop::Group { .. } => return Err(DropReason::NoRoute),
+    };
+    let mtu = |index: IfIndex| {
+        tables
+            .config
+            .interface(index)
+            .map(|interface| interface.mtu_octets)
+    };
+    let path = mtu(interface)
+        .ok_or(DropReason::EgressDown)?
+        .max(MIN_PATH_MTU_OCTETS);
+    let by_path = sa.outbound.inner_mtu(usize::from(path)) as u16;
+    let by_tunnel = facts
+        .tunnel_mtu_octets
+        .or_else(|| mtu(facts.child.tunnel))
+        .unwrap_or(u16::MAX);
+    Ok(RouteCache {
+        version: tables.version,
+        next_hop,
+        inner_mtu_octets: by_path.min(by_tunnel),
+    })
+}
+
+fn encrypt<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>, slot: u32) {
+    if worker.vectors.ops.len() >= MAX_PENDING_OPS {
+        return worker.drop(packet, DropReason::CryptoFailed);
+    }
+    let octets = packet.octets() as u64;
+    let Some(sa) = worker
+        .sas
+        .get_mut(slot as usize)
+        .and_then(|sa| sa.as_deref_mut())
+    else {
+        return worker.drop(packet, DropReason::NoSa);
+    };
+    packet.next_hop = sa.route.next_hop;
+    packet.vrf = sa.facts.outer_vrf;
+    packet.origin = Origin::Own;
+    let meta = packet.meta;
+    match sa.outbound.prepare(packet, &meta, slot) {
+        Ok(op) => {
+            state::store_outbound(&worker.shared.cells, slot, op.sequence);
+            let traffic = &sa.facts.traffic;
+            traffic.out_packets.add(1);
+            traffic.out_octets.add(octets);
+            traffic.out_sequence.set(op.sequence);
+            let exhausting = !sa.exhausting && sa.outbound.remaining() < EXHAUSTING;
+            sa.exhausting |= exhausting;
+            let (pair, tunnel) = (sa.facts.pair, sa.facts.child.tunnel);
+            let counters = worker.counters().interface(tunnel);
+            counters.out_packets.add(1);
+            counters.out_octets.add(octets);
+            worker.vectors.ops.push(op);
+            if exhausting {
+                worker.tell(Event::Exhausting(pair));
+            }
+        }
+        Err(rejected) => worker.drop(rejected.packet, rejected.reason.into()),
+    }
+}

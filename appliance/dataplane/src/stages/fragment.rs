@@ -1,0 +1,99 @@
+//! IPv4 fragmentation (RFC 791 section 3.2), before encryption or on an egress link. IPv6 is never fragmented in transit.
+
+use arrayvec::ArrayVec;
+use ravelin_esp::PacketBuf;
+use ravelin_wire::checksum;
+use ravelin_wire::ip::{Fragment, IPV4_HEADER_OCTETS};
+
+use crate::drop::DropReason;
+use crate::packet::Packet;
+use crate::platform::{Platform, Pool};
+use crate::worker::Worker;
+
+/// Fragments of one packet: 9,000 octets over a path of 576.
+pub const MAX_PARTS: usize = 18;
+
+/// Splits a packet into fragments of at most `mtu_octets`. Drops it, and returns none, if it has options, would need too many parts
+/// or buffers ran out.
+pub(crate) fn split<P: Platform>(
+    worker: &mut Worker<P>,
+    packet: Packet<P::Buf>,
+    mtu_octets: u16,
+) -> ArrayVec<Packet<P::Buf>, MAX_PARTS> {
+    let mut parts = ArrayVec::new();
+    let total = usize::from(packet.meta.total_octets);
+    let per_part = usize::from(mtu_octets).saturating_sub(IPV4_HEADER_OCTETS) / 8 * 8;
+    let payload = total.saturating_sub(IPV4_HEADER_OCTETS);
+    if packet.meta.is_v6()
+        || packet.meta.has_options
+        || per_part == 0
+        || payload.div_ceil(per_part) > MAX_PARTS
+    {
+        worker.drop(packet, DropReason::FragmentFailed);
+        return parts;
+    }
+    let base = packet.meta.fragment;
+    let mut at = 0;
+    while at < payload {
+        let octets = per_part.min(payload - at);
+        let part = worker
+            .pool
+            .alloc()
+            .and_then(|buf| copy_part(buf, &packet, base, at, octets, at + octets == payload));
+        match part {
+            Some(part) => parts.push(part),
+            None => {
+                worker.drop(packet, DropReason::NoBuffer);
+                parts.clear();
+                return parts;
+            }
+        }
+        at += octets;
+    }
+    parts
+}
+
+fn copy_part<B: PacketBuf>(
+    mut buf: B,
+    packet: &Packet<B>,
+    base: Option<Fragment>,
+    at: usize,
+    octets: usize,
+    last: bool,
+) -> Option<Packet<B>> {
+    if !buf.append(IPV4_HEADER_OCTETS + octets) {
+        return None;
+    }
+    let (from, to) = (packet.buf.data(), buf.data_mut());
+    to[..IPV4_HEADER_OCTETS].copy_from_slice(from.get(..IPV4_HEADER_OCTETS)?);
+    let start = IPV4_HEADER_OCTETS + at;
+    to[IPV4_HEADER_OCTETS..].copy_from_slice(from.get(start..start + octets)?);
+    // A fragment may itself be split again: offsets add up, and "more" stays set.
+    let offset = base.map_or(0, |base| usize::from(base.offset_octets)) + at;
+    let more = !last || base.is_some_and(|base| base.more);
+    let field = (offset / 8) as u16 | if more { 0x2000 } else { 0 };
+    let total_octets = (IPV4_HEADER_OCTETS + octets) as u16;
+    to[2..4].copy_from_slice(&total_octets.to_be_bytes());
+    to[6..8].copy_from_slice(&field.to_be_bytes());
+    to[10..12].copy_from_slice(&[0, 0]);
+    let sum = checksum::of(&to[..IPV4_HEADER_OCTETS]);
+    to[10..12].copy_from_slice(&sum.to_be_bytes());
+    let id = u32::from(u16::from_be_bytes([to[4], to[5]]));
+    let mut meta = packet.meta;
+    meta.total_octets = total_octets;
+    meta.fragment = Some(Fragment {
+        id,
+        offset_octets: offset as u16,
+        more,
+        header_at: IPV4_HEADER_OCTETS as u16,
+        next_header_at: 9,
+    });
+    Some(Packet {
+        buf,
+        meta,
+        ingress: packet.ingress,
+        vrf: packet.vrf,
+        next_hop: packet.next_hop,
+        origin: packet.origin,
+    })
+}

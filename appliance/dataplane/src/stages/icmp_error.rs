@@ -1,0 +1,74 @@
+//! ICMP errors about packets that end here. The error is routed in the next run like any packet of our own.
+
+use std::net::IpAddr;
+
+use ravelin_esp::PacketBuf;
+use ravelin_wire::icmp::{self, IcmpError};
+use ravelin_wire::ip;
+
+use crate::packet::{Origin, Packet};
+use crate::platform::{Platform, Pool};
+use crate::tables::{IfIndex, NextHop, Tables};
+use crate::worker::Worker;
+
+/// Sends an error about `packet` to its source, if the rate allows, the packet may be answered and we have an address to send from.
+pub(crate) fn send<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    packet: &Packet<P::Buf>,
+    error: IcmpError,
+) {
+    let Some(interface) = tables.config.interface(packet.ingress) else {
+        return;
+    };
+    let vrf = interface.vrf;
+    if !icmp::may_answer(&packet.meta, packet.data()) {
+        return;
+    }
+    let Some(source) = source_address(tables, packet.ingress, packet.meta.is_v6()) else {
+        return;
+    };
+    if !worker.icmp_errors.allow(worker.now) {
+        return;
+    }
+    let Some(mut buf) = worker.pool.alloc() else {
+        return;
+    };
+    if !buf.append(icmp::MAX_OCTETS) {
+        return;
+    }
+    let Some(octets) = icmp::emit(buf.data_mut(), error, source, &packet.meta, packet.data())
+    else {
+        return;
+    };
+    buf.trim(icmp::MAX_OCTETS - octets);
+    let Ok(meta) = ip::parse(buf.data()) else {
+        return;
+    };
+    let next_hop = tables.next_hop(vrf, meta.destination);
+    if matches!(next_hop, NextHop::Local | NextHop::None) {
+        return;
+    }
+    worker.vectors.generated.push(Packet {
+        buf,
+        meta,
+        ingress: packet.ingress,
+        vrf,
+        next_hop,
+        origin: Origin::Own,
+    });
+}
+
+/// The address of the interface the packet came in by (RFC 1812 section 4.3.2.4), else any of its instance.
+fn source_address(tables: &Tables, ingress: IfIndex, v6: bool) -> Option<IpAddr> {
+    let interface = tables.config.interface(ingress)?;
+    interface.address(v6).or_else(|| {
+        let same = tables
+            .config
+            .interfaces
+            .iter()
+            .flatten()
+            .filter(|other| other.vrf == interface.vrf);
+        same.filter_map(|other| other.address(v6)).next()
+    })
+}

@@ -1,0 +1,100 @@
+//! Packets of the host stack: frames from a unit's TAP leave by its port, packets from a tunnel's TUN are encrypted.
+//!
+//! The host may believe that a protected destination lies behind a unit, for instance between the end of an SA and the end of its
+//! route. Such a packet is turned into the tunnel here and never leaves in clear.
+
+use ravelin_esp::PacketBuf;
+use ravelin_types::VrfId;
+use ravelin_wire::esp::{IKE_PORT, PROTOCOL_ESP, UDP_ENCAP_PORT};
+use ravelin_wire::ethernet::{self, TYPE_IPV4, TYPE_IPV6};
+use ravelin_wire::ip::{self, IpMeta, protocol};
+
+use crate::drop::DropReason;
+use crate::packet::{Origin, Packet};
+use crate::platform::Platform;
+use crate::stages::egress;
+use crate::tables::{IfIndex, NextHop, Tables};
+use crate::worker::Worker;
+
+fn refuse<P: Platform>(worker: &Worker<P>, interface: IfIndex, reason: DropReason) {
+    worker.counters().drop(reason);
+    worker.counters().interface(interface).errors.add(1);
+}
+
+/// A frame without tags from the TAP of a unit.
+pub(crate) fn frame<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    interface: IfIndex,
+    mut buf: P::Buf,
+) {
+    let Some(header) = ethernet::parse(buf.data()) else {
+        return refuse(worker, interface, DropReason::InjectInvalid);
+    };
+    if matches!(header.ethertype, TYPE_IPV4 | TYPE_IPV6) {
+        let Some(vrf) = tables.config.interface(interface).map(|unit| unit.vrf) else {
+            return refuse(worker, interface, DropReason::EgressDown);
+        };
+        let Ok(meta) = ip::parse(&buf.data()[header.header_octets..]) else {
+            return refuse(worker, interface, DropReason::InjectInvalid);
+        };
+        let next_hop = tables.next_hop(vrf, meta.destination);
+        if matches!(next_hop, NextHop::Tunnel(_))
+            && !is_ike(tables, vrf, &meta)
+            && !meta.destination.is_multicast()
+        {
+            buf.adj(header.header_octets);
+            buf.trim(buf.octets() - usize::from(meta.total_octets));
+            worker.vectors.forward.push(Packet {
+                buf,
+                meta,
+                ingress: interface,
+                vrf,
+                next_hop,
+                origin: Origin::Host,
+            });
+            return;
+        }
+    }
+    if let Err(reason) = egress::send_frame(worker, tables, buf, interface) {
+        refuse(worker, interface, reason);
+    }
+}
+
+/// IKE of ours bypasses protection (RFC 4301 section 5.1).
+fn is_ike(tables: &Tables, vrf: VrfId, meta: &IpMeta) -> bool {
+    let ours = tables.config.is_ike_address(vrf, meta.source);
+    ours && (meta.protocol == PROTOCOL_ESP
+        || (meta.protocol == protocol::UDP
+            && matches!(meta.source_port, IKE_PORT | UDP_ENCAP_PORT)))
+}
+
+/// An IP packet from the TUN of a tunnel.
+pub(crate) fn packet<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    interface: IfIndex,
+    mut buf: P::Buf,
+) {
+    let Some(vrf) = tables.config.interface(interface).map(|tunnel| tunnel.vrf) else {
+        return refuse(worker, interface, DropReason::EgressDown);
+    };
+    match ip::parse(buf.data()) {
+        Ok(meta) if meta.destination.is_multicast() => {
+            refuse(worker, interface, DropReason::Multicast)
+        }
+        Ok(meta) => {
+            buf.trim(buf.octets() - usize::from(meta.total_octets));
+            let next_hop = NextHop::Tunnel(interface);
+            worker.vectors.forward.push(Packet {
+                buf,
+                meta,
+                ingress: interface,
+                vrf,
+                next_hop,
+                origin: Origin::Host,
+            });
+        }
+        Err(_) => refuse(worker, interface, DropReason::InjectInvalid),
+    }
+}

@@ -1,0 +1,66 @@
+//! Parsed packets from ports: ours, a group's, or transit.
+
+use std::net::IpAddr;
+
+use crate::drop::DropReason;
+use crate::packet::Packet;
+use crate::platform::Platform;
+use crate::stages::punt;
+use crate::tables::{NextHop, Tables};
+use crate::worker::Worker;
+
+/// Drains `ip_input` into `local` and `policy`.
+pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
+    let mut input = std::mem::take(&mut worker.vectors.ip_input);
+    for packet in input.drain(..) {
+        route(worker, tables, packet);
+    }
+    worker.vectors.ip_input = input;
+}
+
+#[inline]
+fn route<P: Platform>(worker: &mut Worker<P>, tables: &Tables, mut packet: Packet<P::Buf>) {
+    match scope(packet.meta.destination) {
+        Scope::Routed => {
+            packet.next_hop = tables.next_hop(packet.vrf, packet.meta.destination);
+            if packet.next_hop == NextHop::Local {
+                worker.vectors.local.push(packet);
+            } else {
+                worker.vectors.policy.push(packet);
+            }
+        }
+        // The host stack knows which groups and link-local addresses of this link are ours.
+        Scope::Link => punt::packet(worker, tables, packet),
+        Scope::Group => worker.drop(packet, DropReason::Multicast),
+        Scope::Nowhere => worker.drop(packet, DropReason::Martian),
+    }
+}
+
+enum Scope {
+    /// By the routing table.
+    Routed,
+    /// This link only: neighbour discovery, VRRP, OSPF and the like.
+    Link,
+    /// A group beyond this link, which we do not route.
+    Group,
+    /// Never on a wire.
+    Nowhere,
+}
+
+fn scope(destination: IpAddr) -> Scope {
+    match destination {
+        IpAddr::V4(v4) => match v4.octets() {
+            [224, 0, 0, _] | [255, 255, 255, 255] => Scope::Link,
+            [224..=239, ..] => Scope::Group,
+            [0, ..] | [127, ..] | [240..=255, ..] => Scope::Nowhere,
+            _ => Scope::Routed,
+        },
+        IpAddr::V6(v6) => match v6.octets() {
+            [0xff, scope, ..] if scope & 0x0f <= 2 => Scope::Link,
+            [0xff, ..] => Scope::Group,
+            [0xfe, second, ..] if second & 0xc0 == 0x80 => Scope::Link,
+            _ if v6.is_loopback() || v6.is_unspecified() => Scope::Nowhere,
+            _ => Scope::Routed,
+        },
+    }
+}

@@ -1,0 +1,87 @@
+//! Packets addressed to us: fragments are joined first, ESP goes to `esp_input`, the rest to the host. AH and ESP in UDP never
+//! reach the host, whatever their SPI.
+
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
+use ravelin_esp::PacketBuf;
+use ravelin_wire::esp::{PROTOCOL_AH, PROTOCOL_ESP, UDP_ENCAP_PORT, UdpEncap};
+use ravelin_wire::ip::protocol;
+
+use crate::drop::DropReason;
+use crate::link::Handoff;
+use crate::packet::{Origin, Packet};
+use crate::platform::Platform;
+use crate::punt::udp_encap;
+use crate::reassembly::Outcome;
+use crate::stages::{policy, punt};
+use crate::tables::Tables;
+use crate::worker::Worker;
+
+/// Drains `local` into `esp_input` and the punt rings.
+pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
+    let mut input = std::mem::take(&mut worker.vectors.local);
+    for packet in input.drain(..) {
+        if packet.meta.fragment.is_none() {
+            demultiplex(worker, tables, packet);
+        } else if let Some(packet) = reassemble(worker, packet) {
+            demultiplex(worker, tables, packet);
+        }
+    }
+    worker.vectors.local = input;
+}
+
+fn demultiplex<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::Buf>) {
+    let outside = packet.origin != Origin::Tunnel;
+    match packet.meta.protocol {
+        PROTOCOL_ESP if outside => worker.vectors.esp_input.push(packet),
+        PROTOCOL_ESP | PROTOCOL_AH => worker.drop(packet, DropReason::AhUnsupported),
+        protocol::UDP
+            if packet.meta.destination_port == UDP_ENCAP_PORT && packet.meta.has_ports =>
+        {
+            match udp_encap(&packet.meta, packet.data()) {
+                UdpEncap::Keepalive => worker.drop(packet, DropReason::NatKeepalive),
+                UdpEncap::Malformed => worker.drop(packet, DropReason::UdpEncapMalformed),
+                UdpEncap::Esp if outside => worker.vectors.esp_input.push(packet),
+                UdpEncap::Esp => worker.drop(packet, DropReason::UnknownSpi),
+                UdpEncap::Ike => punt::packet(worker, tables, packet),
+            }
+        }
+        _ if outside && policy::belongs_behind_tunnel(tables, &packet) => {
+            worker.drop(packet, DropReason::ProtectedSource)
+        }
+        _ => punt::packet(worker, tables, packet),
+    }
+}
+
+/// The whole packet once its last fragment is here. All fragments of a datagram meet at one worker.
+fn reassemble<P: Platform>(
+    worker: &mut Worker<P>,
+    packet: Packet<P::Buf>,
+) -> Option<Packet<P::Buf>> {
+    let workers = worker.shared.links.len();
+    let key = (
+        packet.meta.source,
+        packet.meta.destination,
+        packet.meta.fragment.map(|f| f.id),
+    );
+    let owner = BuildHasherDefault::<DefaultHasher>::default().hash_one(key) as usize % workers;
+    if owner != usize::from(worker.id) {
+        if let Err(Handoff::Fragment(packet)) = worker.shared.links[owner]
+            .handoffs
+            .push(Handoff::Fragment(packet))
+        {
+            worker.drop(packet, DropReason::HandoffFull);
+        }
+        return None;
+    }
+    match worker.reassembly.add(packet, worker.now, &mut worker.pool) {
+        Outcome::Waiting => None,
+        Outcome::Complete(packet) => Some(packet),
+        Outcome::Refused(packets, reason) => {
+            for packet in packets {
+                worker.drop(packet, reason);
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The part of an SA that must outlive the process (design decision D17): a few words per SA in shared memory, written before the
+//! packet leaves.
+//!
+//! Resuming adds [`RESUME_STEP`] to the outbound number, which covers what was taken and not stored; inbound everything up to
+//! the stored right edge counts as received, so that nothing captured before the death is accepted after it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Words of one SA's state.
+pub const WORDS: usize = 4;
+/// How far the outbound number jumps on restart.
+pub const RESUME_STEP: u64 = 1 << 16;
+
+const WORD_IDENTITY: usize = 0;
+const WORD_EPOCH: usize = 1;
+const WORD_OUTBOUND: usize = 2;
+const WORD_INBOUND: usize = 3;
+
+/// Shared words: a mapping that survives the process, or ordinary memory in tests.
+pub trait StateCells: Send + Sync + 'static {
+    /// Word `index`, or `None` beyond the end.
+    fn word(&self, index: usize) -> Option<&AtomicU64>;
+}
+
+impl StateCells for Box<[AtomicU64]> {
+    fn word(&self, index: usize) -> Option<&AtomicU64> {
+        self.get(index)
+    }
+}
+
+/// What the mapping knew of an SA when it was installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// Epoch it ran with.
+    pub epoch: u32,
+    /// Last outbound number stored.
+    pub outbound: u64,
+    /// Highest inbound number stored.
+    pub inbound: u64,
+}
+
+/// Identity of an SA pair in the mapping; never 0.
+fn identity(inbound_spi: u32, outbound_spi: u32) -> u64 {
+    u64::from(inbound_spi) << 32 | u64::from(outbound_spi)
+}
+
+/// Reads what the mapping holds for this pair in `slot`.
+pub fn recall(
+    cells: &impl StateCells,
+    slot: u32,
+    inbound_spi: u32,
+    outbound_spi: u32,
+) -> Option<Remembered> {
+    let word = |at: usize| {
+        cells
+            .word(slot as usize * WORDS + at)
+            .map(|cell| cell.load(Ordering::Acquire))
+    };
+    if word(WORD_IDENTITY)? != identity(inbound_spi, outbound_spi) {
+        return None;
+    }
+    Some(Remembered {
+        epoch: word(WORD_EPOCH)? as u32,
+        outbound: word(WORD_OUTBOUND)?,
+        inbound: word(WORD_INBOUND)?,
+    })
+}
+
+/// Starts the record of a pair; `false` when the slot lies beyond the mapping.
+pub fn begin(
+    cells: &impl StateCells,
+    slot: u32,
+    inbound_spi: u32,
+    outbound_spi: u32,
+    state: Remembered,
+) -> bool {
+    let base = slot as usize * WORDS;
+    let words = [
+        identity(inbound_spi, outbound_spi),
+        u64::from(state.epoch),
+        state.outbound,
+        state.inbound,
+    ];
+    // The identity goes first to zero and last to its value, so that a crash in between leaves no half record.
+    let Some(first) = cells.word(base) else {
+        return false;
+    };
+    first.store(0, Ordering::SeqCst);
+    for (at, value) in words.iter().enumerate().skip(1) {
+        match cells.word(base + at) {
+            Some(cell) => cell.store(*value, Ordering::Release),
+            None => return false,
+        }
+    }
+    first.store(words[0], Ordering::SeqCst);
+    true
+}
+
+/// Forgets the record of a slot.
+pub fn forget(cells: &impl StateCells, slot: u32) {
+    if let Some(cell) = cells.word(slot as usize * WORDS) {
+        cell.store(0, Ordering::SeqCst);
+    }
+}
+
+/// Stores the last outbound number, before any packet of it leaves.
+#[inline]
+pub fn store_outbound(cells: &impl StateCells, slot: u32, sequence: u64) {
+    if let Some(cell) = cells.word(slot as usize * WORDS + WORD_OUTBOUND) {
+        cell.store(sequence, Ordering::Release);
+    }
+}
+
+/// Stores the right edge of the inbound window, before any packet behind it is forwarded.
+#[inline]
+pub fn store_inbound(cells: &impl StateCells, slot: u32, sequence: u64) {
+    if let Some(cell) = cells.word(slot as usize * WORDS + WORD_INBOUND) {
+        cell.store(sequence, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_found_by_both_spis_only() {
+        let cells: Box<[AtomicU64]> = (0..WORDS * 4).map(|_| AtomicU64::new(0)).collect();
+        let state = Remembered {
+            epoch: 3,
+            outbound: 10,
+            inbound: 20,
+        };
+        assert_eq!(recall(&cells, 1, 0x1000, 7), None);
+        assert!(begin(&cells, 1, 0x1000, 7, state));
+        assert_eq!(recall(&cells, 1, 0x1000, 7), Some(state));
+        assert_eq!(recall(&cells, 1, 0x1000, 8), None);
+        store_outbound(&cells, 1, 99);
+        store_inbound(&cells, 1, 98);
+        assert_eq!(
+            recall(&cells, 1, 0x1000, 7),
+            Some(Remembered {
+                epoch: 3,
+                outbound: 99,
+                inbound: 98
+            })
+        );
+        forget(&cells, 1);
+        assert_eq!(recall(&cells, 1, 0x1000, 7), None);
+        assert!(!begin(&cells, 4, 1, 1, state), "beyond the mapping");
+    }
+}

@@ -1,0 +1,252 @@
+//! What the workers read: interfaces, routes and selectors, as one immutable value that is replaced as a whole.
+//!
+//! A worker looks at the published pointer once per burst. All parts share structure between versions, so that a route change
+//! copies a path of the tree and not the table. Everything is keyed by [`VrfId`].
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ravelin_types::{Generation, Prefix, UnitName, VrfId};
+use ravelin_wire::ethernet::{Mac, Tags};
+
+use crate::lpm::Lpm;
+use crate::selector::Selectors;
+
+/// Interfaces (units and tunnels): 64 ports of some units each, and the tunnels; the counters of a worker take 64 octets each.
+pub const MAX_INTERFACES: usize = 1024;
+/// Routing instances of one node.
+pub const MAX_VRFS: usize = 64;
+/// Ports of one node.
+pub const MAX_PORTS: usize = 64;
+
+/// Our index of a logical unit or a tunnel; 0 is none. Stable for the life of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IfIndex(pub u16);
+
+/// Our index of a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortIndex(pub u16);
+
+/// Our index of an adjacency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AdjIndex(pub u32);
+
+/// What a route says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NextHop {
+    /// No route.
+    #[default]
+    None,
+    /// Ours: the host stack, or ESP.
+    Local,
+    /// Attached to this unit; the destination is its own neighbour and not resolved yet.
+    Glean(IfIndex),
+    /// Through this neighbour.
+    Adjacency(AdjIndex),
+    /// Through several neighbours: `count` adjacencies from this index of the group table on.
+    Group {
+        /// First index in [`Vrf::groups`].
+        first: u16,
+        /// How many.
+        count: u16,
+    },
+    /// Into this tunnel, encrypted or not at all.
+    Tunnel(IfIndex),
+    /// Discarded silently.
+    Blackhole,
+    /// Discarded with an ICMP error.
+    Reject,
+}
+
+/// What kind of interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InterfaceKind {
+    /// Logical unit of a port.
+    Unit {
+        /// The port.
+        port: PortIndex,
+        /// Its VLAN tags.
+        tags: Tags,
+        /// Its MAC address.
+        mac: Mac,
+    },
+    /// `st0.N`.
+    Tunnel,
+}
+
+/// A logical unit or a tunnel.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    /// Name.
+    pub name: UnitName,
+    /// Kind.
+    pub kind: InterfaceKind,
+    /// Routing instance.
+    pub vrf: VrfId,
+    /// IP MTU in octets.
+    pub mtu_octets: u16,
+    /// Addresses with subnet lengths.
+    pub addresses: Vec<(IpAddr, u8)>,
+    /// Tunnels: prefixes that the peers may own.
+    pub protected: Vec<Prefix>,
+}
+
+impl Interface {
+    /// Our address of a family, for errors we send.
+    pub fn address(&self, v6: bool) -> Option<IpAddr> {
+        self.addresses
+            .iter()
+            .map(|(address, _)| *address)
+            .find(|address| address.is_ipv6() == v6)
+    }
+}
+
+/// The units of one port, for the first lookup of a frame.
+#[derive(Clone, Debug, Default)]
+pub struct PortTable {
+    /// Name of the port.
+    pub name: String,
+    /// Tags and unit, few per port in practice; sorted by tags.
+    pub units: Vec<(Tags, IfIndex)>,
+}
+
+impl PortTable {
+    /// The unit of these tags.
+    #[inline]
+    pub fn unit(&self, tags: Tags) -> Option<IfIndex> {
+        match self.units.as_slice() {
+            [(only, index)] if *only == tags => Some(*index),
+            units => {
+                let key = (tags.outer, tags.inner);
+                let at = units
+                    .binary_search_by_key(&key, |(tags, _)| (tags.outer, tags.inner))
+                    .ok()?;
+                units.get(at).map(|(_, index)| *index)
+            }
+        }
+    }
+}
+
+/// The configuration as the workers see it.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Which commit.
+    pub generation: Generation,
+    /// By [`IfIndex`]; `None` for removed interfaces and index 0.
+    pub interfaces: Vec<Option<Interface>>,
+    /// By [`PortIndex`].
+    pub ports: Vec<PortTable>,
+    /// Addresses where ESP and IKE end.
+    pub ike_addresses: Vec<(VrfId, IpAddr)>,
+}
+
+impl Config {
+    /// An interface by index.
+    #[inline]
+    pub fn interface(&self, index: IfIndex) -> Option<&Interface> {
+        self.interfaces.get(usize::from(index.0))?.as_ref()
+    }
+
+    /// Whether `address` is a tunnel end of ours in this instance.
+    pub fn is_ike_address(&self, vrf: VrfId, address: IpAddr) -> bool {
+        self.ike_addresses.contains(&(vrf, address))
+    }
+}
+
+/// Routes by destination.
+pub trait Fib {
+    /// The next hop towards `destination`.
+    fn next_hop(&self, destination: IpAddr) -> NextHop;
+}
+
+/// One routing instance.
+#[derive(Clone, Debug, Default)]
+pub struct Vrf {
+    /// IPv4 routes.
+    pub routes_v4: Lpm<u32, NextHop>,
+    /// IPv6 routes.
+    pub routes_v6: Lpm<u128, NextHop>,
+    /// Members of multipath routes.
+    pub groups: Arc<Vec<AdjIndex>>,
+    /// Traffic selectors of the child SAs whose inner side this is.
+    pub selectors: Selectors,
+}
+
+impl Fib for Vrf {
+    #[inline]
+    fn next_hop(&self, destination: IpAddr) -> NextHop {
+        match destination {
+            IpAddr::V4(v4) => self
+                .routes_v4
+                .lookup(v4.to_bits())
+                .copied()
+                .unwrap_or_default(),
+            IpAddr::V6(v6) => self
+                .routes_v6
+                .lookup(v6.to_bits())
+                .copied()
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl Vrf {
+    /// Sets the next hop of a prefix.
+    pub fn set(&mut self, prefix: Prefix, next_hop: NextHop) {
+        match prefix.addr() {
+            IpAddr::V4(v4) => {
+                self.routes_v4.insert(v4.to_bits(), prefix.len(), next_hop);
+            }
+            IpAddr::V6(v6) => {
+                self.routes_v6.insert(v6.to_bits(), prefix.len(), next_hop);
+            }
+        }
+    }
+
+    /// Removes a prefix.
+    pub fn clear(&mut self, prefix: Prefix) {
+        match prefix.addr() {
+            IpAddr::V4(v4) => {
+                self.routes_v4.remove(v4.to_bits(), prefix.len());
+            }
+            IpAddr::V6(v6) => {
+                self.routes_v6.remove(v6.to_bits(), prefix.len());
+            }
+        }
+    }
+
+    /// The member of a multipath group that a flow uses.
+    #[inline]
+    pub fn group_member(&self, first: u16, count: u16, flow: u32) -> Option<AdjIndex> {
+        let offset = flow.checked_rem(u32::from(count))?;
+        self.groups
+            .get(usize::from(first) + offset as usize)
+            .copied()
+    }
+}
+
+/// Everything that is published at once.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    /// Counts publications; never 0, so that 0 can mean "no route cached".
+    pub version: u64,
+    /// Interfaces and ports.
+    pub config: Arc<Config>,
+    /// By [`VrfId`].
+    pub vrfs: Vec<Vrf>,
+}
+
+impl Tables {
+    /// A routing instance.
+    #[inline]
+    pub fn vrf(&self, vrf: VrfId) -> Option<&Vrf> {
+        self.vrfs.get(usize::from(vrf.0))
+    }
+
+    /// The next hop towards `destination` in `vrf`.
+    #[inline]
+    pub fn next_hop(&self, vrf: VrfId, destination: IpAddr) -> NextHop {
+        self.vrf(vrf)
+            .map_or(NextHop::None, |vrf| vrf.next_hop(destination))
+    }
+}

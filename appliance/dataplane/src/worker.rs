@@ -1,0 +1,356 @@
+//! One worker: its ports, its SAs, its vectors, and the loop body that runs a burst through the stages.
+
+use std::sync::Arc;
+
+use ravelin_esp::{CryptoEngine, CryptoOp};
+use ravelin_types::Time;
+
+use crate::counters::WorkerCounters;
+use crate::drop::DropReason;
+use crate::held::{Awaited, Held};
+use crate::link::{Command, Event, Handoff, Inject, Link, Shared};
+use crate::packet::Packet;
+use crate::platform::{BURST, Platform, PortIo};
+use crate::policer::Policer;
+use crate::punt::Policers;
+use crate::reassembly::Reassembly;
+use crate::sa::{PendingSa, Sa};
+use crate::stages;
+use crate::tables::{AdjIndex, IfIndex, MAX_PORTS, NextHop, Tables};
+
+/// Commands taken per run: an install costs two key insertions, and packets must not wait for a whole batch.
+const COMMANDS_PER_RUN: usize = 32;
+/// Packets a vector between stages holds before it must grow: every input of one run at once.
+const VECTOR: usize = 4 * BURST;
+/// Operations the engine may refuse before they are dropped.
+pub(crate) const MAX_PENDING_OPS: usize = 8 * BURST;
+/// ICMP errors per second and worker, and at once (RFC 1812 section 4.3.2.8 asks for a limit).
+const ICMP_ERRORS: Policer = Policer::new(1_000, 100);
+/// How often waiting packets and fragments are looked at.
+const TICK_US: u64 = 100_000;
+
+/// The vectors between the stages. Each is drained by one stage; they keep their capacity.
+pub(crate) struct Vectors<B> {
+    pub frames: Vec<B>,
+    pub ip_input: Vec<Packet<B>>,
+    pub local: Vec<Packet<B>>,
+    pub esp_input: Vec<Packet<B>>,
+    pub policy: Vec<Packet<B>>,
+    pub forward: Vec<Packet<B>>,
+    pub tunnel: Vec<(Packet<B>, IfIndex)>,
+    pub esp_output: Vec<(Packet<B>, u32)>,
+    pub egress: Vec<Packet<B>>,
+    pub ops: Vec<CryptoOp<Packet<B>>>,
+    pub done: Vec<CryptoOp<Packet<B>>>,
+    /// ICMP errors and the like, routed in the next run.
+    pub generated: Vec<Packet<B>>,
+}
+
+impl<B> Default for Vectors<B> {
+    fn default() -> Self {
+        Self {
+            frames: Vec::with_capacity(VECTOR),
+            ip_input: Vec::with_capacity(VECTOR),
+            local: Vec::with_capacity(VECTOR),
+            esp_input: Vec::with_capacity(VECTOR),
+            policy: Vec::with_capacity(VECTOR),
+            forward: Vec::with_capacity(VECTOR),
+            tunnel: Vec::with_capacity(VECTOR),
+            esp_output: Vec::with_capacity(VECTOR),
+            egress: Vec::with_capacity(VECTOR),
+            ops: Vec::with_capacity(MAX_PENDING_OPS),
+            done: Vec::with_capacity(MAX_PENDING_OPS),
+            generated: Vec::with_capacity(VECTOR),
+        }
+    }
+}
+
+/// A port as one worker uses it.
+pub(crate) struct WorkerPort<P: Platform> {
+    pub io: P::Port,
+    /// Frames to be sent at the end of the run.
+    pub transmit: Vec<P::Buf>,
+}
+
+/// One worker. Everything in it is touched by its thread only.
+pub struct Worker<P: Platform> {
+    pub(crate) id: u8,
+    pub(crate) shared: Arc<Shared<P>>,
+    pub(crate) engine: P::Engine,
+    pub(crate) pool: P::Pool,
+    pub(crate) sas: Vec<Option<Box<Sa>>>,
+    pub(crate) ports: Vec<Option<WorkerPort<P>>>,
+    pub(crate) vectors: Vectors<P::Buf>,
+    pub(crate) held: Held<P::Buf>,
+    pub(crate) reassembly: Reassembly<P::Buf>,
+    pub(crate) policers: Policers,
+    pub(crate) icmp_errors: Policer,
+    pub(crate) now: Time,
+    next_tick: Time,
+    tables: Arc<Tables>,
+}
+
+impl<P: Platform> Worker<P> {
+    /// Worker `id` of those that `shared` was made for.
+    pub fn new(id: u8, shared: Arc<Shared<P>>, engine: P::Engine, pool: P::Pool) -> Self {
+        let tables = shared.tables.load_full();
+        Self {
+            id,
+            engine,
+            pool,
+            sas: (0..shared.slots()).map(|_| None).collect(),
+            ports: (0..MAX_PORTS).map(|_| None).collect(),
+            vectors: Vectors::default(),
+            held: Held::default(),
+            reassembly: Reassembly::default(),
+            policers: Policers::default(),
+            icmp_errors: ICMP_ERRORS,
+            now: Time::default(),
+            next_tick: Time::default(),
+            tables,
+            shared,
+        }
+    }
+
+    pub(crate) fn link(&self) -> &Link<P> {
+        &self.shared.links[usize::from(self.id) % self.shared.links.len()]
+    }
+
+    /// This worker's counters.
+    pub fn counters(&self) -> &WorkerCounters {
+        &self.link().counters
+    }
+
+    /// Counts a discarded packet and releases it.
+    #[inline]
+    pub(crate) fn drop(&self, packet: Packet<P::Buf>, reason: DropReason) {
+        self.counters().drop(reason);
+        self.counters().interface(packet.ingress).errors.add(1);
+        std::mem::drop(packet);
+    }
+
+    /// Tells the control thread. What does not fit is lost but for what it frees, and is told again when it happens again.
+    pub(crate) fn tell(&self, event: Event<P>) -> bool {
+        self.link().events.push(event).is_ok()
+    }
+
+    pub(crate) fn sa(&mut self, slot: u32) -> Option<&mut Sa> {
+        self.sas.get_mut(slot as usize)?.as_deref_mut()
+    }
+
+    /// Runs everything that waits, one burst per input, through the stages. Returns how many packets came in.
+    pub fn run_once(&mut self, now: Time) -> usize {
+        self.now = now;
+        // One look at the published pointer per burst. The control thread keeps what it replaced until we have let go of it.
+        if !Arc::ptr_eq(&self.tables, &self.shared.tables.load()) {
+            self.tables = self.shared.tables.load_full();
+        }
+        let tables = Arc::clone(&self.tables);
+        self.take_commands();
+        if now >= self.next_tick {
+            self.next_tick = Time(now.0 + TICK_US);
+            self.tick();
+        }
+        let packets = self.take_inputs(&tables);
+        stages::run(self, &tables);
+        self.transmit(&tables);
+        let counters = self.counters();
+        counters.heartbeat.add(1);
+        if packets > 0 {
+            counters.busy_runs.add(1);
+        } else {
+            counters.idle_runs.add(1);
+        }
+        packets
+    }
+
+    fn take_inputs(&mut self, tables: &Tables) -> usize {
+        let mut packets = 0;
+        let shared = Arc::clone(&self.shared);
+        let link = &shared.links[usize::from(self.id) % shared.links.len()];
+        for _ in 0..BURST {
+            let Some(handoff) = link.handoffs.pop() else {
+                break;
+            };
+            packets += 1;
+            match handoff {
+                Handoff::Encrypt(packet, slot) => self.vectors.esp_output.push((packet, slot)),
+                Handoff::Decrypt(packet) => self.vectors.esp_input.push(packet),
+                Handoff::Fragment(packet) => self.vectors.local.push(packet),
+            }
+        }
+        for _ in 0..BURST {
+            let Some(inject) = link.injects.pop() else {
+                break;
+            };
+            packets += 1;
+            match inject {
+                Inject::Frame(interface, buf) => {
+                    stages::inject::frame(self, tables, interface, buf)
+                }
+                Inject::Packet(interface, buf) => {
+                    stages::inject::packet(self, tables, interface, buf)
+                }
+            }
+        }
+        let mut frames = std::mem::take(&mut self.vectors.frames);
+        for port in 0..self.ports.len() {
+            let Some(entry) = self.ports[port].as_mut() else {
+                continue;
+            };
+            entry.io.receive(&mut frames);
+            packets += frames.len();
+            stages::ethernet::input(self, tables, port as u16, &mut frames);
+        }
+        self.vectors.frames = frames;
+        packets
+    }
+
+    fn transmit(&mut self, tables: &Tables) {
+        for port in 0..self.ports.len() {
+            let Some(entry) = self.ports[port].as_mut() else {
+                continue;
+            };
+            if entry.transmit.is_empty() {
+                continue;
+            }
+            entry.io.transmit(&mut entry.transmit);
+            let left = entry.transmit.len();
+            entry.transmit.clear();
+            for _ in 0..left {
+                self.counters().drop(DropReason::TxFull);
+                let unit = tables
+                    .config
+                    .ports
+                    .get(port)
+                    .and_then(|table| table.units.first());
+                self.counters()
+                    .interface(unit.map_or(IfIndex(0), |(_, index)| *index))
+                    .errors
+                    .add(1);
+            }
+        }
+    }
+
+    fn take_commands(&mut self) {
+        for _ in 0..COMMANDS_PER_RUN {
+            let Some(command) = self.link().commands.pop() else {
+                return;
+            };
+            match command {
+                Command::Install(pending) => self.install(*pending),
+                Command::StopOutbound(slot) => {
+                    if let Some(sa) = self.sa(slot) {
+                        sa.inbound_only = true;
+                    }
+                }
+                Command::Remove(slot) => self.remove(slot),
+                Command::Move { slot, outer } => {
+                    if let Some(sa) = self.sa(slot)
+                        && sa.outbound.set_outer(&outer).is_some()
+                    {
+                        sa.facts.outer = outer;
+                        sa.route.version = 0;
+                        sa.moved_to = None;
+                    }
+                }
+                Command::Resolved {
+                    interface,
+                    address,
+                    adjacency,
+                } => {
+                    self.release(Awaited::Host(interface, address), adjacency);
+                    self.release(Awaited::Gateway(adjacency), adjacency);
+                }
+                Command::AttachPort { port, io } => {
+                    if let Some(entry) = self.ports.get_mut(usize::from(port)) {
+                        *entry = Some(WorkerPort {
+                            io,
+                            transmit: Vec::with_capacity(VECTOR),
+                        });
+                    }
+                }
+                Command::DetachPort(port) => {
+                    if let Some(entry) =
+                        self.ports.get_mut(usize::from(port)).and_then(Option::take)
+                    {
+                        self.tell(Event::PortDetached(port, entry.io));
+                    }
+                }
+            }
+        }
+    }
+
+    fn install(&mut self, pending: PendingSa<crate::platform::Key<P>>) {
+        let PendingSa {
+            facts,
+            mut inbound,
+            mut outbound,
+            inbound_key,
+            outbound_key,
+        } = pending;
+        let (pair, slot) = (facts.pair, facts.slot as usize);
+        let inbound_id = match self.engine.insert(inbound_key) {
+            Ok(id) => id,
+            Err(key) => {
+                self.tell(Event::InstallFailed(pair));
+                self.tell(Event::Retired(None, [Some(key), Some(outbound_key)]));
+                return;
+            }
+        };
+        let outbound_id = match self.engine.insert(outbound_key) {
+            Ok(id) => id,
+            Err(key) => {
+                let other = self.engine.remove(inbound_id);
+                self.tell(Event::InstallFailed(pair));
+                self.tell(Event::Retired(None, [other, Some(key)]));
+                return;
+            }
+        };
+        inbound.key = inbound_id;
+        outbound.key = outbound_id;
+        match (Sa::new(facts, inbound, &outbound), self.sas.get_mut(slot)) {
+            (Some(sa), Some(entry)) => *entry = Some(Box::new(sa)),
+            _ => {
+                let keys = [
+                    self.engine.remove(inbound_id),
+                    self.engine.remove(outbound_id),
+                ];
+                self.tell(Event::InstallFailed(pair));
+                self.tell(Event::Retired(None, keys));
+            }
+        }
+    }
+
+    fn remove(&mut self, slot: u32) {
+        let Some(sa) = self.sas.get_mut(slot as usize).and_then(Option::take) else {
+            return;
+        };
+        let keys = sa.keys().map(|id| self.engine.remove(id));
+        self.tell(Event::Retired(Some(sa), keys));
+    }
+
+    /// Sends what waited for a neighbour on its way again.
+    fn release(&mut self, awaited: Awaited, adjacency: AdjIndex) {
+        for mut packet in self.held.release(awaited) {
+            packet.next_hop = NextHop::Adjacency(adjacency);
+            self.vectors.egress.push(packet);
+        }
+    }
+
+    fn tick(&mut self) {
+        while let Some(packets) = self.held.expire(self.now) {
+            for packet in packets {
+                self.drop(packet, DropReason::NeighbourUnresolved);
+            }
+        }
+        while let Some(packets) = self.reassembly.expire(self.now) {
+            for packet in packets {
+                self.drop(packet, DropReason::ReassemblyTimeout);
+            }
+        }
+        while let Some(key) = self.engine.reap() {
+            self.tell(Event::Retired(None, [Some(key), None]));
+        }
+    }
+}

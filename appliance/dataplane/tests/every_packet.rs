@@ -1,0 +1,288 @@
+//! TTL, MTU, fragments, neighbours, the host path: each packet ends where it should, under one reason.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod harness;
+
+use harness::*;
+use ravelin_dataplane::DropReason;
+use ravelin_dataplane::control::Notice;
+use ravelin_dataplane::link::Inject;
+use ravelin_dataplane::punt::PuntClass;
+use ravelin_esp::{MemoryBuf, PacketBuf};
+use ravelin_types::UnitName;
+use ravelin_wire::{ethernet, ip};
+
+#[test]
+fn ttl_one_is_answered() {
+    for v6 in [false, true] {
+        let mut net = Net::new(false, false);
+        net.a.receive(
+            TRUST,
+            &packet(host(1, v6), host(2, v6), 1, false, (7, 8), b"x"),
+        );
+        let answers = net.a.sent(TRUST);
+        assert_eq!(answers.len(), 1, "{:?}", net.a.drops());
+        let meta = ip::parse(&answers[0]).unwrap();
+        assert_eq!(meta.destination, host(1, v6));
+        assert_eq!(meta.source_port >> 8, if v6 { 3 } else { 11 });
+        assert_eq!(net.a.drop_count(DropReason::TtlExceeded), 1);
+    }
+}
+
+#[test]
+fn too_big_for_the_tunnel() {
+    let mut net = Net::new(false, false);
+    // st0.0 has 1,400: with DF an error comes back, without it two fragments cross.
+    net.a.receive(
+        TRUST,
+        &packet(host(1, false), host(2, false), 64, true, (7, 8), &[1; 1400]),
+    );
+    let answers = net.a.sent(TRUST);
+    assert_eq!(answers.len(), 1);
+    assert_eq!(ip::parse(&answers[0]).unwrap().source_port, 0x0304);
+    assert_eq!(u16::from_be_bytes([answers[0][26], answers[0][27]]), 1400);
+    assert!(net.cable().is_empty());
+    net.a.receive(
+        TRUST,
+        &packet(
+            host(1, false),
+            host(2, false),
+            64,
+            false,
+            (7, 8),
+            &[1; 1400],
+        ),
+    );
+    assert_eq!(net.cable().len(), 2);
+    let got = net.b.sent(TRUST);
+    assert_eq!(got.len(), 2, "{:?}", net.b.drops());
+    let [first, second] = [0, 1].map(|at| ip::parse(&got[at]).unwrap().fragment.unwrap());
+    assert!(first.more && !second.more && second.offset_octets == 1376);
+    net.a.receive(
+        TRUST,
+        &packet(host(1, true), host(2, true), 64, false, (7, 8), &[1; 1400]),
+    );
+    let answers = net.a.sent(TRUST);
+    assert_eq!(answers[0][40], 2, "packet too big");
+    assert_eq!(net.a.drop_count(DropReason::TooBig), 2);
+}
+
+#[test]
+fn outer_fragments_are_joined_before_decryption() {
+    let mut net = Net::new(false, false);
+    net.a.receive(
+        TRUST,
+        &udp(host(1, false), host(2, false), (7, 8), &[9; 1000]),
+    );
+    let esp = net.a.sent(UNTRUST).pop().unwrap();
+    let parts = fragments(&esp, 400);
+    assert_eq!(parts.len(), 3);
+    // Out of order, one of them twice.
+    for at in [2, 0, 0, 1] {
+        net.b.receive(UNTRUST, &parts[at]);
+    }
+    let got = net.b.sent(TRUST);
+    assert_eq!(got.len(), 1, "{:?}", net.b.drops());
+    assert_eq!(got[0].len(), 1028);
+    assert_eq!(net.b.drops(), vec![(DropReason::FragmentOverlap, 1)]);
+    // Overlapping ones are refused with all that came before.
+    net.b.receive(UNTRUST, &parts[0]);
+    let mut overlapping = parts[1].clone();
+    let field = u16::from_be_bytes([overlapping[6], overlapping[7]]) - 1;
+    overlapping[6..8].copy_from_slice(&field.to_be_bytes());
+    refresh(&mut overlapping);
+    net.b.receive(UNTRUST, &overlapping);
+    net.b.run();
+    assert_eq!(net.b.drop_count(DropReason::FragmentOverlap), 3);
+    // Incomplete ones time out.
+    net.b.receive(UNTRUST, &parts[0]);
+    net.b.run();
+    net.b.advance(16);
+    assert_eq!(net.b.drop_count(DropReason::ReassemblyTimeout), 1);
+}
+
+fn refresh(packet: &mut [u8]) {
+    packet[10..12].copy_from_slice(&[0, 0]);
+    let sum = ravelin_wire::checksum::of(&packet[..20]);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+}
+
+fn fragments(packet: &[u8], octets: usize) -> Vec<Vec<u8>> {
+    let payload = &packet[20..];
+    let count = payload.len().div_ceil(octets);
+    let part = |(at, chunk): (usize, &[u8])| {
+        let mut part = packet[..20].to_vec();
+        part.extend_from_slice(chunk);
+        let total = part.len() as u16;
+        part[2..4].copy_from_slice(&total.to_be_bytes());
+        let field = (at * octets / 8) as u16 | if at + 1 < count { 0x2000 } else { 0 };
+        part[6..8].copy_from_slice(&field.to_be_bytes());
+        refresh(&mut part);
+        part
+    };
+    payload.chunks(octets).enumerate().map(part).collect()
+}
+
+#[test]
+fn unresolved_neighbours_hold_four_packets() {
+    let mut net = Net::new(false, false);
+    let other = addr("10.2.0.77");
+    for _ in 0..6 {
+        net.a
+            .receive(TRUST, &udp(host(1, false), other, (7, 8), b"x"));
+    }
+    net.cable();
+    assert!(net.b.sent(TRUST).is_empty());
+    assert_eq!(net.b.drop_count(DropReason::NeighbourQueueFull), 2);
+    let wanted = net
+        .b
+        .notices
+        .iter()
+        .filter(|n| matches!(n, Notice::NeighbourWanted(_, address) if *address == other))
+        .count();
+    assert_eq!(wanted, 1);
+    net.b.neighbour(TRUST, other, Some(mac(42)));
+    assert_eq!(net.b.sent(TRUST).len(), 4);
+    net.a
+        .receive(TRUST, &udp(host(1, false), other, (7, 8), b"x"));
+    net.cable();
+    assert_eq!(net.b.sent(TRUST).len(), 1);
+    // A neighbour that went away is asked for again; its packets time out.
+    net.b.neighbour(TRUST, other, None);
+    net.a
+        .receive(TRUST, &udp(host(1, false), other, (7, 8), b"x"));
+    net.cable();
+    net.b.advance(4);
+    assert_eq!(net.b.drop_count(DropReason::NeighbourUnresolved), 1);
+}
+
+fn punted(gateway: &Gateway) -> Vec<(PuntClass, Vec<u8>)> {
+    let mut all = Vec::new();
+    while let Some((class, packet)) = gateway.controller.shared().punt.pop() {
+        all.push((class, packet.buf.data().to_vec()));
+    }
+    all
+}
+
+#[test]
+fn host_traffic_is_punted_by_class() {
+    let mut a = Gateway::new(1);
+    let mut arp = vec![0u8; 42];
+    ethernet::emit(
+        &mut arp,
+        [0xff; 6],
+        mac(2),
+        Default::default(),
+        ethernet::TYPE_ARP,
+    )
+    .unwrap();
+    let ike = |responder: u8, marker: usize| {
+        let mut message = vec![0; marker + 28];
+        message[marker + 15] = responder;
+        message
+    };
+    let to_us = |ports, payload: &[u8]| udp(outer(2, false), outer(1, false), ports, payload);
+    a.receive(UNTRUST, &to_us((9, 9), b"other"));
+    a.receive(UNTRUST, &to_us((500, 500), &ike(0, 0)));
+    a.receive(UNTRUST, &to_us((4500, 4500), &ike(7, 4)));
+    a.ports[0][0].push(&arp);
+    a.receive(UNTRUST, &to_us((50000, 3784), &[0; 24]));
+    a.receive(UNTRUST, &to_us((4500, 4500), &[0xff]));
+    a.run();
+    let got = punted(&a);
+    let classes: Vec<_> = got.iter().map(|(class, _)| *class).collect();
+    use PuntClass::*;
+    assert_eq!(classes, [Liveness, Routing, Ike, IkeInit, Other]);
+    assert_eq!(got[1].1, arp);
+    assert_eq!(got[4].1, frame(mac(1), mac(2), 0, &to_us((9, 9), b"other")));
+    assert_eq!(a.drops(), vec![(DropReason::NatKeepalive, 1)]);
+}
+
+#[test]
+fn tagged_frames_reach_the_host_without_tags() {
+    let mut a = Gateway::new(1);
+    let packet = udp(host(1, false), addr("10.1.0.1"), (9, 9), b"other");
+    a.receive(TRUST, &packet);
+    a.run();
+    assert_eq!(punted(&a)[0].1, frame(mac(11), mac(21), 0, &packet));
+    // And the host's frames leave with tags.
+    let answer = frame(
+        mac(21),
+        mac(11),
+        0,
+        &udp(addr("10.1.0.1"), host(1, false), (9, 9), b"answer"),
+    );
+    let trust = a.index(TRUST);
+    assert!(
+        a.controller.shared().links[0]
+            .injects
+            .push(Inject::Frame(trust, MemoryBuf::new(&answer)))
+            .is_ok()
+    );
+    assert_eq!(a.sent(TRUST).len(), 1);
+}
+
+#[test]
+fn the_gateway_itself_speaks_through_the_tunnel() {
+    let mut net = Net::new(false, false);
+    // The host behind A talks to B's own inner address.
+    net.a.receive(
+        TRUST,
+        &udp(host(1, false), addr("10.2.0.1"), (9, 9), b"hello"),
+    );
+    net.cable();
+    let got = punted(&net.b);
+    assert_eq!(got.len(), 1, "{:?}", net.b.drops());
+    assert_eq!(got[0].1[0] >> 4, 4, "an IP packet for the TUN");
+    let tunnel = net.b.controller.index_of(&UnitName::new("st0", 0)).unwrap();
+    let answer = udp(addr("10.2.0.1"), host(1, false), (9, 9), b"answer");
+    assert!(
+        net.b.controller.shared().links[0]
+            .injects
+            .push(Inject::Packet(tunnel, MemoryBuf::new(&answer)))
+            .is_ok()
+    );
+    net.cable();
+    assert_eq!(net.a.sent(TRUST).len(), 1);
+}
+
+#[test]
+fn frames_that_are_not_for_us() {
+    let mut a = Gateway::new(1);
+    let packet = udp(host(1, false), host(2, false), (9, 9), b"x");
+    a.ports[0][0].push(&frame(mac(99), mac(2), 0, &packet));
+    a.ports[0][0].push(&frame(mac(1), mac(2), 5, &packet));
+    a.ports[0][0].push(&[0; 9]);
+    let mut bad = frame(mac(1), mac(2), 0, &packet);
+    bad[24] ^= 1;
+    a.ports[0][0].push(&bad);
+    a.receive(
+        UNTRUST,
+        &udp(addr("127.0.0.1"), addr("198.51.100.1"), (9, 9), b"x"),
+    );
+    a.receive(
+        UNTRUST,
+        &udp(outer(2, false), addr("198.51.100.1"), (9, 9), b"x"),
+    );
+    a.receive(
+        UNTRUST,
+        &udp(outer(2, false), addr("239.1.1.1"), (9, 9), b"x"),
+    );
+    a.run();
+    let mut got = a.drops();
+    got.sort_by_key(|(reason, _)| *reason as u8);
+    use DropReason::*;
+    let wanted = [
+        BadFrame,
+        NoUnit,
+        NotOurMac,
+        BadChecksum,
+        Martian,
+        Multicast,
+        NoRoute,
+    ];
+    let mut wanted: Vec<_> = wanted.into_iter().map(|reason| (reason, 1)).collect();
+    wanted.sort_by_key(|(reason, _)| *reason as u8);
+    assert_eq!(got, wanted);
+    assert!(punted(&a).is_empty());
+}

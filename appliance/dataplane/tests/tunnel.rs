@@ -1,0 +1,435 @@
+//! Packets through two gateways: every family combination, both encapsulations, and everything that must not get through.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod harness;
+
+use harness::*;
+use ravelin_ctl::sa::{Event, InstallError, Outbound};
+use ravelin_dataplane::DropReason;
+use ravelin_dataplane::control::Notice;
+use ravelin_types::*;
+use ravelin_wire::ip;
+use std::time::Duration;
+
+#[test]
+fn there_and_back_in_all_family_combinations() {
+    for inner_v6 in [false, true] {
+        for outer_v6 in [false, true] {
+            for nat in [false, true] {
+                let mut net = Net::new(outer_v6, nat);
+                let there = udp(host(1, inner_v6), host(2, inner_v6), (7, 8), b"ping");
+                net.a.receive(TRUST, &there);
+                let seen = net.cable();
+                assert_eq!(
+                    seen.len(),
+                    1,
+                    "inner v6 {inner_v6} outer v6 {outer_v6} nat {nat}: {:?} {:?}",
+                    net.a.drops(),
+                    net.b.drops()
+                );
+                let meta = ip::parse(&seen[0]).unwrap();
+                assert_eq!(
+                    (meta.source, meta.destination),
+                    (outer(1, outer_v6), outer(2, outer_v6))
+                );
+                assert_eq!(meta.protocol, if nat { 17 } else { 50 });
+                let got = net.b.sent(TRUST);
+                assert_eq!(got.len(), 1, "{:?}", net.b.drops());
+                let meta = ip::parse(&got[0]).unwrap();
+                assert_eq!(meta.ttl, 62, "one hop at each gateway");
+                assert_eq!(&got[0][got[0].len() - 4..], b"ping");
+                net.b.receive(
+                    TRUST,
+                    &udp(host(2, inner_v6), host(1, inner_v6), (8, 7), b"pong"),
+                );
+                net.cable();
+                assert_eq!(net.a.sent(TRUST).len(), 1);
+                assert!(net.a.drops().is_empty() && net.b.drops().is_empty());
+                let counters = net.a.controller.pair_counters(&[]);
+                assert_eq!((counters[0].out_packets, counters[0].in_packets), (1, 1));
+                assert_eq!((counters[0].out_sequence, counters[0].in_sequence), (1, 1));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_burst_keeps_its_order() {
+    let mut net = Net::new(false, false);
+    for number in 0..200u16 {
+        net.a.receive(
+            TRUST,
+            &udp(
+                host(1, false),
+                host(2, false),
+                (7, 8),
+                &number.to_be_bytes(),
+            ),
+        );
+    }
+    net.cable();
+    let got: Vec<u16> = net
+        .b
+        .sent(TRUST)
+        .iter()
+        .map(|p| u16::from_be_bytes([p[28], p[29]]))
+        .collect();
+    assert_eq!(got, (0..200).collect::<Vec<_>>());
+}
+
+#[test]
+fn replayed_and_forged_packets_are_dropped_and_counted() {
+    let mut net = Net::new(false, false);
+    net.a
+        .receive(TRUST, &udp(host(1, false), host(2, false), (7, 8), b"x"));
+    let esp = net.cable().pop().unwrap();
+    assert_eq!(net.b.sent(TRUST).len(), 1);
+    net.b.receive(UNTRUST, &esp);
+    assert!(net.b.sent(TRUST).is_empty());
+    assert_eq!(net.b.drop_count(DropReason::ReplayDuplicate), 1);
+    let mut forged = esp.clone();
+    forged[24..28].copy_from_slice(&9u32.to_be_bytes());
+    net.b.receive(UNTRUST, &forged);
+    net.b.run();
+    assert_eq!(net.b.drop_count(DropReason::AuthFailed), 1);
+    let mut unknown = esp.clone();
+    unknown[20..24].copy_from_slice(&0x0000_3001u32.to_be_bytes());
+    net.b.receive(UNTRUST, &unknown);
+    let mut wrong_tag = esp.clone();
+    wrong_tag[23] ^= 1;
+    net.b.receive(UNTRUST, &wrong_tag);
+    net.b.run();
+    assert_eq!(net.b.drop_count(DropReason::UnknownSpi), 2);
+    net.b.receive(
+        UNTRUST,
+        &udp(outer(1, false), outer(2, false), (4500, 4500), &esp[20..]),
+    );
+    net.b.run();
+    assert_eq!(
+        net.b.drop_count(DropReason::SaMismatch),
+        1,
+        "ESP in UDP on an SA without it"
+    );
+    let counters = net.b.controller.pair_counters(&[])[0];
+    assert_eq!(
+        (
+            counters.replay_drops,
+            counters.auth_drops,
+            counters.in_packets
+        ),
+        (1, 1, 1)
+    );
+    assert!(
+        net.b.controller.shared().punt.is_empty(),
+        "ESP never reaches the host"
+    );
+}
+
+#[test]
+fn selectors_hold_in_both_directions() {
+    let mut net = Net::new(false, false);
+    // B believes that A's side is narrower than A does.
+    let mut narrow = pair(2, 1, false, false);
+    narrow.remote_ts = vec![TrafficSelector::from_prefix(prefix("10.1.0.128/25"))];
+    net.b
+        .controller
+        .remove(PairId(1), Duration::ZERO, net.b.now);
+    net.b.install(&[narrow]);
+    net.a
+        .receive(TRUST, &udp(host(1, false), host(2, false), (7, 8), b"x"));
+    net.cable();
+    assert!(net.b.sent(TRUST).is_empty());
+    assert_eq!(net.b.drop_count(DropReason::SelectorMismatch), 1);
+    // And has no SA for the answer; its route in clear must not be taken either.
+    net.b
+        .receive(TRUST, &udp(host(2, false), host(1, false), (7, 8), b"x"));
+    assert!(net.cable().is_empty());
+    assert_eq!(net.b.drop_count(DropReason::NoSa), 1);
+}
+
+#[test]
+fn without_an_sa_nothing_leaves_in_clear() {
+    let mut a = Gateway::new(1);
+    let untrust = a.index(UNTRUST);
+    let default =
+        ravelin_dataplane::control::RouteTarget::Units(vec![(untrust, Some(outer(2, false)))]);
+    a.controller
+        .set_route(VrfId::DEFAULT, prefix("0.0.0.0/0"), Some(default.clone()));
+    a.controller
+        .set_route(VrfId::DEFAULT, prefix("10.2.0.0/24"), Some(default));
+    a.receive(TRUST, &udp(host(1, false), host(2, false), (7, 8), b"x"));
+    assert!(a.sent(UNTRUST).is_empty());
+    assert_eq!(a.drop_count(DropReason::NoSa), 1);
+    // The same from the host stack.
+    let frame = frame(
+        mac(2),
+        mac(1),
+        0,
+        &udp(outer(1, false), host(2, false), (7, 8), b"x"),
+    );
+    let inject =
+        ravelin_dataplane::link::Inject::Frame(untrust, ravelin_esp::MemoryBuf::new(&frame));
+    assert!(a.controller.shared().links[0].injects.push(inject).is_ok());
+    assert!(a.sent(UNTRUST).is_empty());
+    assert_eq!(a.drop_count(DropReason::NoSa), 2);
+    // Other destinations do take the route.
+    a.receive(
+        TRUST,
+        &udp(host(1, false), addr("198.51.100.1"), (7, 8), b"x"),
+    );
+    assert_eq!(a.sent(UNTRUST).len(), 1);
+    // Cleartext from a protected source is refused.
+    a.receive(UNTRUST, &udp(host(2, false), host(1, false), (7, 8), b"x"));
+    assert!(a.sent(TRUST).is_empty());
+    assert_eq!(a.drop_count(DropReason::ProtectedSource), 1);
+}
+
+#[test]
+fn a_removed_pair_lingers_inbound_only() {
+    let mut net = Net::new(false, false);
+    net.a
+        .receive(TRUST, &udp(host(1, false), host(2, false), (7, 8), b"x"));
+    let late = net.a.sent(UNTRUST).pop().unwrap();
+    net.b
+        .controller
+        .remove(PairId(1), Duration::from_secs(2), net.b.now);
+    net.b.run();
+    net.b
+        .receive(TRUST, &udp(host(2, false), host(1, false), (7, 8), b"x"));
+    assert!(net.b.sent(UNTRUST).is_empty());
+    assert_eq!(net.b.drop_count(DropReason::NoSa), 1);
+    net.b.receive(UNTRUST, &late);
+    assert_eq!(net.b.sent(TRUST).len(), 1);
+    net.b.advance(3);
+    net.b.receive(UNTRUST, &late);
+    net.b.run();
+    assert_eq!(net.b.drop_count(DropReason::UnknownSpi), 1);
+    assert!(net.b.controller.list().is_empty());
+}
+
+#[test]
+fn make_before_break_rekey_loses_nothing() {
+    let mut net = Net::new(false, false);
+    let standby = |n: u8| {
+        let mut pair = pair(n, 2, false, false);
+        pair.state = Outbound::Standby;
+        pair
+    };
+    net.b.install(&[standby(2)]);
+    net.b
+        .receive(TRUST, &udp(host(2, false), host(1, false), (7, 8), b"old"));
+    let seen = net.cable();
+    assert_eq!(
+        &seen[0][20..24],
+        &pair(2, 1, false, false).outbound.spi.0.to_be_bytes()
+    );
+    // A has the new pair active: its first packet moves B's outbound.
+    net.a.install(&[pair(1, 2, false, false)]);
+    net.a
+        .receive(TRUST, &udp(host(1, false), host(2, false), (7, 8), b"new"));
+    net.cable();
+    assert!(
+        net.b
+            .notices
+            .iter()
+            .any(|n| matches!(n, Notice::Sa(Event::PeerUses(PairId(2)))))
+    );
+    net.b
+        .receive(TRUST, &udp(host(2, false), host(1, false), (7, 8), b"new"));
+    let seen = net.cable();
+    assert_eq!(
+        &seen[0][20..24],
+        &pair(2, 2, false, false).outbound.spi.0.to_be_bytes()
+    );
+    assert_eq!(net.a.sent(TRUST).len(), 2);
+    assert_eq!(net.b.sent(TRUST).len(), 1);
+    assert!(net.a.drops().is_empty() && net.b.drops().is_empty());
+}
+
+#[test]
+fn nat_rebinding_is_reported_once_and_followed_when_told() {
+    let mut net = Net::new(false, true);
+    for _ in 0..3 {
+        net.a
+            .receive(TRUST, &udp(host(1, false), host(2, false), (7, 8), b"x"));
+        for mut esp in net.a.sent(UNTRUST) {
+            esp[20..22].copy_from_slice(&1024u16.to_be_bytes());
+            net.b.receive(UNTRUST, &esp);
+        }
+        net.b.run();
+    }
+    let moved: Vec<_> = net
+        .b
+        .notices
+        .iter()
+        .filter_map(|n| match n {
+            Notice::Sa(Event::PeerMoved { outer, .. }) => Some(*outer),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(moved.len(), 1);
+    assert_eq!(moved[0].udp, Some((4500, 1024)));
+    net.b.controller.relocate(PairId(1), moved[0]);
+    net.b.run();
+    net.b
+        .receive(TRUST, &udp(host(2, false), host(1, false), (7, 8), b"x"));
+    let esp = net.b.sent(UNTRUST).pop().unwrap();
+    assert_eq!(ip::parse(&esp).unwrap().destination_port, 1024);
+}
+
+#[test]
+fn restart_resumes_ahead_and_refuses_the_past() {
+    let mut net = Net::new(false, false);
+    net.a
+        .receive(TRUST, &udp(host(1, false), host(2, false), (7, 8), b"x"));
+    let captured = net.cable().pop().unwrap();
+    net.b
+        .receive(TRUST, &udp(host(2, false), host(1, false), (7, 8), b"x"));
+    net.cable();
+    // B dies; the words it left are all that the next B has.
+    let left = cells_of(&net.b);
+    let mut b = Gateway::with(2, 1, left);
+    let mut again = pair(2, 1, false, false);
+    assert_eq!(
+        b.controller.install(&[again.clone()])[0].1,
+        Err(InstallError::StaleEpoch)
+    );
+    again.epoch = 2;
+    b.install(&[again]);
+    b.receive(UNTRUST, &captured);
+    b.run();
+    assert_eq!(
+        b.drop_count(DropReason::ReplayDuplicate) + b.drop_count(DropReason::ReplayOld),
+        1
+    );
+    b.receive(TRUST, &udp(host(2, false), host(1, false), (7, 8), b"x"));
+    let esp = b.sent(UNTRUST).pop().unwrap();
+    assert_eq!(
+        u32::from_be_bytes(esp[24..28].try_into().unwrap()),
+        (1 << 16) + 2
+    );
+    let iv = u64::from_be_bytes(esp[28..36].try_into().unwrap());
+    assert_eq!(iv >> 40, 2, "new epoch");
+    // Without the words the pair must not be used.
+    let mut lost = Gateway::new(2);
+    let mut again = pair(2, 1, false, false);
+    again.epoch = 3;
+    assert_eq!(
+        lost.controller.install(&[again])[0].1,
+        Err(InstallError::SequenceLost)
+    );
+}
+
+fn cells_of(gateway: &Gateway) -> Box<[std::sync::atomic::AtomicU64]> {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    gateway
+        .controller
+        .shared()
+        .cells
+        .iter()
+        .map(|cell| AtomicU64::new(cell.load(Ordering::SeqCst)))
+        .collect()
+}
+
+#[test]
+fn installs_are_judged_one_by_one() {
+    let mut a = Gateway::new(1);
+    let good = pair(1, 1, false, false);
+    let mut slot_taken = pair(1, 1, false, false);
+    slot_taken.pair = PairId(99);
+    let mut reserved = pair(1, 2, false, false);
+    reserved.inbound.spi = Spi(255);
+    let mut mixed = pair(1, 3, false, false);
+    mixed.outer.remote = outer(2, true);
+    let mut key = pair(1, 4, false, false);
+    key.outbound.key = SecretBytes::new(vec![1; 35]);
+    let mut tunnel = pair(1, 5, false, false);
+    tunnel.tunnel_unit = 7;
+    let mut outside = pair(1, 6, false, false);
+    outside.remote_ts = vec![TrafficSelector::from_prefix(prefix("10.9.0.0/16"))];
+    let mut empty = pair(1, 7, false, false);
+    empty.local_ts.clear();
+    let results: Vec<_> = a
+        .controller
+        .install(&[
+            good.clone(),
+            slot_taken,
+            reserved,
+            mixed,
+            key,
+            tunnel,
+            outside,
+            empty,
+            good,
+        ])
+        .into_iter()
+        .map(|(_, result)| result)
+        .collect();
+    use InstallError::*;
+    let wanted = [
+        Ok(()),
+        Err(SlotInUse),
+        Err(BadSpi),
+        Err(BadSelectors),
+        Err(BadKey),
+        Err(NoTunnelInterface),
+        Err(NotProtected),
+        Err(BadSelectors),
+        Ok(()),
+    ];
+    assert_eq!(results, wanted);
+    assert_eq!(a.controller.list().len(), 1);
+}
+
+#[test]
+fn two_workers_hand_over_to_the_owner() {
+    let mut a = Gateway::with(1, 2, ravelin_dataplane::io::memory::cells(SLOTS));
+    let mut b = Gateway::new(2);
+    // Two pairs: the load spreads them over both workers.
+    let narrow = |n: u8, slot: u32, last: u8| {
+        let mut pair = pair(n, slot, false, false);
+        let ts = if n == 1 {
+            &mut pair.local_ts
+        } else {
+            &mut pair.remote_ts
+        };
+        *ts = vec![TrafficSelector::from_prefix(prefix(&format!(
+            "10.1.0.{last}/32"
+        )))];
+        pair
+    };
+    a.install(&[narrow(1, 1, 9), narrow(1, 2, 10)]);
+    b.install(&[narrow(2, 1, 9), narrow(2, 2, 10)]);
+    a.neighbour(TRUST, addr("10.1.0.10"), Some(mac(30)));
+    for last in [9, 10] {
+        a.receive(
+            TRUST,
+            &udp(
+                addr(&format!("10.1.0.{last}")),
+                host(2, false),
+                (7, 8),
+                b"x",
+            ),
+        );
+        for esp in a.sent(UNTRUST) {
+            b.receive(UNTRUST, &esp);
+        }
+        assert_eq!(b.sent(TRUST).len(), 1);
+        b.receive(
+            TRUST,
+            &udp(
+                host(2, false),
+                addr(&format!("10.1.0.{last}")),
+                (7, 8),
+                b"x",
+            ),
+        );
+        for esp in b.sent(UNTRUST) {
+            a.receive(UNTRUST, &esp);
+        }
+        assert_eq!(a.sent(TRUST).len(), 1, "{:?}", a.drops());
+    }
+    let owners: std::collections::BTreeSet<_> =
+        [1, 2].map(|slot| a.controller.shared().owner(slot)).into();
+    assert_eq!(owners.len(), 2);
+}
