@@ -72,6 +72,12 @@ impl Adjacencies {
         Some((IfIndex(slot.interface.load(Ordering::Relaxed) as u16), mac))
     }
 
+    /// Whether its MAC is known. Does not count as use.
+    pub fn is_resolved(&self, index: AdjIndex) -> bool {
+        self.slot(index)
+            .is_some_and(|slot| slot.mac.load(Ordering::Acquire) & RESOLVED != 0)
+    }
+
     /// Whether it was used since the last call.
     pub fn take_used(&self, index: AdjIndex) -> bool {
         self.slot(index)

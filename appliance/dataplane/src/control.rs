@@ -164,11 +164,14 @@ impl<P: Platform> Controller<P> {
 
     fn take_event(&mut self, event: Event<P>, notices: &mut Vec<Notice<P>>) {
         match event {
-            Event::NeighbourWanted(Awaited::Host(interface, address)) => {
-                notices.push(Notice::NeighbourWanted(interface, address));
-            }
-            Event::NeighbourWanted(Awaited::Gateway(index)) => {
-                if let Some((interface, address)) = self.neighbours.address(index) {
+            Event::NeighbourWanted(awaited) => {
+                let hop = match awaited {
+                    Awaited::Host(interface, address) => Some((interface, address)),
+                    Awaited::Gateway(index) => self.neighbours.address(index),
+                };
+                if let Some((interface, address)) = hop
+                    && self.wanted(interface, address)
+                {
                     notices.push(Notice::NeighbourWanted(interface, address));
                 }
             }
@@ -214,3 +217,6 @@ impl<P: Platform> Controller<P> {
         self.shared.links.iter().map(|link| &link.counters)
     }
 }
+
+#[cfg(test)]
+mod tests;

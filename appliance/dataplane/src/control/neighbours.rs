@@ -73,6 +73,7 @@ impl<P: Platform> Controller<P> {
         let Some(index) = self.adjacency(interface, address) else {
             return;
         };
+        let was_resolved = self.shared.adjacencies.is_resolved(index);
         self.shared.adjacencies.set(index, interface, mac);
         let Some(vrf) = self
             .working
@@ -86,14 +87,37 @@ impl<P: Platform> Controller<P> {
         if !link_local && let Some((book, table)) = self.book(vrf) {
             book.neighbour(table, Prefix::host(address), mac.map(|_| index));
         }
-        if mac.is_some() {
-            self.publish();
-            self.command_all(|| Command::Resolved {
-                interface,
-                address,
-                adjacency: index,
-            });
+        if mac.is_some() && !was_resolved {
+            self.announce_resolved(index, interface, address);
         }
+    }
+
+    /// Lets the workers send what waits for a neighbour. The tables go first: what is held later must already find it.
+    fn announce_resolved(&mut self, adjacency: AdjIndex, interface: IfIndex, address: IpAddr) {
+        self.publish();
+        self.command_all(|| Command::Resolved {
+            interface,
+            address,
+            adjacency,
+        });
+    }
+
+    /// A worker waits for a neighbour. It may have been resolved between the worker's look at the tables and now; then nobody
+    /// would tell it again.
+    pub(super) fn wanted(&mut self, interface: IfIndex, address: IpAddr) -> bool {
+        let Some(index) = self
+            .neighbours
+            .by_address
+            .get(&(interface, address))
+            .copied()
+        else {
+            return true;
+        };
+        let resolved = self.shared.adjacencies.is_resolved(index);
+        if resolved {
+            self.announce_resolved(index, interface, address);
+        }
+        !resolved
     }
 
     /// Neighbours that packets used since the last call: the daemon asks the kernel to keep them fresh.

@@ -69,7 +69,12 @@ impl RouteBook {
         if let Some((tunnel, _)) = sources.tunnels.first() {
             return Some(NextHop::Tunnel(*tunnel));
         }
-        let clear = sources.kernel.or(sources.neighbour.map(NextHop::Adjacency));
+        let neighbour = sources.neighbour.map(NextHop::Adjacency);
+        let clear = match sources.kernel {
+            // An attached host route is the neighbour itself.
+            Some(NextHop::Glean(_)) | None => neighbour.or(sources.kernel),
+            other => other,
+        };
         clear.filter(|next_hop| {
             matches!(next_hop, NextHop::Tunnel(_) | NextHop::Local) || !self.is_protected(prefix)
         })

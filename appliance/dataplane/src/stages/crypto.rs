@@ -8,7 +8,6 @@ use crate::link::Event;
 use crate::packet::{Origin, Packet};
 use crate::platform::Platform;
 use crate::sa::Sa;
-use crate::stages::punt;
 use crate::state;
 use crate::tables::{NextHop, Tables};
 use crate::worker::Worker;
@@ -55,10 +54,12 @@ fn decrypted<P: Platform>(worker: &mut Worker<P>, tables: &Tables, op: CryptoOp<
         state::store_inbound(&worker.shared.cells, slot, inner.sequence);
         sa.facts.traffic.in_sequence.set(inner.sequence);
     }
-    if let Some(event) = notice(sa, &inner) {
-        let _ = worker.shared.links[usize::from(worker.id)]
+    if let Some(event) = notice(sa, &inner)
+        && let Err(lost) = worker.shared.links[usize::from(worker.id)]
             .events
-            .push(event);
+            .push(event)
+    {
+        retract(sa, &lost);
     }
     let mut packet = inner.packet;
     match ip::parse(packet.data()) {
@@ -82,9 +83,17 @@ fn decrypted<P: Platform>(worker: &mut Worker<P>, tables: &Tables, op: CryptoOp<
     counters.in_packets.add(1);
     counters.in_octets.add(packet.octets() as u64);
     if packet.next_hop == NextHop::Local {
-        punt::packet(worker, tables, packet);
+        worker.vectors.local.push(packet);
     } else {
         worker.vectors.policy.push(packet);
+    }
+}
+
+/// An event found no room: the next packet raises it again.
+fn retract<P: Platform>(sa: &mut Sa, lost: &Event<P>) {
+    match lost {
+        Event::PeerUses(_) => sa.heard = false,
+        _ => sa.moved_to = None,
     }
 }
 

@@ -178,8 +178,11 @@ fn encrypt<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>, slot
             counters.out_packets.add(1);
             counters.out_octets.add(octets);
             worker.vectors.ops.push(op);
-            if exhausting {
-                worker.tell(Event::Exhausting(pair));
+            if exhausting
+                && !worker.tell(Event::Exhausting(pair))
+                && let Some(sa) = worker.sa(slot)
+            {
+                sa.exhausting = false;
             }
         }
         Err(rejected) => worker.drop(rejected.packet, rejected.reason.into()),

@@ -9,12 +9,12 @@ use ravelin_wire::ip::protocol;
 
 use crate::drop::DropReason;
 use crate::link::Handoff;
-use crate::packet::{Origin, Packet};
+use crate::packet::Packet;
 use crate::platform::Platform;
 use crate::punt::udp_encap;
 use crate::reassembly::Outcome;
 use crate::stages::{policy, punt};
-use crate::tables::Tables;
+use crate::tables::{InterfaceKind, Tables};
 use crate::worker::Worker;
 
 /// Drains `local` into `esp_input` and the punt rings.
@@ -31,7 +31,11 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
 }
 
 fn demultiplex<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::Buf>) {
-    let outside = packet.origin != Origin::Tunnel;
+    let ingress = tables
+        .config
+        .interface(packet.ingress)
+        .map(|interface| interface.kind);
+    let outside = ingress != Some(InterfaceKind::Tunnel);
     match packet.meta.protocol {
         PROTOCOL_ESP if outside => worker.vectors.esp_input.push(packet),
         PROTOCOL_ESP | PROTOCOL_AH => worker.drop(packet, DropReason::AhUnsupported),
