@@ -14,6 +14,7 @@
 
 pub mod compile;
 mod error;
+mod holder;
 pub mod kernel;
 mod link;
 mod manager;

@@ -8,6 +8,7 @@ mod operator;
 
 use crate::compile::{Compiled, compile};
 use crate::error::MgmtError;
+use crate::holder::Holder;
 use crate::kernel::Order;
 use crate::link::{Awaited, Link, LinkId, Unsent};
 use crate::store::Store;
@@ -112,6 +113,7 @@ pub struct Manager {
     /// The last generation given out, whether it came to run or not.
     last_generation: Generation,
     links: BTreeMap<LinkId, Link>,
+    holder: Holder,
     /// Why the stored configuration does not run.
     start_error: Option<String>,
 }
@@ -129,6 +131,7 @@ impl Manager {
         kernel: Sender<Order>,
     ) -> Result<Self, MgmtError> {
         let last_generation = Generation(store.generation().0.saturating_add(1));
+        let holder = Holder::new(store.run_dir(), hello.clone());
         let mut manager = Self {
             model: Model::new()?,
             store,
@@ -145,6 +148,7 @@ impl Manager {
             },
             last_generation,
             links: BTreeMap::new(),
+            holder,
             start_error: None,
         };
         manager.load_stored();

@@ -27,6 +27,7 @@ const FILE_MODE: u32 = 0o600;
 pub struct Store {
     file: PathBuf,
     generation_file: PathBuf,
+    run_dir: PathBuf,
 }
 
 impl Store {
@@ -36,12 +37,18 @@ impl Store {
         Self {
             file: file.to_owned(),
             generation_file: run_dir.join("mgmtd.generation"),
+            run_dir: run_dir.to_owned(),
         }
     }
 
     /// The configuration file.
     pub fn file(&self) -> &Path {
         &self.file
+    }
+
+    /// The folder of the sockets.
+    pub fn run_dir(&self) -> &Path {
+        &self.run_dir
     }
 
     /// The file of the last text that was applied.

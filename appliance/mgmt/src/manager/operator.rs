@@ -3,11 +3,12 @@
 use super::Manager;
 use crate::link::{Awaited, Unsent};
 use ravelin_config::Secrets;
-use ravelin_ctl::Role;
 use ravelin_ctl::daemon::Request;
 use ravelin_ctl::operator::{self as ops, DaemonQuery, ProcessStatus, Reply};
+use ravelin_ctl::{Hello, Role};
 use ravelin_types::Generation;
 use std::sync::mpsc::Sender;
+use std::time::Instant;
 
 /// The daemons shown, connected or not.
 const SHOWN: [Role; 2] = [Role::Planed, Role::Iked];
@@ -55,39 +56,51 @@ impl Manager {
         let _ = answer.send(Reply::Failed(vec![failure]));
     }
 
-    fn processes(&self) -> Vec<ProcessStatus> {
-        let own = ProcessStatus {
-            name: self.hello.role.process_name().to_owned(),
-            connected: true,
-            pid: self.hello.pid,
-            software: self.hello.software.clone(),
-            generation: self.running.generation,
-            uptime_s: self.since.elapsed().as_secs(),
-            error: self.start_error.clone(),
+    fn processes(&mut self) -> Vec<ProcessStatus> {
+        let mut own = status(&self.hello, self.since);
+        own.generation = self.running.generation;
+        own.error = self.start_error.clone();
+        let holder = match self.holder.probe() {
+            Some((hello, since)) => status(&hello, since),
+            None => absent(Role::Netd),
         };
         let others =
             SHOWN.iter().map(
                 |role| match self.links.values().find(|l| l.hello.role == *role) {
                     Some(link) => ProcessStatus {
-                        name: role.process_name().to_owned(),
-                        connected: true,
-                        pid: link.hello.pid,
-                        software: link.hello.software.clone(),
                         generation: link.generation,
-                        uptime_s: link.since.elapsed().as_secs(),
                         error: link.error.clone(),
+                        ..status(&link.hello, link.since)
                     },
-                    None => ProcessStatus {
-                        name: role.process_name().to_owned(),
-                        connected: false,
-                        pid: 0,
-                        software: String::new(),
-                        generation: Generation::default(),
-                        uptime_s: 0,
-                        error: None,
-                    },
+                    None => absent(*role),
                 },
             );
-        std::iter::once(own).chain(others).collect()
+        [own].into_iter().chain(others).chain([holder]).collect()
+    }
+}
+
+/// A process that is there.
+fn status(hello: &Hello, since: Instant) -> ProcessStatus {
+    ProcessStatus {
+        name: hello.role.process_name().to_owned(),
+        connected: true,
+        pid: hello.pid,
+        software: hello.software.clone(),
+        generation: Generation::default(),
+        uptime_s: since.elapsed().as_secs(),
+        error: None,
+    }
+}
+
+/// A process that is not.
+fn absent(role: Role) -> ProcessStatus {
+    ProcessStatus {
+        name: role.process_name().to_owned(),
+        connected: false,
+        pid: 0,
+        software: String::new(),
+        generation: Generation::default(),
+        uptime_s: 0,
+        error: None,
     }
 }

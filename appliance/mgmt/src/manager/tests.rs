@@ -93,6 +93,15 @@ impl Bench {
         all.into_iter().find(|p| p.name == name).unwrap()
     }
 
+    /// Waits until mgmtd has noticed that a daemon left.
+    fn until_gone(&self, name: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.process(name).connected {
+            assert!(Instant::now() < deadline, "{name} is still there");
+            thread::yield_now();
+        }
+    }
+
     fn stored(&self) -> String {
         fs::read_to_string(self.folder.path().join("ravelin.conf")).unwrap()
     }
@@ -349,6 +358,7 @@ fn a_broken_file_at_start_leaves_the_last_good_configuration() {
     let (generation, part) = bench.daemon(Role::Iked).take();
     assert_eq!(generation, Generation(2), "the counter survives a restart");
     assert!(matches!(part, Part::Ike(ike) if ike.gateways.len() == 2));
+    bench.until_gone("ravelin-iked");
     loaded(bench.load(SITE));
     assert_eq!(bench.process("ravelin-mgmtd").error, None);
 }
@@ -395,4 +405,26 @@ fn a_second_mgmtd_is_refused() {
     let hello = Hello::new(Role::Mgmtd, InstanceId(3));
     let error = serve(bench.folder.path(), hello).map(drop).unwrap_err();
     assert!(matches!(error, MgmtError::Running(_)));
+}
+
+#[test]
+fn the_device_holder_is_shown_while_it_lives() {
+    let bench = Bench::new(None);
+    assert!(!bench.process("ravelin-netd").connected);
+    let listener =
+        std::os::unix::net::UnixListener::bind(bench.folder.path().join("netd.sock")).unwrap();
+    let holder = thread::spawn(move || {
+        let hello = Hello::new(Role::Netd, InstanceId(4));
+        let mut stream = Stream::open(listener.accept().unwrap().0, &hello).unwrap();
+        let asked: Envelope<ravelin_ctl::netd::Request> = stream.receive().unwrap();
+        let body = ravelin_ctl::netd::Reply::Devices(Vec::new());
+        stream.send(&Envelope { id: asked.id, body }).unwrap();
+    });
+    assert!(bench.process("ravelin-netd").connected);
+    assert!(
+        bench.process("ravelin-netd").connected,
+        "on the same connection"
+    );
+    holder.join().unwrap();
+    assert!(!bench.process("ravelin-netd").connected);
 }
