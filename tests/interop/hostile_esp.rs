@@ -18,7 +18,7 @@ const REPLAYER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/replay.py");
 fn drops(gateway: &Gateway, reason: &str) -> u64 {
     let text = gateway.cli("show security drops | display json").unwrap();
     let report: Value = serde_json::from_str(&text).unwrap();
-    count(&report, reason).unwrap_or_else(|| panic!("no reason {reason} in {text}"))
+    count(&report, reason).unwrap_or(0)
 }
 
 fn count(report: &Value, reason: &str) -> Option<u64> {
@@ -64,10 +64,10 @@ fn replayed_and_forged_esp_is_dropped_and_counted() {
 
     let clear = Capture::start(&site.core, "core0", site.folder(), "clear").unwrap();
     for (mode, reason) in [
-        ("replay", "replay"),
-        ("forge", "authentication"),
+        ("replay", "replay-duplicate"),
+        ("forge", "auth-failed"),
         ("spi", "unknown-spi"),
-        ("cut", "esp-malformed"),
+        ("cut", "udp-encap-malformed"),
     ] {
         let before = drops(&gateway, reason);
         let file = site.folder().join("genuine.pcap");
