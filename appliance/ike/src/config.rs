@@ -217,3 +217,8 @@ impl Gateway {
         Some((*local, *address))
     }
 }
+
+/// Lifetime of an IKE SA whose proposal has left the configuration: that of Junos by default.
+pub const IKE_LIFETIME_S: u32 = 28_800;
+/// Lifetime of a child SA whose proposal has left the configuration: that of Junos by default.
+pub const ESP_LIFETIME_S: u32 = 3_600;

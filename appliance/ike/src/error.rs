@@ -145,3 +145,26 @@ pub(crate) fn list_text<T: std::fmt::Display>(items: &[T]) -> String {
         .collect::<Vec<_>>()
         .join(", ")
 }
+/// Why handling stopped early inside the endpoint.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The message is discarded under this reason.
+    #[error("{0:?}")]
+    Discard(crate::stats::Discard),
+    /// The session cannot go on: a primitive failed.
+    #[error(transparent)]
+    Crypto(#[from] ravelin_crypto::Error),
+    /// The session cannot go on: a resource is missing.
+    #[error(transparent)]
+    Environment(#[from] crate::environment::EnvironmentError),
+}
+
+impl Fault {
+    pub(crate) fn reason(self) -> Option<Reason> {
+        match self {
+            Fault::Discard(_) => None,
+            Fault::Crypto(e) => Some(Reason::Crypto(e)),
+            Fault::Environment(e) => Some(Reason::Environment(e)),
+        }
+    }
+}

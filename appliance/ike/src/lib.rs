@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod endpoint;
 pub mod environment;
 pub mod error;
 pub mod event;
@@ -23,14 +24,27 @@ pub mod msg;
 pub mod proposal;
 pub mod selector;
 pub mod stats;
+pub mod timers;
+pub mod window;
 pub mod work;
 
+mod keymat;
+mod outbox;
+mod record;
+mod sa;
+mod session;
+
 pub use config::Config;
+pub use endpoint::{ChildSummary, Endpoint, IkeSummary, RestoreReport, RestoredChild};
 pub use environment::{Environment, EnvironmentError};
 pub use error::{Failure, Reason, Stage};
 pub use event::{
     ChildInstall, Datagram, DownReason, Event, EventKind, Half, IkeId, IkeUp, JournalSeq, Outer,
     Record, RecordOp, SessionId, Transmit,
 };
+pub use record::RecordError;
 pub use stats::{Count, Discard, Stats};
 pub use work::{Job, Work, WorkId, WorkResult};
+
+#[cfg(test)]
+mod sim;

@@ -145,14 +145,12 @@ impl Stats {
         counts.chain(Discard::ALL.iter().map(|d| (d.name(), self.discarded(*d))))
     }
 
-    #[allow(dead_code)]
     pub(crate) fn discard(&mut self, reason: Discard) {
         if let Some(n) = self.discards.get_mut(reason as usize) {
             *n += 1;
         }
     }
 
-    #[allow(dead_code)]
     pub(crate) fn add(&mut self, what: Count) {
         if let Some(n) = self.counts.get_mut(what as usize) {
             *n += 1;

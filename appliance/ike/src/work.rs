@@ -36,11 +36,9 @@ pub enum Job {
 
 /// What came of it.
 #[derive(Debug)]
-#[allow(dead_code)]
 pub struct WorkResult(pub(crate) Result<Outcome, Error>);
 
 #[derive(Debug)]
-#[allow(dead_code)]
 pub(crate) enum Outcome {
     Generated(DhPrivate),
     Agreed(Secret),

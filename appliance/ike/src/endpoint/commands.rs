@@ -1,0 +1,284 @@
+//! What operators and the data plane ask of the endpoint.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ravelin_types::{ChildId, Time};
+
+use super::Endpoint;
+use crate::config::{DpdMode, Gateway};
+use crate::environment::Environment;
+use crate::error::{Fault, Reason, Stage};
+use crate::event::{IkeId, Outer, SessionId};
+use crate::sa::{State, Task, child, established, init, tasks};
+use crate::session::{ChildState, DownReasonStored, IkeSa, Path, Session};
+use crate::timers::HALF_OPEN_LIFETIME;
+
+/// Port of IKE without NAT traversal.
+const PORT_IKE: u16 = 500;
+
+/// Explicit IV epochs have 22 bits (design decision D17); a pair near the end is rekeyed instead of installed again.
+const LAST_EPOCH: u32 = (1 << 22) - 1;
+
+impl<E: Environment> Endpoint<E> {
+    /// Connects to a static gateway, or adds what is missing of one VPN when it is connected. False: no such gateway or VPN, or
+    /// no address of ours fits.
+    pub fn initiate(&mut self, gateway: &str, vpn: Option<&str>, now: Time) -> bool {
+        let Some(id) = self.initiated.get(gateway).copied() else {
+            return self.connect(gateway, vpn, now);
+        };
+        let found = self.config.gateway(gateway).cloned();
+        let Some(found) = found else { return false };
+        self.with_session(now, id, |_, session| {
+            for task in first_children(&found, vpn) {
+                let exists = |c: &crate::session::Child| {
+                    c.state == ChildState::Live
+                        && matches!(&task, Task::NewChild { vpn, .. } if *vpn == c.vpn)
+                };
+                if !session.children.iter().any(exists) {
+                    session.want(task, now);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Starts a session with a static gateway.
+    pub(super) fn connect(&mut self, name: &str, vpn: Option<&str>, now: Time) -> bool {
+        let Some(gateway) = self.config.gateway(name).cloned() else {
+            return false;
+        };
+        let (Some((local, remote)), Some(proposal)) =
+            (gateway.static_path(), gateway.proposals.first())
+        else {
+            return false;
+        };
+        let children = first_children(&gateway, vpn);
+        if vpn.is_some() && children.is_empty() {
+            return false;
+        }
+        let (id, ike) = (self.out.new_id(), self.out.new_id());
+        let path = Path {
+            vrf: gateway.vrf,
+            local: SocketAddr::new(local, PORT_IKE),
+            remote: SocketAddr::new(remote, PORT_IKE),
+            nat_local: false,
+            nat_remote: false,
+        };
+        let mut session = Session::new(id, true, path, now);
+        session.gateway = Some(gateway.name.clone());
+        session.current = ike;
+        session.tasks = children
+            .into_iter()
+            .map(|task| crate::session::Waiting {
+                not_before: now,
+                task,
+            })
+            .collect();
+        let starting = init::Starting {
+            group: proposal.dh.to_id(),
+            cookie: None,
+            rounds: 0,
+        };
+        let mut sa = IkeSa::new(ike, true, State::Starting(starting), now);
+        sa.expires_at = Some(now + HALF_OPEN_LIFETIME);
+        session.ikes.push(sa);
+        self.initiated.insert(gateway.name.clone(), id);
+        let group = proposal.dh;
+        self.step(now, session, |ctx, session| {
+            session.ike_mut(ike)?.spi_i = ctx.env.ike_spi()?;
+            init::start(ctx, session, group)
+        });
+        true
+    }
+
+    /// Rekeys the IKE SA now.
+    pub fn rekey_ike(&mut self, ike: IkeId, now: Time) -> bool {
+        let Some(id) = self.session_of_ike(ike) else {
+            return false;
+        };
+        self.with_session(now, id, |_, session| {
+            session.want(Task::RekeyIke, now);
+            Ok(())
+        })
+    }
+
+    /// Rekeys the child SA now.
+    pub fn rekey_child(&mut self, child: ChildId, now: Time) -> bool {
+        self.with_child(child, now, |_, session, child| {
+            if session
+                .child(child)
+                .is_some_and(|c| c.state == ChildState::Live)
+            {
+                session.want(Task::RekeyChild(child), now);
+            }
+            Ok(())
+        })
+    }
+
+    /// Deletes the session at both ends.
+    pub fn close(&mut self, session: SessionId, now: Time) -> bool {
+        self.with_session(now, session.0, |_, session| {
+            tasks::close(session, DownReasonStored::Closed, now);
+            Ok(())
+        })
+    }
+
+    /// Deletes the child SA at both ends.
+    pub fn close_child(&mut self, child: ChildId, now: Time) -> bool {
+        self.with_child(child, now, |_, session, child| {
+            tasks::delete_child(session, child, now);
+            Ok(())
+        })
+    }
+
+    /// The data plane has installed the pair (the daemon releases the datagrams that waited for it).
+    pub fn install_done(&mut self, child: ChildId, _now: Time) -> bool {
+        self.session_of_child(child).is_some()
+    }
+
+    /// The data plane cannot install the pair: it is deleted at both ends.
+    pub fn install_failed(&mut self, child: ChildId, now: Time) -> bool {
+        self.with_child(child, now, |ctx, session, child| {
+            let vpn = session
+                .child(child)
+                .map(|c| c.vpn.clone())
+                .unwrap_or_default();
+            let remote = session.path.remote;
+            ctx.failure(session, remote, Stage::Child, Reason::Install(vpn));
+            tasks::delete_child(session, child, now);
+            Ok(())
+        })
+    }
+
+    /// Asks for the pair to be installed again, under a new epoch: the data plane has lost it. A pair whose epochs are used
+    /// up is rekeyed instead.
+    pub fn reinstall(&mut self, child: ChildId, now: Time) -> bool {
+        self.with_child(child, now, |ctx, session, id| {
+            let Some(found) = session.child(id) else {
+                return Ok(());
+            };
+            if found.epoch >= LAST_EPOCH {
+                session.want(Task::RekeyChild(id), now);
+            } else {
+                child::install(ctx, session, id);
+            }
+            Ok(())
+        })
+    }
+
+    /// The peer was seen using the pair; the data plane has moved outbound traffic to it.
+    pub fn child_used(&mut self, child: ChildId, now: Time) -> bool {
+        self.with_child(child, now, |_, session, id| {
+            session.last_inbound = now;
+            let Some(found) = session.child_mut(id) else {
+                return Ok(());
+            };
+            let replaces = found.replaces;
+            if !found.active {
+                found.active = true;
+                session.volatile.dirty = true;
+            }
+            if let Some(old) = replaces.and_then(|old| session.child_mut(old)) {
+                old.active = false;
+            }
+            Ok(())
+        })
+    }
+
+    /// Authenticated traffic came in on these pairs: proof of life.
+    pub fn children_alive(&mut self, children: &[ChildId], now: Time) {
+        let always: Vec<bool> = children.iter().map(|c| self.probes_always(*c)).collect();
+        for (child, _) in children.iter().zip(always).filter(|(_, always)| !always) {
+            self.with_child(*child, now, |_, session, _| {
+                session.last_inbound = now;
+                Ok(())
+            });
+        }
+    }
+
+    /// Traffic went out on this pair; used by `optimized` liveness detection.
+    pub fn child_sent(&mut self, child: ChildId, now: Time) -> bool {
+        self.with_child(child, now, |_, session, _| {
+            session.last_outbound = Some(now);
+            Ok(())
+        })
+    }
+
+    /// A sequence number, IV counter or volume limit is near: rekey.
+    pub fn child_lifetime_soft(&mut self, child: ChildId, now: Time) -> bool {
+        self.rekey_child(child, now)
+    }
+
+    /// A limit is reached: delete.
+    pub fn child_lifetime_hard(&mut self, child: ChildId, now: Time) -> bool {
+        self.close_child(child, now)
+    }
+
+    /// Authenticated ESP came from another address or port; taken over when a NAT lies before the peer.
+    pub fn peer_moved(&mut self, child: ChildId, outer: Outer, now: Time) -> bool {
+        self.with_child(child, now, |ctx, session, _| {
+            let (Some((_, port)), true) = (outer.udp, session.path.nat_remote) else {
+                return Ok(());
+            };
+            let remote = SocketAddr::new(outer.remote, port);
+            if session.path.remote != remote && session.path.remote.is_ipv4() == remote.is_ipv4() {
+                session.path.remote = remote;
+                established::moved(ctx, session);
+            }
+            Ok(())
+        })
+    }
+
+    fn probes_always(&self, child: ChildId) -> bool {
+        let session = self
+            .session_of_child(child)
+            .and_then(|id| self.sessions.get(&id));
+        let gateway = session
+            .and_then(|s| s.gateway.as_ref())
+            .and_then(|g| self.config.gateway(g));
+        gateway
+            .and_then(|g| g.dpd)
+            .is_some_and(|d| d.mode == DpdMode::AlwaysSend)
+    }
+
+    fn session_of_ike(&self, ike: IkeId) -> Option<u64> {
+        self.sessions
+            .values()
+            .find(|s| s.ike(ike.0).is_some())
+            .map(|s| s.id)
+    }
+
+    pub(super) fn session_of_child(&self, child: ChildId) -> Option<u64> {
+        self.by_child.get(&child).copied()
+    }
+
+    fn with_child(
+        &mut self,
+        child: ChildId,
+        now: Time,
+        step: impl FnOnce(&mut crate::outbox::Ctx<'_>, &mut Session, ChildId) -> Result<(), Fault>,
+    ) -> bool {
+        let Some(id) = self.session_of_child(child) else {
+            return false;
+        };
+        self.with_session(now, id, |ctx, session| step(ctx, session, child))
+    }
+}
+
+/// The child SAs to begin with: of one VPN, or of all that are to be up by us, or of the first.
+fn first_children(gateway: &Arc<Gateway>, vpn: Option<&str>) -> Vec<Task> {
+    let immediate = gateway.vpns.iter().any(|v| v.establish_immediately);
+    let chosen = gateway.vpns.iter().enumerate().filter(|(at, v)| match vpn {
+        Some(name) => v.name == name,
+        None if immediate => v.establish_immediately,
+        None => *at == 0,
+    });
+    let pairs = chosen.flat_map(|(_, v)| {
+        (0..v.selectors.len()).map(|pair| Task::NewChild {
+            vpn: v.name.clone(),
+            pair,
+        })
+    });
+    pairs.collect()
+}

@@ -1,0 +1,186 @@
+//! From a datagram to the state that handles it (RFC 7296 section 2.6: the receiver's own SPI decides).
+
+use std::sync::Arc;
+
+use ravelin_crypto::sha256;
+use ravelin_types::Time;
+
+use super::{Endpoint, MAX_TOMBSTONES, TOMBSTONE_LIFETIME, Tombstone};
+use crate::environment::Environment;
+use crate::error::Fault;
+use crate::event::{Datagram, JournalSeq};
+use crate::msg::{ExchangeType, Message, Payload};
+use crate::outbox::Ctx;
+use crate::sa::{Incoming, State, auth, established, init, send_back};
+use crate::session::Session;
+use crate::stats::{Count, Discard};
+use crate::window::Verdict;
+
+impl<E: Environment> Endpoint<E> {
+    /// Handles a datagram.
+    pub fn handle(&mut self, now: Time, datagram: &Datagram<'_>) {
+        self.stats.add(Count::Received);
+        let message = match Message::parse(datagram.data) {
+            Ok(message) => message,
+            Err(_) => return self.stats.discard(Discard::Malformed),
+        };
+        let h = &message.header;
+        if h.exchange == ExchangeType::IkeSaInit && !h.response {
+            if h.spi_r == 0 && h.initiator && h.message_id == 0 && h.spi_i != 0 {
+                return self.first_message(now, datagram, &message);
+            }
+            return self.stats.discard(Discard::WrongExchange);
+        }
+        let local_spi = if h.initiator { h.spi_r } else { h.spi_i };
+        let Some(id) = self.by_spi.get(&local_spi).copied() else {
+            return self.unknown(now, datagram, local_spi);
+        };
+        let before = self.out.transmits.len();
+        let found = self.with_session(now, id, |ctx, session| {
+            deliver(ctx, session, datagram, &message, local_spi)
+        });
+        if found && !h.response && !self.by_spi.contains_key(&local_spi) {
+            self.bury(now, datagram, local_spi, before);
+        }
+    }
+
+    /// The IKE SA ended with this request: its answer is kept for a while.
+    fn bury(&mut self, now: Time, datagram: &Datagram<'_>, local_spi: u64, before: usize) {
+        let answer = self
+            .out
+            .transmits
+            .iter()
+            .skip(before)
+            .find(|t| t.remote == datagram.remote)
+            .cloned();
+        let (Some(answer), Ok(request)) = (answer, sha256(&[datagram.data])) else {
+            return;
+        };
+        while self.tombstones.len() >= MAX_TOMBSTONES
+            || self.tombstones.front().is_some_and(|t| t.until <= now)
+        {
+            self.tombstones.pop_front();
+        }
+        self.tombstones.push_back(Tombstone {
+            local_spi,
+            request,
+            answer,
+            until: now + TOMBSTONE_LIFETIME,
+        });
+    }
+
+    fn unknown(&mut self, now: Time, datagram: &Datagram<'_>, local_spi: u64) {
+        let grave = self
+            .tombstones
+            .iter()
+            .find(|t| t.local_spi == local_spi && t.until > now);
+        let repeat = grave.filter(|t| sha256(&[datagram.data]).is_ok_and(|d| d == t.request));
+        let Some(answer) = repeat.map(|t| t.answer.clone()) else {
+            return self.stats.discard(Discard::UnknownSpi);
+        };
+        self.stats.add(Count::Repeated);
+        self.stats.add(Count::Sent);
+        let (local, remote) = (datagram.local, datagram.remote);
+        self.out.transmits.push_back(crate::event::Transmit {
+            local,
+            remote,
+            ..answer
+        });
+    }
+
+    /// The journal position that everything handled so far depends on.
+    pub fn journal_position(&self) -> JournalSeq {
+        self.out.position()
+    }
+}
+
+/// Hands a message to the IKE SA that it names.
+fn deliver(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    datagram: &Datagram<'_>,
+    message: &Message,
+    local_spi: u64,
+) -> Result<(), Fault> {
+    let h = &message.header;
+    let incoming = Incoming {
+        local: datagram.local,
+        remote: datagram.remote,
+        exchange: h.exchange,
+        message_id: h.message_id,
+    };
+    let vrf = session.path.vrf;
+    let found = session.ikes.iter_mut().find(|i| i.local_spi() == local_spi);
+    let sa = found.ok_or(Fault::Discard(Discard::UnknownSpi))?;
+    let ike = sa.id;
+    if vrf != datagram.vrf {
+        return Err(Fault::Discard(Discard::WrongInstance));
+    }
+    if h.initiator == sa.initiator {
+        return Err(Fault::Discard(Discard::WrongRole));
+    }
+    if h.exchange == ExchangeType::IkeSaInit {
+        if !sa.window.awaits(0) || sa.keys.is_some() || h.message_id != 0 {
+            return Err(Fault::Discard(Discard::UnexpectedResponse));
+        }
+        sa.traffic.received += 1;
+        return init::on_response(ctx, session, ike, message, datagram.data);
+    }
+    if (h.spi_i, h.spi_r) != (sa.spi_i, sa.spi_r) {
+        return Err(Fault::Discard(Discard::UnknownSpi));
+    }
+    if matches!(message.payloads.last(), Some(Payload::Skf(_))) {
+        return Err(Fault::Discard(Discard::Fragment));
+    }
+    let Some(sk) = message.sk().filter(|_| message.payloads.len() == 1) else {
+        let notifies = message
+            .payloads
+            .iter()
+            .any(|p| matches!(p, Payload::Notify(_)));
+        return Err(Fault::Discard(if notifies {
+            Discard::UnauthenticatedNotify
+        } else {
+            Discard::Unprotected
+        }));
+    };
+    let payloads = sa.open(sk, datagram.data)?;
+    sa.traffic.received += 1;
+    if h.response {
+        if !sa.window.awaits(h.message_id) {
+            return Err(Fault::Discard(Discard::UnexpectedResponse));
+        }
+        established::heard(ctx, session, &incoming);
+        return match session.ike_mut(ike)?.state {
+            State::AuthSent(_) => auth::initiator::on_response(ctx, session, ike, payloads),
+            _ => established::on_response(ctx, session, ike, payloads),
+        };
+    }
+    match sa.window.judge(h.message_id) {
+        Verdict::Repeat(data, gate) => {
+            ctx.stats.add(Count::Repeated);
+            sa.traffic.sent += 1;
+            send_back(ctx, session, &incoming, data, gate);
+            Ok(())
+        }
+        Verdict::BeingAnswered => Err(Fault::Discard(Discard::BeingAnswered)),
+        Verdict::Outside => Err(Fault::Discard(Discard::OutsideWindow)),
+        Verdict::New => {
+            let first = matches!(sa.state, State::HalfOpen(_));
+            match sa.state {
+                State::HalfOpen(_) if h.exchange == ExchangeType::IkeAuth => {}
+                State::Established | State::Replaced | State::Closing => {}
+                _ => return Err(Fault::Discard(Discard::WrongExchange)),
+            }
+            if first {
+                return auth::responder::on_request(ctx, session, ike, &incoming, payloads);
+            }
+            established::heard(ctx, session, &incoming);
+            established::on_request(ctx, session, ike, &incoming, payloads)
+        }
+    }
+}
+
+/// Keeps the name of a gateway cheap to hand out.
+pub(super) fn shared(name: &str) -> Arc<str> {
+    Arc::from(name)
+}

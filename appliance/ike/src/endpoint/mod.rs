@@ -1,0 +1,487 @@
+//! The endpoint: every session of a shard, and the way from a datagram to the session it belongs to.
+//!
+//! Each public call is one step: it takes the session out of the table, lets its state handle what came, records it when it
+//! changed, and only then releases datagrams and events (see [`crate::event`]). Parts: [`dispatch`] (datagrams),
+//! [`half_open`] (first messages, cookies), [`complete`] (results of jobs), [`commands`], [`restore`], [`show`].
+
+mod commands;
+mod complete;
+mod dispatch;
+mod half_open;
+mod restore;
+mod show;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ravelin_types::{ChildId, Identity, Time};
+
+pub use restore::{RestoreReport, RestoredChild};
+pub use show::{ChildSummary, IkeSummary};
+
+use crate::config::{Config, Gateway};
+use crate::environment::{Environment, EnvironmentError};
+use crate::error::{Fault, Stage};
+use crate::event::{DownReason, Event, EventKind, Record, RecordOp, SessionId, Transmit};
+use crate::outbox::{Contact, Ctx, Outbox};
+use crate::record;
+use crate::sa::{child, established, tasks};
+use crate::session::Session;
+use crate::stats::{Count, Stats};
+use crate::timers::{RECONNECT_FIRST, RECONNECT_MOST};
+use crate::work::Work;
+
+/// Sessions of one identity at one gateway: a peer that reconnects without INITIAL_CONTACT leaves one behind each time
+/// until liveness detection finds it; beyond this the oldest goes.
+pub const MAX_SESSIONS_PER_PEER: usize = 4;
+
+/// Ended IKE SAs whose last response can still be repeated: those of one burst of deletes.
+pub const MAX_TOMBSTONES: usize = 4096;
+
+/// How long they can: longer than a peer retransmits.
+const TOMBSTONE_LIFETIME: Duration = Duration::from_secs(60);
+
+/// A sans-IO IKEv2 endpoint.
+pub struct Endpoint<E> {
+    config: Arc<Config>,
+    env: E,
+    out: Outbox,
+    stats: Stats,
+    sessions: HashMap<u64, Session>,
+    by_spi: HashMap<u64, u64>,
+    by_child: HashMap<ChildId, u64>,
+    first_messages: HashMap<(SocketAddr, u64), u64>,
+    by_peer: HashMap<(String, Identity), Vec<u64>>,
+    initiated: HashMap<String, u64>,
+    wanted: BTreeMap<String, Wanted>,
+    timers: BTreeSet<(Time, u64)>,
+    half_open: usize,
+    cookies: half_open::Cookies,
+    tombstones: VecDeque<Tombstone>,
+}
+
+/// A static gateway that is to be up.
+struct Wanted {
+    next_at: Time,
+    delay: Duration,
+}
+
+/// The last answer of an IKE SA that is gone, for a peer that did not get it.
+struct Tombstone {
+    local_spi: u64,
+    request: [u8; 32],
+    answer: Transmit,
+    until: Time,
+}
+
+impl<E: Environment> Endpoint<E> {
+    /// An endpoint without sessions. Call [`Endpoint::restore`] next, when there is a journal.
+    pub fn new(config: Arc<Config>, mut env: E, now: Time) -> Result<Self, EnvironmentError> {
+        let cookies = half_open::Cookies::new(&mut env, now)?;
+        let mut endpoint = Endpoint {
+            config: Arc::clone(&config),
+            env,
+            out: Outbox::default(),
+            stats: Stats::default(),
+            sessions: HashMap::new(),
+            by_spi: HashMap::new(),
+            by_child: HashMap::new(),
+            first_messages: HashMap::new(),
+            by_peer: HashMap::new(),
+            initiated: HashMap::new(),
+            wanted: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            half_open: 0,
+            cookies,
+            tombstones: VecDeque::new(),
+        };
+        endpoint.want_static(now);
+        Ok(endpoint)
+    }
+
+    /// Replaces the configuration. Sessions of gateways that are gone are closed; others keep what was negotiated until
+    /// their next exchange.
+    pub fn set_config(&mut self, config: Arc<Config>, now: Time) {
+        self.config = config;
+        self.want_static(now);
+        let orphans: Vec<u64> = self
+            .sessions
+            .values()
+            .filter(|s| {
+                s.gateway
+                    .as_ref()
+                    .is_some_and(|g| self.config.gateway(g).is_none())
+            })
+            .map(|s| s.id)
+            .collect();
+        for id in orphans {
+            self.close(SessionId(id), now);
+        }
+        let missing: Vec<u64> = self.initiated.values().copied().collect();
+        for id in missing {
+            self.with_session(now, id, |ctx, session| {
+                tasks::want_missing_children(ctx, session, now);
+                Ok(())
+            });
+        }
+    }
+
+    /// The injected environment.
+    pub fn environment(&mut self) -> &mut E {
+        &mut self.env
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The next record to store. Records come before what depends on them.
+    pub fn poll_record(&mut self) -> Option<Record> {
+        self.out.records.pop_front()
+    }
+
+    /// The next datagram; see [`Transmit`] for when it may leave.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.out.transmits.pop_front()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.out.pop_event()
+    }
+
+    /// The next job.
+    pub fn poll_work(&mut self) -> Option<Work> {
+        self.out.works.pop_front()
+    }
+
+    /// When [`Endpoint::handle_timeout`] is to be called, if nothing else happens before.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let wanted = self
+            .wanted
+            .iter()
+            .filter(|(name, _)| !self.initiated.contains_key(*name));
+        let wanted = wanted.map(|(_, w)| w.next_at).min();
+        let timer = self.timers.first().map(|(at, _)| *at);
+        timer.into_iter().chain(wanted).min()
+    }
+
+    /// Does everything that is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some((at, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, id));
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.volatile.scheduled = None;
+            }
+            self.with_session(now, id, tasks::on_timeout);
+        }
+        let due: Vec<String> = self
+            .wanted
+            .iter()
+            .filter(|(name, w)| w.next_at <= now && !self.initiated.contains_key(*name))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in due {
+            if let Some(w) = self.wanted.get_mut(&name) {
+                w.next_at = now + w.delay;
+                w.delay = w.delay.saturating_mul(2).min(RECONNECT_MOST);
+            }
+            self.connect(&name, None, now);
+        }
+    }
+
+    /// Notes which static gateways are to be up by us.
+    fn want_static(&mut self, now: Time) {
+        let up = |g: &&Arc<Gateway>| {
+            g.static_path().is_some() && g.vpns.iter().any(|v| v.establish_immediately)
+        };
+        let names: BTreeSet<&String> = self
+            .config
+            .gateways
+            .iter()
+            .filter(up)
+            .map(|g| &g.name)
+            .collect();
+        self.wanted.retain(|name, _| names.contains(name));
+        for name in names {
+            let fresh = || Wanted {
+                next_at: now,
+                delay: RECONNECT_FIRST,
+            };
+            self.wanted.entry(name.clone()).or_insert_with(fresh);
+        }
+    }
+
+    /// One step on one session; an unknown session is nothing to do.
+    fn with_session(
+        &mut self,
+        now: Time,
+        id: u64,
+        step: impl FnOnce(&mut Ctx<'_>, &mut Session) -> Result<(), Fault>,
+    ) -> bool {
+        let Some(session) = self.sessions.remove(&id) else {
+            return false;
+        };
+        self.step(now, session, step);
+        true
+    }
+
+    fn step(
+        &mut self,
+        now: Time,
+        mut session: Session,
+        step: impl FnOnce(&mut Ctx<'_>, &mut Session) -> Result<(), Fault>,
+    ) {
+        let config = Arc::clone(&self.config);
+        let mut ctx = Ctx {
+            now,
+            config: &config,
+            env: &mut self.env,
+            out: &mut self.out,
+            stats: &mut self.stats,
+        };
+        let outcome =
+            step(&mut ctx, &mut session).and_then(|()| established::go_on(&mut ctx, &mut session));
+        match outcome {
+            Ok(()) => {}
+            Err(Fault::Discard(reason)) => ctx.stats.discard(reason),
+            Err(fault) => {
+                let remote = session.path.remote;
+                if let Some(reason) = fault.reason() {
+                    ctx.failure(&session, remote, Stage::Informational, reason);
+                }
+                session.end(DownReason::Internal);
+            }
+        }
+        self.finish(now, session);
+    }
+
+    /// Ends a step: tables, record, release of what was staged; then what the step means for other sessions.
+    fn finish(&mut self, now: Time, mut session: Session) {
+        let id = session.id;
+        if let Some(reason) = session.volatile.over {
+            self.tear_down(now, &mut session, reason);
+        } else {
+            self.index(&mut session);
+            if session.volatile.dirty {
+                self.store(&mut session);
+            }
+            self.schedule(&mut session);
+            self.sessions.insert(id, session);
+        }
+        self.out.commit();
+        for contact in std::mem::take(&mut self.out.authenticated) {
+            self.authenticated(now, &contact);
+        }
+        for (other, reason) in std::mem::take(&mut self.out.ending) {
+            self.with_session(now, other, |_, session| {
+                session.end(reason);
+                Ok(())
+            });
+        }
+    }
+
+    fn store(&mut self, session: &mut Session) {
+        // Encoding into memory fails only when the format cannot hold a value, which no session has.
+        if let Ok(octets) = record::encode_session(session) {
+            self.out.record(session.id, RecordOp::Put(octets));
+            session.volatile.recorded = true;
+        }
+        session.volatile.dirty = false;
+    }
+
+    /// Brings the tables up to date with the session.
+    fn index(&mut self, session: &mut Session) {
+        let spis: Vec<u64> = session
+            .ikes
+            .iter()
+            .map(crate::session::IkeSa::local_spi)
+            .filter(|s| *s != 0)
+            .collect();
+        for gone in session
+            .volatile
+            .indexed
+            .iter()
+            .filter(|s| !spis.contains(s))
+        {
+            self.by_spi.remove(gone);
+        }
+        for new in spis
+            .iter()
+            .filter(|s| !session.volatile.indexed.contains(s))
+        {
+            self.by_spi.insert(*new, session.id);
+        }
+        session.volatile.indexed = spis;
+        let children: Vec<ChildId> = session.children.iter().map(|c| c.id).collect();
+        for gone in session
+            .volatile
+            .indexed_children
+            .iter()
+            .filter(|c| !children.contains(c))
+        {
+            self.by_child.remove(gone);
+        }
+        for new in children
+            .iter()
+            .filter(|c| !session.volatile.indexed_children.contains(c))
+        {
+            self.by_child.insert(*new, session.id);
+        }
+        session.volatile.indexed_children = children;
+        let half_open = session.is_half_open();
+        if half_open != session.volatile.half_open {
+            self.half_open = if half_open {
+                self.half_open + 1
+            } else {
+                self.half_open.saturating_sub(1)
+            };
+            session.volatile.half_open = half_open;
+            if let Some(key) = session.volatile.first_message.take_if(|_| !half_open) {
+                self.first_messages.remove(&key);
+            }
+        }
+        if !session.volatile.listed && session.established_at.is_some() {
+            if let (Some(gateway), Some(peer)) = (&session.gateway, &session.peer) {
+                let key = (gateway.clone(), peer.clone());
+                self.by_peer.entry(key).or_default().push(session.id);
+                session.volatile.listed = true;
+            }
+            if let Some(w) = session
+                .gateway
+                .as_ref()
+                .and_then(|g| self.wanted.get_mut(g))
+            {
+                w.delay = RECONNECT_FIRST;
+            }
+        }
+    }
+
+    fn schedule(&mut self, session: &mut Session) {
+        let deadline = tasks::deadline(&self.config, session);
+        if deadline == session.volatile.scheduled {
+            return;
+        }
+        if let Some(at) = session.volatile.scheduled.take() {
+            self.timers.remove(&(at, session.id));
+        }
+        if let Some(at) = deadline {
+            self.timers.insert((at, session.id));
+            session.volatile.scheduled = Some(at);
+        }
+    }
+
+    /// Removes every trace of a session that is over.
+    fn tear_down(&mut self, now: Time, session: &mut Session, reason: DownReason) {
+        let config = Arc::clone(&self.config);
+        let mut ctx = Ctx {
+            now,
+            config: &config,
+            env: &mut self.env,
+            out: &mut self.out,
+            stats: &mut self.stats,
+        };
+        let children: Vec<_> = session.children.iter().map(|c| c.id).collect();
+        session.children.iter_mut().for_each(|c| c.replaces = None);
+        children
+            .into_iter()
+            .for_each(|id| child::remove(&mut ctx, session, id));
+        for spi in session
+            .ikes
+            .iter()
+            .filter_map(crate::session::IkeSa::requested_child_spi)
+        {
+            ctx.env.release_child_spi(spi);
+        }
+        if session.established_at.is_some() || session.initiator {
+            ctx.stats.add(Count::IkeDown);
+            ctx.event(EventKind::IkeDown {
+                session: SessionId(session.id),
+                gateway: session.gateway.as_deref().map(Arc::from),
+                peer: session
+                    .peer
+                    .clone()
+                    .filter(|_| session.established_at.is_some()),
+                remote: session.path.remote,
+                reason,
+            });
+        }
+        for spi in session.volatile.indexed.drain(..) {
+            self.by_spi.remove(&spi);
+        }
+        for child in session.volatile.indexed_children.drain(..) {
+            self.by_child.remove(&child);
+        }
+        if let Some(at) = session.volatile.scheduled.take() {
+            self.timers.remove(&(at, session.id));
+        }
+        if session.volatile.half_open {
+            self.half_open = self.half_open.saturating_sub(1);
+        }
+        if let Some(key) = session.volatile.first_message.take() {
+            self.first_messages.remove(&key);
+        }
+        self.unlist(now, session);
+        if session.volatile.recorded {
+            self.out.record(session.id, RecordOp::Remove);
+        }
+    }
+
+    fn unlist(&mut self, now: Time, session: &Session) {
+        if let (Some(gateway), Some(peer)) = (&session.gateway, &session.peer) {
+            let key = (gateway.clone(), peer.clone());
+            if let Some(list) = self.by_peer.get_mut(&key) {
+                list.retain(|id| *id != session.id);
+                if list.is_empty() {
+                    self.by_peer.remove(&key);
+                }
+            }
+        }
+        let Some(gateway) = session.gateway.as_ref().filter(|_| session.initiator) else {
+            return;
+        };
+        if self.initiated.get(gateway) == Some(&session.id) {
+            self.initiated.remove(gateway);
+        }
+        if let Some(w) = self.wanted.get_mut(gateway) {
+            w.next_at = now + w.delay;
+            w.delay = w.delay.saturating_mul(2).min(RECONNECT_MOST);
+        }
+    }
+
+    /// A peer was authenticated: RFC 7296 section 2.4 lets INITIAL_CONTACT end its other sessions.
+    fn authenticated(&mut self, now: Time, contact: &Contact) {
+        let Some(session) = self.sessions.get(&contact.session) else {
+            return;
+        };
+        let (Some(gateway), Some(peer)) = (&session.gateway, &session.peer) else {
+            return;
+        };
+        let listed = self
+            .by_peer
+            .get(&(gateway.clone(), peer.clone()))
+            .cloned()
+            .unwrap_or_default();
+        let others: Vec<u64> = listed
+            .into_iter()
+            .filter(|id| *id != contact.session)
+            .collect();
+        let (count, reason) = if contact.initial {
+            (others.len(), DownReason::InitialContact)
+        } else {
+            (
+                (others.len() + 1).saturating_sub(MAX_SESSIONS_PER_PEER),
+                DownReason::TooManySessions,
+            )
+        };
+        for id in others.into_iter().take(count) {
+            self.with_session(now, id, |_, session| {
+                session.end(reason);
+                Ok(())
+            });
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Taking up the sessions of a journal.
+//!
+//! The result behaves as the endpoint that wrote the journal: it repeats its last responses and outstanding requests bit by
+//! bit. What was computed but not recorded is computed anew when the peer repeats itself.
+
+use ravelin_crypto::DhGroup;
+use ravelin_types::{ChildId, Spi, Time};
+
+use super::Endpoint;
+use crate::environment::Environment;
+use crate::event::SessionId;
+use crate::record::{RecordError, Stored, decode};
+use crate::sa::{State, init};
+use crate::session::Session;
+
+/// What was taken up, for the daemon to rebuild its allocator and to compare with the data plane.
+#[derive(Clone, Debug, Default)]
+pub struct RestoreReport {
+    /// Sessions taken up.
+    pub sessions: usize,
+    /// Their child SAs.
+    pub children: Vec<RestoredChild>,
+    /// Inbound SPIs in use, those of exchanges under way too.
+    pub child_spis: Vec<Spi>,
+    /// Our SPIs of IKE SAs.
+    pub ike_spis: Vec<u64>,
+    /// Records that could not be taken up.
+    pub failed: Vec<RecordError>,
+}
+
+/// A child SA of the journal. The data plane should hold it with this epoch; else call [`Endpoint::reinstall`].
+#[derive(Clone, Copy, Debug)]
+pub struct RestoredChild {
+    /// Which.
+    pub child: ChildId,
+    /// Whose.
+    pub session: SessionId,
+    /// Inbound.
+    pub spi_in: Spi,
+    /// Outbound.
+    pub spi_out: Spi,
+    /// Epoch of its last install; 0 when it was never asked for.
+    pub epoch: u32,
+    /// We encrypt with it.
+    pub active: bool,
+}
+
+impl<E: Environment> Endpoint<E> {
+    /// Takes up the last record of each subject, in any order.
+    pub fn restore<R: AsRef<[u8]>>(
+        &mut self,
+        records: impl IntoIterator<Item = R>,
+        now: Time,
+    ) -> RestoreReport {
+        let mut report = RestoreReport::default();
+        for record in records {
+            match decode(record.as_ref()) {
+                Ok(Stored::Endpoint { id_ceiling }) => self.out.ids_above(id_ceiling),
+                Ok(Stored::Session(session)) => self.take_up(*session, now, &mut report),
+                Err(e) => report.failed.push(e),
+            }
+        }
+        report
+    }
+
+    fn take_up(&mut self, mut session: Session, now: Time, report: &mut RestoreReport) {
+        report.sessions += 1;
+        for sa in &mut session.ikes {
+            sa.iv.epoch = sa.iv.epoch.saturating_add(1);
+            sa.iv.counter = 0;
+            report.ike_spis.push(sa.local_spi());
+            report.child_spis.extend(sa.requested_child_spi());
+            self.out.ids_above(sa.id);
+        }
+        self.out.ids_above(session.id);
+        for c in &session.children {
+            self.out.ids_above(c.id.0);
+            report.child_spis.push(c.spi_in);
+            if c.epoch > 0 {
+                report.children.push(RestoredChild {
+                    child: c.id,
+                    session: SessionId(session.id),
+                    spi_in: c.spi_in,
+                    spi_out: c.spi_out,
+                    epoch: c.epoch,
+                    active: c.active,
+                });
+            }
+        }
+        session.volatile.recorded = true;
+        if session.is_half_open() {
+            let first = session.ikes.first().map(|i| (session.path.remote, i.spi_i));
+            self.first_messages
+                .extend(first.map(|key| (key, session.id)));
+        }
+        if let Some(gateway) = session.gateway.clone().filter(|_| session.initiator) {
+            self.initiated.insert(gateway, session.id);
+        }
+        let starting = session.ikes.iter().find_map(|i| match &i.state {
+            State::Starting(s) => DhGroup::from_id(s.group),
+            _ => None,
+        });
+        self.step(now, session, |ctx, session| match starting {
+            Some(group) => init::start(ctx, session, group),
+            None => Ok(()),
+        });
+    }
+}

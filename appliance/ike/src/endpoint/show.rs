@@ -1,0 +1,190 @@
+//! Summaries for operators.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ravelin_types::{ChildId, Identity, Spi, Time, TrafficSelector};
+
+use super::Endpoint;
+use super::dispatch::shared;
+use crate::environment::Environment;
+use crate::event::{IkeId, Outer, SessionId};
+use crate::proposal::{EspSuite, IkeSuite};
+use crate::session::ChildState;
+
+/// An IKE SA.
+#[derive(Clone, Debug)]
+pub struct IkeSummary {
+    /// Its session.
+    pub session: SessionId,
+    /// Its number.
+    pub ike: IkeId,
+    /// Our exchanges start on it.
+    pub current: bool,
+    /// `UP` or the name of the present state.
+    pub state: &'static str,
+    /// Gateway, if known.
+    pub gateway: Option<Arc<str>>,
+    /// We started the session.
+    pub initiator: bool,
+    /// SPI of the IKE SA's initiator.
+    pub spi_i: u64,
+    /// SPI of its responder.
+    pub spi_r: u64,
+    /// Our address and port.
+    pub local: SocketAddr,
+    /// The peer's.
+    pub remote: SocketAddr,
+    /// Who we are.
+    pub local_identity: Option<Identity>,
+    /// Who the peer is; authenticated when `established` is set.
+    pub peer: Option<Identity>,
+    /// Negotiated suite.
+    pub suite: Option<IkeSuite>,
+    /// A NAT lies between.
+    pub nat: bool,
+    /// The peer is authenticated.
+    pub established: bool,
+    /// When this IKE SA was made.
+    pub created_at: Time,
+    /// When it is rekeyed.
+    pub rekey_at: Time,
+    /// When it ends.
+    pub expires_at: Time,
+    /// Child SAs of the session.
+    pub children: usize,
+    /// Authentic messages received since the daemon's start.
+    pub received: u64,
+    /// Messages sent, without retransmissions of requests.
+    pub sent: u64,
+    /// Requests sent again.
+    pub retransmitted: u64,
+}
+
+/// A child SA pair.
+#[derive(Clone, Debug)]
+pub struct ChildSummary {
+    /// Its identity.
+    pub child: ChildId,
+    /// Its session.
+    pub session: SessionId,
+    /// The current IKE SA of the session.
+    pub ike: IkeId,
+    /// Gateway.
+    pub gateway: Arc<str>,
+    /// VPN.
+    pub vpn: Arc<str>,
+    /// The peer.
+    pub peer: Option<Identity>,
+    /// Outer addresses.
+    pub outer: Outer,
+    /// Our SPI.
+    pub spi_in: Spi,
+    /// The peer's SPI.
+    pub spi_out: Spi,
+    /// Suite.
+    pub suite: EspSuite,
+    /// Our side.
+    pub local_ts: Vec<TrafficSelector>,
+    /// The peer's side.
+    pub remote_ts: Vec<TrafficSelector>,
+    /// We encrypt with it.
+    pub active: bool,
+    /// In use, not replaced and not being deleted.
+    pub live: bool,
+    /// Epoch of the last install.
+    pub epoch: u32,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it is rekeyed.
+    pub rekey_at: Time,
+    /// When it ends.
+    pub expires_at: Time,
+}
+
+impl<E: Environment> Endpoint<E> {
+    /// All IKE SAs, half-open ones too, in no order.
+    pub fn ike_sas(&self) -> impl Iterator<Item = IkeSummary> + '_ {
+        self.sessions.values().flat_map(|s| {
+            s.ikes.iter().map(move |i| IkeSummary {
+                session: SessionId(s.id),
+                ike: IkeId(i.id),
+                current: s.current == i.id,
+                state: i.state.name(),
+                gateway: s.gateway.as_deref().map(shared),
+                initiator: s.initiator,
+                spi_i: i.spi_i,
+                spi_r: i.spi_r,
+                local: s.path.local,
+                remote: s.path.remote,
+                local_identity: s.local_identity.clone(),
+                peer: s.peer.clone(),
+                suite: i.suite,
+                nat: s.path.nat_local || s.path.nat_remote,
+                established: s.established_at.is_some(),
+                created_at: i.created_at,
+                rekey_at: i.soft_at,
+                expires_at: i.hard_at,
+                children: s.children.len(),
+                received: i.traffic.received,
+                sent: i.traffic.sent,
+                retransmitted: i.traffic.retransmitted,
+            })
+        })
+    }
+
+    /// All child SAs, in no order.
+    pub fn child_sas(&self) -> impl Iterator<Item = ChildSummary> + '_ {
+        self.sessions.values().flat_map(|s| {
+            s.children
+                .iter()
+                .filter(|c| c.epoch > 0)
+                .map(move |c| ChildSummary {
+                    child: c.id,
+                    session: SessionId(s.id),
+                    ike: IkeId(s.current),
+                    gateway: shared(s.gateway.as_deref().unwrap_or_default()),
+                    vpn: shared(&c.vpn),
+                    peer: s.peer.clone(),
+                    outer: s.path.outer(),
+                    spi_in: c.spi_in,
+                    spi_out: c.spi_out,
+                    suite: c.suite,
+                    local_ts: c.local_ts.clone(),
+                    remote_ts: c.remote_ts.clone(),
+                    active: c.active,
+                    live: c.state == ChildState::Live,
+                    epoch: c.epoch,
+                    created_at: c.created_at,
+                    rekey_at: c.soft_at,
+                    expires_at: c.hard_at,
+                })
+        })
+    }
+
+    /// IKE SAs whose peer is not authenticated.
+    pub fn half_open(&self) -> usize {
+        self.half_open
+    }
+}
+
+#[cfg(test)]
+impl<E: Environment> Endpoint<E> {
+    /// The environment, to look at.
+    pub(crate) fn environment_ref(&self) -> &E {
+        &self.env
+    }
+
+    /// The ciphers (from initiator, from responder) of the IKE SA with this initiator's SPI.
+    pub(crate) fn test_ciphers(
+        &self,
+        spi_i: u64,
+    ) -> Option<(ravelin_crypto::SkCipher, ravelin_crypto::SkCipher)> {
+        let sa = self
+            .sessions
+            .values()
+            .flat_map(|s| &s.ikes)
+            .find(|i| i.spi_i == spi_i)?;
+        sa.keys.as_ref()?.ciphers(sa.suite?).ok()
+    }
+}

@@ -1,0 +1,156 @@
+//! The key schedule (RFC 7296 sections 2.13 to 2.18).
+
+use ravelin_crypto::{Error, PrfAlg, Secret, SkCipher, prf, prf_plus};
+use ravelin_types::SecretBytes;
+use serde::{Deserialize, Serialize};
+
+use crate::proposal::{EspSuite, IkeSuite};
+
+/// RFC 7296 section 2.15: the pad of the shared-key method, without a terminator.
+const KEY_PAD: &[u8] = b"Key Pad for IKEv2";
+
+/// The keys of an IKE SA.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct IkeKeys {
+    pub(crate) d: SecretBytes,
+    pub(crate) ai: SecretBytes,
+    pub(crate) ar: SecretBytes,
+    pub(crate) ei: SecretBytes,
+    pub(crate) er: SecretBytes,
+    pub(crate) pi: SecretBytes,
+    pub(crate) pr: SecretBytes,
+}
+
+/// Nonces and SPIs of the exchange that makes an IKE SA.
+pub(crate) struct Seeds<'a> {
+    pub(crate) nonce_i: &'a [u8],
+    pub(crate) nonce_r: &'a [u8],
+    pub(crate) spi_i: u64,
+    pub(crate) spi_r: u64,
+}
+
+impl IkeKeys {
+    /// SKEYSEED = prf(Ni | Nr, g^ir), then the expansion (section 2.14).
+    pub(crate) fn initial(
+        suite: IkeSuite,
+        shared: &Secret,
+        seeds: &Seeds<'_>,
+    ) -> Result<IkeKeys, Error> {
+        let key = [seeds.nonce_i, seeds.nonce_r].concat();
+        let skeyseed = prf(suite.prf, &key, &[shared.as_bytes()])?;
+        IkeKeys::expand(suite, &skeyseed, seeds)
+    }
+
+    /// SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr) with the old SA's function (section 2.18).
+    pub(crate) fn rekeyed(
+        suite: IkeSuite,
+        old_prf: PrfAlg,
+        old_d: &SecretBytes,
+        shared: &Secret,
+        seeds: &Seeds<'_>,
+    ) -> Result<IkeKeys, Error> {
+        let skeyseed = prf(
+            old_prf,
+            old_d.expose(),
+            &[shared.as_bytes(), seeds.nonce_i, seeds.nonce_r],
+        )?;
+        IkeKeys::expand(suite, &skeyseed, seeds)
+    }
+
+    /// {SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr} = prf+ (SKEYSEED, Ni | Nr | SPIi | SPIr)
+    fn expand(suite: IkeSuite, skeyseed: &Secret, seeds: &Seeds<'_>) -> Result<IkeKeys, Error> {
+        let p = suite.prf.key_octets();
+        let a = suite.integ.map_or(0, |i| i.key_octets());
+        let e = suite.encr.key_octets();
+        let (spi_i, spi_r) = (seeds.spi_i.to_be_bytes(), seeds.spi_r.to_be_bytes());
+        let seed: [&[u8]; 4] = [seeds.nonce_i, seeds.nonce_r, &spi_i, &spi_r];
+        let all = prf_plus(suite.prf, skeyseed.as_bytes(), &seed, 3 * p + 2 * a + 2 * e)?;
+        let parts = all.split([p, a, a, e, e, p, p]);
+        let [d, ai, ar, ei, er, pi, pr] = parts
+            .ok_or(Error::TooMuchKeymat { octets: all.len() })?
+            .map(stored);
+        Ok(IkeKeys {
+            d,
+            ai,
+            ar,
+            ei,
+            er,
+            pi,
+            pr,
+        })
+    }
+
+    /// The protection of messages from the original initiator and from its responder.
+    pub(crate) fn ciphers(&self, suite: IkeSuite) -> Result<(SkCipher, SkCipher), Error> {
+        Ok((
+            SkCipher::new(suite.encr, suite.integ, self.ei.expose(), self.ai.expose())?,
+            SkCipher::new(suite.encr, suite.integ, self.er.expose(), self.ar.expose())?,
+        ))
+    }
+}
+
+fn stored(secret: Secret) -> SecretBytes {
+    SecretBytes::new(secret.as_bytes().to_vec())
+}
+
+/// The keys of a child SA, by who sends.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct ChildKeys {
+    pub(crate) encr_i: SecretBytes,
+    pub(crate) integ_i: SecretBytes,
+    pub(crate) encr_r: SecretBytes,
+    pub(crate) integ_r: SecretBytes,
+}
+
+impl ChildKeys {
+    /// KEYMAT = prf+(SK_d, [ g^ir (new) | ] Ni | Nr ); initiator to responder first, encryption before integrity (section 2.17).
+    pub(crate) fn derive(
+        ike: IkeSuite,
+        sk_d: &SecretBytes,
+        suite: EspSuite,
+        shared: Option<&Secret>,
+        nonce_i: &[u8],
+        nonce_r: &[u8],
+    ) -> Result<ChildKeys, Error> {
+        let e = suite.encr.key_octets();
+        let a = suite.integ.map_or(0, |i| i.key_octets());
+        let seed: [&[u8]; 3] = [shared.map_or(&[], Secret::as_bytes), nonce_i, nonce_r];
+        let all = prf_plus(ike.prf, sk_d.expose(), &seed, 2 * (e + a))?;
+        let parts = all.split([e, a, e, a]);
+        let [encr_i, integ_i, encr_r, integ_r] = parts
+            .ok_or(Error::TooMuchKeymat { octets: all.len() })?
+            .map(stored);
+        Ok(ChildKeys {
+            encr_i,
+            integ_i,
+            encr_r,
+            integ_r,
+        })
+    }
+}
+
+/// What one side signs: its first message, the other's nonce, and its identity under SK_p (section 2.15).
+pub(crate) struct Signed<'a> {
+    pub(crate) message: &'a [u8],
+    pub(crate) nonce: &'a [u8],
+    pub(crate) sk_p: &'a SecretBytes,
+    pub(crate) id_body: &'a [u8],
+}
+
+/// AUTH = prf( prf(Shared Secret, "Key Pad for IKEv2"), <SignedOctets>)
+pub(crate) fn psk_auth(
+    alg: PrfAlg,
+    psk: &SecretBytes,
+    signed: &Signed<'_>,
+) -> Result<Secret, Error> {
+    let maced = prf(alg, signed.sk_p.expose(), &[signed.id_body])?;
+    let key = prf(alg, psk.expose(), &[KEY_PAD])?;
+    prf(
+        alg,
+        key.as_bytes(),
+        &[signed.message, signed.nonce, maced.as_bytes()],
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+use super::*;
+use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg};
+
+fn suite(gcm: bool) -> IkeSuite {
+    let (encr, integ) = if gcm {
+        (EncrAlg::AesGcm16 { key_bits: 256 }, None)
+    } else {
+        (
+            EncrAlg::AesCbc { key_bits: 256 },
+            Some(IntegAlg::HmacSha256_128),
+        )
+    };
+    IkeSuite {
+        encr,
+        integ,
+        prf: PrfAlg::HmacSha256,
+        dh: DhGroup::Curve25519,
+    }
+}
+
+const SEEDS: Seeds<'static> = Seeds {
+    nonce_i: &[1; 32],
+    nonce_r: &[2; 32],
+    spi_i: 3,
+    spi_r: 4,
+};
+
+#[test]
+fn lengths_follow_the_suite() {
+    let shared = Secret::new(vec![5; 32]);
+    let keys = IkeKeys::initial(suite(true), &shared, &SEEDS).unwrap();
+    assert_eq!(
+        (keys.d.len(), keys.ai.len(), keys.ei.len(), keys.pi.len()),
+        (32, 0, 36, 32)
+    );
+    keys.ciphers(suite(true)).unwrap();
+    let keys = IkeKeys::initial(suite(false), &shared, &SEEDS).unwrap();
+    assert_eq!(
+        (keys.d.len(), keys.ai.len(), keys.ei.len(), keys.pi.len()),
+        (32, 32, 32, 32)
+    );
+    keys.ciphers(suite(false)).unwrap();
+}
+
+#[test]
+fn the_expansion_is_prf_plus_in_the_order_of_the_rfc() {
+    let shared = Secret::new(vec![5; 32]);
+    let keys = IkeKeys::initial(suite(false), &shared, &SEEDS).unwrap();
+    let nonces = [[1u8; 32], [2; 32]].concat();
+    let skeyseed = prf(PrfAlg::HmacSha256, &nonces, &[&[5; 32]]).unwrap();
+    let mut seed = nonces;
+    seed.extend_from_slice(&3u64.to_be_bytes());
+    seed.extend_from_slice(&4u64.to_be_bytes());
+    let mut previous: Vec<u8> = Vec::new();
+    let expected = [
+        &keys.d, &keys.ai, &keys.ar, &keys.ei, &keys.er, &keys.pi, &keys.pr,
+    ];
+    for (n, key) in (1u8..).zip(expected) {
+        let t = prf(
+            PrfAlg::HmacSha256,
+            skeyseed.as_bytes(),
+            &[&previous, &seed, &[n]],
+        )
+        .unwrap();
+        assert_eq!(t.as_bytes(), key.expose());
+        previous = t.as_bytes().to_vec();
+    }
+}
+
+#[test]
+fn child_keys_come_initiator_first_and_a_key_exchange_changes_them() {
+    let d = SecretBytes::new(vec![8; 32]);
+    let esp = EspSuite {
+        encr: EncrAlg::AesGcm16 { key_bits: 128 },
+        integ: None,
+    };
+    let plain = ChildKeys::derive(suite(true), &d, esp, None, &[1; 32], &[2; 32]).unwrap();
+    let all = prf_plus(PrfAlg::HmacSha256, d.expose(), &[&[1; 32], &[2; 32]], 40).unwrap();
+    assert_eq!(
+        [plain.encr_i.expose(), plain.encr_r.expose()].concat(),
+        all.as_bytes()
+    );
+    let shared = Secret::new(vec![5; 32]);
+    let pfs = ChildKeys::derive(suite(true), &d, esp, Some(&shared), &[1; 32], &[2; 32]).unwrap();
+    let all = prf_plus(
+        PrfAlg::HmacSha256,
+        d.expose(),
+        &[&[5; 32], &[1; 32], &[2; 32]],
+        40,
+    )
+    .unwrap();
+    assert_eq!(pfs.encr_i.expose(), &all.as_bytes()[..20]);
+    let cbc = EspSuite {
+        encr: EncrAlg::AesCbc { key_bits: 256 },
+        integ: Some(IntegAlg::HmacSha256_128),
+    };
+    let keys = ChildKeys::derive(suite(true), &d, cbc, None, &[1; 32], &[2; 32]).unwrap();
+    assert_eq!(
+        (
+            keys.encr_i.len(),
+            keys.integ_i.len(),
+            keys.encr_r.len(),
+            keys.integ_r.len()
+        ),
+        (32, 32, 32, 32)
+    );
+}

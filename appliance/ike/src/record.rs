@@ -1,0 +1,86 @@
+//! Journal records: a session whole, or the endpoint's id ceiling; versioned.
+//!
+//! A record holds keys. It is written to memory that is wiped, and only there. Times in it are those of the machine's
+//! boot clock; a record is taken up on the machine that wrote it, or after its times were moved by whoever carried it.
+
+use ravelin_crypto::{DhPrivate, Zeroizing};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::session::Session;
+
+const VERSION: u8 = 1;
+const KIND_ENDPOINT: u8 = 0;
+const KIND_SESSION: u8 = 1;
+
+/// Octets reserved for encoding a session, so that growing does not leave copies of keys behind. A session with one child
+/// takes about 1,500; one with every table full about 60,000.
+const SCRATCH_OCTETS: usize = 4096;
+
+/// A record that cannot be taken up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Written by another version.
+    #[error("record version {0} is not known")]
+    Version(u8),
+    /// Not what was written.
+    #[error("malformed record: {0}")]
+    Malformed(#[from] postcard::Error),
+    /// Neither session nor endpoint.
+    #[error("unknown or empty record")]
+    Kind,
+}
+
+pub(crate) enum Stored {
+    Endpoint { id_ceiling: u64 },
+    Session(Box<Session>),
+}
+
+pub(crate) fn encode_endpoint(id_ceiling: u64) -> Vec<u8> {
+    let mut out = vec![VERSION, KIND_ENDPOINT];
+    out.extend_from_slice(&id_ceiling.to_be_bytes());
+    out
+}
+
+pub(crate) fn encode_session(session: &Session) -> Result<Zeroizing<Vec<u8>>, RecordError> {
+    let size = postcard::experimental::serialized_size(session)?;
+    let mut out = Vec::with_capacity((size + 2).max(SCRATCH_OCTETS));
+    out.extend_from_slice(&[VERSION, KIND_SESSION]);
+    let long = Zeroizing::new(postcard::to_extend(session, out)?);
+    Ok(Zeroizing::new(long.to_vec()))
+}
+
+pub(crate) fn decode(record: &[u8]) -> Result<Stored, RecordError> {
+    let [version, kind, body @ ..] = record else {
+        return Err(RecordError::Kind);
+    };
+    if *version != VERSION {
+        return Err(RecordError::Version(*version));
+    }
+    match *kind {
+        KIND_ENDPOINT => {
+            let id_ceiling = u64::from_be_bytes(body.try_into().map_err(|_| RecordError::Kind)?);
+            Ok(Stored::Endpoint { id_ceiling })
+        }
+        KIND_SESSION => Ok(Stored::Session(Box::new(postcard::from_bytes(body)?))),
+        _ => Err(RecordError::Kind),
+    }
+}
+
+/// A key pair under way, in the form that records store.
+#[derive(Clone)]
+pub(crate) struct StoredDh(pub(crate) DhPrivate);
+
+impl Serialize for StoredDh {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0.to_bytes().as_bytes())
+    }
+}
+
+impl<'de> Deserialize<'de> for StoredDh {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = Zeroizing::new(Vec::<u8>::deserialize(deserializer)?);
+        DhPrivate::from_bytes(&bytes)
+            .map(StoredDh)
+            .map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,271 @@
+//! The side that answers: a new child SA, or the rekey of one, wanted by the peer.
+
+use ravelin_crypto::{DhGroup, Secret};
+use ravelin_types::ChildId;
+
+use super::{Agreed, Collision, Context, Fresh, New, Offer, add, lowest, negotiate};
+use crate::error::{Fault, Reason, Stage};
+use crate::msg::ke::Ke;
+use crate::msg::nonce::Nonce;
+use crate::msg::notify::{Notify, kind};
+use crate::msg::sa::protocol;
+use crate::msg::{ExchangeType, Payload};
+use crate::outbox::Ctx;
+use crate::proposal::{answer as chosen, esp_transforms};
+use crate::sa::init::gateway_of;
+use crate::sa::{
+    Continuation, Exchange, Incoming, Parts, Refusal, Task, refuse, respond, respond_notify,
+};
+use crate::selector;
+use crate::session::{ChildState, MAX_CHILDREN, Session};
+use crate::stats::{Count, Discard};
+use crate::timers::REPLACED_LIFETIME;
+use crate::work::Job;
+
+/// A request whose key exchange is running.
+pub(crate) struct Answer {
+    agreed: Agreed,
+    nonce_i: Vec<u8>,
+    old: Option<ChildId>,
+    /// The peer's SPI that REKEY_SA named.
+    named: Option<u32>,
+    incoming: Incoming,
+}
+
+impl Answer {
+    pub(crate) fn incoming(&self) -> &Incoming {
+        &self.incoming
+    }
+}
+
+/// The child SA of an IKE_AUTH request; its nonces are those of IKE_SA_INIT.
+pub(crate) fn answer_in_auth(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    agreed: Agreed,
+    nonce_i: &[u8],
+    nonce_r: &[u8],
+) -> Result<(Vec<Payload>, ChildId), Fault> {
+    let fresh = Fresh {
+        nonce_i,
+        nonce_r,
+        shared: None,
+    };
+    build(ctx, session, ike, agreed, None, &fresh, None)
+}
+
+/// Adds the child and makes the payloads of the answer: SA, [Nr, KEr,] TSi, TSr.
+fn build(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    agreed: Agreed,
+    old: Option<ChildId>,
+    fresh: &Fresh<'_>,
+    public: Option<(DhGroup, Vec<u8>)>,
+) -> Result<(Vec<Payload>, ChildId), Fault> {
+    let Agreed {
+        vpn,
+        choice,
+        lifetime_s,
+        narrowed,
+    } = agreed;
+    let spi_in = ctx.env.allocate_child_spi()?;
+    let transforms = esp_transforms(choice.suite, public.as_ref().map(|p| p.0));
+    let mut payloads = vec![Payload::Sa(chosen(
+        choice.number,
+        protocol::ESP,
+        &spi_in.0.to_be_bytes(),
+        transforms,
+    ))];
+    if let Some((group, public)) = public {
+        payloads.push(Payload::Ke(Ke {
+            group: group.to_id(),
+            public,
+        }));
+    }
+    payloads.push(Payload::TsI(selector::to_wire(&narrowed.remote)));
+    payloads.push(Payload::TsR(selector::to_wire(&narrowed.local)));
+    let new = New {
+        vpn,
+        spi_in,
+        spi_out: choice.spi,
+        suite: choice.suite,
+        local_ts: narrowed.local,
+        remote_ts: narrowed.remote,
+        lifetime_s,
+        initiator: false,
+        active: old.is_none(),
+        replaces: old,
+        install: true,
+    };
+    let id = add(ctx, session, ike, new, fresh)?;
+    Ok((payloads, id))
+}
+
+/// Handles a CREATE_CHILD_SA request for a child.
+pub(crate) fn on_request(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    incoming: &Incoming,
+    payloads: &[Payload],
+) -> Result<(), Fault> {
+    let parts = Parts::of(payloads);
+    let named = parts.notify(kind::REKEY_SA).and_then(Notify::child_spi);
+    if let Some(notify) = obstacle(session, ike, named) {
+        return respond_notify(ctx, session, ike, incoming, notify);
+    }
+    let old = named
+        .and_then(|spi| session.child_by_peer_spi(spi))
+        .map(|c| c.id);
+    if session.children.len() >= MAX_CHILDREN {
+        let reason = Reason::TooManyChildren(session.children.len());
+        let refusal = Refusal::new(Stage::Child, kind::NO_ADDITIONAL_SAS, reason);
+        return refuse(ctx, session, ike, incoming, refusal);
+    }
+    let (Some(sa), Some(nonce), Some(ts_i), Some(ts_r)) =
+        (parts.sa, parts.nonce, parts.ts_i, parts.ts_r)
+    else {
+        return crate::sa::established::syntax(
+            ctx,
+            session,
+            ike,
+            incoming,
+            Reason::Missing("SA, Nonce or TS"),
+        );
+    };
+    let Some(gateway) = gateway_of(ctx, session) else {
+        return respond_notify(
+            ctx,
+            session,
+            ike,
+            incoming,
+            Notify::new(kind::TEMPORARY_FAILURE, &[]),
+        );
+    };
+    let agreed = match negotiate(&gateway, &Offer { sa, ts_i, ts_r }, Context::Create) {
+        Ok(agreed) => agreed,
+        Err(refusal) => {
+            ctx.stats.add(Count::ChildRefused);
+            return refuse(ctx, session, ike, incoming, refusal);
+        }
+    };
+    let dh = agreed.choice.dh;
+    let answer = Answer {
+        agreed,
+        nonce_i: nonce.0.clone(),
+        old,
+        named,
+        incoming: *incoming,
+    };
+    match (dh, parts.ke) {
+        (None, _) => complete(ctx, session, ike, answer, None),
+        (Some(group), Some(ke)) if ke.group == group.to_id() => {
+            let job = Job::GenerateAndAgree(group, ke.public.clone());
+            ctx.work(
+                session,
+                ike,
+                job,
+                Continuation::ChildAnswer(Box::new(answer)),
+            )?;
+            session.ike_mut(ike)?.window.answering = true;
+            Ok(())
+        }
+        (Some(group), _) => {
+            ctx.stats.add(Count::InvalidKe);
+            let notify = Notify::new(kind::INVALID_KE_PAYLOAD, &group.to_id().to_be_bytes());
+            respond_notify(ctx, session, ike, incoming, notify)
+        }
+    }
+}
+
+/// What must not be done now (RFC 7296 section 2.25).
+fn obstacle(session: &Session, ike: u64, named: Option<u32>) -> Option<Notify> {
+    let busy = Some(Notify::new(kind::TEMPORARY_FAILURE, &[]));
+    let sa = session.ike(ike)?;
+    let rekeying = matches!(
+        sa.window.outstanding().map(|o| &o.exchange),
+        Some(Exchange::RekeyIke(_))
+    );
+    if !sa.is_established() || session.current != ike || rekeying || session.closing.is_some() {
+        return busy;
+    }
+    let spi = named?;
+    match session.child_by_peer_spi(spi).map(|c| c.state) {
+        None => Some(Notify::about_child(kind::CHILD_SA_NOT_FOUND, spi)),
+        Some(ChildState::Deleting | ChildState::Replaced) => busy,
+        Some(ChildState::Live) => None,
+    }
+}
+
+/// The key exchange, if any, is done: installs and answers.
+pub(crate) fn complete(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    answer: Answer,
+    exchanged: Option<(Vec<u8>, Secret)>,
+) -> Result<(), Fault> {
+    let Answer {
+        agreed,
+        nonce_i,
+        old,
+        named,
+        incoming,
+    } = answer;
+    if let Some(notify) = obstacle(session, ike, named) {
+        return respond_notify(ctx, session, ike, &incoming, notify);
+    }
+    let nonce_r = ctx.nonce()?;
+    let shared = exchanged.as_ref().map(|(_, shared)| shared);
+    let fresh = Fresh {
+        nonce_i: &nonce_i,
+        nonce_r: &nonce_r,
+        shared,
+    };
+    let public = agreed
+        .choice
+        .dh
+        .zip(exchanged.as_ref().map(|(public, _)| public.clone()));
+    let (mut payloads, id) = build(ctx, session, ike, agreed, old, &fresh, public)?;
+    payloads.insert(1, Payload::Nonce(Nonce(nonce_r.clone())));
+    if let Some(old) = old {
+        replaced_by_peer(ctx, session, ike, old, id, lowest(&nonce_i, &nonce_r))?;
+    }
+    debug_assert_eq!(incoming.exchange, ExchangeType::CreateChildSa);
+    respond(ctx, session, ike, &incoming, &payloads, Some(id))
+}
+
+/// The peer has rekeyed `old`: unless we are rekeying it too, it only waits to be deleted.
+fn replaced_by_peer(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    old: ChildId,
+    new: ChildId,
+    nonce: &[u8],
+) -> Result<(), Fault> {
+    session.tasks.retain(|w| w.task != Task::RekeyChild(old));
+    let sa = session.ike_mut(ike)?;
+    if let Some(Exchange::Child(ours)) = sa.window.outstanding_mut().map(|o| &mut o.exchange) {
+        if ours.old == Some(old) {
+            ours.collision = Some(Collision {
+                theirs: new,
+                lowest: nonce.to_vec(),
+            });
+            ctx.stats.add(Count::Collision);
+            return Ok(());
+        }
+    }
+    ctx.stats.add(Count::ChildRekeyed);
+    let expires = ctx.now + REPLACED_LIFETIME;
+    let child = session
+        .child_mut(old)
+        .ok_or(Fault::Discard(Discard::StaleWork))?;
+    child.state = ChildState::Replaced;
+    child.soft_at = ravelin_types::Time::MAX;
+    child.hard_at = child.hard_at.min(expires);
+    Ok(())
+}

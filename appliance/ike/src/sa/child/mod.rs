@@ -1,0 +1,306 @@
+//! Child SAs: agreement, keys, and the CREATE_CHILD_SA exchange that makes or rekeys one (RFC 7296 sections 1.3.1, 1.3.3, 2.8).
+//!
+//! ```text
+//!   rekey, the side that starts:   request -> response: install new (active) -> delete old -> response: remove old, lingering
+//!   rekey, the side that answers:  request: install new (standby) -> response -> delete of old: activate new, remove old
+//!   simultaneous rekey: both new ones exist; the one made by the exchange with the lowest of the four nonces is deleted
+//!   by its maker, the other replaces the old one (section 2.8.1)
+//! ```
+
+pub(crate) mod answer;
+pub(crate) mod start;
+
+use std::sync::Arc;
+
+use ravelin_crypto::Secret;
+use ravelin_types::{ChildId, Spi, TrafficSelector};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use answer::{Answer, answer_in_auth};
+pub(crate) use start::{Reply, Requested, finish, offer_payloads, prepare};
+
+use super::Refusal;
+use crate::config::{Gateway, Vpn};
+use crate::error::{Fault, Reason, Stage, list_text};
+use crate::event::{ChildInstall, EventKind, Half, SessionId};
+use crate::keymat::ChildKeys;
+use crate::msg::notify::kind;
+use crate::msg::sa::Sa;
+use crate::msg::ts::Ts;
+use crate::outbox::Ctx;
+use crate::proposal::{ChildDh, EspChoice, EspSuite, select_esp};
+use crate::selector::{self, Narrowed};
+use crate::session::{Child, ChildState, Session};
+use crate::stats::Count;
+
+/// How long packets on a replaced SA are accepted when its VPN has left the configuration.
+const LINGER_DEFAULT_MS: u32 = 5_000;
+
+/// The exchange in which a child SA is agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Context {
+    /// IKE_AUTH: no nonces and no key exchange of its own.
+    Auth,
+    /// CREATE_CHILD_SA.
+    Create,
+}
+
+impl Context {
+    pub(crate) fn stage(self) -> Stage {
+        match self {
+            Context::Auth => Stage::Auth,
+            Context::Create => Stage::Child,
+        }
+    }
+}
+
+/// What the peer offers.
+pub(crate) struct Offer<'a> {
+    pub(crate) sa: &'a Sa,
+    pub(crate) ts_i: &'a Ts,
+    pub(crate) ts_r: &'a Ts,
+}
+
+/// What is agreed.
+pub(crate) struct Agreed {
+    pub(crate) vpn: String,
+    pub(crate) choice: EspChoice,
+    pub(crate) lifetime_s: u32,
+    pub(crate) narrowed: Narrowed,
+}
+
+/// What two simultaneous rekeys made; kept until ours is answered.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Collision<T> {
+    /// What the peer's exchange made.
+    pub(crate) theirs: T,
+    /// The lower nonce of the peer's exchange.
+    pub(crate) lowest: Vec<u8>,
+}
+
+/// RFC 7296 section 2.8.1 compares nonces octet by octet; a shorter one that is a prefix is the lower.
+pub(crate) fn lowest<'a>(a: &'a [u8], b: &'a [u8]) -> &'a [u8] {
+    if a < b { a } else { b }
+}
+
+/// Chooses VPN, selectors and suite for an offer of the peer, as responder.
+pub(crate) fn negotiate(
+    gateway: &Gateway,
+    offer: &Offer<'_>,
+    context: Context,
+) -> Result<Agreed, Refusal> {
+    let (remote, local) = (
+        selector::from_wire(offer.ts_i),
+        selector::from_wire(offer.ts_r),
+    );
+    let mut mismatch = None;
+    for vpn in &gateway.vpns {
+        let Some(narrowed) = selector::narrow(&local, &remote, &vpn.selectors) else {
+            continue;
+        };
+        match select_esp(offer.sa, &vpn.proposals, dh_policy(vpn, context)) {
+            Ok(choice) => {
+                let proposal = vpn.proposals.get(choice.ours);
+                let lifetime_s = proposal.map_or(crate::config::ESP_LIFETIME_S, |p| p.lifetime_s);
+                return Ok(Agreed {
+                    vpn: vpn.name.clone(),
+                    choice,
+                    lifetime_s,
+                    narrowed,
+                });
+            }
+            Err(e) => mismatch = mismatch.or(Some(e)),
+        }
+    }
+    if let Some(e) = mismatch {
+        return Err(Refusal::new(
+            context.stage(),
+            kind::NO_PROPOSAL_CHOSEN,
+            Reason::Proposal(e),
+        ));
+    }
+    let accepted: Vec<_> = gateway
+        .vpns
+        .iter()
+        .map(|v| selector::pairs_text(&v.selectors))
+        .collect();
+    let reason = Reason::Selectors {
+        offered_local: local,
+        offered_remote: remote,
+        accepted: list_text(&accepted),
+    };
+    Err(Refusal::new(context.stage(), kind::TS_UNACCEPTABLE, reason))
+}
+
+fn dh_policy(vpn: &Vpn, context: Context) -> ChildDh {
+    match (context, vpn.pfs) {
+        (Context::Auth, _) => ChildDh::Ignore,
+        (Context::Create, Some(group)) => ChildDh::Require(group),
+        (Context::Create, None) => ChildDh::Optional,
+    }
+}
+
+/// Nonces of the exchange and the secret of its key exchange, if it had one.
+pub(crate) struct Fresh<'a> {
+    pub(crate) nonce_i: &'a [u8],
+    pub(crate) nonce_r: &'a [u8],
+    pub(crate) shared: Option<&'a Secret>,
+}
+
+/// The parts of a new child SA.
+pub(crate) struct New {
+    pub(crate) vpn: String,
+    pub(crate) spi_in: Spi,
+    pub(crate) spi_out: Spi,
+    pub(crate) suite: EspSuite,
+    pub(crate) local_ts: Vec<TrafficSelector>,
+    pub(crate) remote_ts: Vec<TrafficSelector>,
+    pub(crate) lifetime_s: u32,
+    /// We started the exchange.
+    pub(crate) initiator: bool,
+    pub(crate) active: bool,
+    pub(crate) replaces: Option<ChildId>,
+    /// The data plane gets it; a redundant one is deleted without.
+    pub(crate) install: bool,
+}
+
+/// Derives the keys on `ike` and adds the child to the session.
+pub(crate) fn add(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    new: New,
+    fresh: &Fresh<'_>,
+) -> Result<ChildId, Fault> {
+    let sa = session.ike_mut(ike)?;
+    let (suite, sk_d) = (sa.suite()?, &sa.keys()?.d);
+    let keys = ChildKeys::derive(
+        suite,
+        sk_d,
+        new.suite,
+        fresh.shared,
+        fresh.nonce_i,
+        fresh.nonce_r,
+    )?;
+    let lifetime = ctx.lifetime(new.lifetime_s, new.initiator)?;
+    let id = ravelin_types::PairId(ctx.out.new_id());
+    let child = Child {
+        id,
+        vpn: new.vpn,
+        spi_in: new.spi_in,
+        spi_out: new.spi_out,
+        suite: new.suite,
+        initiator: new.initiator,
+        keys,
+        local_ts: new.local_ts,
+        remote_ts: new.remote_ts,
+        epoch: 0,
+        active: new.active,
+        state: ChildState::Live,
+        replaces: new.replaces,
+        created_at: ctx.now,
+        soft_at: lifetime.soft_at,
+        hard_at: lifetime.hard_at,
+    };
+    session.children.push(child);
+    session.volatile.dirty = true;
+    if new.install {
+        ctx.stats.add(Count::ChildUp);
+        install(ctx, session, id);
+    }
+    Ok(id)
+}
+
+/// Asks the data plane to install (again); each install has an epoch of its own (design decision D17).
+pub(crate) fn install(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
+    let outer = session.path.outer();
+    let (session_id, gateway) = (
+        SessionId(session.id),
+        session.gateway.clone().unwrap_or_default(),
+    );
+    let Some(child) = session.child_mut(id) else {
+        return;
+    };
+    child.epoch += 1;
+    let secret = |s: &ravelin_types::SecretBytes| Secret::from_slice(s.expose());
+    let k = &child.keys;
+    let from_i = (secret(&k.encr_i), secret(&k.integ_i));
+    let from_r = (secret(&k.encr_r), secret(&k.integ_r));
+    let (ours, theirs) = if child.initiator {
+        (from_i, from_r)
+    } else {
+        (from_r, from_i)
+    };
+    let event = ChildInstall {
+        child: id,
+        session: session_id,
+        gateway: Arc::from(gateway.as_str()),
+        vpn: Arc::from(child.vpn.as_str()),
+        epoch: child.epoch,
+        outer,
+        encr: child.suite.encr,
+        integ: child.suite.integ,
+        inbound: Half {
+            spi: child.spi_in,
+            encr_key: theirs.0,
+            integ_key: theirs.1,
+        },
+        outbound: Half {
+            spi: child.spi_out,
+            encr_key: ours.0,
+            integ_key: ours.1,
+        },
+        outbound_active: child.active,
+        local_ts: child.local_ts.clone(),
+        remote_ts: child.remote_ts.clone(),
+        initiator: child.initiator,
+        replaces: child.replaces,
+    };
+    session.volatile.dirty = true;
+    ctx.event(EventKind::ChildInstall(Box::new(event)));
+}
+
+/// Removes a child; what replaces it takes over its outbound traffic first.
+pub(crate) fn remove(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
+    let successor = session
+        .children
+        .iter_mut()
+        .find(|c| c.replaces == Some(id) && c.state == ChildState::Live);
+    let mut lingering = false;
+    if let Some(next) = successor {
+        lingering = true;
+        if !next.active {
+            next.active = true;
+            ctx.event(EventKind::ChildActivateOutbound(next.id));
+        }
+    }
+    let Some(at) = session.children.iter().position(|c| c.id == id) else {
+        return;
+    };
+    let child = session.children.remove(at);
+    session.volatile.dirty = true;
+    session.tasks.retain(|w| {
+        w.task != super::Task::DeleteChild(id) && w.task != super::Task::RekeyChild(id)
+    });
+    if child.epoch > 0 {
+        let linger_ms = if lingering {
+            linger_ms(ctx, session, &child.vpn)
+        } else {
+            0
+        };
+        ctx.stats.add(Count::ChildDown);
+        ctx.event(EventKind::ChildRemove {
+            child: id,
+            linger_ms,
+        });
+    }
+    ctx.env.release_child_spi(child.spi_in);
+}
+
+fn linger_ms(ctx: &Ctx<'_>, session: &Session, vpn: &str) -> u32 {
+    let gateway = super::init::gateway_of(ctx, session);
+    let linger = gateway.as_ref().and_then(|g| g.vpn(vpn)).map(|v| v.linger);
+    linger.map_or(LINGER_DEFAULT_MS, |l| {
+        u32::try_from(l.as_millis()).unwrap_or(u32::MAX)
+    })
+}

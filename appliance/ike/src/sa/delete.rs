@@ -1,0 +1,204 @@
+//! INFORMATIONAL (RFC 7296 sections 1.4 and 1.5): deletion both ways, notifications, liveness.
+
+use ravelin_types::ChildId;
+
+use super::established::syntax;
+use super::{Exchange, Incoming, child, request, respond, tasks};
+use crate::error::{Fault, Reason};
+use crate::event::DownReason;
+use crate::msg::delete::Delete;
+use crate::msg::notify::kind;
+use crate::msg::sa::protocol;
+use crate::msg::{ExchangeType, Payload};
+use crate::outbox::Ctx;
+use crate::session::{ChildState, Session};
+use crate::stats::Count;
+
+/// Answers an INFORMATIONAL request.
+pub(crate) fn on_request(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    incoming: &Incoming,
+    payloads: &[Payload],
+) -> Result<(), Fault> {
+    let mut spis = Vec::new();
+    let mut whole = false;
+    for payload in payloads {
+        match payload {
+            Payload::Delete(Delete::Ike) => whole = true,
+            Payload::Delete(Delete::Children {
+                protocol: protocol::ESP,
+                spis: named,
+            }) => spis.extend(named),
+            Payload::Notify(n) if n.kind == kind::AUTHENTICATION_FAILED => whole = true,
+            Payload::Notify(n) if n.kind == kind::INVALID_SYNTAX => {
+                return syntax(ctx, session, ike, incoming, Reason::Missing("acceptable"));
+            }
+            _ => {}
+        }
+    }
+    if whole {
+        // "An INFORMATIONAL exchange that deletes the IKE SA": the response is empty and the SA is gone.
+        respond(ctx, session, ike, incoming, &[], None)?;
+        peer_deleted_ike(session, ike);
+        return Ok(());
+    }
+    if payloads.is_empty() {
+        ctx.stats.add(Count::DpdAnswered);
+    }
+    let ours = delete_children(ctx, session, &spis);
+    let delete = Delete::Children {
+        protocol: protocol::ESP,
+        spis: ours,
+    };
+    let named = matches!(&delete, Delete::Children { spis, .. } if !spis.is_empty());
+    let payloads: Vec<Payload> = named
+        .then_some(Payload::Delete(delete))
+        .into_iter()
+        .collect();
+    respond(ctx, session, ike, incoming, &payloads, None)
+}
+
+/// Removes the children that the peer receives on `spis`; returns our SPIs of them, for the response. Those that we are
+/// deleting too are left out (section 1.4.1), and are gone when the response to our own request comes.
+fn delete_children(ctx: &mut Ctx<'_>, session: &mut Session, spis: &[u32]) -> Vec<u32> {
+    let mut ours = Vec::new();
+    let mut lost = false;
+    for spi in spis {
+        let Some(found) = session.child_by_peer_spi(*spi) else {
+            remember(session, *spi);
+            continue;
+        };
+        let (id, state, spi_in) = (found.id, found.state, found.spi_in);
+        let under_way = session
+            .ikes
+            .iter()
+            .any(|i| deletes(i.window.outstanding().map(|o| &o.exchange), id));
+        if under_way {
+            continue;
+        }
+        ours.push(spi_in.0);
+        lost |= state == ChildState::Live && !has_successor(session, id) && !rekeying(session, id);
+        child::remove(ctx, session, id);
+    }
+    if lost {
+        tasks::want_missing_children(ctx, session, ctx.now + crate::timers::RETRY_WAIT);
+    }
+    ours
+}
+
+/// The peer may have made this child in answer to a request of ours whose response was lost.
+fn remember(session: &mut Session, spi: u32) {
+    for sa in &mut session.ikes {
+        if let Some(Exchange::Child(r)) = sa.window.outstanding_mut().map(|o| &mut o.exchange) {
+            if r.deleted.len() < child::start::MAX_EARLY_DELETES {
+                r.deleted.push(spi);
+            }
+        }
+    }
+}
+
+fn deletes(exchange: Option<&Exchange>, id: ChildId) -> bool {
+    matches!(exchange, Some(Exchange::DeleteChild(child)) if *child == id)
+}
+
+fn has_successor(session: &Session, id: ChildId) -> bool {
+    session
+        .children
+        .iter()
+        .any(|c| c.replaces == Some(id) && c.state == ChildState::Live)
+}
+
+fn rekeying(session: &Session, id: ChildId) -> bool {
+    let exchanges = session
+        .ikes
+        .iter()
+        .filter_map(|i| i.window.outstanding())
+        .map(|o| &o.exchange);
+    exchanges
+        .into_iter()
+        .any(|e| matches!(e, Exchange::Child(r) if r.old == Some(id)))
+}
+
+/// The peer deleted this IKE SA: the session ends with its current one, unless the outcome of a simultaneous rekey is open.
+fn peer_deleted_ike(session: &mut Session, ike: u64) {
+    if session.current != ike {
+        session.drop_ike(ike);
+        return;
+    }
+    let undecided = session.ikes.iter_mut().find_map(|i| {
+        let id = i.id;
+        match i.window.outstanding_mut().map(|o| &mut o.exchange) {
+            Some(Exchange::RekeyIke(ours)) if id != ike => Some((id, ours)),
+            _ => None,
+        }
+    });
+    let Some((old, ours)) = undecided else {
+        let reason = session
+            .closing
+            .map_or(DownReason::PeerDeleted, DownReason::from);
+        session.end(reason);
+        return;
+    };
+    // The peer found its own new IKE SA redundant, so ours will stand when its response comes.
+    ours.collision = None;
+    session.drop_ike(ike);
+    session.current = old;
+}
+
+/// Sends the deletion of an IKE SA.
+pub(crate) fn send_ike(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) -> Result<(), Fault> {
+    session.ike_mut(ike)?.state = super::State::Closing;
+    request(
+        ctx,
+        session,
+        ike,
+        ExchangeType::Informational,
+        &[Payload::Delete(Delete::Ike)],
+        Exchange::DeleteIke,
+    )
+}
+
+/// Sends the deletion of a child; what replaces it must be installed first.
+pub(crate) fn send_child(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    id: ChildId,
+) -> Result<(), Fault> {
+    let Some(found) = session.child(id) else {
+        return Ok(());
+    };
+    let spis = vec![found.spi_in.0];
+    let gate = session
+        .children
+        .iter()
+        .find(|c| c.replaces == Some(id) && c.epoch > 0)
+        .map(|c| c.id);
+    let payloads = [Payload::Delete(Delete::Children {
+        protocol: protocol::ESP,
+        spis,
+    })];
+    let exchange = Exchange::DeleteChild(id);
+    super::request_within(
+        ctx,
+        session,
+        ike,
+        ExchangeType::Informational,
+        &payloads,
+        exchange,
+        gate,
+        crate::window::GIVE_UP,
+    )
+}
+
+/// The peer acknowledged the deletion of an IKE SA.
+pub(crate) fn ike_deleted(session: &mut Session, ike: u64) {
+    if session.current == ike {
+        let reason = session.closing.map_or(DownReason::Closed, DownReason::from);
+        session.end(reason);
+    } else {
+        session.drop_ike(ike);
+    }
+}

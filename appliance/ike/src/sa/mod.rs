@@ -1,0 +1,292 @@
+//! The states of an IKE SA and what happens in them: one file per exchange.
+//!
+//! ```text
+//!            initiator                                      responder
+//!   Starting --(key pair)--> InitSent                 request --(key exchange)--> HalfOpen
+//!   InitSent --(response, key exchange)--> AuthSent   HalfOpen --(IKE_AUTH)--> Established | Failed
+//!   AuthSent --(response)--> Established
+//!
+//!   Established --(rekeyed)--> Replaced --(deleted by its successor's maker, or expired)--> gone
+//!   Established --(we delete)--> Closing --(response, or given up)--> gone
+//! ```
+//!
+//! Not here: routing of datagrams to an IKE SA, cookies, the half-open table ([`crate::endpoint`]).
+
+pub(crate) mod auth;
+pub(crate) mod child;
+pub(crate) mod delete;
+pub(crate) mod established;
+pub(crate) mod init;
+pub(crate) mod rekey;
+pub(crate) mod tasks;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ravelin_types::ChildId;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Fault, Reason, Stage};
+use crate::msg::notify::Notify;
+use crate::msg::{ExchangeType, Payload};
+use crate::outbox::Ctx;
+use crate::session::Session;
+use crate::stats::Count;
+use crate::window::GIVE_UP;
+
+/// The state of one IKE SA.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum State {
+    Starting(init::Starting),
+    InitSent(init::InitSent),
+    /// The responder's key exchange is running; nothing was sent.
+    Answering,
+    HalfOpen(auth::HalfOpen),
+    AuthSent(auth::AuthSent),
+    Established,
+    /// Another IKE SA took its place, or it is the redundant one of two.
+    Replaced,
+    /// We asked the peer to delete it.
+    Closing,
+    /// Refused; kept to repeat the answer.
+    Failed,
+}
+
+impl State {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            State::Starting(_) | State::InitSent(_) => "IKE_SA_INIT sent",
+            State::Answering => "IKE_SA_INIT",
+            State::HalfOpen(_) => "half-open",
+            State::AuthSent(_) => "IKE_AUTH sent",
+            State::Established => "UP",
+            State::Replaced => "rekeyed",
+            State::Closing => "closing",
+            State::Failed => "failed",
+        }
+    }
+}
+
+/// What an outstanding request of ours is for.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Exchange {
+    Init,
+    Auth,
+    Dpd,
+    DeleteIke,
+    DeleteChild(ChildId),
+    Child(Box<child::Requested>),
+    RekeyIke(Box<rekey::Requested>),
+}
+
+/// An exchange of ours that has not begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Task {
+    Dpd,
+    /// This IKE SA.
+    DeleteIke(u64),
+    DeleteChild(ChildId),
+    NewChild {
+        vpn: String,
+        pair: usize,
+    },
+    RekeyChild(ChildId),
+    RekeyIke,
+}
+
+/// What follows a job.
+pub(crate) enum Continuation {
+    InitStart,
+    InitAgree(Box<init::Reply>),
+    InitAnswer(Box<init::Answer>),
+    ChildStart(Task),
+    ChildAgree(Box<child::Reply>),
+    ChildAnswer(Box<child::Answer>),
+    IkeStart,
+    IkeAgree(Box<rekey::Reply>),
+    IkeAnswer(Box<rekey::Answer>),
+}
+
+/// Where a request came from: its response goes back there (RFC 7296 section 2.11).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Incoming {
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) exchange: ExchangeType,
+    pub(crate) message_id: u32,
+}
+
+/// Answers a request under protection; the answer is kept and repeated on demand.
+pub(crate) fn respond(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    incoming: &Incoming,
+    payloads: &[Payload],
+    gate: Option<ChildId>,
+) -> Result<(), Fault> {
+    let sa = session.ike_mut(ike)?;
+    let header = sa.header(incoming.exchange, true, incoming.message_id);
+    let data = sa.seal(ctx.env, &header, payloads)?;
+    sa.window.answer(incoming.message_id, data.clone(), gate);
+    sa.traffic.sent += 1;
+    session.volatile.dirty = true;
+    send_back(ctx, session, incoming, data, gate);
+    Ok(())
+}
+
+/// Sends to where the request came from.
+pub(crate) fn send_back(
+    ctx: &mut Ctx<'_>,
+    session: &Session,
+    incoming: &Incoming,
+    data: Vec<u8>,
+    gate: Option<ChildId>,
+) {
+    let mut path = session.path;
+    path.local = incoming.local;
+    path.remote = incoming.remote;
+    ctx.transmit(&path, data, gate);
+}
+
+/// Answers with one notification.
+pub(crate) fn respond_notify(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    incoming: &Incoming,
+    notify: Notify,
+) -> Result<(), Fault> {
+    if notify.kind == crate::msg::notify::kind::TEMPORARY_FAILURE {
+        ctx.stats.add(Count::TemporaryFailure);
+    }
+    respond(
+        ctx,
+        session,
+        ike,
+        incoming,
+        &[Payload::Notify(notify)],
+        None,
+    )
+}
+
+/// Refuses a request with a notification and reports why.
+pub(crate) fn refuse(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    incoming: &Incoming,
+    refusal: Refusal,
+) -> Result<(), Fault> {
+    if refusal.notify.kind == crate::msg::notify::kind::NO_PROPOSAL_CHOSEN {
+        ctx.stats.add(Count::NoProposal);
+    }
+    ctx.failure(session, incoming.remote, refusal.stage, *refusal.reason);
+    respond_notify(ctx, session, ike, incoming, refusal.notify)
+}
+
+/// Why a request is refused and what the peer is told.
+pub(crate) struct Refusal {
+    pub(crate) stage: Stage,
+    pub(crate) notify: Notify,
+    pub(crate) reason: Box<Reason>,
+}
+
+impl Refusal {
+    pub(crate) fn new(stage: Stage, kind: u16, reason: Reason) -> Refusal {
+        Refusal {
+            stage,
+            notify: Notify::new(kind, &[]),
+            reason: Box::new(reason),
+        }
+    }
+}
+
+/// Sends a request under protection.
+pub(crate) fn request(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    exchange_type: ExchangeType,
+    payloads: &[Payload],
+    exchange: Exchange,
+) -> Result<(), Fault> {
+    request_within(
+        ctx,
+        session,
+        ike,
+        exchange_type,
+        payloads,
+        exchange,
+        None,
+        GIVE_UP,
+    )
+}
+
+/// Sends a request under protection, after a child SA is installed, waiting this long for the answer.
+#[allow(clippy::too_many_arguments)] // the exchange's parts; a struct would only rename them
+pub(crate) fn request_within(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    exchange_type: ExchangeType,
+    payloads: &[Payload],
+    exchange: Exchange,
+    gate: Option<ChildId>,
+    patience: Duration,
+) -> Result<(), Fault> {
+    let path = session.path;
+    let now = ctx.now;
+    let sa = session.ike_mut(ike)?;
+    let header = sa.header(exchange_type, false, sa.window.next_request());
+    let data = sa.seal(ctx.env, &header, payloads)?;
+    sa.window.send(data.clone(), exchange, gate, now, patience);
+    sa.traffic.sent += 1;
+    session.volatile.dirty = true;
+    ctx.transmit(&path, data, gate);
+    Ok(())
+}
+
+/// The payloads of a set-up exchange that matter, borrowed.
+#[derive(Default)]
+pub(crate) struct Parts<'a> {
+    pub(crate) sa: Option<&'a crate::msg::sa::Sa>,
+    pub(crate) ke: Option<&'a crate::msg::ke::Ke>,
+    pub(crate) nonce: Option<&'a crate::msg::nonce::Nonce>,
+    pub(crate) id_i: Option<&'a crate::msg::id::Id>,
+    pub(crate) id_r: Option<&'a crate::msg::id::Id>,
+    pub(crate) auth: Option<&'a crate::msg::auth::Auth>,
+    pub(crate) ts_i: Option<&'a crate::msg::ts::Ts>,
+    pub(crate) ts_r: Option<&'a crate::msg::ts::Ts>,
+    pub(crate) notifies: Vec<&'a Notify>,
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) fn of(payloads: &'a [Payload]) -> Parts<'a> {
+        let mut p = Parts::default();
+        for payload in payloads {
+            match payload {
+                Payload::Sa(x) => p.sa = p.sa.or(Some(x)),
+                Payload::Ke(x) => p.ke = p.ke.or(Some(x)),
+                Payload::Nonce(x) => p.nonce = p.nonce.or(Some(x)),
+                Payload::IdI(x) => p.id_i = p.id_i.or(Some(x)),
+                Payload::IdR(x) => p.id_r = p.id_r.or(Some(x)),
+                Payload::Auth(x) => p.auth = p.auth.or(Some(x)),
+                Payload::TsI(x) => p.ts_i = p.ts_i.or(Some(x)),
+                Payload::TsR(x) => p.ts_r = p.ts_r.or(Some(x)),
+                Payload::Notify(x) => p.notifies.push(x),
+                _ => {}
+            }
+        }
+        p
+    }
+
+    pub(crate) fn notify(&self, kind: u16) -> Option<&'a Notify> {
+        self.notifies.iter().copied().find(|n| n.kind == kind)
+    }
+
+    /// The first notification that reports an error.
+    pub(crate) fn error(&self) -> Option<&'a Notify> {
+        self.notifies.iter().copied().find(|n| n.is_error())
+    }
+}

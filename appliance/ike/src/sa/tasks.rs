@@ -1,0 +1,328 @@
+//! Exchanges of ours: queueing, starting when the window is free, time-outs, lifetimes, liveness (RFC 7296 section 2.4).
+
+use ravelin_types::{ChildId, Time};
+
+use super::init::gateway_of;
+use super::{Exchange, State, Task, child, delete, rekey, request_within};
+use crate::config::{Dpd, DpdMode};
+use crate::error::{Fault, Reason, Stage};
+use crate::event::DownReason;
+use crate::msg::ExchangeType;
+use crate::outbox::Ctx;
+use crate::session::{ChildState, DownReasonStored, Session};
+use crate::stats::Count;
+use crate::timers::MAX_REFUSALS;
+
+/// Starts whatever can start.
+pub(crate) fn start_waiting(ctx: &mut Ctx<'_>, session: &mut Session) -> Result<(), Fault> {
+    let ready: Vec<Task> = session
+        .tasks
+        .iter()
+        .filter(|w| w.not_before <= ctx.now)
+        .map(|w| w.task.clone())
+        .collect();
+    for task in ready {
+        let Some(ike) = free_ike(session, &task) else {
+            continue;
+        };
+        if !start(ctx, session, ike, &task)? {
+            session.tasks.retain(|w| w.task != task);
+            session.volatile.dirty = true;
+        }
+    }
+    Ok(())
+}
+
+/// The IKE SA on which the task may start now.
+fn free_ike(session: &Session, task: &Task) -> Option<u64> {
+    let target = match task {
+        Task::DeleteIke(id) => *id,
+        _ => session.current,
+    };
+    let sa = session.ike(target)?;
+    let free = sa.window.is_idle() && sa.preparing.is_none();
+    // While two rekeys of the IKE SA are under way it is open which one stands.
+    let undecided = session.ikes.iter().any(|i| {
+        i.id != target
+            && matches!(
+                i.window.outstanding().map(|o| &o.exchange),
+                Some(Exchange::RekeyIke(_))
+            )
+    });
+    let ready = match task {
+        Task::DeleteIke(_) => sa.keys.is_some(),
+        _ => sa.is_established() && !undecided && session.closing.is_none(),
+    };
+    (free && ready).then_some(target)
+}
+
+/// False: there is nothing to do. Tasks that need a key pair first stay queued until it is there.
+fn start(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64, task: &Task) -> Result<bool, Fault> {
+    match task {
+        Task::NewChild { .. } | Task::RekeyChild(_) => child::start::begin(ctx, session, ike, task),
+        Task::RekeyIke => rekey::begin(ctx, session, ike),
+        Task::DeleteIke(id) => delete::send_ike(ctx, session, *id).map(|()| false),
+        Task::DeleteChild(id) => delete::send_child(ctx, session, ike, *id).map(|()| false),
+        Task::Dpd => probe(ctx, session, ike).map(|()| false),
+    }
+}
+
+fn probe(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) -> Result<(), Fault> {
+    let patience =
+        dpd_of(ctx, session).map(|d| d.interval.saturating_mul(u32::from(d.threshold.max(1))));
+    let Some(patience) = patience else {
+        return Ok(());
+    };
+    ctx.stats.add(Count::DpdSent);
+    request_within(
+        ctx,
+        session,
+        ike,
+        ExchangeType::Informational,
+        &[],
+        Exchange::Dpd,
+        None,
+        patience,
+    )
+}
+
+fn dpd_of(ctx: &Ctx<'_>, session: &Session) -> Option<Dpd> {
+    gateway_of(ctx, session).and_then(|g| g.dpd)
+}
+
+/// When the next liveness probe is due.
+fn dpd_at(session: &Session, dpd: Dpd) -> Option<Time> {
+    session.established_at?;
+    let silent = session.last_inbound + dpd.interval;
+    match (dpd.mode, session.last_outbound) {
+        (DpdMode::Optimized, Some(out)) if out <= session.last_inbound => None,
+        _ => Some(silent),
+    }
+}
+
+/// Marks a child for deletion and queues it.
+pub(crate) fn delete_child(session: &mut Session, id: ChildId, now: Time) {
+    if let Some(c) = session.child_mut(id) {
+        c.state = ChildState::Deleting;
+        (c.soft_at, c.hard_at) = (Time::MAX, Time::MAX);
+        session.want(Task::DeleteChild(id), now);
+    }
+}
+
+/// Ends the session by deleting its IKE SA.
+pub(crate) fn close(session: &mut Session, reason: DownReasonStored, now: Time) {
+    if session.established_at.is_none() {
+        session.end(reason.into());
+        return;
+    }
+    session.closing.get_or_insert(reason);
+    session
+        .tasks
+        .retain(|w| matches!(w.task, Task::DeleteIke(_)));
+    let current = session.current;
+    session.want(Task::DeleteIke(current), now);
+}
+
+/// TEMPORARY_FAILURE: try again later, or close when it does not end (section 2.25).
+pub(crate) fn refused(ctx: &mut Ctx<'_>, session: &mut Session, task: Task) -> Result<(), Fault> {
+    let at = ctx.retry_at()?;
+    let current = session.current;
+    let refusals = session.ike_mut(current).map_or(0, |sa| {
+        sa.refusals += 1;
+        sa.refusals
+    });
+    if refusals > MAX_REFUSALS {
+        close(session, DownReasonStored::Protocol, ctx.now);
+    } else {
+        session.want(task, at);
+    }
+    Ok(())
+}
+
+/// True when the configuration wants this VPN up by us.
+pub(crate) fn is_wanted(ctx: &Ctx<'_>, session: &Session, vpn: &str) -> bool {
+    let gateway = gateway_of(ctx, session).filter(|_| session.initiator);
+    gateway.is_some_and(|g| g.vpn(vpn).is_some_and(|v| v.establish_immediately))
+}
+
+/// Queues the children that the configuration wants up by us and that are not.
+pub(crate) fn want_missing_children(ctx: &mut Ctx<'_>, session: &mut Session, at: Time) {
+    let Some(gateway) = gateway_of(ctx, session).filter(|_| session.initiator) else {
+        return;
+    };
+    for vpn in gateway.vpns.iter().filter(|v| v.establish_immediately) {
+        for (pair, selectors) in vpn.selectors.iter().enumerate() {
+            let fits = |c: &crate::session::Child| {
+                c.vpn == vpn.name
+                    && c.state == ChildState::Live
+                    && c.local_ts.iter().any(|t| selectors.local.covers(t))
+                    && c.remote_ts.iter().any(|t| selectors.remote.covers(t))
+            };
+            if !session.children.iter().any(fits) {
+                session.want(
+                    Task::NewChild {
+                        vpn: vpn.name.clone(),
+                        pair,
+                    },
+                    at,
+                );
+            }
+        }
+    }
+}
+
+/// Everything that is due.
+pub(crate) fn on_timeout(ctx: &mut Ctx<'_>, session: &mut Session) -> Result<(), Fault> {
+    let ids: Vec<u64> = session.ikes.iter().map(|i| i.id).collect();
+    for ike in ids {
+        ike_timeout(ctx, session, ike)?;
+        if session.volatile.over.is_some() {
+            return Ok(());
+        }
+    }
+    child_timeouts(ctx, session);
+    if let Some(dpd) = dpd_of(ctx, session) {
+        let busy = session
+            .ike(session.current)
+            .is_some_and(|i| !i.window.is_idle());
+        let due = dpd_at(session, dpd).is_some_and(|at| at <= ctx.now);
+        if due && !busy && session.closing.is_none() {
+            session.want(Task::Dpd, ctx.now);
+        }
+    }
+    start_waiting(ctx, session)
+}
+
+fn ike_timeout(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) -> Result<(), Fault> {
+    let now = ctx.now;
+    let current = session.current == ike;
+    let path = session.path;
+    let Ok(sa) = session.ike_mut(ike) else {
+        return Ok(());
+    };
+    if sa.expires_at.is_some_and(|at| at <= now) {
+        if current {
+            session.end(DownReason::SetupTimeout);
+        } else {
+            session.drop_ike(ike);
+        }
+        return Ok(());
+    }
+    if let Some(o) = sa.window.outstanding_mut().filter(|o| !o.answered) {
+        if o.give_up_at <= now {
+            let count = o.transmissions;
+            return no_answer(ctx, session, ike, count);
+        }
+        if o.next_at <= now {
+            o.sent_again(now);
+            let (data, gate) = (o.data.clone(), o.gate);
+            sa.traffic.retransmitted += 1;
+            ctx.stats.add(Count::Retransmitted);
+            ctx.transmit(&path, data, gate);
+        }
+    }
+    let Ok(sa) = session.ike_mut(ike) else {
+        return Ok(());
+    };
+    if sa.hard_at <= now {
+        sa.hard_at = Time::MAX;
+        close(session, DownReasonStored::Expired, now);
+    } else if sa.soft_at <= now {
+        sa.soft_at = Time::MAX;
+        session.want(Task::RekeyIke, now);
+    }
+    Ok(())
+}
+
+/// A request got no answer in its time.
+fn no_answer(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    transmissions: u32,
+) -> Result<(), Fault> {
+    let undecided = session
+        .ikes
+        .iter()
+        .any(|i| i.id == ike && i.is_established());
+    if session.current != ike && !undecided {
+        session.drop_ike(ike);
+        return Ok(());
+    }
+    let (closing, remote) = (session.closing, session.path.remote);
+    let state = &session.ike_mut(ike)?.state;
+    let stage = match state {
+        State::InitSent(_) => Stage::Init,
+        State::AuthSent(_) => Stage::Auth,
+        _ => Stage::Informational,
+    };
+    match closing {
+        Some(reason) => session.end(reason.into()),
+        None => {
+            ctx.stats.add(Count::DpdDead);
+            ctx.failure(session, remote, stage, Reason::NoAnswer(transmissions));
+            session.end(DownReason::PeerDead);
+        }
+    }
+    Ok(())
+}
+
+fn child_timeouts(ctx: &mut Ctx<'_>, session: &mut Session) {
+    let now = ctx.now;
+    let due: Vec<_> = session
+        .children
+        .iter()
+        .filter(|c| c.soft_at <= now || c.hard_at <= now)
+        .map(|c| (c.id, c.state, c.hard_at <= now))
+        .collect();
+    for (id, state, hard) in due {
+        if let Some(c) = session.child_mut(id) {
+            c.soft_at = Time::MAX;
+        }
+        match (state, hard) {
+            (ChildState::Live, false) => session.want(Task::RekeyChild(id), now),
+            (ChildState::Live, true) => {
+                session.tasks.retain(|w| w.task != Task::RekeyChild(id));
+                delete_child(session, id, now);
+                want_missing_children(ctx, session, now);
+            }
+            // The peer did not delete what it replaced.
+            (ChildState::Replaced | ChildState::Deleting, _) => child::remove(ctx, session, id),
+        }
+    }
+}
+
+/// When [`on_timeout`] is to be called next.
+pub(crate) fn deadline(config: &crate::config::Config, session: &Session) -> Option<Time> {
+    let ikes = session.ikes.iter().flat_map(|i| {
+        let limits = [
+            Some(i.soft_at),
+            Some(i.hard_at),
+            i.expires_at,
+            i.window.deadline(),
+        ];
+        limits.into_iter().flatten()
+    });
+    let children = session.children.iter().map(|c| c.soft_at.min(c.hard_at));
+    let waiting = session
+        .tasks
+        .iter()
+        .filter(|w| free_ike(session, &w.task).is_some())
+        .map(|w| w.not_before);
+    let idle = session
+        .ike(session.current)
+        .is_some_and(|i| i.is_established() && i.window.is_idle());
+    let dpd = session
+        .gateway
+        .as_ref()
+        .and_then(|name| config.gateway(name))
+        .and_then(|g| g.dpd);
+    let probe = dpd
+        .filter(|_| idle && session.closing.is_none())
+        .and_then(|d| dpd_at(session, d));
+    ikes.chain(children)
+        .chain(waiting)
+        .chain(probe)
+        .min()
+        .filter(|t| *t != Time::MAX)
+}

@@ -1,0 +1,130 @@
+//! A pair of endpoints in virtual time over a link that loses, delays, duplicates and reorders, from a seed.
+//!
+//! Key exchanges run inline. Records are applied to a journal before the datagrams that depend on them leave, as the daemon
+//! does. The world checks after every step that no datagram leaves before its record, and at the end that no IV repeats.
+
+mod collide;
+mod crash;
+mod establish;
+mod hostile;
+mod node;
+mod rekey;
+mod remove;
+mod world;
+
+pub(crate) use node::{Node, Rng, address};
+pub(crate) use world::{Link, World};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg, PrfAlg};
+use ravelin_types::{Identity, Prefix, SecretBytes, TrafficSelector, VrfId};
+
+use crate::config::{
+    Config, Dpd, DpdMode, EspProposal, Gateway, IkeProposal, Limits, PreSharedKeys, RemotePeer,
+    SelectorPair, Vpn,
+};
+
+pub(crate) const GCM256: EncrAlg = EncrAlg::AesGcm16 { key_bits: 256 };
+
+pub(crate) fn ts(text: &str) -> TrafficSelector {
+    TrafficSelector::from_prefix(text.parse::<Prefix>().unwrap())
+}
+
+pub(crate) fn ike_proposal(dh: DhGroup) -> IkeProposal {
+    IkeProposal {
+        encr: GCM256,
+        integ: None,
+        prf: PrfAlg::HmacSha256,
+        dh,
+        lifetime_s: 28_800,
+    }
+}
+
+pub(crate) fn cbc_proposal() -> IkeProposal {
+    let encr = EncrAlg::AesCbc { key_bits: 256 };
+    let integ = Some(IntegAlg::HmacSha256_128);
+    IkeProposal {
+        encr,
+        integ,
+        prf: PrfAlg::HmacSha384,
+        dh: DhGroup::Ecp256,
+        lifetime_s: 28_800,
+    }
+}
+
+pub(crate) fn vpn() -> Vpn {
+    Vpn {
+        name: "ran".into(),
+        proposals: vec![EspProposal {
+            encr: GCM256,
+            integ: None,
+            lifetime_s: 3_600,
+        }],
+        pfs: None,
+        selectors: vec![SelectorPair {
+            local: ts("10.0.0.0/8"),
+            remote: ts("172.16.0.0/12"),
+        }],
+        linger: Duration::from_secs(5),
+        establish_immediately: false,
+    }
+}
+
+pub(crate) fn fqdn(name: &str) -> Identity {
+    Identity::Fqdn(name.into())
+}
+
+/// The security gateway, B: answers any peer below `ran.example`.
+pub(crate) fn gateway() -> Gateway {
+    Gateway {
+        name: "enbs".into(),
+        vrf: VrfId::DEFAULT,
+        local_addresses: vec![address(2).ip()],
+        remote: RemotePeer::HostnameSuffix("ran.example".into()),
+        local_identity: Some(fqdn("segw.example")),
+        proposals: vec![ike_proposal(DhGroup::Curve25519)],
+        keys: PreSharedKeys::shared(SecretBytes::new(b"a key for tests".to_vec())),
+        dpd: Some(Dpd {
+            mode: DpdMode::ProbeIdle,
+            interval: Duration::from_secs(10),
+            threshold: 5,
+        }),
+        always_port_4500: false,
+        vpns: vec![vpn()],
+    }
+}
+
+/// The peer, A: connects to B at once.
+pub(crate) fn peer() -> Gateway {
+    let mut vpn = vpn();
+    vpn.establish_immediately = true;
+    vpn.selectors = vec![SelectorPair {
+        local: ts("172.16.1.0/24"),
+        remote: ts("10.0.0.0/8"),
+    }];
+    Gateway {
+        name: "segw".into(),
+        local_addresses: vec![address(1).ip()],
+        remote: RemotePeer::Static {
+            address: address(2).ip(),
+            identity: Some(fqdn("segw.example")),
+        },
+        local_identity: Some(fqdn("enb1.ran.example")),
+        vpns: vec![vpn],
+        ..gateway()
+    }
+}
+
+pub(crate) fn config(gateway: Gateway) -> Arc<Config> {
+    Arc::new(Config {
+        gateways: vec![Arc::new(gateway)],
+        limits: Limits::default(),
+    })
+}
+
+/// A world of the default pair.
+pub(crate) fn world(seed: u64) -> World {
+    World::new(seed, config(peer()), config(gateway()))
+}

@@ -1,0 +1,238 @@
+//! One side: an endpoint with its journal, its data plane's table, and what it said.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ravelin_types::{ChildId, NodeId, Spi, Time};
+
+use crate::config::Config;
+use crate::environment::{Environment, EnvironmentError};
+use crate::event::{ChildInstall, DownReason, EventKind, JournalSeq, RecordOp, Transmit};
+use crate::{Datagram, Endpoint, Failure};
+
+/// xorshift64*: enough to drive tests from a seed.
+#[derive(Clone)]
+pub(crate) struct Rng(u64);
+
+impl Rng {
+    pub(crate) fn new(seed: u64) -> Rng {
+        Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+
+    pub(crate) fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+pub(crate) fn address(host: u8) -> SocketAddr {
+    SocketAddr::new([192, 0, 2, host].into(), 500)
+}
+
+pub(crate) struct Env {
+    rng: Rng,
+    next_slot: u32,
+    pub(crate) in_use: Vec<Spi>,
+}
+
+impl Environment for Env {
+    fn random(&mut self, out: &mut [u8]) -> Result<(), EnvironmentError> {
+        out.iter_mut().for_each(|o| *o = self.rng.next() as u8);
+        Ok(())
+    }
+
+    fn ike_spi(&mut self) -> Result<u64, EnvironmentError> {
+        Ok(self.rng.next() | 1)
+    }
+
+    fn allocate_child_spi(&mut self) -> Result<Spi, EnvironmentError> {
+        self.next_slot += 1;
+        let spi =
+            Spi::compose(NodeId::default(), self.next_slot, 7).ok_or(EnvironmentError::NoSpi)?;
+        self.in_use.push(spi);
+        Ok(spi)
+    }
+
+    fn release_child_spi(&mut self, spi: Spi) {
+        let before = self.in_use.len();
+        self.in_use.retain(|s| *s != spi);
+        assert_eq!(before, self.in_use.len() + 1, "an SPI is released once");
+    }
+}
+
+/// A pair in the data plane.
+pub(crate) struct Installed {
+    pub(crate) install: ChildInstall,
+    pub(crate) active: bool,
+}
+
+pub(crate) struct Node {
+    pub(crate) name: &'static str,
+    pub(crate) endpoint: Endpoint<Env>,
+    pub(crate) journal: BTreeMap<u64, Vec<u8>>,
+    durable: JournalSeq,
+    pub(crate) plane: BTreeMap<ChildId, Installed>,
+    pub(crate) events: Vec<EventKind>,
+    pub(crate) failures: Vec<Failure>,
+    /// The data plane refuses installs.
+    pub(crate) refuse_installs: bool,
+    /// Epochs seen for each pair: none may come twice.
+    epochs: Vec<(ChildId, u32)>,
+}
+
+impl Node {
+    pub(crate) fn new(name: &'static str, seed: u64, config: Arc<Config>) -> Node {
+        let env = Env {
+            rng: Rng::new(seed),
+            next_slot: 0x100,
+            in_use: Vec::new(),
+        };
+        Node {
+            name,
+            endpoint: Endpoint::new(config, env, Time(0)).unwrap(),
+            journal: BTreeMap::new(),
+            durable: JournalSeq(0),
+            plane: BTreeMap::new(),
+            events: Vec::new(),
+            failures: Vec::new(),
+            refuse_installs: false,
+            epochs: Vec::new(),
+        }
+    }
+
+    pub(crate) fn handle(&mut self, now: Time, datagram: &Datagram<'_>) {
+        self.endpoint.handle(now, datagram);
+    }
+
+    /// Does what the daemon does after each call; returns what leaves.
+    pub(crate) fn pump(&mut self, now: Time) -> Vec<Transmit> {
+        let mut out = Vec::new();
+        loop {
+            while let Some(work) = self.endpoint.poll_work() {
+                let result = work.job.run();
+                self.endpoint.complete(now, work.id, result);
+            }
+            while let Some(record) = self.endpoint.poll_record() {
+                assert!(record.seq > self.durable);
+                self.durable = record.seq;
+                match record.op {
+                    RecordOp::Put(octets) => self.journal.insert(record.subject, octets.to_vec()),
+                    RecordOp::Remove => self.journal.remove(&record.subject),
+                };
+            }
+            if let Some(event) = self.endpoint.poll_event() {
+                assert!(event.after <= self.durable);
+                self.apply(now, event.kind);
+                continue;
+            }
+            while let Some(transmit) = self.endpoint.poll_transmit() {
+                assert!(transmit.after <= self.durable);
+                if let Some(child) = transmit.after_install {
+                    let asked = self.epochs.iter().any(|(c, _)| *c == child);
+                    assert!(
+                        asked,
+                        "the install is asked for before the datagram that waits for it"
+                    );
+                }
+                out.push(transmit);
+            }
+            return out;
+        }
+    }
+
+    fn apply(&mut self, now: Time, event: EventKind) {
+        match &event {
+            EventKind::ChildInstall(install) => {
+                let id = (install.child, install.epoch);
+                assert!(!self.epochs.contains(&id), "an epoch is used once");
+                self.epochs.push(id);
+                if self.refuse_installs {
+                    self.endpoint.install_failed(install.child, now);
+                } else {
+                    let active = install.outbound_active;
+                    if let Some(old) = install
+                        .replaces
+                        .filter(|_| active)
+                        .and_then(|old| self.plane.get_mut(&old))
+                    {
+                        old.active = false;
+                    }
+                    self.plane.insert(
+                        install.child,
+                        Installed {
+                            install: (**install).clone(),
+                            active,
+                        },
+                    );
+                    self.endpoint.install_done(install.child, now);
+                }
+            }
+            EventKind::ChildActivateOutbound(child) => {
+                if let Some(pair) = self.plane.get_mut(child) {
+                    pair.active = true;
+                }
+            }
+            EventKind::ChildRemove { child, .. } => {
+                self.plane.remove(child);
+            }
+            EventKind::Failure(failure) => self.failures.push((**failure).clone()),
+            _ => {}
+        }
+        self.events.push(event);
+    }
+
+    /// The process dies and comes back with its journal; the data plane lives on.
+    pub(crate) fn crash(&mut self, seed: u64, config: Arc<Config>, now: Time) {
+        let mut env = Env {
+            rng: Rng::new(seed),
+            next_slot: 0,
+            in_use: Vec::new(),
+        };
+        env.next_slot = 0x1000 + (seed as u32 & 0xffff);
+        let mut endpoint = Endpoint::new(config, env, now).unwrap();
+        let report = endpoint.restore(self.journal.values(), now);
+        assert!(report.failed.is_empty());
+        endpoint.environment().in_use = report.child_spis.clone();
+        self.endpoint = endpoint;
+        self.durable = JournalSeq(0);
+        self.events.clear();
+        // Reconciliation with the data plane.
+        let known: Vec<_> = report.children.iter().map(|c| c.child).collect();
+        self.plane.retain(|id, _| known.contains(id));
+        for child in known {
+            if !self.plane.contains_key(&child) {
+                self.endpoint.reinstall(child, now);
+            }
+        }
+    }
+
+    pub(crate) fn downs(&self) -> Vec<DownReason> {
+        let reasons = self.events.iter().filter_map(|e| match e {
+            EventKind::IkeDown { reason, .. } => Some(*reason),
+            _ => None,
+        });
+        reasons.collect()
+    }
+
+    pub(crate) fn count(&self, what: crate::Count) -> u64 {
+        self.endpoint.stats().count(what)
+    }
+
+    pub(crate) fn up(&self) -> Vec<crate::IkeSummary> {
+        self.endpoint
+            .ike_sas()
+            .filter(|s| s.established && s.current && s.state == "UP")
+            .collect()
+    }
+}

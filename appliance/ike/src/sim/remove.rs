@@ -1,0 +1,149 @@
+//! Deletion by either side, peers that die, expiry, configuration that goes.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{Count, DownReason};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn either_side_deletes_the_ike_sa() {
+    for by_a in [true, false] {
+        let mut w = world(1);
+        w.establish();
+        let now = w.now;
+        if by_a {
+            let session = w.a.up()[0].session;
+            w.a.endpoint.close(session, now);
+        } else {
+            let session = w.b.up()[0].session;
+            w.b.endpoint.close(session, now);
+        }
+        w.pump();
+        w.run_for(Duration::from_millis(300));
+        let (closer, other) = if by_a { (&w.a, &w.b) } else { (&w.b, &w.a) };
+        assert_eq!(closer.downs(), [DownReason::Closed]);
+        assert_eq!(other.downs(), [DownReason::PeerDeleted]);
+        assert!(w.a.plane.is_empty() && w.b.plane.is_empty());
+        assert_eq!(
+            w.b.journal.len(),
+            1,
+            "only the endpoint's own record is left"
+        );
+        assert!(
+            w.run_until(MINUTE, World::is_up),
+            "the static peer connects again"
+        );
+    }
+}
+
+#[test]
+fn a_lost_answer_to_a_delete_is_repeated_from_the_grave() {
+    let mut w = world(2);
+    w.establish();
+    let mut lost = 0;
+    w.filter = Some(Box::new(move |side, m| {
+        let answer = side == super::world::Side::B && m.header.response && m.header.message_id == 2;
+        lost += u32::from(answer);
+        answer && lost <= 2
+    }));
+    let (session, now) = (w.a.up()[0].session, w.now);
+    w.a.endpoint.close(session, now);
+    w.pump();
+    assert!(
+        w.run_until(MINUTE, |w| !w.a.downs().is_empty()),
+        "{}",
+        w.explain()
+    );
+    assert_eq!(w.a.downs(), [DownReason::Closed]);
+    assert_eq!(w.b.count(Count::Repeated), 2);
+}
+
+#[test]
+fn either_side_deletes_a_child_and_the_static_peer_makes_it_again() {
+    for by_a in [true, false] {
+        let mut w = world(3);
+        w.establish();
+        let now = w.now;
+        let node = if by_a { &mut w.a } else { &mut w.b };
+        let child = *node.plane.keys().next().unwrap();
+        assert!(node.endpoint.close_child(child, now));
+        w.pump();
+        w.run_for(Duration::from_millis(300));
+        assert!(
+            w.a.plane.is_empty() && w.b.plane.is_empty(),
+            "{}",
+            w.explain()
+        );
+        assert_eq!((w.a.up().len(), w.b.up().len()), (1, 1));
+        w.run_for(MINUTE);
+        w.check_agreement();
+        assert_eq!(
+            w.a.plane.len(),
+            usize::from(!by_a),
+            "what the operator closed stays closed"
+        );
+    }
+}
+
+#[test]
+fn a_dead_peer_is_found_and_everything_of_it_removed() {
+    let mut w = world(4);
+    w.establish();
+    w.run_for(MINUTE);
+    assert!(w.a.count(Count::DpdSent) + w.b.count(Count::DpdSent) >= 5);
+    assert!(w.b.downs().is_empty());
+    w.link.cut = true;
+    w.run_for(Duration::from_secs(75));
+    assert_eq!(w.b.downs(), [DownReason::PeerDead]);
+    assert!(w.b.plane.is_empty() && w.a.plane.is_empty());
+    assert_eq!(w.b.journal.len(), 1);
+    w.link.cut = false;
+    assert!(w.run_until(MINUTE * 2, World::is_up), "{}", w.explain());
+    w.check_nonces();
+}
+
+#[test]
+fn traffic_is_proof_of_life() {
+    let mut w = world(5);
+    w.establish();
+    let child = [
+        *w.a.plane.keys().next().unwrap(),
+        *w.b.plane.keys().next().unwrap(),
+    ];
+    for _ in 0..20 {
+        w.run_for(Duration::from_secs(3));
+        let now = w.now;
+        w.a.endpoint.children_alive(&child[..1], now);
+        w.b.endpoint.children_alive(&child[1..], now);
+    }
+    assert_eq!(w.a.count(Count::DpdSent) + w.b.count(Count::DpdSent), 0);
+}
+
+#[test]
+fn a_gateway_that_leaves_the_configuration_is_closed() {
+    let mut w = world(6);
+    w.establish();
+    let now = w.now;
+    w.b.endpoint.set_config(Arc::new(Config::default()), now);
+    w.pump();
+    w.run_for(Duration::from_millis(300));
+    assert_eq!(w.b.downs(), [DownReason::Closed]);
+    assert_eq!(w.a.downs(), [DownReason::PeerDeleted]);
+}
+
+#[test]
+fn an_ike_sa_that_cannot_be_rekeyed_expires() {
+    let mut a = peer();
+    a.proposals[0].lifetime_s = 100;
+    let mut w = World::new(7, config(a), config(gateway()));
+    w.establish();
+    w.filter = Some(Box::new(|_, m| {
+        m.header.exchange == crate::msg::ExchangeType::CreateChildSa
+    }));
+    w.run_for(Duration::from_secs(200));
+    assert!(!w.a.downs().is_empty(), "{}", w.explain());
+    w.filter = None;
+    assert!(w.run_until(MINUTE * 2, World::is_up), "{}", w.explain());
+}

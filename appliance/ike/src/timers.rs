@@ -1,0 +1,53 @@
+//! Deadlines: lifetimes with jitter, liveness, set-up limits.
+
+use std::time::Duration;
+
+use ravelin_types::Time;
+
+use crate::error::Fault;
+use crate::outbox::Ctx;
+
+/// A peer that got our first answer has this long for IKE_AUTH: its own retransmissions end sooner.
+pub const HALF_OPEN_LIFETIME: Duration = Duration::from_secs(30);
+/// A refused set-up is remembered this long to repeat the answer.
+pub const FAILED_LINGER: Duration = Duration::from_secs(10);
+/// A replaced IKE SA or child SA that the peer should delete is dropped after this long; longer than its retransmissions.
+pub const REPLACED_LIFETIME: Duration = Duration::from_secs(90);
+/// First wait after TEMPORARY_FAILURE (RFC 7296 section 2.25: not immediately); a random second is added.
+pub const RETRY_WAIT: Duration = Duration::from_secs(1);
+/// TEMPORARY_FAILUREs in a row after which the peers' states are taken to differ and the IKE SA is closed: with
+/// [`RETRY_WAIT`] and its random part some three minutes ("several minutes" in section 2.25).
+pub const MAX_REFUSALS: u32 = 120;
+/// A child SA that the peer refused is asked for again after this long.
+pub const CHILD_RETRY: Duration = Duration::from_secs(60);
+/// First wait before a static peer is tried again; doubles up to [`RECONNECT_MOST`].
+pub const RECONNECT_FIRST: Duration = Duration::from_secs(1);
+/// Longest wait before a static peer is tried again.
+pub const RECONNECT_MOST: Duration = Duration::from_secs(60);
+
+/// When an SA is rekeyed and when it ends.
+pub(crate) struct Lifetime {
+    pub(crate) soft_at: Time,
+    pub(crate) hard_at: Time,
+}
+
+impl Ctx<'_> {
+    /// Rekeying is due after a random 80 to 90 % of the lifetime at the side that made the SA and 90 to 95 % at the other, so
+    /// that simultaneous rekeys are rare and a region of peers does not rekey at once.
+    pub(crate) fn lifetime(&mut self, lifetime_s: u32, maker: bool) -> Result<Lifetime, Fault> {
+        let random = u64::from(u16::from_be_bytes(self.random::<2>()?));
+        let whole = u64::from(lifetime_s.max(1)) * 1_000_000;
+        let (base, spread) = if maker { (80, 10) } else { (90, 5) };
+        let soft = whole / 100 * base + whole / 100 * spread * random / 65_536;
+        Ok(Lifetime {
+            soft_at: self.now + Duration::from_micros(soft),
+            hard_at: self.now + Duration::from_micros(whole),
+        })
+    }
+
+    /// When to try again after TEMPORARY_FAILURE.
+    pub(crate) fn retry_at(&mut self) -> Result<Time, Fault> {
+        let random = u64::from(u16::from_be_bytes(self.random::<2>()?));
+        Ok(self.now + RETRY_WAIT + Duration::from_micros(random * 15))
+    }
+}

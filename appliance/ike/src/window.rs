@@ -1,0 +1,158 @@
+//! Message IDs of one IKE SA: one request outstanding in each direction (RFC 7296 sections 2.2 and 2.3).
+//!
+//! The last response is kept and repeated bit by bit; a request is kept and repeated bit by bit with back-off until its
+//! response comes or its time is up. A window above 1 is not announced; the peer's announcement is not used.
+
+use std::time::Duration;
+
+use ravelin_types::{ChildId, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::sa::Exchange;
+
+/// First retransmission; twice the round trip of a poor backhaul path.
+pub const RETRANSMIT_FIRST: Duration = Duration::from_secs(1);
+/// Retransmissions come at least this often, so that a path that comes back is used soon.
+pub const RETRANSMIT_MOST: Duration = Duration::from_secs(5);
+/// A request without an answer for this long ends its IKE SA: 13 transmissions, of which one gets through a path that
+/// loses half of all exchanges but for one time in 8,000.
+pub const GIVE_UP: Duration = Duration::from_secs(60);
+
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Window {
+    next_request: u32,
+    expected: u32,
+    outstanding: Option<Outstanding>,
+    last: Option<Cached>,
+    /// A request of the peer is being worked on; lost in a crash, the peer repeats it.
+    #[serde(skip)]
+    pub(crate) answering: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Cached {
+    id: u32,
+    data: Vec<u8>,
+    gate: Option<ChildId>,
+}
+
+/// A request of ours without a response.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Outstanding {
+    pub(crate) id: u32,
+    pub(crate) data: Vec<u8>,
+    pub(crate) exchange: Exchange,
+    pub(crate) gate: Option<ChildId>,
+    pub(crate) next_at: Time,
+    pub(crate) give_up_at: Time,
+    pub(crate) transmissions: u32,
+    /// Its response is being worked on; lost in a crash, we repeat the request and the peer its response.
+    #[serde(skip)]
+    pub(crate) answered: bool,
+}
+
+/// What to do with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    New,
+    Repeat(Vec<u8>, Option<ChildId>),
+    BeingAnswered,
+    Outside,
+}
+
+impl Window {
+    pub(crate) fn judge(&self, id: u32) -> Verdict {
+        if id == self.expected {
+            return if self.answering {
+                Verdict::BeingAnswered
+            } else {
+                Verdict::New
+            };
+        }
+        match &self.last {
+            Some(cached) if cached.id == id => Verdict::Repeat(cached.data.clone(), cached.gate),
+            _ => Verdict::Outside,
+        }
+    }
+
+    /// Stores the response to the request that was expected.
+    pub(crate) fn answer(&mut self, id: u32, data: Vec<u8>, gate: Option<ChildId>) {
+        self.expected = id.wrapping_add(1);
+        self.answering = false;
+        self.last = Some(Cached { id, data, gate });
+    }
+
+    pub(crate) fn next_request(&self) -> u32 {
+        self.next_request
+    }
+
+    pub(crate) fn send(
+        &mut self,
+        data: Vec<u8>,
+        exchange: Exchange,
+        gate: Option<ChildId>,
+        now: Time,
+        patience: Duration,
+    ) {
+        self.outstanding = Some(Outstanding {
+            id: self.next_request,
+            data,
+            exchange,
+            gate,
+            next_at: now + RETRANSMIT_FIRST,
+            give_up_at: now + patience,
+            transmissions: 1,
+            answered: false,
+        });
+        self.next_request = self.next_request.wrapping_add(1);
+    }
+
+    /// Starts over at message ID 0: a second IKE_SA_INIT request of the same IKE SA.
+    pub(crate) fn restart(&mut self) {
+        self.outstanding = None;
+        self.next_request = 0;
+    }
+
+    pub(crate) fn outstanding(&self) -> Option<&Outstanding> {
+        self.outstanding.as_ref()
+    }
+
+    pub(crate) fn outstanding_mut(&mut self) -> Option<&mut Outstanding> {
+        self.outstanding.as_mut()
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.outstanding.is_none()
+    }
+
+    /// True when `id` is the response that is waited for.
+    pub(crate) fn awaits(&self, id: u32) -> bool {
+        self.outstanding
+            .as_ref()
+            .is_some_and(|o| o.id == id && !o.answered)
+    }
+
+    /// Takes the outstanding request, whose response has been dealt with.
+    pub(crate) fn close(&mut self) -> Option<Exchange> {
+        self.outstanding.take().map(|o| o.exchange)
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        self.outstanding
+            .as_ref()
+            .filter(|o| !o.answered)
+            .map(|o| o.next_at.min(o.give_up_at))
+    }
+}
+
+impl Outstanding {
+    /// Notes one more transmission.
+    pub(crate) fn sent_again(&mut self, now: Time) {
+        let doubled = RETRANSMIT_FIRST.saturating_mul(1u32 << self.transmissions.min(16));
+        self.transmissions += 1;
+        self.next_at = now + doubled.min(RETRANSMIT_MOST);
+    }
+}
+
+#[cfg(test)]
+mod tests;
