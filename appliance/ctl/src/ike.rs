@@ -145,8 +145,6 @@ pub struct SelectorPair {
 pub enum Establish {
     /// As soon as the configuration is applied, and again after each loss.
     Immediately,
-    /// When traffic wants it.
-    OnTraffic,
     /// Never by us.
     ResponderOnly,
 }

@@ -230,7 +230,7 @@ pub struct Vpn {
     /// Selectors.
     #[serde(default)]
     pub traffic_selector: Vec<TrafficSelector>,
-    /// `immediately`, `on-traffic` or `responder-only`.
+    /// `immediately` or `responder-only`.
     pub establish_tunnels: Option<String>,
 }
 

@@ -215,7 +215,6 @@ fn vpn(config: &Config, vpn: &Vpn) -> part::VpnConfig {
         tunnel_mtu_octets: vpn.tunnel_mtu,
         establish: match vpn.establish_tunnels.as_deref() {
             Some("immediately") => Establish::Immediately,
-            Some("on-traffic") => Establish::OnTraffic,
             _ => Establish::ResponderOnly,
         },
     }
