@@ -443,4 +443,4 @@ impl Plane {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

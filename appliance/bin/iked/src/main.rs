@@ -1,4 +1,58 @@
-//! The `ravelin-iked` program.
+//! The `ravelin-iked` program: reads its arguments, then runs [`ravelin_iked::runtime`].
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use ravelin_iked::runtime::{Options, run};
+
+const USAGE: &str = "usage: ravelin-iked [--run-dir DIR] [--vault FILE]
+  --run-dir DIR   where the sockets of planed and mgmtd are (default /run/ravelin)
+  --vault FILE    the vault of IKE SAs, on tmpfs (default iked.vault in the run directory)
+  --version       print the version
+  RUST_LOG        what to log: error, warn, info (default), debug";
+
+/// netlink-packet-route warns of every attribute that a newer kernel has made longer.
+const LOG_FILTER: &str = "info,netlink_packet_route=error";
+
+enum Command {
+    Run(Options),
+    Print(&'static str),
+}
+
+fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(LOG_FILTER)).init();
+    match parse(std::env::args().skip(1)) {
+        Ok(Command::Run(options)) => match run(&options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                log::error!("{error}");
+                ExitCode::FAILURE
+            }
+        },
+        Ok(Command::Print(text)) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(argument) => {
+            eprintln!("ravelin-iked: unexpected argument `{argument}`\n{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    let mut run_dir = PathBuf::from(ravelin_ctl::RUN_DIR);
+    let mut vault = None;
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--run-dir" => run_dir = arguments.next().map(PathBuf::from).ok_or(argument)?,
+            "--vault" => vault = Some(arguments.next().map(PathBuf::from).ok_or(argument)?),
+            "--help" | "-h" => return Ok(Command::Print(USAGE)),
+            "--version" => return Ok(Command::Print(env!("CARGO_PKG_VERSION"))),
+            _ => return Err(argument),
+        }
+    }
+    let vault = vault.unwrap_or_else(|| run_dir.join("iked.vault"));
+    Ok(Command::Run(Options { run_dir, vault }))
+}

@@ -43,15 +43,15 @@ pub(crate) fn pair(id: u64, epoch: u32) -> SaPair {
 
 /// A planed in memory: it refuses an epoch it has seen, also across its own restarts.
 #[derive(Default)]
-struct Twin {
-    pairs: BTreeMap<PairId, SaPair>,
+pub(crate) struct Twin {
+    pub(crate) pairs: BTreeMap<PairId, SaPair>,
     epochs: HashMap<PairId, u32>,
     synced: bool,
     refuse: Option<InstallError>,
 }
 
 impl Twin {
-    fn answer(&mut self, request: Request) -> Option<Reply> {
+    pub(crate) fn answer(&mut self, request: Request) -> Option<Reply> {
         match request {
             Request::Install(batch) => Some(Reply::Installed(
                 batch
@@ -80,7 +80,13 @@ impl Twin {
                 self.synced = true;
                 Some(Reply::Done)
             }
-            Request::Counters(_) => Some(Reply::Counters(Vec::new())),
+            Request::Counters(_) => {
+                let row = |id: &PairId| PairCounters {
+                    pair: id.0,
+                    ..PairCounters::default()
+                };
+                Some(Reply::Counters(self.pairs.keys().map(row).collect()))
+            }
         }
     }
 

@@ -1,0 +1,359 @@
+//! iked's part of the configuration: prepared, applied or forgotten at a generation (design decision D12), and split into
+//! what the IKE endpoint negotiates and what the daemon itself needs to install a pair.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg, PrfAlg};
+use ravelin_ctl::daemon::{Part, Reply};
+use ravelin_ctl::ike::{
+    DpdMode, EspProposal, Establish, GatewayConfig, IkeConfig, IkeProposal, RemotePeer, VpnConfig,
+};
+use ravelin_ctl::sa::DfBit;
+use ravelin_ike::config as ike;
+use ravelin_types::{EspEncr, Generation, NodeId, TrafficSelector, VrfId};
+
+/// How long packets on a replaced inbound SA are still accepted: above the reordering of any path that carries IKE.
+const LINGER: Duration = Duration::from_secs(5);
+/// Gateways at most: one per peer at the size of DESIGN.md section 5.
+const MAX_GATEWAYS: usize = 65_536;
+
+/// What the daemon needs of a VPN that the endpoint does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TunnelParameters {
+    /// N of `st0.N`.
+    pub tunnel_unit: u32,
+    /// Routing instance of the inner packets.
+    pub inner_vrf: VrfId,
+    /// Anti-replay window in packets.
+    pub replay_window: u32,
+    /// DF policy.
+    pub df_bit: DfBit,
+    /// Inner MTU in octets.
+    pub tunnel_mtu_octets: Option<u16>,
+}
+
+/// A configuration in the daemon's shape.
+#[derive(Debug, Clone, Default)]
+pub struct Compiled {
+    /// This node.
+    pub node: NodeId,
+    /// For the endpoint.
+    pub ike: Arc<ike::Config>,
+    /// By names of gateway and VPN.
+    pub tunnels: HashMap<(String, String), TunnelParameters>,
+    /// Where to listen, each once.
+    pub listen: Vec<(VrfId, IpAddr)>,
+}
+
+/// A configuration that cannot be run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Not supported: only the default routing instance has IKE sockets.
+    #[error("security ike gateway {gateway}: IKE runs in the default routing instance only")]
+    GatewayInstance {
+        /// Whose.
+        gateway: String,
+    },
+    /// Not supported: inner packets live in the default routing instance.
+    #[error("security ipsec vpn {vpn}: tunnels live in the default routing instance only")]
+    TunnelInstance {
+        /// Whose.
+        vpn: String,
+    },
+    /// A name twice.
+    #[error("security ike gateway {gateway}: the name is used twice")]
+    GatewayTwice {
+        /// Whose.
+        gateway: String,
+    },
+    /// A name twice.
+    #[error("security ipsec vpn {vpn}: the name is used twice")]
+    VpnTwice {
+        /// Whose.
+        vpn: String,
+    },
+    /// Something is missing.
+    #[error("security ike gateway {gateway}: no {what}")]
+    Missing {
+        /// Whose.
+        gateway: String,
+        /// What.
+        what: &'static str,
+    },
+    /// Integrity and cipher do not fit.
+    #[error("security ike gateway {gateway}: proposal with {encr} {problem}")]
+    Suite {
+        /// Whose.
+        gateway: String,
+        /// Its cipher.
+        encr: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// Too many.
+    #[error("{count} gateways, at most {MAX_GATEWAYS} are possible")]
+    TooMany {
+        /// How many.
+        count: usize,
+    },
+    /// mgmtd sent another daemon's part.
+    #[error("this is not the configuration of iked")]
+    WrongPart,
+    /// Apply without prepare.
+    #[error("generation {0} was not prepared")]
+    NotPrepared(Generation),
+}
+
+/// The running and the prepared configuration.
+#[derive(Debug, Default)]
+pub struct ConfigStore {
+    running: Option<(Generation, Arc<Compiled>)>,
+    prepared: Option<(Generation, Arc<Compiled>)>,
+}
+
+impl ConfigStore {
+    /// The running configuration.
+    pub fn running(&self) -> Option<&Arc<Compiled>> {
+        self.running.as_ref().map(|(_, compiled)| compiled)
+    }
+
+    /// The running generation.
+    pub fn generation(&self) -> Option<Generation> {
+        self.running.as_ref().map(|(generation, _)| *generation)
+    }
+
+    /// Checks a part and holds it, in place of what was prepared before.
+    pub fn prepare(&mut self, generation: Generation, part: &Part) -> Reply {
+        let compiled = match part {
+            Part::Ike(config) => compile(config),
+            Part::Plane(_) => Err(ConfigError::WrongPart),
+        };
+        Reply::Prepared(match compiled {
+            Ok(compiled) => {
+                self.prepared = Some((generation, Arc::new(compiled)));
+                Ok(())
+            }
+            Err(error) => {
+                self.prepared = None;
+                Err(error.to_string())
+            }
+        })
+    }
+
+    /// Makes the prepared configuration the running one and returns it.
+    ///
+    /// # Errors
+    /// [`ConfigError::NotPrepared`].
+    pub fn apply(&mut self, generation: Generation) -> Result<Arc<Compiled>, ConfigError> {
+        match self.prepared.take() {
+            Some((prepared, compiled)) if prepared == generation => {
+                self.running = Some((generation, Arc::clone(&compiled)));
+                Ok(compiled)
+            }
+            other => {
+                self.prepared = other;
+                Err(ConfigError::NotPrepared(generation))
+            }
+        }
+    }
+
+    /// Forgets what was prepared for this generation.
+    pub fn abort(&mut self, generation: Generation) {
+        if self
+            .prepared
+            .as_ref()
+            .is_some_and(|(prepared, _)| *prepared == generation)
+        {
+            self.prepared = None;
+        }
+    }
+}
+
+/// Checks and translates.
+///
+/// # Errors
+/// [`ConfigError`], naming the statement.
+pub fn compile(config: &IkeConfig) -> Result<Compiled, ConfigError> {
+    if config.gateways.len() > MAX_GATEWAYS {
+        return Err(ConfigError::TooMany {
+            count: config.gateways.len(),
+        });
+    }
+    let mut ike = ike::Config::default();
+    let mut out = Compiled {
+        node: config.node,
+        ..Compiled::default()
+    };
+    for gateway in &config.gateways {
+        if ike.gateway(&gateway.name).is_some() {
+            return Err(ConfigError::GatewayTwice {
+                gateway: gateway.name.clone(),
+            });
+        }
+        check_gateway(gateway)?;
+        for vpn in &gateway.vpns {
+            if vpn.inner_vrf != VrfId::DEFAULT {
+                return Err(ConfigError::TunnelInstance {
+                    vpn: vpn.name.clone(),
+                });
+            }
+            let key = (gateway.name.clone(), vpn.name.clone());
+            if out.tunnels.insert(key, parameters(vpn)).is_some() {
+                return Err(ConfigError::VpnTwice {
+                    vpn: vpn.name.clone(),
+                });
+            }
+        }
+        for address in &gateway.local_addresses {
+            if !out.listen.contains(&(gateway.vrf, *address)) {
+                out.listen.push((gateway.vrf, *address));
+            }
+        }
+        ike.gateways.push(Arc::new(gateway_of(gateway)?));
+    }
+    out.ike = Arc::new(ike);
+    Ok(out)
+}
+
+fn check_gateway(gateway: &GatewayConfig) -> Result<(), ConfigError> {
+    let missing = |what| {
+        Err(ConfigError::Missing {
+            gateway: gateway.name.clone(),
+            what,
+        })
+    };
+    if gateway.vrf != VrfId::DEFAULT {
+        return Err(ConfigError::GatewayInstance {
+            gateway: gateway.name.clone(),
+        });
+    }
+    if gateway.local_addresses.is_empty() {
+        return missing("local address");
+    }
+    if gateway.proposals.is_empty() {
+        return missing("proposal");
+    }
+    if gateway.pre_shared_key.is_empty() {
+        return missing("pre-shared key");
+    }
+    if gateway.vpns.iter().any(|vpn| vpn.proposals.is_empty()) {
+        return missing("ESP proposal");
+    }
+    if gateway.vpns.iter().any(|vpn| vpn.selectors.is_empty()) {
+        return missing("traffic selector");
+    }
+    Ok(())
+}
+
+fn parameters(vpn: &VpnConfig) -> TunnelParameters {
+    TunnelParameters {
+        tunnel_unit: vpn.tunnel_unit,
+        inner_vrf: vpn.inner_vrf,
+        replay_window: vpn.replay_window,
+        df_bit: vpn.df_bit,
+        tunnel_mtu_octets: vpn.tunnel_mtu_octets,
+    }
+}
+
+fn gateway_of(gateway: &GatewayConfig) -> Result<ike::Gateway, ConfigError> {
+    let suite = |proposal: &IkeProposal| suite_of(gateway, proposal);
+    Ok(ike::Gateway {
+        name: gateway.name.clone(),
+        vrf: gateway.vrf,
+        local_addresses: gateway.local_addresses.clone(),
+        remote: match gateway.remote.clone() {
+            RemotePeer::Static { address, identity } => {
+                ike::RemotePeer::Static { address, identity }
+            }
+            RemotePeer::HostnameSuffix(suffix) => ike::RemotePeer::HostnameSuffix(suffix),
+            RemotePeer::Identity(identity) => ike::RemotePeer::Identity(identity),
+        },
+        local_identity: gateway.local_identity.clone(),
+        proposals: gateway
+            .proposals
+            .iter()
+            .map(suite)
+            .collect::<Result<_, _>>()?,
+        keys: ike::PreSharedKeys::shared(gateway.pre_shared_key.clone()),
+        dpd: gateway.dead_peer_detection.map(|dpd| ike::Dpd {
+            mode: match dpd.mode {
+                DpdMode::Optimized => ike::DpdMode::Optimized,
+                DpdMode::ProbeIdleTunnel => ike::DpdMode::ProbeIdle,
+                DpdMode::AlwaysSend => ike::DpdMode::AlwaysSend,
+            },
+            interval: Duration::from_secs(u64::from(dpd.interval_s)),
+            threshold: dpd.threshold,
+        }),
+        always_port_4500: false,
+        vpns: gateway.vpns.iter().map(vpn_of).collect(),
+    })
+}
+
+fn suite_of(
+    gateway: &GatewayConfig,
+    proposal: &IkeProposal,
+) -> Result<ike::IkeProposal, ConfigError> {
+    let wrong = |problem| ConfigError::Suite {
+        gateway: gateway.name.clone(),
+        encr: proposal.encr.to_string(),
+        problem,
+    };
+    let (id, key_bits) = proposal.encr.iana();
+    let encr = EncrAlg::from_id(id, Some(key_bits)).ok_or_else(|| wrong("is not supported"))?;
+    let integ = match proposal.integ {
+        // Junos configurations name an authentication algorithm beside an AEAD; it is of no use there.
+        _ if encr.is_aead() => None,
+        Some(integ) => Some(
+            IntegAlg::from_id(integ.iana()).ok_or_else(|| wrong("has unsupported integrity"))?,
+        ),
+        None => return Err(wrong("needs an authentication algorithm")),
+    };
+    Ok(ike::IkeProposal {
+        encr,
+        integ,
+        prf: PrfAlg::from_id(proposal.prf.iana()).ok_or_else(|| wrong("has an unsupported PRF"))?,
+        dh: DhGroup::from_id(proposal.dh.iana())
+            .ok_or_else(|| wrong("has an unsupported group"))?,
+        lifetime_s: proposal.lifetime_s,
+    })
+}
+
+fn vpn_of(vpn: &VpnConfig) -> ike::Vpn {
+    ike::Vpn {
+        name: vpn.name.clone(),
+        proposals: vpn.proposals.iter().map(esp_of).collect(),
+        pfs: vpn.pfs.and_then(|group| DhGroup::from_id(group.iana())),
+        selectors: (vpn.selectors.iter())
+            .map(|pair| ike::SelectorPair {
+                local: TrafficSelector::from_prefix(pair.local),
+                remote: TrafficSelector::from_prefix(pair.remote),
+            })
+            .collect(),
+        linger: LINGER,
+        establish_immediately: vpn.establish == Establish::Immediately,
+    }
+}
+
+fn esp_of(proposal: &EspProposal) -> ike::EspProposal {
+    let key_bits = proposal.encr.iana().1;
+    ike::EspProposal {
+        encr: EncrAlg::AesGcm16 { key_bits },
+        integ: None,
+        lifetime_s: proposal.lifetime_s,
+    }
+}
+
+/// The data plane's name of a negotiated ESP cipher, if it has it.
+pub fn esp_encr(encr: EncrAlg) -> Option<EspEncr> {
+    match encr {
+        EncrAlg::AesGcm16 { key_bits: 128 } => Some(EspEncr::Aes128Gcm),
+        EncrAlg::AesGcm16 { key_bits: 256 } => Some(EspEncr::Aes256Gcm),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! Two phases, and refusals that name the statement.
+
+use ravelin_types::{DhGroup as Group, Identity, IkeEncr, IkeInteg, Prf, SecretBytes};
+
+use super::*;
+
+fn config() -> IkeConfig {
+    let vpn = VpnConfig {
+        name: "v1".to_owned(),
+        tunnel_unit: 3,
+        inner_vrf: VrfId::DEFAULT,
+        proposals: vec![EspProposal {
+            encr: EspEncr::Aes256Gcm,
+            lifetime_s: 3600,
+            lifetime_kilobytes: None,
+        }],
+        pfs: Some(Group::Group19),
+        selectors: vec![ravelin_ctl::ike::SelectorPair {
+            name: "t".to_owned(),
+            local: "10.0.0.0/8".parse().unwrap(),
+            remote: "10.1.0.0/16".parse().unwrap(),
+        }],
+        replay_window: 512,
+        df_bit: DfBit::Copy,
+        tunnel_mtu_octets: Some(1400),
+        establish: Establish::ResponderOnly,
+    };
+    let gateway = GatewayConfig {
+        name: "enb".to_owned(),
+        vrf: VrfId::DEFAULT,
+        local_addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
+        remote: RemotePeer::HostnameSuffix("example.net".to_owned()),
+        local_identity: Some(Identity::Fqdn("gw.example.net".to_owned())),
+        proposals: vec![IkeProposal {
+            encr: IkeEncr::Aes256Cbc,
+            integ: Some(IkeInteg::Sha256),
+            prf: Prf::Sha256,
+            dh: Group::Group14,
+            lifetime_s: 28_800,
+        }],
+        pre_shared_key: SecretBytes::new(b"secret".to_vec()),
+        dead_peer_detection: None,
+        vpns: vec![vpn],
+    };
+    IkeConfig {
+        node: NodeId::default(),
+        gateways: vec![gateway],
+    }
+}
+
+fn changed(change: impl FnOnce(&mut GatewayConfig)) -> Result<Compiled, ConfigError> {
+    let mut config = config();
+    change(&mut config.gateways[0]);
+    compile(&config)
+}
+
+#[test]
+fn it_is_split_between_endpoint_and_daemon() {
+    let mut config = config();
+    let mut second = config.gateways[0].clone();
+    second.name = "other".to_owned();
+    config.gateways.push(second);
+    let compiled = compile(&config).unwrap();
+    assert_eq!(compiled.listen.len(), 2, "each address once");
+    let key = ("enb".to_owned(), "v1".to_owned());
+    assert_eq!(compiled.tunnels[&key].tunnel_unit, 3);
+    let gateway = compiled.ike.gateway("enb").unwrap();
+    assert_eq!(gateway.proposals[0].integ, Some(IntegAlg::HmacSha256_128));
+    assert_eq!(gateway.vpns[0].pfs, Some(DhGroup::Ecp256));
+}
+
+#[test]
+fn an_aead_needs_no_integrity_and_a_block_cipher_does() {
+    let aead = changed(|g| g.proposals[0].encr = IkeEncr::Aes128Gcm).unwrap();
+    assert_eq!(aead.ike.gateways[0].proposals[0].integ, None);
+    let error = changed(|g| g.proposals[0].integ = None).unwrap_err();
+    let text =
+        "security ike gateway enb: proposal with aes-256-cbc needs an authentication algorithm";
+    assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn what_cannot_run_is_refused_by_name() {
+    let missing = |what| ConfigError::Missing {
+        gateway: "enb".to_owned(),
+        what,
+    };
+    let refused = |change: fn(&mut GatewayConfig)| changed(change).unwrap_err();
+    assert_eq!(
+        refused(|g| g.local_addresses.clear()),
+        missing("local address")
+    );
+    assert_eq!(refused(|g| g.proposals.clear()), missing("proposal"));
+    assert_eq!(
+        refused(|g| g.pre_shared_key = SecretBytes::default()),
+        missing("pre-shared key")
+    );
+    assert_eq!(
+        refused(|g| g.vpns[0].proposals.clear()),
+        missing("ESP proposal")
+    );
+    assert_eq!(
+        refused(|g| g.vpns[0].selectors.clear()),
+        missing("traffic selector")
+    );
+    let gateway = "enb".to_owned();
+    assert_eq!(
+        refused(|g| g.vrf = VrfId(1)),
+        ConfigError::GatewayInstance { gateway }
+    );
+    let vpn = "v1".to_owned();
+    assert_eq!(
+        refused(|g| g.vpns[0].inner_vrf = VrfId(1)),
+        ConfigError::TunnelInstance { vpn: vpn.clone() }
+    );
+    assert_eq!(
+        refused(|g| g.vpns.push(g.vpns[0].clone())),
+        ConfigError::VpnTwice { vpn }
+    );
+    let mut twice = config();
+    twice.gateways.push(twice.gateways[0].clone());
+    assert!(matches!(
+        compile(&twice),
+        Err(ConfigError::GatewayTwice { .. })
+    ));
+}
+
+#[test]
+fn two_phases() {
+    let mut store = ConfigStore::default();
+    let part = Part::Ike(config());
+    assert!(store.apply(Generation(1)).is_err());
+    assert_eq!(store.prepare(Generation(1), &part), Reply::Prepared(Ok(())));
+    store.abort(Generation(2));
+    assert!(store.apply(Generation(2)).is_err());
+    assert!(store.apply(Generation(1)).is_ok());
+    assert_eq!(store.generation(), Some(Generation(1)));
+    assert_eq!(store.prepare(Generation(2), &part), Reply::Prepared(Ok(())));
+    store.abort(Generation(2));
+    assert!(store.apply(Generation(2)).is_err());
+    assert_eq!(store.generation(), Some(Generation(1)));
+    let wrong = store.prepare(
+        Generation(3),
+        &Part::Ike(IkeConfig {
+            gateways: vec![GatewayConfig {
+                proposals: Vec::new(),
+                ..config().gateways[0].clone()
+            }],
+            ..config()
+        }),
+    );
+    assert!(matches!(wrong, Reply::Prepared(Err(text)) if text.contains("enb")));
+}

@@ -1,0 +1,180 @@
+//! What the endpoint's events do, each when its records are durable.
+
+use ravelin_ctl::sa::{Outbound, Outer, SaHalf, SaPair};
+use ravelin_ike::{ChildInstall, ChildSummary, EventKind, Half};
+use ravelin_types::{SecretBytes, Time};
+
+use super::Daemon;
+use crate::config::{TunnelParameters, esp_encr};
+use crate::routes::RouteKernel;
+use crate::sockets::Transport;
+
+impl<T: Transport, K: RouteKernel> Daemon<T, K> {
+    pub(super) fn act_on_events(&mut self, now: Time) -> bool {
+        let mut moved = false;
+        while self
+            .events
+            .front()
+            .is_some_and(|event| event.after <= self.journal.durable())
+        {
+            let Some(event) = self.events.pop_front() else {
+                break;
+            };
+            moved = true;
+            self.act(event.kind, now);
+        }
+        moved
+    }
+
+    fn act(&mut self, kind: EventKind, now: Time) {
+        match kind {
+            EventKind::IkeUp(up) => {
+                log::info!(
+                    "gateway {}: {} is up from {}",
+                    up.gateway,
+                    up.peer,
+                    up.remote
+                );
+            }
+            EventKind::IkeRekeyed { session, .. } => {
+                log::debug!("session {} is rekeyed", session.0)
+            }
+            EventKind::IkeDown {
+                gateway,
+                peer,
+                remote,
+                reason,
+                ..
+            } => {
+                let Some(suppressed) = self.rate.admit(remote.ip(), now) else {
+                    return;
+                };
+                let gateway = gateway.as_deref().unwrap_or("-");
+                let peer = peer.map_or_else(|| "unauthenticated".to_owned(), |p| p.to_string());
+                log::info!(
+                    "gateway {gateway}: {peer} at {remote} is down: {reason}{}",
+                    also(suppressed)
+                );
+            }
+            EventKind::ChildInstall(install) => self.install(&install, now),
+            EventKind::ChildActivateOutbound(child) => self.plane.activate(child),
+            EventKind::ChildRemove { child, linger_ms } => self.routes.down(child, linger_ms, now),
+            EventKind::PeerMoved { children, outer } => {
+                for child in children {
+                    self.plane.move_outer(child, outer_to(outer));
+                }
+            }
+            EventKind::Failure(failure) => {
+                if let Some(suppressed) = self.rate.admit(failure.remote.ip(), now) {
+                    log::warn!("{failure}{}", also(suppressed));
+                }
+            }
+        }
+    }
+
+    fn install(&mut self, install: &ChildInstall, now: Time) {
+        let key = (install.gateway.to_string(), install.vpn.to_string());
+        let parameters = self
+            .config
+            .running()
+            .and_then(|config| config.tunnels.get(&key));
+        let Some(pair) = parameters.and_then(|parameters| pair_of(install, parameters)) else {
+            log::warn!(
+                "vpn {} of gateway {} is not configured any more",
+                install.vpn,
+                install.gateway
+            );
+            self.endpoint.install_failed(install.child, now);
+            return;
+        };
+        self.plane.want(pair, false);
+    }
+}
+
+/// The message to planed; `None` for a cipher that planed does not have.
+pub(super) fn pair_of(install: &ChildInstall, parameters: &TunnelParameters) -> Option<SaPair> {
+    Some(SaPair {
+        pair: install.child,
+        epoch: install.epoch,
+        outer: outer_to(install.outer),
+        encr: esp_encr(install.encr)?,
+        inbound: half(&install.inbound),
+        outbound: half(&install.outbound),
+        state: if install.outbound_active {
+            Outbound::Active
+        } else {
+            Outbound::Standby
+        },
+        sequence_ceiling: 0,
+        inner_vrf: parameters.inner_vrf,
+        tunnel_unit: parameters.tunnel_unit,
+        local_ts: install.local_ts.clone(),
+        remote_ts: install.remote_ts.clone(),
+        replay_window: parameters.replay_window,
+        df_bit: parameters.df_bit,
+        tunnel_mtu_octets: parameters.tunnel_mtu_octets,
+    })
+}
+
+/// A pair that planed should hold already. It has no keys: they are not needed unless the endpoint makes it anew.
+pub(super) fn held_pair(child: &ChildSummary, parameters: &TunnelParameters) -> Option<SaPair> {
+    let keyless = |spi| SaHalf {
+        spi,
+        key: SecretBytes::default(),
+    };
+    Some(SaPair {
+        pair: child.child,
+        epoch: child.epoch,
+        outer: outer_to(child.outer),
+        encr: esp_encr(child.suite.encr)?,
+        inbound: keyless(child.spi_in),
+        outbound: keyless(child.spi_out),
+        state: if child.active {
+            Outbound::Active
+        } else {
+            Outbound::Standby
+        },
+        sequence_ceiling: 0,
+        inner_vrf: parameters.inner_vrf,
+        tunnel_unit: parameters.tunnel_unit,
+        local_ts: child.local_ts.clone(),
+        remote_ts: child.remote_ts.clone(),
+        replay_window: parameters.replay_window,
+        df_bit: parameters.df_bit,
+        tunnel_mtu_octets: parameters.tunnel_mtu_octets,
+    })
+}
+
+fn half(half: &Half) -> SaHalf {
+    SaHalf {
+        spi: half.spi,
+        key: SecretBytes::new(half.encr_key.as_bytes().to_vec()),
+    }
+}
+
+fn outer_to(outer: ravelin_ike::Outer) -> Outer {
+    Outer {
+        vrf: outer.vrf,
+        local: outer.local,
+        remote: outer.remote,
+        udp: outer.udp,
+    }
+}
+
+/// planed's outer addresses in the endpoint's type.
+pub(super) fn outer_of(outer: Outer) -> ravelin_ike::Outer {
+    ravelin_ike::Outer {
+        vrf: outer.vrf,
+        local: outer.local,
+        remote: outer.remote,
+        udp: outer.udp,
+    }
+}
+
+fn also(suppressed: u64) -> String {
+    if suppressed == 0 {
+        String::new()
+    } else {
+        format!(" ({suppressed} lines suppressed before)")
+    }
+}

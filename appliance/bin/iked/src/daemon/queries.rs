@@ -1,0 +1,259 @@
+//! What mgmtd asks: configuration in two phases, and operators' questions and orders.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ravelin_ctl::daemon::{Reply, Request};
+use ravelin_ctl::operator::{DaemonQuery, DaemonReply, IkeSa, IpsecSa};
+use ravelin_ctl::sa::PairCounters;
+use ravelin_ike::{ChildSummary, EnvironmentError, IkeSummary};
+use ravelin_types::{Generation, NodeId, PairId, Spi, Time};
+
+use super::events::held_pair;
+use super::{Daemon, MAX_QUESTIONS, show};
+use crate::routes::RouteKernel;
+use crate::sockets::Transport;
+
+impl<T: Transport, K: RouteKernel> Daemon<T, K> {
+    /// The answer, or `None` when it comes later.
+    pub(super) fn answer(&mut self, id: u32, request: Request, now: Time) -> Option<Reply> {
+        match request {
+            Request::Prepare { generation, part } => Some(self.config.prepare(generation, &part)),
+            Request::Apply(generation) => Some(Reply::Applied(self.apply(generation, now))),
+            Request::Abort(generation) => {
+                self.config.abort(generation);
+                Some(Reply::Prepared(Ok(())))
+            }
+            Request::Operator(DaemonQuery::IpsecSas) => self.ask_planed(id),
+            Request::Operator(query) => Some(Reply::Operator(self.operator(&query, now))),
+        }
+    }
+
+    fn apply(&mut self, generation: Generation, now: Time) -> Result<Generation, String> {
+        let first = self.config.running().is_none();
+        let config = self
+            .config
+            .apply(generation)
+            .map_err(|error| error.to_string())?;
+        // An address that cannot be served must not keep the others from being served: it is told, and the rest runs.
+        let listening = self.transport.listen(&config.listen);
+        self.set_node(config.node)
+            .map_err(|error| error.to_string())?;
+        self.endpoint.set_config(Arc::clone(&config.ike), now);
+        if first {
+            self.take_up(now);
+            // Once more: it closes the sessions whose gateways are gone.
+            self.endpoint.set_config(Arc::clone(&config.ike), now);
+            self.connect_plane();
+        }
+        log::info!(
+            "generation {generation} runs: {} gateways",
+            config.ike.gateways.len()
+        );
+        listening
+            .map(|()| generation)
+            .map_err(|error| error.to_string())
+    }
+
+    fn set_node(&mut self, node: NodeId) -> Result<(), EnvironmentError> {
+        self.endpoint.environment().set_node(node)?;
+        let spis: Vec<Spi> = self
+            .endpoint
+            .child_sas()
+            .map(|child| child.spi_in)
+            .collect();
+        spis.into_iter()
+            .for_each(|spi| self.endpoint.environment().reserve(spi));
+        Ok(())
+    }
+
+    /// The sessions of the vault, and their pairs as planed should hold them. Its list will tell; a pair that it has lost
+    /// is installed again under a new epoch, and only then its keys are needed here.
+    fn take_up(&mut self, now: Time) {
+        let (mut sessions, mut held) = (0, HashSet::<PairId>::new());
+        for live in std::mem::take(&mut self.stored) {
+            let report = self.endpoint.restore([live.payload.as_slice()], now);
+            for error in &report.failed {
+                log::error!("session {} of the vault is lost: {error}", live.subject);
+                self.journal.forget(live.subject);
+            }
+            for spi in report.child_spis {
+                self.endpoint.environment().reserve(spi);
+            }
+            sessions += report.sessions;
+            held.extend(report.children.iter().map(|restored| restored.child));
+        }
+        if sessions > 0 {
+            log::info!(
+                "{sessions} sessions with {} child SAs from the vault",
+                held.len()
+            );
+        }
+        let Some(config) = self.config.running().cloned() else {
+            return;
+        };
+        let children: Vec<ChildSummary> = self
+            .endpoint
+            .child_sas()
+            .filter(|child| held.contains(&child.child))
+            .collect();
+        for child in children {
+            let key = (child.gateway.to_string(), child.vpn.to_string());
+            match config
+                .tunnels
+                .get(&key)
+                .and_then(|parameters| held_pair(&child, parameters))
+            {
+                Some(pair) => self.plane.want(pair, true),
+                None => {
+                    self.endpoint.install_failed(child.child, now);
+                }
+            }
+        }
+    }
+
+    fn ask_planed(&mut self, id: u32) -> Option<Reply> {
+        if self.questions.len() >= MAX_QUESTIONS {
+            return Some(Reply::Operator(DaemonReply::Failed(
+                "too many questions at once".to_owned(),
+            )));
+        }
+        self.next_token += 1;
+        self.questions.insert(self.next_token, id);
+        self.plane.ask_counters(self.next_token);
+        None
+    }
+
+    pub(super) fn counters_came(
+        &mut self,
+        token: u64,
+        counters: Option<Vec<PairCounters>>,
+        now: Time,
+    ) {
+        if let Some(id) = self.questions.remove(&token) {
+            let sas = self.ipsec_sas(counters.as_deref(), now);
+            self.reply(id, Reply::Operator(DaemonReply::IpsecSas(sas)));
+        }
+    }
+
+    fn operator(&mut self, query: &DaemonQuery, now: Time) -> DaemonReply {
+        match query {
+            DaemonQuery::IkeSas => DaemonReply::IkeSas(self.ike_sas(now)),
+            DaemonQuery::IkeStatistics => DaemonReply::IkeStatistics(self.statistics()),
+            DaemonQuery::ClearIke(peer) => {
+                let fits = |sa: &IkeSummary| sa.current && of(*peer, sa.remote.ip());
+                let sessions: Vec<_> = self
+                    .endpoint
+                    .ike_sas()
+                    .filter(fits)
+                    .map(|sa| sa.session)
+                    .collect();
+                done(
+                    sessions
+                        .into_iter()
+                        .map(|session| self.endpoint.close(session, now)),
+                )
+            }
+            DaemonQuery::ClearIpsec(peer) => {
+                let pairs = self.live_pairs(|child| of(*peer, child.outer.remote));
+                done(
+                    pairs
+                        .into_iter()
+                        .map(|pair| self.endpoint.close_child(pair, now)),
+                )
+            }
+            DaemonQuery::RekeyIke(index) => {
+                let fits = |sa: &IkeSummary| {
+                    sa.current && sa.established && index.is_none_or(|index| sa.ike.0 == index)
+                };
+                let ikes: Vec<_> = self
+                    .endpoint
+                    .ike_sas()
+                    .filter(fits)
+                    .map(|sa| sa.ike)
+                    .collect();
+                done(
+                    ikes.into_iter()
+                        .map(|ike| self.endpoint.rekey_ike(ike, now)),
+                )
+            }
+            DaemonQuery::RekeyChild(pair) => {
+                let pairs = self.live_pairs(|child| pair.is_none_or(|pair| child.child == pair));
+                done(
+                    pairs
+                        .into_iter()
+                        .map(|pair| self.endpoint.rekey_child(pair, now)),
+                )
+            }
+            _ => DaemonReply::Failed("this question is not for iked".to_owned()),
+        }
+    }
+
+    fn live_pairs(&self, fits: impl Fn(&ChildSummary) -> bool) -> Vec<PairId> {
+        let live = self
+            .endpoint
+            .child_sas()
+            .filter(|child| child.live && fits(child));
+        live.map(|child| child.child).collect()
+    }
+
+    fn ike_sas(&self, now: Time) -> Vec<IkeSa> {
+        let mut all: Vec<IkeSa> = self
+            .endpoint
+            .ike_sas()
+            .map(|sa| show::ike_sa(sa, now))
+            .collect();
+        all.sort_unstable_by_key(|sa| sa.index);
+        all
+    }
+
+    fn ipsec_sas(&self, counters: Option<&[PairCounters]>, now: Time) -> Vec<IpsecSa> {
+        let counters: HashMap<u64, PairCounters> = counters
+            .unwrap_or_default()
+            .iter()
+            .map(|row| (row.pair, *row))
+            .collect();
+        let mut all: Vec<IpsecSa> = Vec::new();
+        for child in self.endpoint.child_sas() {
+            let Some(pair) = self.plane.pair(child.child) else {
+                continue;
+            };
+            all.push(show::ipsec_sa(
+                &child,
+                pair,
+                counters.get(&child.child.0).copied(),
+                now,
+            ));
+        }
+        all.sort_unstable_by_key(|sa| sa.pair);
+        all
+    }
+
+    fn statistics(&self) -> Vec<(String, u64)> {
+        let own = [
+            ("IKE SAs in the vault", self.journal.subjects() as u64),
+            (
+                "datagrams held for the vault or planed",
+                self.gate.held() as u64,
+            ),
+            (
+                "datagrams dropped because too many were held",
+                self.gate.dropped(),
+            ),
+            ("pairs wanted in planed", self.plane.len() as u64),
+            ("route failures", self.routes.failures()),
+        ];
+        let endpoint = self.endpoint.stats().rows();
+        let rows = endpoint.chain(self.socket_counters.rows()).chain(own);
+        rows.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+fn of(wanted: Option<IpAddr>, peer: IpAddr) -> bool {
+    wanted.is_none_or(|wanted| wanted == peer)
+}
+
+fn done(each: impl Iterator<Item = bool>) -> DaemonReply {
+    DaemonReply::Done(each.filter(|done| *done).count() as u64)
+}

@@ -1,0 +1,113 @@
+//! Summaries of the endpoint in the shape that operators see.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg, PrfAlg};
+use ravelin_ctl::operator::{IkeSa, IpsecSa};
+use ravelin_ctl::sa::{PairCounters, SaPair};
+use ravelin_ike::{ChildSummary, IkeSummary};
+use ravelin_types::{DhGroup as GroupName, EspEncr, IkeEncr, IkeInteg, Prf, Time, UnitName};
+
+use crate::config::esp_encr;
+use crate::sockets::PORT_IKE;
+
+/// An IKE SA.
+pub(super) fn ike_sa(sa: IkeSummary, now: Time) -> IkeSa {
+    let name = |text: Option<&'static str>| text.unwrap_or("-").to_owned();
+    let suite = sa.suite;
+    IkeSa {
+        index: sa.ike.0,
+        gateway: sa.gateway.map(|name| name.to_string()),
+        state: sa.state.to_owned(),
+        initiator: sa.initiator,
+        initiator_spi: sa.spi_i,
+        responder_spi: sa.spi_r,
+        local: sa.local,
+        remote: sa.remote,
+        local_identity: sa.local_identity,
+        remote_identity: sa.peer,
+        encryption: name(suite.and_then(|s| ike_encr(s.encr))),
+        integrity: suite
+            .and_then(|s| s.integ)
+            .map(|integ| name(ike_integ(integ))),
+        prf: name(suite.and_then(|s| prf(s.prf))),
+        dh_group: name(suite.and_then(|s| group(s.dh))),
+        nat: sa.nat,
+        age_s: now.since(sa.created_at).as_secs(),
+        rekey_s: remaining(sa.rekey_at, now),
+        lifetime_s: remaining(sa.expires_at, now),
+        children: u32::try_from(sa.children).unwrap_or(u32::MAX),
+        messages_in: sa.received,
+        messages_out: sa.sent,
+        retransmissions: sa.retransmitted,
+    }
+}
+
+/// A child SA pair with what planed knows of it.
+pub(super) fn ipsec_sa(
+    child: &ChildSummary,
+    pair: &SaPair,
+    counters: Option<PairCounters>,
+    now: Time,
+) -> IpsecSa {
+    let (local_port, remote_port) = child.outer.udp.unwrap_or((PORT_IKE, PORT_IKE));
+    IpsecSa {
+        pair: child.child,
+        ike_index: child.ike.0,
+        vpn: child.vpn.to_string(),
+        gateway: child.gateway.to_string(),
+        tunnel: UnitName::new("st0", pair.tunnel_unit),
+        local: SocketAddr::new(child.outer.local, local_port),
+        remote: SocketAddr::new(child.outer.remote, remote_port),
+        udp_encapsulated: child.outer.udp.is_some(),
+        inbound_spi: child.spi_in,
+        outbound_spi: child.spi_out,
+        encryption: esp_encr(child.suite.encr)
+            .map_or("-", EspEncr::name)
+            .to_owned(),
+        local_ts: child.local_ts.clone(),
+        remote_ts: child.remote_ts.clone(),
+        outbound_active: child.active,
+        rekey_s: remaining(child.rekey_at, now),
+        lifetime_s: remaining(child.expires_at, now),
+        replay_window: pair.replay_window,
+        remote_identity: child.peer.clone(),
+        counters,
+    }
+}
+
+/// Seconds until then; 0 when it is past or never.
+fn remaining(at: Time, now: Time) -> u64 {
+    let left: Duration = at.since(now);
+    if at == Time::MAX { 0 } else { left.as_secs() }
+}
+
+fn ike_encr(encr: EncrAlg) -> Option<&'static str> {
+    let wanted = (encr.to_id(), encr.key_bits());
+    IkeEncr::ALL
+        .iter()
+        .find(|name| name.iana() == wanted)
+        .map(|name| name.name())
+}
+
+fn ike_integ(integ: IntegAlg) -> Option<&'static str> {
+    IkeInteg::ALL
+        .iter()
+        .find(|name| name.iana() == integ.to_id())
+        .map(|name| name.name())
+}
+
+fn prf(prf: PrfAlg) -> Option<&'static str> {
+    Prf::ALL
+        .iter()
+        .find(|name| name.iana() == prf.to_id())
+        .map(|name| name.name())
+}
+
+fn group(group: DhGroup) -> Option<&'static str> {
+    GroupName::ALL
+        .iter()
+        .find(|name| name.iana() == group.to_id())
+        .map(|name| name.name())
+}

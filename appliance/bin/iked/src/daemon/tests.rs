@@ -1,0 +1,196 @@
+//! Two daemons against each other in virtual time, each with a planed, a kernel and a network in memory and a real vault.
+
+mod bench;
+
+use std::time::Duration;
+
+use ravelin_ctl::daemon as mgmt;
+use ravelin_ctl::operator::{DaemonQuery, DaemonReply};
+
+use bench::{Bench, LEFT, RIGHT};
+
+fn up() -> Bench {
+    let mut bench = Bench::new();
+    bench.configure_both();
+    bench.connect_planes();
+    bench.run(Duration::from_secs(5));
+    bench.assert_tunnel();
+    bench
+}
+
+#[test]
+fn a_tunnel_comes_up_in_both_planes_and_kernels() {
+    let mut bench = up();
+    assert_eq!(bench.left().routes(), ["10.2.0.0/16 st0-0"]);
+    assert_eq!(bench.right().routes(), ["10.1.0.0/16 st0-0"]);
+    // No answer may be lost between two calm ends: one exchange each, and nothing retransmitted.
+    assert_eq!(bench.delivered, 4);
+}
+
+#[test]
+fn the_answer_that_opens_the_tunnel_waits_for_planed() {
+    let mut bench = Bench::new();
+    bench.configure_both();
+    bench.left().connect_plane();
+    bench.run(Duration::from_millis(200));
+    assert_eq!(bench.delivered, 3, "IKE_AUTH is asked, not answered");
+    assert!(bench.left().pairs().is_empty());
+    bench.right().connect_plane();
+    bench.run(Duration::from_secs(10));
+    bench.assert_tunnel();
+}
+
+#[test]
+fn nothing_is_installed_before_the_configuration_is_known() {
+    let mut bench = Bench::new();
+    bench.connect_planes();
+    bench.run(Duration::from_secs(1));
+    assert!(
+        bench.right().frames().is_empty(),
+        "planed was not even asked for its list"
+    );
+    bench.configure_both();
+    bench.run(Duration::from_secs(5));
+    bench.assert_tunnel();
+}
+
+#[test]
+fn a_restarted_daemon_goes_on_with_its_tunnel() {
+    let mut bench = up();
+    let before = bench.right().pairs();
+    bench.restart(RIGHT);
+    bench.configure(RIGHT);
+    bench.right().connect_plane();
+    bench.run(Duration::from_secs(1));
+    assert_eq!(
+        bench.right().pairs(),
+        before,
+        "planed's pair was left alone"
+    );
+    bench.assert_tunnel();
+    assert_eq!(bench.right().routes(), ["10.1.0.0/16 st0-0"]);
+    // The IKE SA lives on: a deletion by the other end is understood and answered.
+    let cleared = bench.query(LEFT, DaemonQuery::ClearIke(None));
+    assert_eq!(cleared, DaemonReply::Done(1));
+    bench.run(Duration::from_millis(500));
+    assert!(bench.right().pairs().is_empty() && bench.right().routes().is_empty());
+}
+
+#[test]
+fn a_planed_that_lost_its_pairs_gets_them_with_a_new_epoch() {
+    let mut bench = up();
+    let before = bench.right().pairs();
+    bench.right().plane_restarts();
+    bench.right().connect_plane();
+    bench.run(Duration::from_secs(1));
+    let after = bench.right().pairs();
+    assert_eq!(before[0].pair, after[0].pair);
+    assert_eq!(before[0].inbound, after[0].inbound);
+    assert!(after[0].epoch > before[0].epoch);
+    bench.assert_tunnel();
+}
+
+#[test]
+fn a_cleared_tunnel_takes_its_routes_along_and_comes_back() {
+    let mut bench = up();
+    let old = bench.left().pairs()[0].pair;
+    let cleared = bench.query(RIGHT, DaemonQuery::ClearIpsec(None));
+    assert_eq!(cleared, DaemonReply::Done(1));
+    bench.run(Duration::from_millis(100));
+    for node in [LEFT, RIGHT] {
+        assert!(bench.node(node).pairs().is_empty() && bench.node(node).routes().is_empty());
+    }
+    let elsewhere = Some("198.51.100.1".parse().unwrap());
+    assert_eq!(
+        bench.query(LEFT, DaemonQuery::ClearIke(elsewhere)),
+        DaemonReply::Done(0)
+    );
+    assert_eq!(
+        bench.query(LEFT, DaemonQuery::ClearIke(None)),
+        DaemonReply::Done(1)
+    );
+    bench.run(Duration::from_secs(60));
+    bench.assert_tunnel();
+    assert_ne!(bench.left().pairs()[0].pair, old);
+}
+
+#[test]
+fn both_kinds_of_rekey_replace_the_pair_without_a_gap() {
+    let mut bench = up();
+    let old = bench.left().pairs()[0].clone();
+    let DaemonReply::Done(1) = bench.query(LEFT, DaemonQuery::RekeyChild(Some(old.pair))) else {
+        panic!("not done")
+    };
+    bench.run(Duration::from_secs(20));
+    bench.assert_tunnel();
+    let new = bench.left().pairs()[0].clone();
+    assert_ne!(new.pair, old.pair);
+    assert_ne!(new.inbound.spi.slot(), old.inbound.spi.slot());
+
+    let DaemonReply::IkeSas(sas) = bench.query(RIGHT, DaemonQuery::IkeSas) else {
+        panic!()
+    };
+    let DaemonReply::Done(1) = bench.query(RIGHT, DaemonQuery::RekeyIke(Some(sas[0].index))) else {
+        panic!("not done")
+    };
+    bench.run(Duration::from_secs(20));
+    bench.assert_tunnel();
+    let DaemonReply::IkeSas(new) = bench.query(RIGHT, DaemonQuery::IkeSas) else {
+        panic!()
+    };
+    assert_eq!(new.len(), 1);
+    assert_ne!(new[0].responder_spi, sas[0].responder_spi);
+    assert_eq!(bench.left().routes(), ["10.2.0.0/16 st0-0"]);
+}
+
+#[test]
+fn operators_see_what_is_there() {
+    let mut bench = up();
+    let DaemonReply::IkeSas(ike) = bench.query(RIGHT, DaemonQuery::IkeSas) else {
+        panic!()
+    };
+    assert_eq!(ike.len(), 1);
+    assert_eq!(
+        (ike[0].state.as_str(), ike[0].initiator, ike[0].children),
+        ("UP", false, 1)
+    );
+    assert_eq!(ike[0].gateway.as_deref(), Some("peer"));
+    let DaemonReply::IpsecSas(ipsec) = bench.query(RIGHT, DaemonQuery::IpsecSas) else {
+        panic!()
+    };
+    assert_eq!(ipsec.len(), 1);
+    assert_eq!(ipsec[0].inbound_spi, bench.right().pairs()[0].inbound.spi);
+    assert!(ipsec[0].outbound_active && ipsec[0].counters.is_some());
+    let DaemonReply::IkeStatistics(rows) = bench.query(RIGHT, DaemonQuery::IkeStatistics) else {
+        panic!()
+    };
+    assert!(
+        rows.iter()
+            .any(|(name, value)| name == "IKE SAs established" && *value == 1)
+    );
+    // Without planed the answer comes all the same, without counters.
+    bench.right().plane_restarts();
+    let DaemonReply::IpsecSas(ipsec) = bench.query(RIGHT, DaemonQuery::IpsecSas) else {
+        panic!()
+    };
+    assert!(ipsec[0].counters.is_none());
+}
+
+#[test]
+fn a_configuration_without_the_gateway_ends_its_tunnel() {
+    let mut bench = up();
+    let reply = bench.apply(RIGHT, ravelin_ctl::ike::IkeConfig::default());
+    assert!(matches!(reply, mgmt::Reply::Applied(Ok(_))));
+    bench.run(Duration::from_secs(5));
+    assert!(bench.right().pairs().is_empty() && bench.right().routes().is_empty());
+}
+
+#[test]
+fn junk_changes_nothing() {
+    let mut bench = up();
+    bench.inject(RIGHT, &[0; 28]);
+    bench.inject(RIGHT, &[0xff; 2000]);
+    bench.inject(RIGHT, b"");
+    bench.run(Duration::from_secs(1));
+    bench.assert_tunnel();
+}

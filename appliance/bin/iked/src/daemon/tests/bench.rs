@@ -1,0 +1,441 @@
+//! The bench: two daemons, a network, and virtual time.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use ravelin_ctl::ike::{
+    EspProposal, Establish, GatewayConfig, IkeConfig, IkeProposal, RemotePeer, SelectorPair,
+    VpnConfig,
+};
+use ravelin_ctl::operator::{DaemonQuery, DaemonReply};
+use ravelin_ctl::sa::{DfBit, FromPlaned, SaPair, ToPlaned};
+use ravelin_ctl::{Envelope, Hello, Role, daemon as mgmt};
+use ravelin_routing::{AriProgress, AriRoute, RoutingError};
+use ravelin_types::{
+    DhGroup, EspEncr, Generation, IkeEncr, InstanceId, NodeId, PairId, Prf, SecretBytes, Time,
+    VrfId,
+};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use super::super::{Daemon, Done, Parts, run_work};
+use crate::environment::DaemonEnvironment;
+use crate::install::tests::Twin;
+use crate::journal::Journal;
+use crate::link::LinkEvent;
+use crate::pool::Pool;
+use crate::routes::RouteKernel;
+use crate::sockets::{Inbound, ListenError, Transport};
+
+pub const LEFT: usize = 0;
+pub const RIGHT: usize = 1;
+const ADDRESSES: [&str; 2] = ["192.0.2.1", "192.0.2.2"];
+const PREFIXES: [&str; 2] = ["10.1.0.0/16", "10.2.0.0/16"];
+/// One way through the network.
+const LATENCY: Duration = Duration::from_millis(5);
+
+type Wire = Rc<RefCell<VecDeque<Inbound>>>;
+
+pub struct MemoryTransport(Wire);
+
+impl Transport for MemoryTransport {
+    fn send(
+        &self,
+        vrf: VrfId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        data: &[u8],
+    ) -> io::Result<()> {
+        let inbound = Inbound {
+            vrf,
+            local: remote,
+            remote: local,
+            data: data.to_vec(),
+        };
+        self.0.borrow_mut().push_back(inbound);
+        Ok(())
+    }
+
+    fn listen(&mut self, _: &[(VrfId, IpAddr)]) -> Result<(), ListenError> {
+        Ok(())
+    }
+}
+
+#[derive(Clone, Default)]
+pub struct Kernel(Rc<RefCell<BTreeSet<(String, PairId)>>>);
+
+impl RouteKernel for Kernel {
+    fn add(&mut self, owner: PairId, route: &AriRoute) -> Result<(), RoutingError> {
+        self.0
+            .borrow_mut()
+            .insert((format!("{} {}", route.prefix, route.device), owner));
+        Ok(())
+    }
+
+    fn remove(&mut self, owner: PairId, route: &AriRoute) {
+        self.0
+            .borrow_mut()
+            .remove(&(format!("{} {}", route.prefix, route.device), owner));
+    }
+
+    fn reconcile(&mut self) -> Result<(), RoutingError> {
+        Ok(())
+    }
+
+    fn step(&mut self, _: Time) -> Result<AriProgress, RoutingError> {
+        Ok(AriProgress::default())
+    }
+}
+
+pub struct Node {
+    folder: TempDir,
+    daemon: Option<Daemon<MemoryTransport, Kernel>>,
+    deadline: Time,
+    wire: Wire,
+    kernel: Kernel,
+    done: mpsc::Receiver<Done>,
+    twin: Twin,
+    instance: u64,
+    frames: Option<mpsc::Receiver<ToPlaned>>,
+    asked: Vec<ToPlaned>,
+    replies: mpsc::Receiver<Envelope<mgmt::Reply>>,
+    reply_to: mpsc::Sender<Envelope<mgmt::Reply>>,
+    generation: u64,
+    now: Time,
+}
+
+impl Node {
+    fn new(now: Time) -> Self {
+        let (reply_to, replies) = mpsc::channel(16);
+        let mut node = Self {
+            folder: tempfile::tempdir().unwrap(),
+            daemon: None,
+            deadline: Time::MAX,
+            wire: Wire::default(),
+            kernel: Kernel::default(),
+            done: mpsc::channel(1).1,
+            twin: Twin::default(),
+            instance: 1,
+            frames: None,
+            asked: Vec::new(),
+            replies,
+            reply_to,
+            generation: 0,
+            now,
+        };
+        node.start(now);
+        node
+    }
+
+    fn start(&mut self, now: Time) {
+        self.daemon = None; // lets go of the vault
+        let (journal, stored) = Journal::open(&self.folder.path().join("vault")).unwrap();
+        let (results, done) = mpsc::channel(4096);
+        self.done = done;
+        self.kernel = Kernel::default();
+        self.frames = None;
+        let parts = Parts {
+            journal,
+            stored,
+            environment: DaemonEnvironment::new(NodeId::default()).unwrap(),
+            transport: MemoryTransport(Rc::clone(&self.wire)),
+            socket_counters: std::sync::Arc::default(),
+            kernel: self.kernel.clone(),
+            pool: Pool::start(1, 4096, run_work, &results).unwrap(),
+        };
+        let mut daemon = Daemon::new(parts, now).unwrap();
+        let hello = Hello::new(Role::Mgmtd, InstanceId(9));
+        daemon.handle_mgmt(
+            LinkEvent::Up {
+                peer: hello,
+                sender: self.reply_to.clone(),
+            },
+            now,
+        );
+        self.daemon = Some(daemon);
+        self.deadline = now;
+    }
+
+    fn daemon(&mut self) -> &mut Daemon<MemoryTransport, Kernel> {
+        self.daemon.as_mut().unwrap()
+    }
+
+    /// planed comes, with whatever pairs it holds.
+    pub fn connect_plane(&mut self) {
+        let (sender, frames) = mpsc::channel(64);
+        self.frames = Some(frames);
+        let peer = Hello::new(Role::Planed, InstanceId(self.instance));
+        let now = self.now;
+        self.daemon()
+            .handle_plane(LinkEvent::Up { peer, sender }, now);
+        self.settle(now);
+    }
+
+    /// planed dies and forgets its pairs, though not the epochs it has seen.
+    pub fn plane_restarts(&mut self) {
+        self.frames = None;
+        self.twin.pairs.clear();
+        self.instance += 1;
+        let now = self.now;
+        self.daemon().handle_plane(LinkEvent::Down, now);
+        self.settle(now);
+    }
+
+    /// What planed holds.
+    pub fn pairs(&self) -> Vec<SaPair> {
+        self.twin.pairs.values().cloned().collect()
+    }
+
+    /// What planed was asked.
+    pub fn frames(&self) -> &[ToPlaned] {
+        &self.asked
+    }
+
+    /// Routes in the kernel, each once.
+    pub fn routes(&self) -> Vec<String> {
+        let mut all: Vec<String> = self
+            .kernel
+            .0
+            .borrow()
+            .iter()
+            .map(|(r, _)| r.clone())
+            .collect();
+        all.dedup();
+        all
+    }
+
+    /// Carries out everything that is possible at this instant.
+    fn settle(&mut self, now: Time) {
+        self.now = now;
+        loop {
+            self.deadline = self.daemon().settle(now);
+            let mut moved = false;
+            while self.daemon().work_under_way() > 0 {
+                let done = self.done.blocking_recv().unwrap();
+                self.daemon().handle_done(done, now);
+                moved = true;
+            }
+            while let Some(frame) = self
+                .frames
+                .as_mut()
+                .and_then(|frames| frames.try_recv().ok())
+            {
+                moved = true;
+                self.asked.push(frame.clone());
+                if let Some(reply) = self.twin.answer(frame.body) {
+                    let body = FromPlaned::Reply(reply);
+                    let message = LinkEvent::Message(Envelope { id: frame.id, body });
+                    self.daemon().handle_plane(message, now);
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+}
+
+pub struct Bench {
+    nodes: [Node; 2],
+    now: Time,
+    /// Under way: arrival, to whom.
+    network: Vec<(Time, usize, Inbound)>,
+    /// Datagrams delivered.
+    pub delivered: u32,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        let now = Time(1_000_000_000);
+        Self {
+            nodes: [Node::new(now), Node::new(now)],
+            now,
+            network: Vec::new(),
+            delivered: 0,
+        }
+    }
+
+    pub fn left(&mut self) -> &mut Node {
+        &mut self.nodes[LEFT]
+    }
+
+    pub fn right(&mut self) -> &mut Node {
+        &mut self.nodes[RIGHT]
+    }
+
+    pub fn node(&self, node: usize) -> &Node {
+        &self.nodes[node]
+    }
+
+    pub fn configure_both(&mut self) {
+        self.configure(RIGHT);
+        self.configure(LEFT);
+    }
+
+    pub fn configure(&mut self, node: usize) {
+        let reply = self.apply(node, config(node));
+        assert!(matches!(reply, mgmt::Reply::Applied(Ok(_))), "{reply:?}");
+    }
+
+    /// Prepares and applies.
+    pub fn apply(&mut self, node: usize, config: IkeConfig) -> mgmt::Reply {
+        self.nodes[node].generation += 1;
+        let generation = Generation(self.nodes[node].generation);
+        let part = mgmt::Part::Ike(config);
+        let prepared = self.ask(node, mgmt::Request::Prepare { generation, part });
+        assert_eq!(prepared, mgmt::Reply::Prepared(Ok(())));
+        self.ask(node, mgmt::Request::Apply(generation))
+    }
+
+    pub fn query(&mut self, node: usize, query: DaemonQuery) -> DaemonReply {
+        match self.ask(node, mgmt::Request::Operator(query)) {
+            mgmt::Reply::Operator(reply) => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn ask(&mut self, node: usize, body: mgmt::Request) -> mgmt::Reply {
+        let now = self.now;
+        let node = &mut self.nodes[node];
+        node.daemon()
+            .handle_mgmt(LinkEvent::Message(Envelope { id: 7, body }), now);
+        node.settle(now);
+        let reply = node.replies.try_recv().unwrap();
+        assert_eq!(reply.id, 7);
+        reply.body
+    }
+
+    pub fn connect_planes(&mut self) {
+        for node in &mut self.nodes {
+            node.connect_plane();
+        }
+    }
+
+    /// The daemon dies without a word and starts again from its vault; planed and the kernel's link stay.
+    pub fn restart(&mut self, node: usize) {
+        let now = self.now;
+        self.nodes[node].start(now);
+    }
+
+    pub fn inject(&mut self, node: usize, data: &[u8]) {
+        let local = SocketAddr::new(ADDRESSES[node].parse().unwrap(), 500);
+        let remote = SocketAddr::new(ADDRESSES[1 - node].parse().unwrap(), 500);
+        let inbound = Inbound {
+            vrf: VrfId::DEFAULT,
+            local,
+            remote,
+            data: data.to_vec(),
+        };
+        self.network.push((self.now, node, inbound));
+    }
+
+    /// Lets this much time pass.
+    pub fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            for index in 0..2 {
+                let now = self.now;
+                self.nodes[index].settle(now);
+                let sent: Vec<Inbound> = self.nodes[index].wire.borrow_mut().drain(..).collect();
+                for inbound in sent {
+                    self.network.push((self.now + LATENCY, 1 - index, inbound));
+                }
+            }
+            let arrival = self
+                .network
+                .iter()
+                .map(|(at, ..)| *at)
+                .min()
+                .unwrap_or(Time::MAX);
+            let deadline = self.nodes[LEFT].deadline.min(self.nodes[RIGHT].deadline);
+            let next = arrival.min(deadline).max(self.now);
+            if next > end {
+                self.now = end;
+                return;
+            }
+            self.now = next;
+            for node in &mut self.nodes {
+                if node.deadline <= next {
+                    node.daemon().handle_timeout(next);
+                }
+            }
+            let (due, later) = self.network.drain(..).partition(|(at, ..)| *at <= next);
+            self.network = later;
+            let due: Vec<(Time, usize, Inbound)> = due;
+            for (_, to, inbound) in due {
+                self.delivered += 1;
+                self.nodes[to].daemon().handle_datagram(&inbound, next);
+            }
+        }
+    }
+
+    /// One pair on each side, each the mirror of the other, both encrypting.
+    pub fn assert_tunnel(&self) {
+        let [left, right] = [self.nodes[LEFT].pairs(), self.nodes[RIGHT].pairs()];
+        assert_eq!((left.len(), right.len()), (1, 1), "{left:?} {right:?}");
+        assert_eq!(left[0].inbound, right[0].outbound);
+        assert_eq!(left[0].outbound, right[0].inbound);
+        assert_eq!(left[0].local_ts, right[0].remote_ts);
+        assert_eq!(left[0].remote_ts, right[0].local_ts);
+        assert_eq!(left[0].outer.local, right[0].outer.remote);
+        let active = ravelin_ctl::sa::Outbound::Active;
+        assert_eq!((left[0].state, right[0].state), (active, active));
+    }
+}
+
+/// Left starts, right answers.
+fn config(node: usize) -> IkeConfig {
+    let other = 1 - node;
+    let vpn = VpnConfig {
+        name: "tunnel".to_owned(),
+        tunnel_unit: 0,
+        inner_vrf: VrfId::DEFAULT,
+        proposals: vec![EspProposal {
+            encr: EspEncr::Aes128Gcm,
+            lifetime_s: 3600,
+            lifetime_kilobytes: None,
+        }],
+        pfs: Some(DhGroup::Group31),
+        selectors: vec![SelectorPair {
+            name: "all".to_owned(),
+            local: PREFIXES[node].parse().unwrap(),
+            remote: PREFIXES[other].parse().unwrap(),
+        }],
+        replay_window: 512,
+        df_bit: DfBit::Clear,
+        tunnel_mtu_octets: None,
+        establish: if node == LEFT {
+            Establish::Immediately
+        } else {
+            Establish::ResponderOnly
+        },
+    };
+    let gateway = GatewayConfig {
+        name: "peer".to_owned(),
+        vrf: VrfId::DEFAULT,
+        local_addresses: vec![ADDRESSES[node].parse().unwrap()],
+        remote: RemotePeer::Static {
+            address: ADDRESSES[other].parse().unwrap(),
+            identity: None,
+        },
+        local_identity: None,
+        proposals: vec![IkeProposal {
+            encr: IkeEncr::Aes128Gcm,
+            integ: None,
+            prf: Prf::Sha256,
+            dh: DhGroup::Group31,
+            lifetime_s: 28_800,
+        }],
+        pre_shared_key: SecretBytes::new(b"a key of both".to_vec()),
+        dead_peer_detection: None,
+        vpns: vec![vpn],
+    };
+    IkeConfig {
+        node: NodeId::default(),
+        gateways: vec![gateway],
+    }
+}

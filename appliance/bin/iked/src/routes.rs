@@ -1,0 +1,187 @@
+//! Traffic-selector routes (`ari-ts`) of the installed pairs, and the order of taking down: route first, then SA.
+//!
+//! Design decision D4: the routes exist for FRR to redistribute and for traffic of the host itself. A selector that covers
+//! everything gives no route: it would take over the default route, and a tunnel for everything is routed by the operator's
+//! own routes to `st0.N`. The kernel's side is behind [`RouteKernel`].
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use ravelin_ctl::sa::SaPair;
+use ravelin_routing::{AriProgress, AriRoute, AriRoutes, RoutingError, TABLE_MAIN};
+use ravelin_types::{PairId, Time, UnitName};
+
+/// An SA waits at most this long for its route to go: the kernel that does not answer must not keep SAs alive.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+/// Routes that a single pair may bring: a selector may be a range that needs many prefixes.
+const MAX_ROUTES_PER_PAIR: usize = 64;
+/// The kernel drops routes silently when a tunnel device goes down; a comparison finds them.
+const RECONCILE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What the kernel's side must do; [`AriRoutes`] does it.
+pub trait RouteKernel {
+    /// Wants a route for a pair.
+    ///
+    /// # Errors
+    /// At the bound.
+    fn add(&mut self, owner: PairId, route: &AriRoute) -> Result<(), RoutingError>;
+    /// Drops the pair's wish.
+    fn remove(&mut self, owner: PairId, route: &AriRoute);
+    /// Compares the kernel with what is wanted.
+    ///
+    /// # Errors
+    /// The socket's.
+    fn reconcile(&mut self) -> Result<(), RoutingError>;
+    /// Applies at most one batch.
+    ///
+    /// # Errors
+    /// The socket's.
+    fn step(&mut self, now: Time) -> Result<AriProgress, RoutingError>;
+}
+
+impl RouteKernel for AriRoutes {
+    fn add(&mut self, owner: PairId, route: &AriRoute) -> Result<(), RoutingError> {
+        AriRoutes::add(self, owner, route)
+    }
+
+    fn remove(&mut self, owner: PairId, route: &AriRoute) {
+        AriRoutes::remove(self, owner, route);
+    }
+
+    fn reconcile(&mut self) -> Result<(), RoutingError> {
+        AriRoutes::reconcile(self)
+    }
+
+    fn step(&mut self, now: Time) -> Result<AriProgress, RoutingError> {
+        AriRoutes::step(self, now)
+    }
+}
+
+/// Routes of the pairs.
+pub struct Routes<K> {
+    kernel: K,
+    by_pair: HashMap<PairId, Vec<AriRoute>>,
+    /// SAs that wait for their routes to go: pair, linger, since when.
+    leaving: VecDeque<(PairId, u32, Time)>,
+    next_step: Option<Time>,
+    next_reconcile: Time,
+    failures: u64,
+}
+
+impl<K: RouteKernel> Routes<K> {
+    /// No pairs yet. The kernel is compared at the first step at or after `first_reconcile`: after a restart, when the
+    /// pairs of the vault are back.
+    pub fn new(kernel: K, first_reconcile: Time) -> Self {
+        Self {
+            kernel,
+            by_pair: HashMap::new(),
+            leaving: VecDeque::new(),
+            next_step: None,
+            next_reconcile: first_reconcile,
+            failures: 0,
+        }
+    }
+
+    /// Refusals by the kernel so far.
+    pub fn failures(&self) -> u64 {
+        self.failures
+    }
+
+    /// The pair is in planed: its routes may appear.
+    pub fn up(&mut self, pair: &SaPair, now: Time) {
+        let routes = routes_of(pair);
+        for route in &routes {
+            if let Err(error) = self.kernel.add(pair.pair, route) {
+                self.failures += 1;
+                log::warn!("route {} of pair {}: {error}", route.prefix, pair.pair.0);
+            }
+        }
+        if !routes.is_empty() {
+            self.by_pair.insert(pair.pair, routes);
+            self.next_step = Some(now);
+        }
+    }
+
+    /// Withdraws the pair's routes; [`Routes::step`] hands the pair out when they are gone.
+    pub fn down(&mut self, pair: PairId, linger_ms: u32, now: Time) {
+        for route in self.by_pair.remove(&pair).unwrap_or_default() {
+            self.kernel.remove(pair, &route);
+        }
+        self.leaving.push_back((pair, linger_ms, now));
+        self.next_step = Some(now);
+    }
+
+    /// When [`Routes::step`] wants to be called.
+    pub fn next(&self) -> Time {
+        self.next_step.unwrap_or(Time::MAX).min(self.next_reconcile)
+    }
+
+    /// A tunnel device may have come or gone: compare soon.
+    pub fn suspect(&mut self, now: Time) {
+        self.next_reconcile = now;
+    }
+
+    /// Works on the routes; returns the pairs (with linger) that may leave planed now.
+    pub fn step(&mut self, now: Time) -> Vec<(PairId, u32)> {
+        if now >= self.next_reconcile {
+            self.next_reconcile = now + RECONCILE_INTERVAL;
+            match self.kernel.reconcile() {
+                Ok(()) => self.next_step = Some(now),
+                Err(error) => self.failed(&error),
+            }
+        }
+        let mut drained = self.next_step.is_none();
+        if self.next_step.is_some_and(|at| at <= now) {
+            match self.kernel.step(now) {
+                Ok(progress) => {
+                    for (_, error) in &progress.failed {
+                        self.failed(error);
+                    }
+                    drained = progress.next.is_none();
+                    self.next_step = progress.next;
+                }
+                Err(error) => {
+                    self.failed(&error);
+                    self.next_step = Some(now + RECONCILE_INTERVAL);
+                }
+            }
+        }
+        let mut left = Vec::new();
+        while let Some((pair, linger_ms, since)) = self.leaving.front().copied() {
+            if !drained && now.since(since) < MAX_WAIT {
+                break;
+            }
+            self.leaving.pop_front();
+            left.push((pair, linger_ms));
+        }
+        left
+    }
+
+    fn failed(&mut self, error: &RoutingError) {
+        self.failures += 1;
+        // The first of each burst; the counter has the rest.
+        if self.failures.is_power_of_two() {
+            log::warn!(
+                "traffic-selector route: {error} ({} failures so far)",
+                self.failures
+            );
+        }
+    }
+}
+
+fn routes_of(pair: &SaPair) -> Vec<AriRoute> {
+    let device = UnitName::new("st0", pair.tunnel_unit).kernel();
+    let prefixes = pair.remote_ts.iter().flat_map(|ts| ts.prefixes());
+    prefixes
+        .filter(|prefix| matches!(prefix.len(), 1..))
+        .take(MAX_ROUTES_PER_PAIR)
+        .map(|prefix| AriRoute {
+            table: TABLE_MAIN,
+            prefix,
+            device: device.clone(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

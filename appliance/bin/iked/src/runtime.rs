@@ -1,0 +1,180 @@
+//! Puts the daemon together: opens what it needs, and runs its one task.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use ravelin_crypto::Error as CryptoError;
+use ravelin_ctl::{Hello, Role};
+use ravelin_ike::EnvironmentError;
+use ravelin_ike::work::MAX_WORK;
+use ravelin_routing::{AriRoutes, RoutingError};
+use ravelin_types::{InstanceId, NodeId, Time};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Duration, sleep};
+
+use crate::daemon::{Daemon, Done, MgmtEvent, Parts, PlaneEvent, run_work};
+use crate::environment::DaemonEnvironment;
+use crate::harden::{HardenError, harden};
+use crate::journal::Journal;
+use crate::pool::Pool;
+use crate::routes::RouteKernel;
+use crate::sockets::{Queues, SocketCounters, Transport, UdpTransport};
+use crate::{clock, link, notify};
+
+/// Threads for key exchanges; the data plane owns most cores of an appliance.
+const MAX_THREADS: usize = 4;
+/// Inputs of one turn: their records are written together, and their answers wait for each other at most this long.
+const MAX_INPUTS_PER_TURN: usize = 256;
+/// The longest sleep, so that a clock that jumps does no lasting harm.
+const MAX_SLEEP: Duration = Duration::from_secs(60);
+
+/// Where things are.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folder of the control sockets.
+    pub run_dir: PathBuf,
+    /// The vault, on tmpfs.
+    pub vault: PathBuf,
+}
+
+/// Why the daemon does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Protections of the process.
+    #[error("cannot protect the process: {0}")]
+    Harden(#[from] HardenError),
+    /// The vault.
+    #[error("{0}")]
+    Vault(#[from] ravelin_vault::Error),
+    /// Randomness.
+    #[error("{0}")]
+    Environment(#[from] EnvironmentError),
+    /// Randomness.
+    #[error("{0}")]
+    Crypto(#[from] CryptoError),
+    /// Routes.
+    #[error("{0}")]
+    Routes(#[from] RoutingError),
+    /// Threads, signals.
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+/// What the task reads.
+struct Inputs {
+    queues: Queues,
+    done: mpsc::Receiver<Done>,
+    plane: mpsc::Receiver<PlaneEvent>,
+    mgmt: mpsc::Receiver<MgmtEvent>,
+}
+
+/// Runs until a signal ends it. The SAs stay: planed keeps them, and the vault brings them back.
+///
+/// # Errors
+/// When something that the daemon cannot do without is missing.
+pub fn run(options: &Options) -> Result<(), RunError> {
+    harden()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(options))
+}
+
+async fn serve(options: &Options) -> Result<(), RunError> {
+    let (journal, stored) = Journal::open(&options.vault)?;
+    log::info!(
+        "vault {}: {} records",
+        options.vault.display(),
+        stored.len()
+    );
+    let socket_counters = Arc::new(SocketCounters::default());
+    let (transport, queues) = UdpTransport::new(Arc::clone(&socket_counters));
+    let threads = thread::available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS));
+    let (results, done) = mpsc::channel(MAX_WORK);
+    let parts = Parts {
+        journal,
+        stored,
+        environment: DaemonEnvironment::new(NodeId::default())?,
+        transport,
+        socket_counters,
+        kernel: AriRoutes::open()?,
+        pool: Pool::start(threads, MAX_WORK, run_work, &results)?,
+    };
+    let daemon = Daemon::new(parts, clock::now())?;
+
+    let mut instance = [0; 8];
+    ravelin_crypto::random(&mut instance)?;
+    let hello = Hello::new(Role::Iked, InstanceId(u64::from_be_bytes(instance)));
+    let (plane_events, plane) = mpsc::channel(link::EVENT_QUEUE);
+    let (mgmt_events, mgmt) = mpsc::channel(link::EVENT_QUEUE);
+    tokio::spawn(link::run(
+        options.run_dir.join("planed.sock"),
+        hello.clone(),
+        plane_events,
+    ));
+    tokio::spawn(link::run(
+        options.run_dir.join("mgmtd.sock"),
+        hello,
+        mgmt_events,
+    ));
+    notify::ready();
+    turns(
+        daemon,
+        Inputs {
+            queues,
+            done,
+            plane,
+            mgmt,
+        },
+    )
+    .await
+}
+
+async fn turns<T: Transport, K: RouteKernel>(
+    mut daemon: Daemon<T, K>,
+    mut inputs: Inputs,
+) -> Result<(), RunError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    loop {
+        let deadline = daemon.settle(clock::now());
+        let pause = deadline.since(clock::now()).min(MAX_SLEEP);
+        // Existing SAs before new ones: a flood of first messages must not delay a rekey or a probe.
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            Some(event) = inputs.mgmt.recv() => daemon.handle_mgmt(event, clock::now()),
+            Some(event) = inputs.plane.recv() => daemon.handle_plane(event, clock::now()),
+            Some(done) = inputs.done.recv() => daemon.handle_done(done, clock::now()),
+            Some(inbound) = inputs.queues.existing.recv() => daemon.handle_datagram(&inbound, clock::now()),
+            Some(inbound) = inputs.queues.new.recv() => daemon.handle_datagram(&inbound, clock::now()),
+            () = sleep(pause) => daemon.handle_timeout(clock::now()),
+        }
+        take_more(&mut daemon, &mut inputs, clock::now());
+    }
+}
+
+/// Whatever else has come belongs to the same turn, up to a bound.
+fn take_more<T: Transport, K: RouteKernel>(
+    daemon: &mut Daemon<T, K>,
+    inputs: &mut Inputs,
+    now: Time,
+) {
+    for _ in 0..MAX_INPUTS_PER_TURN {
+        if let Ok(event) = inputs.plane.try_recv() {
+            daemon.handle_plane(event, now);
+        } else if let Ok(done) = inputs.done.try_recv() {
+            daemon.handle_done(done, now);
+        } else if let Ok(inbound) = inputs.queues.existing.try_recv() {
+            daemon.handle_datagram(&inbound, now);
+        } else if let Ok(inbound) = inputs.queues.new.try_recv() {
+            daemon.handle_datagram(&inbound, now);
+        } else {
+            break;
+        }
+    }
+}
