@@ -4,7 +4,7 @@ use super::nexthop::{NextHopMessage, RTM_DELNEXTHOP, RTM_GETNEXTHOP, RTM_NEWNEXT
 use netlink_packet_core::{
     Emitable, ErrorBuffer, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP,
     NLMSG_OVERRUN, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload, Parseable,
+    NetlinkPayload, NlasIterator, Parseable,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 
@@ -102,10 +102,51 @@ fn body(header: &NetlinkHeader, payload: &[u8]) -> Body {
         RTM_DELNEXTHOP => NextHopMessage::parse(payload).map_or(undecodable, |m| {
             Body::Message(Box::new(RtMessage::DelNextHop(m)))
         }),
-        _ => RouteNetlinkMessage::deserialize(header, payload).map_or(undecodable, |m| {
-            Body::Message(Box::new(RtMessage::Route(m)))
-        }),
+        kind => needed(kind, payload)
+            .and_then(|needed| RouteNetlinkMessage::deserialize(header, &needed).ok())
+            .map_or(undecodable, |m| {
+                Body::Message(Box::new(RtMessage::Route(m)))
+            }),
     }
+}
+
+/// The message with only those attributes that this crate reads. The others cost time (a link's statistics), and a kernel newer
+/// than the library may send them in a form that it refuses or trips over, for the loss of the whole message.
+fn needed(message_type: u16, payload: &[u8]) -> Option<Vec<u8>> {
+    let (header_octets, kinds): (usize, &[u16]) = match message_type {
+        // IFLA_ADDRESS, IFNAME, MTU, MASTER, LINKINFO.
+        16..=19 => (16, &[1, 3, 4, 10, LINKINFO]),
+        // IFA_ADDRESS, LOCAL.
+        20..=22 => (8, &[1, 2]),
+        // RTA_DST, OIF, GATEWAY, PRIORITY, PREFSRC, MULTIPATH, TABLE, VIA, NH_ID.
+        24..=26 => (12, &[1, 4, 5, 6, 7, 9, 15, 18, 30]),
+        // NDA_DST, LLADDR.
+        28..=30 => (12, &[1, 2]),
+        _ => return None,
+    };
+    let (head, attributes) = payload.split_at_checked(header_octets)?;
+    let mut out = head.to_vec();
+    for attribute in NlasIterator::new(attributes) {
+        let mut attribute = attribute.ok()?;
+        let kind = attribute.kind();
+        let foreign_device = kind == LINKINFO && message_type < 20 && !is_vrf(attribute.value());
+        if kinds.contains(&kind) && !foreign_device {
+            let octets = usize::from(attribute.length());
+            out.extend_from_slice(attribute.inner().get(..octets)?);
+            out.resize(out.len().div_ceil(ALIGN_OCTETS) * ALIGN_OCTETS, 0);
+        }
+    }
+    Some(out)
+}
+
+const LINKINFO: u16 = 18;
+
+/// Whether IFLA_LINKINFO is that of a VRF device.
+fn is_vrf(info: &[u8]) -> bool {
+    const INFO_KIND: u16 = 1;
+    NlasIterator::new(info)
+        .filter_map(Result::ok)
+        .any(|a| a.kind() == INFO_KIND && a.value().starts_with(b"vrf"))
 }
 
 /// Appends a request to `out`, padded.

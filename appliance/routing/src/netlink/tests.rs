@@ -75,6 +75,23 @@ fn requests_come_back_as_they_went() {
     assert_eq!(decoded[0].body, Body::Message(Box::new(expected)));
 }
 
+/// Found by fuzzing: the library reads past the end of a short IFA_CACHEINFO. We have no use for it.
+#[test]
+fn attributes_of_no_use_are_not_decoded() {
+    let mut body = vec![2, 24, 0, 0, 3, 0, 0, 0];
+    body.extend(attribute(2, &[10, 0, 0, 1]));
+    body.extend(attribute(6, &[1, 2, 3, 4]));
+    let mut datagram = header(16 + body.len() as u32, 20, 0, 0);
+    datagram.extend(body);
+    let Body::Message(message) = frames(&datagram).remove(0).body else {
+        panic!("an address");
+    };
+    let RtMessage::Route(RouteNetlinkMessage::NewAddress(address)) = *message else {
+        panic!("an address");
+    };
+    assert_eq!((address.header.index, address.attributes.len()), (3, 1));
+}
+
 #[test]
 fn nexthop_objects() {
     let id = attribute(1, &7_u32.to_ne_bytes());
