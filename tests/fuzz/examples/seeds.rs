@@ -1,0 +1,33 @@
+//! Writes the committed seeds that are valid messages: `CXX=clang++-19 cargo run -p ravelin-fuzz --example seeds`, then commit
+//! `tests/fuzz/corpus`. Seeds of text formats are written by hand.
+
+use std::path::Path;
+
+#[path = "seeds/ctl.rs"]
+mod ctl;
+#[path = "seeds/esp.rs"]
+mod esp;
+#[path = "seeds/ike.rs"]
+mod ike;
+#[path = "seeds/netlink.rs"]
+mod netlink;
+
+/// Name and octets of a seed.
+pub type Seed = (&'static str, Vec<u8>);
+
+fn main() -> std::io::Result<()> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    for (target, seeds) in [
+        ("ctl_frame", ctl::seeds()),
+        ("esp_decapsulate", esp::seeds()),
+        ("ike_message", ike::seeds()),
+        ("netlink_message", netlink::seeds()),
+    ] {
+        let folder = corpus.join(target);
+        std::fs::create_dir_all(&folder)?;
+        for (name, octets) in seeds {
+            std::fs::write(folder.join(name), octets)?;
+        }
+    }
+    Ok(())
+}

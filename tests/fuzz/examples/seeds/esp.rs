@@ -1,0 +1,62 @@
+//! ESP packets of the known SA before sealing: SPI, sequence number, IV, inner packet, padding, pad length, next header.
+
+use super::Seed;
+
+const SPI: u32 = 0x0000_1100;
+const IPV4: u8 = 4;
+const IPV6: u8 = 41;
+const DUMMY: u8 = 59;
+
+fn packet(sequence: u32, inner: &[u8], next: u8) -> Vec<u8> {
+    let mut out = SPI.to_be_bytes().to_vec();
+    out.extend(sequence.to_be_bytes());
+    out.extend(u64::from(sequence).to_be_bytes());
+    out.extend(inner);
+    let pad = (4 - (inner.len() + 2) % 4) % 4;
+    out.extend((1..=pad).map(|octet| octet as u8));
+    out.extend([pad as u8, next]);
+    out
+}
+
+fn ipv4(payload: &[u8]) -> Vec<u8> {
+    let total = 20 + payload.len() as u16;
+    let mut out = vec![0x45, 0];
+    out.extend(total.to_be_bytes());
+    out.extend([0, 1, 0, 0, 64, 17, 0, 0, 10, 45, 0, 1, 198, 51, 100, 9]);
+    let sum = ravelin_wire::checksum::of(&out);
+    out[10..12].copy_from_slice(&sum.to_be_bytes());
+    out.extend(payload);
+    out
+}
+
+fn ipv6(payload: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x60, 0, 0, 0];
+    out.extend((payload.len() as u16).to_be_bytes());
+    out.extend([17, 64]);
+    for last in [1, 2] {
+        out.extend([0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
+    }
+    out.extend(payload);
+    out
+}
+
+pub fn seeds() -> Vec<Seed> {
+    let udp = [0x1b, 0x58, 0x1b, 0x58, 0, 9, 0, 0, 42];
+    let mut padded = ipv4(&udp);
+    // Traffic flow confidentiality: octets after the inner packet.
+    padded.extend([0; 32]);
+    let accepted = vec![
+        ("ipv4", packet(1, &ipv4(&udp), IPV4)),
+        ("ipv6", packet(2, &ipv6(&udp), IPV6)),
+        ("tfc", packet(3, &padded, IPV4)),
+    ];
+    for (name, octets) in &accepted {
+        let inner = ravelin_esp::fuzzing::decapsulate_authentic(octets);
+        assert!(inner.is_ok(), "{name}: {inner:?}");
+    }
+    let refused = vec![
+        ("dummy", packet(4, &[0; 16], DUMMY)),
+        ("empty", packet(5, &[], IPV4)),
+    ];
+    [accepted, refused].concat()
+}
