@@ -38,6 +38,8 @@ use crate::sockets::{Inbound, SocketCounters, Transport};
 
 /// Pause before the vault is tried again after a refusal.
 const VAULT_RETRY: Duration = Duration::from_millis(100);
+/// Pause before planed is asked again for a pair whose tunnel interface it does not have yet.
+const PLANE_RETRY: Duration = Duration::from_millis(500);
 /// Operators' questions that wait for planed's counters.
 const MAX_QUESTIONS: usize = 64;
 
@@ -83,6 +85,7 @@ pub struct Daemon<T, K> {
     plane: Plane,
     plane_up: Option<(Hello, mpsc::Sender<ToPlaned>)>,
     plane_was_ready: bool,
+    plane_retry: Option<Time>,
     mgmt: Option<mpsc::Sender<Envelope<mgmt::Reply>>>,
     routes: Routes<K>,
     pool: Pool<Work>,
@@ -115,6 +118,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             plane: Plane::new(),
             plane_up: None,
             plane_was_ready: false,
+            plane_retry: None,
             mgmt: None,
             routes: Routes::new(parts.kernel, Time::MAX),
             pool: parts.pool,
@@ -249,6 +253,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             moved |= self.act_on_events(now);
             self.release_datagrams();
             moved |= self.act_on_notices(now);
+            moved |= self.retry_deferred(now);
             self.send_frames();
             if self.plane.is_ready() && !self.plane_was_ready {
                 // Only now is known which routes are wanted; those left over from another life may go. The kernel may
@@ -265,6 +270,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
                 break;
             }
         }
+        let plane_retry = self.plane_retry.unwrap_or(Time::MAX);
         let retry = if self.journal.is_failing() {
             now + VAULT_RETRY
         } else {
@@ -276,7 +282,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             .poll_timeout()
             .filter(|_| configured)
             .unwrap_or(Time::MAX);
-        endpoint.min(self.routes.next()).min(retry)
+        endpoint.min(self.routes.next()).min(retry).min(plane_retry)
     }
 
     /// Computations handed to the pool whose results have not come back.
@@ -339,6 +345,20 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             };
             permit.send(frame);
         }
+    }
+
+    /// Pairs whose tunnel interface planed does not have yet are tried again after a pause.
+    fn retry_deferred(&mut self, now: Time) -> bool {
+        if !self.plane.has_deferred() {
+            self.plane_retry = None;
+            return false;
+        }
+        let due = *self.plane_retry.get_or_insert(now + PLANE_RETRY) <= now;
+        if due {
+            self.plane_retry = None;
+            self.plane.retry();
+        }
+        due
     }
 
     fn act_on_notices(&mut self, now: Time) -> bool {

@@ -21,6 +21,9 @@ use ravelin_types::{InstanceId, PairId};
 
 /// Install batches under way at once: planed applies them one by one, and each answer opens the gates of many peers.
 const MAX_INSTALLS_UNDER_WAY: usize = 4;
+/// The daemons start in any order: planed may not have its configuration yet when it is asked for the first pairs. With
+/// the daemon's pause between two attempts this is 10 s; a tunnel interface that is missing then is missing for good.
+const MAX_DEFERRALS: u8 = 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -40,11 +43,14 @@ enum Status {
     Installed,
     /// A new epoch is awaited.
     Renewing,
+    /// planed has no tunnel interface for it yet; [`Plane::retry`] asks again.
+    Deferred,
 }
 
 struct Wanted {
     pair: SaPair,
     status: Status,
+    deferrals: u8,
 }
 
 enum Op {
@@ -87,6 +93,7 @@ pub struct Plane {
     /// Pairs that must be settled before SyncDone.
     to_sync: HashSet<PairId>,
     notices: VecDeque<Notice>,
+    deferred: usize,
     next_id: u32,
 }
 
@@ -108,6 +115,7 @@ impl Plane {
             installs_under_way: 0,
             to_sync: HashSet::new(),
             notices: VecDeque::new(),
+            deferred: 0,
             next_id: 0,
         }
     }
@@ -148,7 +156,14 @@ impl Plane {
             .get(&id)
             .is_some_and(|old| old.status != Status::Queued);
         let status = if held { Status::Sent } else { Status::Queued };
-        self.wanted.insert(id, Wanted { pair, status });
+        self.wanted.insert(
+            id,
+            Wanted {
+                pair,
+                status,
+                deferrals: 0,
+            },
+        );
         if held || self.phase == Phase::Down {
             return;
         }
@@ -202,6 +217,22 @@ impl Plane {
         }
     }
 
+    /// Whether [`Plane::retry`] has something to do.
+    pub fn has_deferred(&self) -> bool {
+        self.deferred > 0
+    }
+
+    /// Asks again for the pairs whose tunnel interface was missing.
+    pub fn retry(&mut self) {
+        self.deferred = 0;
+        for (id, wanted) in &mut self.wanted {
+            if wanted.status == Status::Deferred {
+                wanted.status = Status::Queued;
+                self.ops.push_back(Op::Install(*id));
+            }
+        }
+    }
+
     /// Asks for the counters of all pairs; [`Notice::Counters`] with this token answers.
     pub fn ask_counters(&mut self, token: u64) {
         if self.phase == Phase::Down {
@@ -238,6 +269,7 @@ impl Plane {
                 .map(|token| Notice::Counters(token, None)),
         );
         self.installs_under_way = 0;
+        self.deferred = 0;
         self.to_sync.clear();
     }
 
@@ -378,6 +410,12 @@ impl Plane {
                 self.notices.push_back(Notice::Renew(id));
                 return; // still to be synchronised
             }
+            Err(InstallError::NoTunnelInterface) if wanted.deferrals < MAX_DEFERRALS => {
+                wanted.status = Status::Deferred;
+                wanted.deferrals += 1;
+                self.deferred += 1;
+                return;
+            }
             Err(InstallError::SequenceLost) => {
                 self.wanted.remove(&id);
                 self.notices.push_back(Notice::Rekey(id));
@@ -432,7 +470,9 @@ impl Plane {
                 });
             }
             self.to_sync.insert(*id);
-            if wanted.status == Status::Queued {
+            if matches!(wanted.status, Status::Queued | Status::Deferred) {
+                // Refused or never sent: its epoch is unused.
+                wanted.status = Status::Queued;
                 self.ops.push_back(Op::Install(*id));
             } else {
                 wanted.status = Status::Renewing;

@@ -164,7 +164,16 @@ impl Gate {
             };
             match transmit.after_install {
                 Some(child) if !settled(child) => {
-                    self.for_install.entry(child).or_default().push(transmit);
+                    let waiting = self.for_install.entry(child).or_default();
+                    // The peer asks again while it waits, and is answered with the same octets: once is enough.
+                    if waiting
+                        .iter()
+                        .any(|w| w.data == transmit.data && w.remote == transmit.remote)
+                    {
+                        self.held -= 1;
+                    } else {
+                        waiting.push(transmit);
+                    }
                 }
                 _ => {
                     self.held -= 1;

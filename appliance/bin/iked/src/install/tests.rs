@@ -218,17 +218,50 @@ fn refusals_are_told_and_forgotten() {
     let (mut plane, mut twin) = (Plane::new(), Twin::default());
     plane.connected(InstanceId(1));
     settle(&mut plane, &mut twin);
-    twin.refuse = Some(InstallError::NoTunnelInterface);
+    twin.refuse = Some(InstallError::NotProtected);
     plane.want(pair(1, 1), false);
     let notices = settle(&mut plane, &mut twin);
     assert_eq!(
         notices,
-        [Notice::Failed(PairId(1), InstallError::NoTunnelInterface)]
+        [Notice::Failed(PairId(1), InstallError::NotProtected)]
     );
     twin.refuse = Some(InstallError::SequenceLost);
     plane.want(pair(2, 1), false);
     assert_eq!(settle(&mut plane, &mut twin), [Notice::Rekey(PairId(2))]);
     assert!(plane.is_empty() && plane.settled(PairId(1)));
+}
+
+#[test]
+fn a_planed_without_its_configuration_is_asked_again_but_not_for_ever() {
+    let (mut plane, mut twin) = (Plane::new(), Twin::default());
+    plane.want(pair(1, 1), false);
+    twin.refuse = Some(InstallError::NoTunnelInterface);
+    plane.connected(InstanceId(1));
+    assert!(settle(&mut plane, &mut twin).is_empty());
+    assert!(plane.has_deferred() && !plane.settled(PairId(1)) && !plane.is_ready());
+    // The connection breaks and comes back: the epoch was never used, so it is asked for as it was.
+    plane.connected(InstanceId(1));
+    assert!(settle(&mut plane, &mut twin).is_empty());
+    twin.refuse = None;
+    plane.retry();
+    assert_eq!(
+        settle(&mut plane, &mut twin),
+        [Notice::Installed(PairId(1))]
+    );
+    assert!(plane.is_ready() && !plane.has_deferred());
+
+    twin.refuse = Some(InstallError::NoTunnelInterface);
+    plane.want(pair(2, 1), false);
+    let mut notices = settle(&mut plane, &mut twin);
+    while plane.has_deferred() {
+        assert!(notices.is_empty());
+        plane.retry();
+        notices = settle(&mut plane, &mut twin);
+    }
+    assert_eq!(
+        notices,
+        [Notice::Failed(PairId(2), InstallError::NoTunnelInterface)]
+    );
 }
 
 #[test]

@@ -71,6 +71,7 @@ fn the_gate_waits_for_the_journal_and_for_the_pair() {
     let mut sent = Vec::new();
     gate.push(transmit(1, None, "one"));
     gate.push(transmit(2, Some(7), "two"));
+    gate.push(transmit(2, Some(7), "two"));
     gate.push(transmit(2, Some(8), "three"));
     gate.push(transmit(3, None, "four"));
     gate.release(JournalSeq(0), |_| true, |t| sent.push(t.data));
