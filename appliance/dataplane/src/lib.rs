@@ -32,6 +32,7 @@ pub mod selector;
 pub mod stages;
 pub mod state;
 pub mod tables;
+pub mod trace;
 pub mod worker;
 
 pub use control::Controller;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ravelin_esp::{CryptoEngine, CryptoOp};
+use ravelin_esp::{CryptoEngine, CryptoOp, PacketBuf};
 use ravelin_types::Time;
 
 use crate::counters::WorkerCounters;
@@ -124,9 +124,17 @@ impl<P: Platform> Worker<P> {
     /// Counts a discarded packet and releases it.
     #[inline]
     pub(crate) fn drop(&self, packet: Packet<P::Buf>, reason: DropReason) {
-        self.counters().drop(reason);
-        self.counters().interface(packet.ingress).errors.add(1);
+        self.refuse(packet.ingress, reason, packet.data());
         std::mem::drop(packet);
+    }
+
+    /// Counts a discarded frame that never became a packet.
+    #[inline]
+    pub(crate) fn refuse(&self, ingress: IfIndex, reason: DropReason, data: &[u8]) {
+        let link = self.link();
+        link.counters.drop(reason);
+        link.counters.interface(ingress).errors.add(1);
+        link.trace.record(self.now, reason, ingress, data);
     }
 
     /// Tells the control thread. What does not fit is lost but for what it frees, and is told again when it happens again.
@@ -215,19 +223,22 @@ impl<P: Platform> Worker<P> {
                 continue;
             }
             entry.io.transmit(&mut entry.transmit);
-            let left = entry.transmit.len();
-            entry.transmit.clear();
-            for _ in 0..left {
-                self.counters().drop(DropReason::TxFull);
-                let unit = tables
-                    .config
-                    .ports
-                    .get(port)
-                    .and_then(|table| table.units.first());
-                self.counters()
-                    .interface(unit.map_or(IfIndex(0), |(_, index)| *index))
-                    .errors
-                    .add(1);
+            if entry.transmit.is_empty() {
+                continue;
+            }
+            // What the port did not take is lost: a full queue must not hold up the other ports.
+            let mut left = std::mem::take(&mut entry.transmit);
+            let unit = tables
+                .config
+                .ports
+                .get(port)
+                .and_then(|table| table.units.first());
+            let index = unit.map_or(IfIndex(0), |(_, index)| *index);
+            for buf in left.drain(..) {
+                self.refuse(index, DropReason::TxFull, buf.data());
+            }
+            if let Some(entry) = self.ports[port].as_mut() {
+                entry.transmit = left;
             }
         }
     }

@@ -23,8 +23,7 @@ pub(crate) fn input<P: Platform>(
         let (index, header) = match classify(tables, port, buf.data()) {
             Ok(found) => found,
             Err((index, reason)) => {
-                worker.counters().drop(reason);
-                worker.counters().interface(index).errors.add(1);
+                worker.refuse(index, reason, buf.data());
                 continue;
             }
         };
@@ -54,8 +53,7 @@ pub(crate) fn input<P: Platform>(
                 });
             }
             Err(error) => {
-                worker.counters().drop(error.into());
-                worker.counters().interface(index).errors.add(1);
+                worker.refuse(index, error.into(), buf.data());
             }
         }
     }

@@ -16,11 +16,6 @@ use crate::stages::egress;
 use crate::tables::{IfIndex, NextHop, Tables};
 use crate::worker::Worker;
 
-fn refuse<P: Platform>(worker: &Worker<P>, interface: IfIndex, reason: DropReason) {
-    worker.counters().drop(reason);
-    worker.counters().interface(interface).errors.add(1);
-}
-
 /// A frame without tags from the TAP of a unit.
 pub(crate) fn frame<P: Platform>(
     worker: &mut Worker<P>,
@@ -29,14 +24,14 @@ pub(crate) fn frame<P: Platform>(
     mut buf: P::Buf,
 ) {
     let Some(header) = ethernet::parse(buf.data()) else {
-        return refuse(worker, interface, DropReason::InjectInvalid);
+        return worker.refuse(interface, DropReason::InjectInvalid, buf.data());
     };
     if matches!(header.ethertype, TYPE_IPV4 | TYPE_IPV6) {
         let Some(vrf) = tables.config.interface(interface).map(|unit| unit.vrf) else {
-            return refuse(worker, interface, DropReason::EgressDown);
+            return worker.refuse(interface, DropReason::EgressDown, buf.data());
         };
         let Ok(meta) = ip::parse(&buf.data()[header.header_octets..]) else {
-            return refuse(worker, interface, DropReason::InjectInvalid);
+            return worker.refuse(interface, DropReason::InjectInvalid, buf.data());
         };
         let next_hop = tables.next_hop(vrf, meta.destination);
         if matches!(next_hop, NextHop::Tunnel(_))
@@ -57,7 +52,7 @@ pub(crate) fn frame<P: Platform>(
         }
     }
     if let Err(reason) = egress::send_frame(worker, tables, buf, interface) {
-        refuse(worker, interface, reason);
+        worker.refuse(interface, reason, &[]);
     }
 }
 
@@ -77,11 +72,11 @@ pub(crate) fn packet<P: Platform>(
     mut buf: P::Buf,
 ) {
     let Some(vrf) = tables.config.interface(interface).map(|tunnel| tunnel.vrf) else {
-        return refuse(worker, interface, DropReason::EgressDown);
+        return worker.refuse(interface, DropReason::EgressDown, buf.data());
     };
     match ip::parse(buf.data()) {
         Ok(meta) if meta.destination.is_multicast() => {
-            refuse(worker, interface, DropReason::Multicast)
+            worker.refuse(interface, DropReason::Multicast, buf.data());
         }
         Ok(meta) => {
             buf.trim(buf.octets() - usize::from(meta.total_octets));
@@ -95,6 +90,6 @@ pub(crate) fn packet<P: Platform>(
                 origin: Origin::Host,
             });
         }
-        Err(_) => refuse(worker, interface, DropReason::InjectInvalid),
+        Err(_) => worker.refuse(interface, DropReason::InjectInvalid, buf.data()),
     }
 }

@@ -61,25 +61,15 @@ pub(crate) fn frame<P: Platform>(
     if buf.prepend(HEADER_OCTETS) {
         push(worker, buf, ingress, class);
     } else {
-        count(worker, ingress, DropReason::NoRoom);
+        worker.refuse(ingress, DropReason::NoRoom, buf.data());
     }
 }
 
 fn push<P: Platform>(worker: &mut Worker<P>, buf: P::Buf, interface: IfIndex, class: PuntClass) {
     if !worker.policers.allow(class, worker.now) {
-        return count(worker, interface, class.policed());
+        return worker.refuse(interface, class.policed(), buf.data());
     }
-    if worker
-        .shared
-        .punt
-        .push(class, Punted { buf, interface })
-        .is_err()
-    {
-        count(worker, interface, DropReason::PuntRingFull);
+    if let Err(full) = worker.shared.punt.push(class, Punted { buf, interface }) {
+        worker.refuse(interface, DropReason::PuntRingFull, full.buf.data());
     }
-}
-
-fn count<P: Platform>(worker: &Worker<P>, interface: IfIndex, reason: DropReason) {
-    worker.counters().drop(reason);
-    worker.counters().interface(interface).errors.add(1);
 }
