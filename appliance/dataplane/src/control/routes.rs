@@ -157,11 +157,14 @@ impl RouteBook {
             self.protected.swap_remove(at);
         }
         self.tunnel(table, prefix, tunnel, present);
-        let within: Vec<Prefix> = self
-            .entries
-            .keys()
-            .filter(|other| prefix.covers(other))
-            .copied()
+        if prefix.is_default() {
+            return; // takes only what is left: no other route is concerned
+        }
+        let last = prefix.last();
+        let from_here = self.entries.range(prefix..);
+        let within: Vec<Prefix> = from_here
+            .map(|(other, _)| *other)
+            .take_while(|other| other.addr() <= last)
             .collect();
         for other in within {
             self.change(table, other, |_| {});

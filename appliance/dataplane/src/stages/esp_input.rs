@@ -8,15 +8,19 @@ use ravelin_wire::ip::UDP_HEADER_OCTETS;
 use crate::drop::DropReason;
 use crate::link::Handoff;
 use crate::packet::Packet;
-use crate::platform::Platform;
+use crate::platform::{BURST, Platform};
 use crate::sa::slot_of;
+use crate::stages::crypto;
 use crate::tables::Tables;
 use crate::worker::{MAX_PENDING_OPS, Worker};
 
 /// Drains `esp_input` into the engine's operations.
-pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, _tables: &Tables) {
+pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.esp_input);
     for packet in input.drain(..) {
+        if worker.vectors.ops.len() >= BURST {
+            crypto::run(worker, tables);
+        }
         prepare(worker, packet);
     }
     worker.vectors.esp_input = input;

@@ -7,9 +7,9 @@ use ravelin_wire::ip::IPV6_MIN_MTU_OCTETS;
 use crate::drop::DropReason;
 use crate::link::{Event, Handoff};
 use crate::packet::{Origin, Packet};
-use crate::platform::Platform;
+use crate::platform::{BURST, Platform};
 use crate::sa::{RouteCache, Sa};
-use crate::stages::{fragment, icmp_error};
+use crate::stages::{crypto, fragment, icmp_error};
 use crate::state;
 use crate::tables::{IfIndex, NextHop, Tables};
 use crate::worker::{MAX_PENDING_OPS, Worker};
@@ -48,6 +48,9 @@ pub(crate) fn lookup<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.esp_output);
     for (packet, slot) in input.drain(..) {
+        if worker.vectors.ops.len() >= BURST {
+            crypto::run(worker, tables);
+        }
         match size(worker, tables, &packet, slot) {
             Ok(Fit::Whole) => encrypt(worker, packet, slot),
             Ok(Fit::Fragments(mtu_octets)) => {
