@@ -24,6 +24,8 @@ const COMMANDS_PER_RUN: usize = 32;
 const VECTOR: usize = 4 * BURST;
 /// Operations the engine may refuse before they are dropped.
 pub(crate) const MAX_PENDING_OPS: usize = 8 * BURST;
+/// Frames that wait for a port that did not take them: one more ring's worth, against short bursts.
+const TRANSMIT_BACKLOG: usize = 512;
 /// ICMP errors per second and worker, and at once (RFC 1812 section 4.3.2.8 asks for a limit).
 const ICMP_ERRORS: Policer = Policer::new(1_000, 100);
 /// How often waiting packets and fragments are looked at.
@@ -68,7 +70,7 @@ impl<B> Default for Vectors<B> {
 /// A port as one worker uses it.
 pub(crate) struct WorkerPort<P: Platform> {
     pub io: P::Port,
-    /// Frames to be sent at the end of the run.
+    /// Frames to be sent at the end of the run, and those that the port did not take in earlier ones.
     pub transmit: Vec<P::Buf>,
 }
 
@@ -223,22 +225,21 @@ impl<P: Platform> Worker<P> {
                 continue;
             }
             entry.io.transmit(&mut entry.transmit);
-            if entry.transmit.is_empty() {
+            if entry.transmit.len() <= TRANSMIT_BACKLOG {
                 continue;
             }
-            // What the port did not take is lost: a full queue must not hold up the other ports.
-            let mut left = std::mem::take(&mut entry.transmit);
             let unit = tables
                 .config
                 .ports
                 .get(port)
                 .and_then(|table| table.units.first());
             let index = unit.map_or(IfIndex(0), |(_, index)| *index);
-            for buf in left.drain(..) {
+            let mut waiting = std::mem::take(&mut entry.transmit);
+            for buf in waiting.drain(TRANSMIT_BACKLOG..) {
                 self.refuse(index, DropReason::TxFull, buf.data());
             }
             if let Some(entry) = self.ports[port].as_mut() {
-                entry.transmit = left;
+                entry.transmit = waiting;
             }
         }
     }

@@ -286,3 +286,18 @@ fn frames_that_are_not_for_us() {
     assert_eq!(got, wanted);
     assert!(punted(&a).is_empty());
 }
+
+#[test]
+fn a_port_that_takes_nothing_holds_a_bounded_backlog() {
+    let mut a = Gateway::new(1);
+    a.ports[0][1].stall(true);
+    for _ in 0..10 {
+        for _ in 0..64 {
+            a.receive(UNTRUST, &udp(outer(2, false), host(1, false), (7, 8), b"x"));
+        }
+        a.run();
+    }
+    assert_eq!(a.drops(), vec![(DropReason::TxFull, 640 - 512)]);
+    a.ports[0][1].stall(false);
+    assert_eq!(a.sent(TRUST).len(), 512);
+}

@@ -39,6 +39,7 @@ impl Pool<MemoryBuf> for MemoryPool {
 struct Queues {
     to_worker: VecDeque<Vec<u8>>,
     from_worker: VecDeque<Vec<u8>>,
+    stalled: bool,
 }
 
 /// A port; the tester keeps a clone of it as the other end of the cable.
@@ -50,6 +51,14 @@ impl MemoryPort {
     pub fn push(&self, frame: &[u8]) {
         let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         queues.to_worker.push_back(frame.to_vec());
+    }
+
+    /// Makes the port refuse frames, or take them again.
+    pub fn stall(&self, on: bool) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .stalled = on;
     }
 
     /// Takes the oldest frame the worker sent.
@@ -76,6 +85,9 @@ impl PortIo<MemoryBuf> for MemoryPort {
 
     fn transmit(&mut self, frames: &mut Vec<MemoryBuf>) {
         let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if queues.stalled {
+            return;
+        }
         queues
             .from_worker
             .extend(frames.drain(..).map(|frame| frame.data().to_vec()));
