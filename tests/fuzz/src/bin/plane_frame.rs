@@ -1,0 +1,183 @@
+//! Fuzzes the whole pipeline with frames on both ports of a gateway that has an SA: every frame is sent, punted, dropped under one
+//! reason, or waits in a bounded table.
+#![no_main]
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use libfuzzer_sys::fuzz_target;
+use ravelin_ctl::plane::{Device, PlaneConfig, PortConfig, TunnelConfig, UnitConfig};
+use ravelin_ctl::sa::{DfBit, Outbound, Outer, SaHalf, SaPair};
+use ravelin_dataplane::control::{Neighbour, RouteTarget};
+use ravelin_dataplane::io::memory::{Memory, MemoryPool, MemoryPort, cells};
+use ravelin_dataplane::{Controller, Shared, Worker, held, reassembly};
+use ravelin_esp::engine::PortableEngine;
+use ravelin_types::{
+    EspEncr, Generation, PairId, Prefix, SecretBytes, Spi, Time, TrafficSelector, UnitName, VrfId,
+};
+
+const SLOTS: usize = 16;
+const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+
+struct Gateway {
+    controller: Controller<Memory>,
+    worker: Worker<Memory>,
+    ports: [MemoryPort; 2],
+    now: Time,
+    received: u64,
+    left: u64,
+}
+
+fn prefix(text: &str) -> Prefix {
+    text.parse().unwrap_or_else(|_| unreachable!("a constant"))
+}
+
+fn port(name: &str, vlan: Option<u16>, address: [u8; 4]) -> PortConfig {
+    PortConfig {
+        name: name.into(),
+        device: Device::Vdev("net_null0".into()),
+        mtu_octets: 1500,
+        units: vec![UnitConfig {
+            name: UnitName::new(name, 0),
+            vlan,
+            vrf: VrfId::DEFAULT,
+            addresses: vec![(address.into(), 24)],
+        }],
+    }
+}
+
+fn pair() -> SaPair {
+    let half = |spi: u32| SaHalf {
+        spi: Spi(spi),
+        key: SecretBytes::new(vec![7; EspEncr::Aes128Gcm.keymat_octets()]),
+    };
+    SaPair {
+        pair: PairId(1),
+        epoch: 1,
+        outer: Outer {
+            vrf: VrfId::DEFAULT,
+            local: [192, 0, 2, 1].into(),
+            remote: [192, 0, 2, 2].into(),
+            udp: None,
+        },
+        encr: EspEncr::Aes128Gcm,
+        inbound: half(0x1101),
+        outbound: half(0x2202),
+        state: Outbound::Active,
+        sequence_ceiling: 0,
+        inner_vrf: VrfId::DEFAULT,
+        tunnel_unit: 0,
+        local_ts: vec![TrafficSelector::any(false), TrafficSelector::any(true)],
+        remote_ts: vec![TrafficSelector::from_prefix(prefix("10.2.0.0/16"))],
+        replay_window: 512,
+        df_bit: DfBit::Copy,
+        tunnel_mtu_octets: None,
+    }
+}
+
+impl Gateway {
+    fn new() -> Self {
+        let shared = Shared::<Memory>::new(1, SLOTS, 64, cells(SLOTS));
+        let mut controller = Controller::new(shared.clone());
+        let config = PlaneConfig {
+            ports: vec![
+                port("ge-0/0/0", None, [192, 0, 2, 1]),
+                port("ge-0/0/1", Some(100), [10, 1, 0, 1]),
+            ],
+            tunnels: vec![TunnelConfig {
+                unit: 0,
+                vrf: VrfId::DEFAULT,
+                mtu_octets: 1400,
+                addresses: vec![],
+                protected: vec![prefix("10.2.0.0/16")],
+            }],
+            ike_addresses: vec![(VrfId::DEFAULT, [192, 0, 2, 1].into())],
+        };
+        let macs = HashMap::from(["ge-0/0/0", "ge-0/0/1"].map(|name| (name.to_owned(), MAC)));
+        if let Ok(prepared) = controller.prepare_config(Generation(1), &config, &macs) {
+            controller.apply_config(prepared);
+        }
+        let ports = [MemoryPort::default(), MemoryPort::default()];
+        for (index, port) in ports.iter().enumerate() {
+            controller.attach_port(0, index as u16, port.clone());
+            let Some(interface) = controller.index_of(&UnitName::new(format!("ge-0/0/{index}"), 0))
+            else {
+                continue;
+            };
+            let subnet = if index == 0 {
+                "192.0.2.0/24"
+            } else {
+                "10.1.0.0/24"
+            };
+            let target = RouteTarget::Units(vec![(interface, None)]);
+            controller.set_route(VrfId::DEFAULT, prefix(subnet), Some(target));
+            let address = if index == 0 {
+                [192, 0, 2, 2]
+            } else {
+                [10, 1, 0, 9]
+            };
+            controller.set_neighbour(Neighbour {
+                interface,
+                address: address.into(),
+                mac: Some([2; 6]),
+            });
+        }
+        assert!(
+            controller
+                .install(&[pair()])
+                .iter()
+                .all(|(_, result)| result.is_ok())
+        );
+        let worker = Worker::new(0, shared, PortableEngine::new(2 * SLOTS), MemoryPool);
+        Self {
+            controller,
+            worker,
+            ports,
+            now: Time(1),
+            received: 0,
+            left: 0,
+        }
+    }
+
+    fn frame(&mut self, port: usize, frame: &[u8]) {
+        self.ports[port].push(frame);
+        self.received += 1;
+        for _ in 0..2 {
+            self.now = Time(self.now.0 + 1_000);
+            self.worker.run_once(self.now);
+            self.controller.poll(self.now);
+        }
+        for port in &self.ports {
+            while port.pop().is_some() {
+                self.left += 1;
+            }
+        }
+        while self.controller.shared().punt.pop().is_some() {
+            self.left += 1;
+        }
+        let dropped: u64 = self
+            .controller
+            .drops()
+            .iter()
+            .map(|(_, packets)| packets)
+            .sum();
+        let waiting =
+            held::MAX_HOPS * held::PER_HOP + reassembly::MAX_DATAGRAMS * reassembly::MAX_FRAGMENTS;
+        assert!(
+            self.received <= self.left + dropped + waiting as u64,
+            "a frame vanished"
+        );
+    }
+}
+
+thread_local! {
+    static GATEWAY: RefCell<Gateway> = RefCell::new(Gateway::new());
+}
+
+fuzz_target!(|data: &[u8]| {
+    GATEWAY.with_borrow_mut(|gateway| {
+        for port in 0..2 {
+            gateway.frame(port, data);
+        }
+    });
+});
