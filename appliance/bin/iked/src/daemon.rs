@@ -14,7 +14,7 @@ mod events;
 mod queries;
 mod show;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +42,9 @@ const VAULT_RETRY: Duration = Duration::from_millis(100);
 const PLANE_RETRY: Duration = Duration::from_millis(500);
 /// Operators' questions that wait for planed's counters.
 const MAX_QUESTIONS: usize = 64;
+
+/// How long such a question waits; then it is answered without counters.
+const COUNTERS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What happens on the link to planed.
 pub type PlaneEvent = LinkEvent<ToPlaned, Envelope<FromPlaned>>;
@@ -93,8 +96,8 @@ pub struct Daemon<T, K> {
     socket_counters: Arc<SocketCounters>,
     config: ConfigStore,
     rate: RateLimit,
-    /// Operators' questions that wait for counters: our token, the request's number.
-    questions: HashMap<u64, u32>,
+    /// Operators' questions that wait for counters, by our token: the request's number, and how long they wait.
+    questions: BTreeMap<u64, (u32, Time)>,
     next_token: u64,
     work_under_way: usize,
 }
@@ -126,7 +129,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             socket_counters: parts.socket_counters,
             config: ConfigStore::default(),
             rate: RateLimit::default(),
-            questions: HashMap::new(),
+            questions: BTreeMap::new(),
             next_token: 0,
             work_under_way: 0,
         })
@@ -270,6 +273,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
                 break;
             }
         }
+        let overdue = self.answer_overdue(now);
         let plane_retry = self.plane_retry.unwrap_or(Time::MAX);
         let retry = if self.journal.is_failing() {
             now + VAULT_RETRY
@@ -282,7 +286,11 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             .poll_timeout()
             .filter(|_| configured)
             .unwrap_or(Time::MAX);
-        endpoint.min(self.routes.next()).min(retry).min(plane_retry)
+        endpoint
+            .min(self.routes.next())
+            .min(retry)
+            .min(plane_retry)
+            .min(overdue)
     }
 
     /// Computations handed to the pool whose results have not come back.

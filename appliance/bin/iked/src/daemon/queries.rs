@@ -11,21 +11,21 @@ use ravelin_ike::{ChildSummary, EnvironmentError, IkeSummary};
 use ravelin_types::{Generation, NodeId, PairId, Spi, Time};
 
 use super::events::held_pair;
-use super::{Daemon, MAX_QUESTIONS, show};
+use super::{COUNTERS_PATIENCE, Daemon, MAX_QUESTIONS, show};
 use crate::routes::RouteKernel;
 use crate::sockets::Transport;
 
 impl<T: Transport, K: RouteKernel> Daemon<T, K> {
-    /// The answer, or `None` when it comes later.
+    /// The answer, or `None` when it comes later or the request wants none.
     pub(super) fn answer(&mut self, id: u32, request: Request, now: Time) -> Option<Reply> {
         match request {
             Request::Prepare { generation, part } => Some(self.config.prepare(generation, &part)),
             Request::Apply(generation) => Some(Reply::Applied(self.apply(generation, now))),
             Request::Abort(generation) => {
                 self.config.abort(generation);
-                Some(Reply::Prepared(Ok(())))
+                None
             }
-            Request::Operator(DaemonQuery::IpsecSas) => self.ask_planed(id),
+            Request::Operator(DaemonQuery::IpsecSas) => self.ask_planed(id, now),
             Request::Operator(query) => Some(Reply::Operator(self.operator(&query, now))),
         }
     }
@@ -113,14 +113,14 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
         }
     }
 
-    fn ask_planed(&mut self, id: u32) -> Option<Reply> {
+    fn ask_planed(&mut self, id: u32, now: Time) -> Option<Reply> {
         if self.questions.len() >= MAX_QUESTIONS {
-            return Some(Reply::Operator(DaemonReply::Failed(
-                "too many questions at once".to_owned(),
-            )));
+            let busy = "too many questions at once".to_owned();
+            return Some(Reply::Operator(DaemonReply::Failed(busy)));
         }
         self.next_token += 1;
-        self.questions.insert(self.next_token, id);
+        self.questions
+            .insert(self.next_token, (id, now + COUNTERS_PATIENCE));
         self.plane.ask_counters(self.next_token);
         None
     }
@@ -131,10 +131,21 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
         counters: Option<Vec<PairCounters>>,
         now: Time,
     ) {
-        if let Some(id) = self.questions.remove(&token) {
+        if let Some((id, _)) = self.questions.remove(&token) {
             let sas = self.ipsec_sas(counters.as_deref(), now);
             self.reply(id, Reply::Operator(DaemonReply::IpsecSas(sas)));
         }
+    }
+
+    /// Answers without counters what planed has not answered in time, and tells when to look again.
+    pub(super) fn answer_overdue(&mut self, now: Time) -> Time {
+        while let Some((&token, &(_, at))) = self.questions.first_key_value() {
+            if at > now {
+                return at;
+            }
+            self.counters_came(token, None, now);
+        }
+        Time::MAX
     }
 
     fn operator(&mut self, query: &DaemonQuery, now: Time) -> DaemonReply {

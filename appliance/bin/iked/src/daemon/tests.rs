@@ -168,6 +168,12 @@ fn operators_see_what_is_there() {
         rows.iter()
             .any(|(name, value)| name == "IKE SAs established" && *value == 1)
     );
+    // A planed that hangs does not keep the operator waiting for ever.
+    bench.right().plane_hangs();
+    let DaemonReply::IpsecSas(ipsec) = bench.query(RIGHT, DaemonQuery::IpsecSas) else {
+        panic!()
+    };
+    assert!(ipsec[0].counters.is_none());
     // Without planed the answer comes all the same, without counters.
     bench.right().plane_restarts();
     let DaemonReply::IpsecSas(ipsec) = bench.query(RIGHT, DaemonQuery::IpsecSas) else {

@@ -101,6 +101,7 @@ pub struct Node {
     twin: Twin,
     instance: u64,
     frames: Option<mpsc::Receiver<ToPlaned>>,
+    hung: bool,
     asked: Vec<ToPlaned>,
     replies: mpsc::Receiver<Envelope<mgmt::Reply>>,
     reply_to: mpsc::Sender<Envelope<mgmt::Reply>>,
@@ -121,6 +122,7 @@ impl Node {
             twin: Twin::default(),
             instance: 1,
             frames: None,
+            hung: false,
             asked: Vec::new(),
             replies,
             reply_to,
@@ -180,9 +182,15 @@ impl Node {
         self.frames = None;
         self.twin.pairs.clear();
         self.instance += 1;
+        self.hung = false;
         let now = self.now;
         self.daemon().handle_plane(LinkEvent::Down, now);
         self.settle(now);
+    }
+
+    /// planed stays connected and says nothing more.
+    pub fn plane_hangs(&mut self) {
+        self.hung = true;
     }
 
     /// What planed holds.
@@ -226,6 +234,9 @@ impl Node {
             {
                 moved = true;
                 self.asked.push(frame.clone());
+                if self.hung {
+                    continue;
+                }
                 if let Some(reply) = self.twin.answer(frame.body) {
                     let body = FromPlaned::Reply(reply);
                     let message = LinkEvent::Message(Envelope { id: frame.id, body });
@@ -298,13 +309,19 @@ impl Bench {
         }
     }
 
-    fn ask(&mut self, node: usize, body: mgmt::Request) -> mgmt::Reply {
+    fn ask(&mut self, index: usize, body: mgmt::Request) -> mgmt::Reply {
         let now = self.now;
-        let node = &mut self.nodes[node];
+        let node = &mut self.nodes[index];
         node.daemon()
             .handle_mgmt(LinkEvent::Message(Envelope { id: 7, body }), now);
         node.settle(now);
-        let reply = node.replies.try_recv().unwrap();
+        let reply = match node.replies.try_recv() {
+            Ok(reply) => reply,
+            Err(_) => {
+                self.run(Duration::from_secs(3));
+                self.nodes[index].replies.try_recv().unwrap()
+            }
+        };
         assert_eq!(reply.id, 7);
         reply.body
     }
