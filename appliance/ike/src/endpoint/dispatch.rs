@@ -56,24 +56,26 @@ impl<E: Environment> Endpoint<E> {
         let (Some(answer), Ok(request)) = (answer, sha256(&[datagram.data])) else {
             return;
         };
-        while self.tombstones.len() >= MAX_TOMBSTONES
-            || self.tombstones.front().is_some_and(|t| t.until <= now)
+        self.clear_graves(now);
+        self.graves.push_back((now + TOMBSTONE_LIFETIME, local_spi));
+        self.tombstones
+            .insert(local_spi, Tombstone { request, answer });
+    }
+
+    fn clear_graves(&mut self, now: Time) {
+        while self.graves.len() >= MAX_TOMBSTONES
+            || self.graves.front().is_some_and(|(until, _)| *until <= now)
         {
-            self.tombstones.pop_front();
+            let Some((_, spi)) = self.graves.pop_front() else {
+                return;
+            };
+            self.tombstones.remove(&spi);
         }
-        self.tombstones.push_back(Tombstone {
-            local_spi,
-            request,
-            answer,
-            until: now + TOMBSTONE_LIFETIME,
-        });
     }
 
     fn unknown(&mut self, now: Time, datagram: &Datagram<'_>, local_spi: u64) {
-        let grave = self
-            .tombstones
-            .iter()
-            .find(|t| t.local_spi == local_spi && t.until > now);
+        self.clear_graves(now);
+        let grave = self.tombstones.get(&local_spi);
         let repeat = grave.filter(|t| sha256(&[datagram.data]).is_ok_and(|d| d == t.request));
         let Some(answer) = repeat.map(|t| t.answer.clone()) else {
             return self.stats.discard(Discard::UnknownSpi);

@@ -59,7 +59,8 @@ pub struct Endpoint<E> {
     timers: BTreeSet<(Time, u64)>,
     half_open: usize,
     cookies: half_open::Cookies,
-    tombstones: VecDeque<Tombstone>,
+    tombstones: HashMap<u64, Tombstone>,
+    graves: VecDeque<(Time, u64)>,
 }
 
 /// A static gateway that is to be up.
@@ -70,10 +71,8 @@ struct Wanted {
 
 /// The last answer of an IKE SA that is gone, for a peer that did not get it.
 struct Tombstone {
-    local_spi: u64,
     request: [u8; 32],
     answer: Transmit,
-    until: Time,
 }
 
 impl<E: Environment> Endpoint<E> {
@@ -95,7 +94,8 @@ impl<E: Environment> Endpoint<E> {
             timers: BTreeSet::new(),
             half_open: 0,
             cookies,
-            tombstones: VecDeque::new(),
+            tombstones: HashMap::new(),
+            graves: VecDeque::new(),
         };
         endpoint.want_static(now);
         Ok(endpoint)

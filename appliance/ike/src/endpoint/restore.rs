@@ -6,12 +6,17 @@
 use ravelin_crypto::DhGroup;
 use ravelin_types::{ChildId, Spi, Time};
 
+use std::time::Duration;
+
 use super::Endpoint;
 use crate::environment::Environment;
 use crate::event::SessionId;
 use crate::record::{RecordError, Stored, decode};
 use crate::sa::{State, init};
 use crate::session::Session;
+
+/// The usual interval of liveness detection.
+const SPREAD: Duration = Duration::from_secs(10);
 
 /// What was taken up, for the daemon to rebuild its allocator and to compare with the data plane.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +68,16 @@ impl<E: Environment> Endpoint<E> {
         report
     }
 
+    /// Probes after a restart are spread over the interval, so that all peers are not asked at once.
+    fn liveness_spread(&mut self) -> Duration {
+        let mut octets = [0u8; 2];
+        let drawn = self
+            .env
+            .random(&mut octets)
+            .map_or(0, |()| u16::from_be_bytes(octets));
+        SPREAD.mul_f64(f64::from(drawn) / 65_536.0)
+    }
+
     fn take_up(&mut self, mut session: Session, now: Time, report: &mut RestoreReport) {
         report.sessions += 1;
         for sa in &mut session.ikes {
@@ -88,6 +103,7 @@ impl<E: Environment> Endpoint<E> {
             }
         }
         session.volatile.recorded = true;
+        session.last_inbound = now - self.liveness_spread();
         if session.is_half_open() {
             let first = session.ikes.first().map(|i| (session.path.remote, i.spi_i));
             self.first_messages

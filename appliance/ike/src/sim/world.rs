@@ -10,7 +10,7 @@ use ravelin_types::{Time, VrfId};
 use super::{Node, Rng, address};
 use crate::config::Config;
 use crate::event::{Datagram, EventKind, Transmit};
-use crate::msg::Message;
+use crate::msg::{Message, Payload};
 
 /// How the link treats datagrams.
 #[derive(Clone, Copy)]
@@ -74,6 +74,8 @@ pub(crate) struct World {
     /// Called after every step of a node: crashes.
     pub(crate) crash_percent: u64,
     pub(crate) crashes: u64,
+    /// Prints what is sent, decrypted; set SIM_TRACE to look into a failure.
+    trace: bool,
 }
 
 impl World {
@@ -91,6 +93,7 @@ impl World {
             filter: None,
             crash_percent: 0,
             crashes: 0,
+            trace: std::env::var_os("SIM_TRACE").is_some(),
         }
     }
 
@@ -125,6 +128,9 @@ impl World {
     fn send(&mut self, side: Side, t: Transmit) {
         self.transcript.push((side, t.data.clone()));
         let message = Message::parse(&t.data).expect("what we send parses");
+        if self.trace {
+            self.print(side, &t, &message);
+        }
         if let Some(filter) = &mut self.filter {
             if filter(side, &message) {
                 return;
@@ -154,6 +160,33 @@ impl World {
                 },
             );
         }
+    }
+
+    fn print(&mut self, side: Side, t: &Transmit, message: &Message) {
+        let h = message.header;
+        let endpoint = &self.node(side).endpoint;
+        let ciphers = endpoint.test_ciphers(h.spi_i);
+        let opened = message
+            .sk()
+            .zip(ciphers)
+            .and_then(|(sk, (i, r))| sk.open(&t.data, if h.initiator { &i } else { &r }).ok());
+        let payloads = opened.as_ref().unwrap_or(&message.payloads);
+        let brief = |p: &Payload| match p {
+            Payload::Notify(n) => format!("N({} {:x?})", n.kind, n.spi),
+            Payload::Delete(d) => format!("{d:x?}"),
+            Payload::Sa(sa) => format!("SA(spi {:x?})", sa.proposals.first().map(|p| &p.spi)),
+            other => format!("{}", other.kind()),
+        };
+        let list: Vec<_> = payloads.iter().map(brief).collect();
+        let direction = if h.response { "response" } else { "request" };
+        println!(
+            "{:>9} {side:?} {:04x} {:?} {direction} {} {}",
+            self.now.0 / 1000,
+            h.spi_i as u16,
+            h.exchange,
+            h.message_id,
+            list.join(" ")
+        );
     }
 
     fn translate(

@@ -233,10 +233,14 @@ fn accept(
     let mut gate = None;
     if let (Some(sa), Some(ts_i), Some(ts_r)) = (parts.sa, parts.ts_i, parts.ts_r) {
         let offer = child::Offer { sa, ts_i, ts_r };
-        match child::negotiate(&gateway, &offer, child::Context::Auth) {
+        let made = match child::negotiate(&gateway, &offer, child::Context::Auth) {
             Ok(agreed) => {
-                let (more, id) =
-                    child::answer_in_auth(ctx, session, ike, agreed, &half.nonce_i, &half.nonce_r)?;
+                child::answer_in_auth(ctx, session, ike, agreed, &half.nonce_i, &half.nonce_r)?
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match made {
+            Ok((more, id)) => {
                 payloads.extend(more);
                 gate = Some(id);
             }

@@ -1,9 +1,10 @@
 //! The side that answers: a new child SA, or the rekey of one, wanted by the peer.
 
 use ravelin_crypto::{DhGroup, Secret};
-use ravelin_types::ChildId;
+use ravelin_types::{ChildId, Spi};
 
 use super::{Agreed, Collision, Context, Fresh, New, Offer, add, lowest, negotiate};
+use crate::environment::EnvironmentError;
 use crate::error::{Fault, Reason, Stage};
 use crate::msg::ke::Ke;
 use crate::msg::nonce::Nonce;
@@ -46,13 +47,33 @@ pub(crate) fn answer_in_auth(
     agreed: Agreed,
     nonce_i: &[u8],
     nonce_r: &[u8],
-) -> Result<(Vec<Payload>, ChildId), Fault> {
+) -> Result<Result<(Vec<Payload>, ChildId), Refusal>, Fault> {
+    let spi_in = match ctx.env.allocate_child_spi() {
+        Ok(spi) => spi,
+        Err(e) => return Ok(Err(no_spi(Stage::Auth, e))),
+    };
     let fresh = Fresh {
         nonce_i,
         nonce_r,
         shared: None,
     };
-    build(ctx, session, ike, agreed, None, &fresh, None)
+    let ours = Ours {
+        spi_in,
+        old: None,
+        public: None,
+    };
+    build(ctx, session, ike, agreed, &fresh, ours).map(Ok)
+}
+
+/// Our part of a new child.
+struct Ours {
+    spi_in: Spi,
+    old: Option<ChildId>,
+    public: Option<(DhGroup, Vec<u8>)>,
+}
+
+fn no_spi(stage: Stage, error: EnvironmentError) -> Refusal {
+    Refusal::new(stage, kind::NO_ADDITIONAL_SAS, Reason::Environment(error))
 }
 
 /// Adds the child and makes the payloads of the answer: SA, [Nr, KEr,] TSi, TSr.
@@ -61,17 +82,20 @@ fn build(
     session: &mut Session,
     ike: u64,
     agreed: Agreed,
-    old: Option<ChildId>,
     fresh: &Fresh<'_>,
-    public: Option<(DhGroup, Vec<u8>)>,
+    ours: Ours,
 ) -> Result<(Vec<Payload>, ChildId), Fault> {
+    let Ours {
+        spi_in,
+        old,
+        public,
+    } = ours;
     let Agreed {
         vpn,
         choice,
         lifetime_s,
         narrowed,
     } = agreed;
-    let spi_in = ctx.env.allocate_child_spi()?;
     let transforms = esp_transforms(choice.suite, public.as_ref().map(|p| p.0));
     let mut payloads = vec![Payload::Sa(chosen(
         choice.number,
@@ -185,15 +209,16 @@ pub(crate) fn on_request(
 fn obstacle(session: &Session, ike: u64, named: Option<u32>) -> Option<Notify> {
     let busy = Some(Notify::new(kind::TEMPORARY_FAILURE, &[]));
     let sa = session.ike(ike)?;
-    let rekeying = matches!(
-        sa.window.outstanding().map(|o| &o.exchange),
-        Some(Exchange::RekeyIke(_))
-    );
+    let outstanding = sa.window.outstanding().map(|o| &o.exchange);
+    let rekeying = matches!(outstanding, Some(Exchange::RekeyIke(_)));
+    let creating = matches!(outstanding, Some(Exchange::Child(_)));
     if !sa.is_established() || session.current != ike || rekeying || session.closing.is_some() {
         return busy;
     }
     let spi = named?;
     match session.child_by_peer_spi(spi).map(|c| c.state) {
+        // Its answer to a request of ours, not here yet, may have made it.
+        None if creating => busy,
         None => Some(Notify::about_child(kind::CHILD_SA_NOT_FOUND, spi)),
         Some(ChildState::Deleting | ChildState::Replaced) => busy,
         Some(ChildState::Live) => None,
@@ -218,6 +243,10 @@ pub(crate) fn complete(
     if let Some(notify) = obstacle(session, ike, named) {
         return respond_notify(ctx, session, ike, &incoming, notify);
     }
+    let spi_in = match ctx.env.allocate_child_spi() {
+        Ok(spi) => spi,
+        Err(e) => return refuse(ctx, session, ike, &incoming, no_spi(Stage::Child, e)),
+    };
     let nonce_r = ctx.nonce()?;
     let shared = exchanged.as_ref().map(|(_, shared)| shared);
     let fresh = Fresh {
@@ -229,7 +258,18 @@ pub(crate) fn complete(
         .choice
         .dh
         .zip(exchanged.as_ref().map(|(public, _)| public.clone()));
-    let (mut payloads, id) = build(ctx, session, ike, agreed, old, &fresh, public)?;
+    let (mut payloads, id) = build(
+        ctx,
+        session,
+        ike,
+        agreed,
+        &fresh,
+        Ours {
+            spi_in,
+            old,
+            public,
+        },
+    )?;
     payloads.insert(1, Payload::Nonce(Nonce(nonce_r.clone())));
     if let Some(old) = old {
         replaced_by_peer(ctx, session, ike, old, id, lowest(&nonce_i, &nonce_r))?;

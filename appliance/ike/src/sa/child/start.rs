@@ -50,7 +50,7 @@ pub(crate) struct Reply {
     payloads: Vec<Payload>,
 }
 
-/// A new child of this selector pair; `None` when the configuration has no such pair any more.
+/// A new child of this selector pair; `None` when the configuration has no such pair any more, or no SPI is free.
 pub(crate) fn prepare(
     ctx: &mut Ctx<'_>,
     gateway: &Gateway,
@@ -60,11 +60,14 @@ pub(crate) fn prepare(
     let Some(selectors) = gateway.vpn(vpn).and_then(|v| v.selectors.get(pair)) else {
         return Ok(None);
     };
+    let Ok(spi_in) = ctx.env.allocate_child_spi() else {
+        return Ok(None);
+    };
     Ok(Some(Requested {
         old: None,
         vpn: vpn.to_owned(),
         pair,
-        spi_in: ctx.env.allocate_child_spi()?,
+        spi_in,
         nonce: ctx.nonce()?,
         dh: None,
         local_ts: vec![selectors.local],
@@ -155,15 +158,21 @@ pub(crate) fn send(
                 kind::REKEY_SA,
                 old.spi_in.0,
             )));
+            let (vpn, local_ts, remote_ts) =
+                (old.vpn.clone(), old.local_ts.clone(), old.remote_ts.clone());
+            let Ok(spi_in) = ctx.env.allocate_child_spi() else {
+                session.want(task.clone(), ctx.now + CHILD_RETRY);
+                return Ok(());
+            };
             Some(Requested {
                 old: Some(*id),
-                vpn: old.vpn.clone(),
+                vpn,
                 pair: 0,
-                spi_in: ctx.env.allocate_child_spi()?,
+                spi_in,
                 nonce: ctx.nonce()?,
                 dh: None,
-                local_ts: old.local_ts.clone(),
-                remote_ts: old.remote_ts.clone(),
+                local_ts,
+                remote_ts,
                 collision: None,
                 deleted: Vec::new(),
             })
@@ -171,6 +180,8 @@ pub(crate) fn send(
         _ => None,
     };
     let Some(mut requested) = requested else {
+        let at = ctx.now + CHILD_RETRY;
+        tasks::want_missing_children(ctx, session, at);
         return Ok(());
     };
     let offer = offer_payloads(&gateway, &requested, dh.as_ref().map(DhPrivate::group));
