@@ -5,12 +5,18 @@ use std::path::Path;
 
 #[path = "seeds/ctl.rs"]
 mod ctl;
+#[path = "seeds/encrypted.rs"]
+mod encrypted;
 #[path = "seeds/esp.rs"]
 mod esp;
 #[path = "seeds/ike.rs"]
 mod ike;
 #[path = "seeds/netlink.rs"]
 mod netlink;
+// Some of it is for the target only.
+#[allow(dead_code)]
+#[path = "../src/peer.rs"]
+mod peer;
 
 /// Name and octets of a seed.
 pub type Seed = (&'static str, Vec<u8>);
@@ -20,6 +26,7 @@ fn main() -> std::io::Result<()> {
     for (target, seeds) in [
         ("ctl_frame", ctl::seeds()),
         ("esp_decapsulate", esp::seeds()),
+        ("ike_encrypted", encrypted::seeds()),
         ("ike_message", ike::seeds()),
         ("netlink_message", netlink::seeds()),
     ] {
