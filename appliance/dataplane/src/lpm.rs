@@ -158,6 +158,16 @@ impl<K: LpmKey, V: Clone> Lpm<K, V> {
     /// Offers the values of all prefixes that hold `key`, the longest first, until `f` takes one.
     #[inline]
     pub fn find_map<'a, R>(&'a self, key: K, mut f: impl FnMut(&'a V) -> Option<R>) -> Option<R> {
+        self.find_map_prefix(key, |_, value| f(value))
+    }
+
+    /// As [`Lpm::find_map`], with the length of each prefix.
+    #[inline]
+    pub fn find_map_prefix<'a, R>(
+        &'a self,
+        key: K,
+        mut f: impl FnMut(u8, &'a V) -> Option<R>,
+    ) -> Option<R> {
         let mut path = [(0u64, None::<&Node<V>>); MAX_DEPTH];
         let mut used = 0;
         let mut node: &Node<V> = &self.root;
@@ -170,13 +180,16 @@ impl<K: LpmKey, V: Clone> Lpm<K, V> {
                 None => break,
             }
         }
-        for (mut covering, node) in path[..used].iter().rev().copied() {
+        for (depth, (mut covering, node)) in path[..used].iter().copied().enumerate().rev() {
             let Some(node) = node else { continue };
             while covering != 0 {
                 let bit = 63 - covering.leading_zeros();
                 covering &= !(1 << bit);
-                let value = node.values.get(rank(node.internal, bit));
-                if let Some(result) = value.and_then(&mut f) {
+                let Some(value) = node.values.get(rank(node.internal, bit)) else {
+                    continue;
+                };
+                let length = depth as u32 * STRIDE + (bit + 1).ilog2();
+                if let Some(result) = f(length as u8, value) {
                     return Some(result);
                 }
             }

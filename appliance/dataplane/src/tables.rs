@@ -166,6 +166,10 @@ pub struct Vrf {
     pub routes_v4: Lpm<u32, NextHop>,
     /// IPv6 routes.
     pub routes_v6: Lpm<u128, NextHop>,
+    /// IPv4 routes that a tunnel hides, with their length: ESP itself may take them.
+    pub hidden_v4: Lpm<u32, (u8, NextHop)>,
+    /// IPv6 routes that a tunnel hides.
+    pub hidden_v6: Lpm<u128, (u8, NextHop)>,
     /// Members of multipath routes.
     pub groups: Arc<Vec<AdjIndex>>,
     /// Traffic selectors of the child SAs whose inner side this is.
@@ -213,6 +217,56 @@ impl Vrf {
                 self.routes_v6.remove(v6.to_bits(), prefix.len());
             }
         }
+    }
+
+    /// Sets or clears what a tunnel hides at a prefix.
+    pub fn hide(&mut self, prefix: Prefix, next_hop: Option<NextHop>) {
+        let length = prefix.len();
+        match (prefix.addr(), next_hop) {
+            (IpAddr::V4(v4), Some(next_hop)) => {
+                self.hidden_v4
+                    .insert(v4.to_bits(), length, (length, next_hop));
+            }
+            (IpAddr::V4(v4), None) => {
+                self.hidden_v4.remove(v4.to_bits(), length);
+            }
+            (IpAddr::V6(v6), Some(next_hop)) => {
+                self.hidden_v6
+                    .insert(v6.to_bits(), length, (length, next_hop));
+            }
+            (IpAddr::V6(v6), None) => {
+                self.hidden_v6.remove(v6.to_bits(), length);
+            }
+        }
+    }
+
+    /// Where an encrypted packet goes: as if there were no tunnels (RFC 4301 section 5.1: our own ESP is not protected again).
+    /// Slower than [`Fib::next_hop`]; an SA looks once per version of the tables.
+    pub fn outer_next_hop(&self, destination: IpAddr) -> NextHop {
+        let clear = |length: u8, next_hop: &NextHop| {
+            (!matches!(next_hop, NextHop::Tunnel(_))).then_some((length, *next_hop))
+        };
+        let (open, hidden) = match destination {
+            IpAddr::V4(v4) => {
+                let key = v4.to_bits();
+                (
+                    self.routes_v4.find_map_prefix(key, clear),
+                    self.hidden_v4.lookup(key).copied(),
+                )
+            }
+            IpAddr::V6(v6) => {
+                let key = v6.to_bits();
+                (
+                    self.routes_v6.find_map_prefix(key, clear),
+                    self.hidden_v6.lookup(key).copied(),
+                )
+            }
+        };
+        let longest = open
+            .into_iter()
+            .chain(hidden)
+            .max_by_key(|(length, _)| *length);
+        longest.map_or_else(|| self.next_hop(destination), |(_, next_hop)| next_hop)
     }
 
     /// The member of a multipath group that a flow uses.

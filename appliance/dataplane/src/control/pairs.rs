@@ -190,7 +190,8 @@ impl<P: Platform> Controller<P> {
         let prefixes = child.prefixes();
         let is_protected =
             |prefix: &Prefix| interface.protected.iter().any(|wide| wide.covers(prefix));
-        if !prefixes.iter().all(is_protected) {
+        // Without a protected set the peers may own anything that iked let them have.
+        if !interface.protected.is_empty() && !prefixes.iter().all(is_protected) {
             return Err(InstallError::NotProtected);
         }
         Ok((Arc::new(child), prefixes))

@@ -62,31 +62,35 @@ impl RouteBook {
             .any(|(wide, _)| !wide.is_default() && wide.covers(prefix))
     }
 
-    fn winner(&self, prefix: &Prefix, sources: &Sources) -> Option<NextHop> {
-        if sources.local > 0 {
-            return Some(NextHop::Local);
-        }
-        if let Some((tunnel, _)) = sources.tunnels.first() {
-            return Some(NextHop::Tunnel(*tunnel));
-        }
+    /// What the table says at a prefix, and the clear route that is hidden by it.
+    fn judge(&self, prefix: &Prefix, sources: &Sources) -> (Option<NextHop>, Option<NextHop>) {
         let neighbour = sources.neighbour.map(NextHop::Adjacency);
-        let clear = match sources.kernel {
+        let kernel = match sources.kernel {
             // An attached host route is the neighbour itself.
             Some(NextHop::Glean(_)) | None => neighbour.or(sources.kernel),
             other => other,
         };
-        clear.filter(|next_hop| {
-            matches!(next_hop, NextHop::Tunnel(_) | NextHop::Local) || !self.is_protected(prefix)
-        })
+        let is_clear = !matches!(kernel, None | Some(NextHop::Tunnel(_) | NextHop::Local));
+        if sources.local > 0 {
+            return (Some(NextHop::Local), None);
+        }
+        let hidden = kernel.filter(|_| is_clear);
+        match sources.tunnels.first() {
+            Some((tunnel, _)) => (Some(NextHop::Tunnel(*tunnel)), hidden),
+            None if is_clear && self.is_protected(prefix) => (None, hidden),
+            None => (kernel, None),
+        }
     }
 
     fn change(&mut self, table: &mut Vrf, prefix: Prefix, f: impl FnOnce(&mut Sources)) {
         let mut sources = self.entries.remove(&prefix).unwrap_or_default();
         f(&mut sources);
-        match self.winner(&prefix, &sources) {
+        let (next_hop, hidden) = self.judge(&prefix, &sources);
+        match next_hop {
             Some(next_hop) => table.set(prefix, next_hop),
             None => table.clear(prefix),
         }
+        table.hide(prefix, hidden);
         if !sources.is_empty() {
             self.entries.insert(prefix, sources);
         }

@@ -166,3 +166,40 @@ fn configurations_that_cannot_run_are_named() {
     let many = (0..1100).map(|unit| tunnel(unit, 0)).collect();
     assert_eq!(prepare(many), ConfigError::TooManyInterfaces);
 }
+
+#[test]
+fn esp_itself_takes_the_hidden_route() {
+    let mut controller = controller(&["10.0.0.0/8"]);
+    let outer = |controller: &Controller<Memory>, address: &str| {
+        controller
+            .tables()
+            .vrf(VRF)
+            .unwrap()
+            .outer_next_hop(address.parse().unwrap())
+    };
+    controller.set_route(VRF, prefix("0.0.0.0/0"), clear());
+    assert_eq!(outer(&controller, "10.1.1.1"), NextHop::Glean(CLEAR));
+    controller.set_route(VRF, prefix("10.1.0.0/16"), Some(RouteTarget::Blackhole));
+    assert_eq!(
+        outer(&controller, "10.1.1.1"),
+        NextHop::Blackhole,
+        "longest, though hidden"
+    );
+    controller.set_route(VRF, prefix("10.0.0.0/8"), clear());
+    assert_eq!(outer(&controller, "10.2.0.1"), NextHop::Glean(CLEAR));
+    let tunnel = controller.index_of(&UnitName::new("st0", 0)).unwrap();
+    controller.selector_routes(VRF, tunnel, &[prefix("0.0.0.0/0")], true);
+    assert_eq!(
+        next_hop(&controller, "198.51.100.1"),
+        NextHop::Tunnel(tunnel)
+    );
+    assert_eq!(outer(&controller, "198.51.100.1"), NextHop::Glean(CLEAR));
+    controller.set_route(VRF, prefix("0.0.0.0/0"), None);
+    assert_eq!(
+        outer(&controller, "198.51.100.1"),
+        NextHop::Tunnel(tunnel),
+        "nowhere else to go"
+    );
+    controller.selector_routes(VRF, tunnel, &[prefix("0.0.0.0/0")], false);
+    assert_eq!(outer(&controller, "198.51.100.1"), NextHop::None);
+}

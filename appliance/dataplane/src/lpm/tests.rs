@@ -87,7 +87,11 @@ fn check<K: LpmKey>(
     for (probe, wanted) in probes.iter().zip(wanted) {
         assert_eq!(lpm.lookup(key(*probe)).copied(), wanted.first().copied());
         let mut all = Vec::new();
-        lpm.find_map(key(*probe), |value| {
+        let mut longest = u8::MAX;
+        lpm.find_map_prefix(key(*probe), |length, value| {
+            assert!(length < longest);
+            assert_eq!(lpm.get(key(*probe), length), Some(value));
+            longest = length;
             all.push(*value);
             None::<()>
         });

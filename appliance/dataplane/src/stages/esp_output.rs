@@ -111,7 +111,8 @@ fn outer_route(
     sa: &Sa,
 ) -> Result<RouteCache, DropReason> {
     let facts = &sa.facts;
-    let mut next_hop = tables.next_hop(facts.outer_vrf, facts.outer.remote);
+    let outer = tables.vrf(facts.outer_vrf);
+    let mut next_hop = outer.map_or(NextHop::None, |vrf| vrf.outer_next_hop(facts.outer.remote));
     if let NextHop::Group { first, count } = next_hop {
         // One path per SA, so that its packets stay in order.
         let member = tables
