@@ -157,4 +157,12 @@ pub enum Error {
     /// An AES-GCM key that is neither 16 nor 32 octets long.
     #[error("an AES-GCM key has 16 or 32 octets, not {0}")]
     KeyLength(usize),
+    /// A file to be mapped.
+    #[error("{}: {errno}", path.display())]
+    File {
+        /// Its path.
+        path: std::path::PathBuf,
+        /// Reason.
+        errno: Errno,
+    },
 }

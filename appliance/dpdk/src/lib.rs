@@ -2,7 +2,7 @@
 //!
 //! What it does: starts the environment ([`Eal`]), owns packet buffers ([`Mempool`], [`Mbuf`]), ports and their queues
 //! ([`Port`], [`RxQueue`], [`TxQueue`]), bounded rings between threads ([`ring`]), quiescent-state reclaim ([`rcu`]),
-//! a large IPv4 FIB ([`Fib`]) and AES-GCM at the speed of the CPU ([`ipsecmb`]).
+//! a large IPv4 FIB ([`Fib`]), AES-GCM at the speed of the CPU ([`ipsecmb`]), and words in shared memory ([`shm`]).
 //!
 //! What it does *not*: parse packets, run threads (workers are ordinary `std` threads that call
 //! [`Eal::register_thread`]), or offer the device classes that Ravelin does not use yet (rte_cryptodev, rte_flow).
@@ -23,6 +23,7 @@ mod port_types;
 mod queue;
 pub mod rcu;
 pub mod ring;
+pub mod shm;
 
 pub use eal::{Eal, EalBuilder, RegisteredThread};
 pub use error::{Errno, Error};
