@@ -1,4 +1,164 @@
-//! The `ravelin-planed` program.
+//! `ravelin-planed`: owns the NICs and moves packets.
+//!
+//! ```text
+//!   mgmtd --configuration--> control thread --tables, SAs--> workers <--> ports
+//!   iked  --SA pairs-------->   |  ^                          |  ^
+//!   kernel --rtnetlink--------> |  |                   punt rings injects
+//!   netd  <--twins--------------+  +--events--           v  |
+//!                                                      punt thread <--> TAP and TUN twins
+//! ```
+//! It has no private key, no configuration file and no name resolution, and it keeps forwarding while iked and mgmtd restart. The
+//! pipeline is `ravelin-dataplane`; here are the threads, the sockets and the glue to DPDK and to the kernel.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod args;
+mod clients;
+mod clock;
+mod control;
+mod engine;
+mod error;
+mod harden;
+mod mgmtd;
+mod nic;
+mod notify;
+mod punt;
+mod twins;
+mod workers;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use dpdk_rs::shm::ShmCells;
+use nix::sys::signal::{SigSet, Signal};
+use ravelin_ctl::{Hello, Role};
+use ravelin_dataplane::{Controller, Shared, adjacency, sa, state};
+use ravelin_types::InstanceId;
+
+use args::{Args, Command};
+use control::{Control, Input, Parts};
+use error::Error;
+use nic::buffer::FramePool;
+use nic::environment::Environment;
+use nic::ports::Ports;
+use nic::{Cells, Dpdk};
+
+/// Requests that wait for the control thread; their senders wait when it is full.
+const INPUTS: usize = 64;
+/// SA state that survives this process. The number changes with its layout: old words must not be taken for new ones.
+const STATE_FILE: &str = "planed-sa-state.1";
+
+fn main() -> ExitCode {
+    // The library warns about every attribute that is newer than itself, for each link and each change.
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
+        .filter_module("netlink_packet_route", log::LevelFilter::Error)
+        .init();
+    let args = match args::parse(std::env::args().skip(1)) {
+        Ok(Command::Run(args)) => args,
+        Ok(Command::Print(text)) => {
+            println!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("ravelin-planed: {error}\n{}", args::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Error> {
+    harden::harden()?;
+    let (inputs, receiver) = sync_channel(INPUTS);
+    watch_signals(inputs.clone())?;
+    let hello = Hello::new(Role::Planed, instance()?);
+    // The lock on the socket comes first: a second planed must change nothing.
+    let server = clients::Server::bind(&args.run_dir, hello.clone())?;
+    let environment = Environment::start(args.memory_mib)?;
+    let cells = cells(&args.run_dir)?;
+    let shared: Arc<Shared<Dpdk>> = Shared::new(
+        args.workers,
+        sa::MAX_SLOTS,
+        adjacency::MAX_ADJACENCIES,
+        cells,
+    );
+    let stop = Arc::new(AtomicBool::new(false));
+    let worker_pool = FramePool(environment.jumbo);
+    let workers = workers::start(&shared, environment.eal, worker_pool, &stop)?;
+    let punt = punt::Punt::start(
+        Arc::clone(&shared),
+        environment.eal,
+        environment.pool,
+        Arc::clone(&stop),
+    )?;
+    mgmtd::start(
+        args.run_dir.join("mgmtd.sock"),
+        hello.clone(),
+        inputs.clone(),
+    )?;
+    server.start(inputs)?;
+    let mut control = Control::new(Parts {
+        controller: Controller::new(shared),
+        ports: Ports::new(environment, args.workers),
+        twins: twins::Twins::new(args.run_dir.join("netd.sock"), hello),
+        punt,
+        inputs: receiver,
+        notifier: notify::Notifier::from_environment(),
+    })?;
+    control.run();
+    stop.store(true, Ordering::Relaxed);
+    for thread in workers {
+        let _ = thread.join();
+    }
+    control.end();
+    log::info!("ended in order");
+    Ok(())
+}
+
+fn cells(run_dir: &Path) -> Result<Cells, Error> {
+    let path = run_dir.join(STATE_FILE);
+    Ok(Cells(ShmCells::open(&path, sa::MAX_SLOTS * state::WORDS)?))
+}
+
+/// SIGTERM and SIGINT end the control thread. Blocked here, before any other thread is made, so that all inherit it.
+fn watch_signals(inputs: SyncSender<Input>) -> Result<(), Error> {
+    let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
+    signals.thread_block().map_err(|errno| Error::System {
+        what: "block signals",
+        errno,
+    })?;
+    let work = move || {
+        if let Ok(signal) = signals.wait() {
+            log::info!("{signal}");
+            let _ = inputs.send(Input::Stop);
+        }
+    };
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(work)
+        .map(drop)
+        .map_err(|source| Error::Thread {
+            name: "signals".to_owned(),
+            source,
+        })
+}
+
+/// A number that tells this run from others.
+fn instance() -> Result<InstanceId, Error> {
+    let path = Path::new("/dev/urandom");
+    let mut octets = [0; 8];
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut octets))
+        .map_err(Error::file(path))?;
+    Ok(InstanceId(u64::from_ne_bytes(octets)))
+}

@@ -1,0 +1,229 @@
+//! `planed.sock`: iked's requests go to the control thread, its answers and events come back through one writer per client.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
+use ravelin_ctl::sa::{Event, FromPlaned, Reply, ToPlaned};
+use ravelin_ctl::stream::Writer;
+use ravelin_ctl::{Envelope, Hello, Role, Stream, StreamError};
+
+use crate::control::Input;
+use crate::error::Error;
+
+/// Frames that wait for a slow client; one that falls further behind is cut off and reconciles anew.
+const QUEUE: usize = 1024;
+/// How long a client may take to greet or to take a frame.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Clients at one time: iked, one that is just being replaced, and a few tools.
+const MOST: usize = 8;
+/// Owner and group may connect; the group is that of the daemons.
+const SOCKET_MODE: u32 = 0o660;
+
+/// Names one connection.
+pub type ClientId = u64;
+
+/// The listening socket, locked against a second planed.
+pub struct Server {
+    listener: UnixListener,
+    hello: Hello,
+    _lock: Flock<File>,
+}
+
+impl Server {
+    /// Makes `planed.sock` in `dir`, replacing one that a dead planed left.
+    ///
+    /// # Errors
+    /// [`Error::Running`] while another planed lives, [`Error::File`].
+    pub fn bind(dir: &Path, hello: Hello) -> Result<Self, Error> {
+        fs::create_dir_all(dir).map_err(Error::file(dir))?;
+        let lock = lock(&dir.join("planed.lock"))?;
+        let path = dir.join("planed.sock");
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(Error::File {
+                    path,
+                    source: error,
+                });
+            }
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path).map_err(Error::file(&path))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(SOCKET_MODE))
+            .map_err(Error::file(&path))?;
+        Ok(Self {
+            listener,
+            hello,
+            _lock: lock,
+        })
+    }
+
+    /// Starts to serve.
+    ///
+    /// # Errors
+    /// When the thread cannot be made.
+    pub fn start(self, control: SyncSender<Input>) -> Result<(), Error> {
+        spawn("clients", move || self.accept(&control))
+    }
+
+    fn accept(self, control: &SyncSender<Input>) {
+        for (id, socket) in (1..).zip(self.listener.incoming()) {
+            let socket = match socket {
+                Ok(socket) => socket,
+                Err(error) => {
+                    log::error!("planed.sock: {error}");
+                    return;
+                }
+            };
+            let (hello, control) = (self.hello.clone(), control.clone());
+            let served = spawn("client", move || {
+                match converse(id, socket, &hello, &control) {
+                    Ok(()) | Err(StreamError::Closed) => {}
+                    Err(error) => log::info!("a client left: {error}"),
+                }
+                let _ = control.send(Input::ClientGone(id));
+            });
+            served.unwrap_or_else(|error| log::warn!("{error}"));
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map(drop)
+        .map_err(|source| Error::Thread {
+            name: name.to_owned(),
+            source,
+        })
+}
+
+fn converse(
+    id: ClientId,
+    socket: UnixStream,
+    hello: &Hello,
+    control: &SyncSender<Input>,
+) -> Result<(), StreamError> {
+    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    let mut stream = Stream::open(socket, hello)?;
+    stream.set_receive_timeout(None)?;
+    let peer = stream.peer();
+    log::info!(
+        "{} (process {}) is connected",
+        peer.role.process_name(),
+        peer.pid
+    );
+    let (sender, frames) = sync_channel(QUEUE);
+    let client = Client {
+        id,
+        role: peer.role,
+        socket: stream.socket().try_clone()?,
+        sender,
+    };
+    let writer = stream.writer()?;
+    let written = spawn("client writer", move || write(writer, &frames));
+    if let Err(error) = written {
+        log::warn!("{error}");
+        return Ok(());
+    }
+    let gone = |_| StreamError::Closed;
+    control.send(Input::Client(client)).map_err(gone)?;
+    loop {
+        let Envelope { id: number, body } = stream.receive::<ToPlaned>()?;
+        control.send(Input::Sa(id, number, body)).map_err(gone)?;
+    }
+}
+
+fn write(mut writer: Writer, frames: &Receiver<Envelope<FromPlaned>>) {
+    for frame in frames {
+        if writer.send(&frame).is_err() {
+            return;
+        }
+    }
+}
+
+/// A connected client.
+pub struct Client {
+    id: ClientId,
+    role: Role,
+    socket: UnixStream,
+    sender: SyncSender<Envelope<FromPlaned>>,
+}
+
+impl Client {
+    /// False when the client does not keep up or is gone; it is cut off then.
+    fn send(&self, id: u32, body: FromPlaned) -> bool {
+        match self.sender.try_send(Envelope { id, body }) {
+            Ok(()) => true,
+            Err(error) => {
+                if matches!(error, TrySendError::Full(_)) {
+                    log::warn!("{} does not keep up: cut off", self.role.process_name());
+                }
+                let _ = self.socket.shutdown(std::net::Shutdown::Both);
+                false
+            }
+        }
+    }
+}
+
+/// The clients as the control thread knows them.
+#[derive(Default)]
+pub struct Clients(Vec<Client>);
+
+impl Clients {
+    /// A client has come.
+    pub fn add(&mut self, client: Client) {
+        if self.0.len() >= MOST {
+            log::warn!("a client is refused: {MOST} are connected");
+            let _ = client.socket.shutdown(std::net::Shutdown::Both);
+            return;
+        }
+        self.0.push(client);
+    }
+
+    /// A client has left.
+    pub fn remove(&mut self, id: ClientId) {
+        self.0.retain(|client| client.id != id);
+    }
+
+    /// Answers request `number` of a client.
+    pub fn reply(&mut self, id: ClientId, number: u32, reply: Reply) {
+        let mut reply = Some(reply);
+        self.0.retain(|client| {
+            client.id != id
+                || reply
+                    .take()
+                    .is_none_or(|reply| client.send(number, FromPlaned::Reply(reply)))
+        });
+    }
+
+    /// Tells iked.
+    pub fn event(&mut self, event: &Event) {
+        self.0.retain(|client| {
+            client.role != Role::Iked || client.send(0, FromPlaned::Event(event.clone()))
+        });
+    }
+}
+
+fn lock(path: &Path) -> Result<Flock<File>, Error> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(Error::file(path))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+        nix::errno::Errno::EAGAIN => Error::Running(path.to_owned()),
+        other => Error::File {
+            path: path.to_owned(),
+            source: other.into(),
+        },
+    })
+}

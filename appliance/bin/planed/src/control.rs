@@ -1,0 +1,199 @@
+//! The control thread: it alone owns configuration, ports, twins and the control side of the data plane.
+//!
+//! ```text
+//!   +--> inputs (iked, mgmtd, signals) -> rtnetlink (sleeps here) -> workers' events -> chores --+
+//!   +---------------------------------------------------------------------------------------------+
+//! ```
+//! One round takes a few milliseconds at most when idle. What other daemons ask is answered in order; nothing here waits for a
+//! packet.
+
+mod configuration;
+mod kernel;
+mod pairs;
+mod queries;
+mod view;
+
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
+
+use ravelin_ctl::sa;
+use ravelin_dataplane::Controller;
+use ravelin_dataplane::control::Notice;
+use ravelin_types::Time;
+
+use crate::clients::{Client, ClientId, Clients};
+use crate::clock::now;
+use crate::error::Error;
+use crate::mgmtd::Question;
+use crate::nic::Dpdk;
+use crate::nic::ports::Ports;
+use crate::notify::Notifier;
+use crate::punt::Punt;
+use crate::twins::Twins;
+use configuration::Configuration;
+use kernel::Kernel;
+use pairs::SelectorRoutes;
+
+/// Sleep of a quiet round: what a request or a new neighbour waits at most.
+const PACE: Duration = Duration::from_millis(2);
+/// Requests answered before the workers are looked at again.
+const INPUTS_PER_ROUND: usize = 32;
+/// How often links, netd and unsettled twins are looked at.
+const CHORES: Duration = Duration::from_millis(200);
+
+/// What reaches the control thread.
+pub enum Input {
+    /// A client has connected.
+    Client(Client),
+    /// A client has left.
+    ClientGone(ClientId),
+    /// A request of a client, with its number.
+    Sa(ClientId, u32, sa::Request),
+    /// A request of mgmtd.
+    Mgmtd(Question),
+    /// End in order.
+    Stop,
+}
+
+/// What the control thread works with.
+pub struct Parts {
+    /// Control side of the data plane.
+    pub controller: Controller<Dpdk>,
+    /// Ports.
+    pub ports: Ports,
+    /// Twins.
+    pub twins: Twins,
+    /// Host path.
+    pub punt: Punt,
+    /// Requests.
+    pub inputs: Receiver<Input>,
+    /// Service manager.
+    pub notifier: Notifier,
+}
+
+/// The control thread's state.
+pub struct Control {
+    parts: Parts,
+    kernel: Kernel,
+    clients: Clients,
+    configuration: Configuration,
+    selector_routes: SelectorRoutes,
+    complaint: String,
+    next_chores: Time,
+    next_alive: Option<Time>,
+    heartbeats: Vec<u64>,
+}
+
+impl Control {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// When rtnetlink does not answer.
+    pub fn new(parts: Parts) -> Result<Self, Error> {
+        Ok(Self {
+            kernel: Kernel::open()?,
+            clients: Clients::default(),
+            configuration: Configuration::default(),
+            selector_routes: SelectorRoutes::default(),
+            complaint: String::new(),
+            next_chores: Time::default(),
+            next_alive: parts.notifier.interval().map(|_| Time::default()),
+            heartbeats: Vec::new(),
+            parts,
+        })
+    }
+
+    /// Runs until [`Input::Stop`].
+    pub fn run(&mut self) {
+        self.parts.notifier.ready();
+        while self.take_inputs() {
+            self.kernel.poll(PACE, &mut self.parts.controller);
+            for notice in self.parts.controller.poll(now()) {
+                self.take_notice(notice);
+            }
+            let now = now();
+            if now >= self.next_chores {
+                self.next_chores = now + CHORES;
+                self.chores(now);
+            }
+            self.watch(now);
+        }
+        self.parts.notifier.stopping();
+    }
+
+    /// Lets go of everything; the workers have ended before, so that the ports close here.
+    pub fn end(self) {
+        self.parts.punt.join();
+    }
+
+    /// False when it is time to end.
+    fn take_inputs(&mut self) -> bool {
+        for _ in 0..INPUTS_PER_ROUND {
+            match self.parts.inputs.try_recv() {
+                Ok(Input::Client(client)) => self.clients.add(client),
+                Ok(Input::ClientGone(client)) => self.clients.remove(client),
+                Ok(Input::Sa(client, number, request)) => {
+                    let reply = self.serve_pairs(request);
+                    self.clients.reply(client, number, reply);
+                }
+                Ok(Input::Mgmtd(question)) => self.serve_mgmtd(question),
+                Ok(Input::Stop) | Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) => return true,
+            }
+        }
+        true
+    }
+
+    fn take_notice(&mut self, notice: Notice<Dpdk>) {
+        match notice {
+            Notice::Sa(event) => self.clients.event(&event),
+            Notice::NeighbourWanted(interface, address) => self.kernel.resolve(interface, address),
+            Notice::PortDetached(port, queues) => {
+                drop(queues);
+                self.port_detached(port);
+            }
+        }
+    }
+
+    fn chores(&mut self, now: Time) {
+        self.follow_links();
+        self.parts.twins.check();
+        if !self.parts.twins.is_settled() {
+            self.settle_twins();
+        }
+        self.kernel.upkeep(now, &self.parts.controller);
+    }
+
+    /// Brings the twins to what is wanted; failures are logged once and tried again.
+    fn settle_twins(&mut self) {
+        match self.parts.twins.reconcile(&self.parts.punt) {
+            Ok(()) => self.complaint.clear(),
+            Err(error) => {
+                let text = error.to_string();
+                if text != self.complaint {
+                    log::warn!("{text}; trying again");
+                    self.complaint = text;
+                }
+            }
+        }
+    }
+
+    /// Tells the service manager that we live, while every worker and the host path do.
+    fn watch(&mut self, now: Time) {
+        let (Some(due), Some(interval)) = (self.next_alive, self.parts.notifier.interval()) else {
+            return;
+        };
+        if now < due {
+            return;
+        }
+        self.next_alive = Some(now + interval);
+        let beats: Vec<u64> = (self.parts.controller.workers())
+            .map(|worker| worker.heartbeat.get())
+            .collect();
+        let beating = |(at, beat): (usize, &u64)| self.heartbeats.get(at) != Some(beat);
+        if beats.iter().enumerate().all(beating) && self.parts.punt.is_alive() {
+            self.parts.notifier.alive();
+        }
+        self.heartbeats = beats;
+    }
+}

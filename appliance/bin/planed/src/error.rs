@@ -1,0 +1,87 @@
+//! Why planed cannot start or cannot do what it was told. Each error names the object at fault.
+
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+
+/// An error of the daemon.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or socket.
+    #[error("{}: {source}", path.display())]
+    File {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    /// Another planed serves the same folder.
+    #[error("{}: another ravelin-planed is running", .0.display())]
+    Running(PathBuf),
+    /// The kernel refused something that concerns the whole process.
+    #[error("{what}: {}", errno.desc())]
+    System { what: &'static str, errno: Errno },
+    /// A thread could not be started.
+    #[error("thread {name}: {source}")]
+    Thread {
+        name: String,
+        source: std::io::Error,
+    },
+    /// DPDK.
+    #[error("{0}")]
+    Dpdk(#[from] dpdk_rs::Error),
+    /// A port, with the reason.
+    #[error("port {port}: {source}")]
+    Port {
+        port: String,
+        source: dpdk_rs::Error,
+    },
+    /// The device of a port is taken by another port.
+    #[error("port {port}: device {device} belongs to port {owner}")]
+    DeviceTaken {
+        port: String,
+        device: String,
+        owner: String,
+    },
+    /// A port whose device cannot carry the MTU.
+    #[error("port {port}: MTU {wanted} is above the {most} of its device")]
+    Mtu {
+        port: String,
+        wanted: u16,
+        most: u16,
+    },
+    /// A device name that nft or the kernel would misread.
+    #[error("port {port}: `{device}` is no interface name")]
+    BadInterface { port: String, device: String },
+    /// The kernel could not be cut off from a port.
+    #[error("interface {interface}: {step}: {reason}")]
+    CutOff {
+        interface: String,
+        step: &'static str,
+        reason: String,
+    },
+    /// netd did not do it.
+    #[error("netd: {unit}: {reason}")]
+    Netd { unit: String, reason: String },
+    /// The control connection to netd.
+    #[error("netd.sock: {0}")]
+    NetdSocket(#[from] ravelin_ctl::StreamError),
+    /// A TAP or TUN device.
+    #[error("{0}")]
+    Twin(#[from] ravelin_tuntap::Error),
+    /// rtnetlink.
+    #[error("{0}")]
+    Kernel(#[from] ravelin_routing::RoutingError),
+    /// A configuration that the data plane refuses.
+    #[error("{0}")]
+    Config(#[from] ravelin_dataplane::control::ConfigError),
+    /// mgmtd asked to apply what was not prepared.
+    #[error("generation {0} was not prepared")]
+    NotPrepared(u64),
+}
+
+impl Error {
+    /// For `map_err` on file operations.
+    pub fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.to_owned();
+        move |source| Error::File { path, source }
+    }
+}

@@ -1,0 +1,307 @@
+//! The data ports: opened when a configuration is prepared, given to the workers when it is applied, closed when it leaves them out.
+
+use std::collections::{BTreeMap, HashMap};
+
+use dpdk_rs::{MacAddress, Port, PortConfig as Shape, PortStats};
+use ravelin_ctl::plane::{Device, PlaneConfig, PortConfig};
+use ravelin_tuntap::DeviceName;
+
+use super::buffer::{QueuePair, SharedTx};
+use super::cutoff;
+use super::environment::Environment;
+use crate::error::Error;
+
+/// Frames that the kernel keeps for an AF_PACKET port while its worker is not scheduled: 8 MiB, 4 ms at a million frames per second.
+const AF_PACKET_FRAMES: u32 = 4096;
+
+/// An open port.
+pub struct OpenPort {
+    port: Port,
+    /// The configured device.
+    pub device: Device,
+    /// Station address.
+    pub mac: [u8; 6],
+    /// IP MTU.
+    pub mtu_octets: u16,
+    /// Link as last seen.
+    pub link_up: bool,
+    interface: Option<DeviceName>,
+    queues: Vec<QueuePair>,
+}
+
+impl OpenPort {
+    /// Counters of the device.
+    pub fn stats(&self) -> PortStats {
+        self.port.stats().unwrap_or_default()
+    }
+
+    /// The queue pairs, one per worker; empty when they were taken before.
+    pub fn take_queues(&mut self) -> Vec<QueuePair> {
+        std::mem::take(&mut self.queues)
+    }
+}
+
+/// All ports by name.
+pub struct Ports {
+    environment: Environment,
+    workers: usize,
+    open: BTreeMap<String, OpenPort>,
+}
+
+impl Ports {
+    /// None yet.
+    pub fn new(environment: Environment, workers: usize) -> Self {
+        Self {
+            environment,
+            workers,
+            open: BTreeMap::new(),
+        }
+    }
+
+    /// One port.
+    pub fn get(&self, name: &str) -> Option<&OpenPort> {
+        self.open.get(name)
+    }
+
+    /// One port.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut OpenPort> {
+        self.open.get_mut(name)
+    }
+
+    /// Station addresses of all open ports.
+    pub fn macs(&self) -> HashMap<String, [u8; 6]> {
+        let mac = |(name, port): (&String, &OpenPort)| (name.clone(), port.mac);
+        self.open.iter().map(mac).collect()
+    }
+
+    /// Opens the ports of `config` that are not open; returns their names. When one fails, those opened before it are closed.
+    ///
+    /// # Errors
+    /// Names the port and the reason.
+    pub fn open_missing(&mut self, config: &PlaneConfig) -> Result<Vec<String>, Error> {
+        let mut opened = Vec::new();
+        for wanted in &config.ports {
+            match self.open_one(wanted) {
+                Ok(true) => opened.push(wanted.name.clone()),
+                Ok(false) => {}
+                Err(error) => {
+                    for name in &opened {
+                        self.close(name);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(opened)
+    }
+
+    /// True when it was opened, false when it is open already.
+    fn open_one(&mut self, wanted: &PortConfig) -> Result<bool, Error> {
+        if let Some(open) = self.open.get(&wanted.name) {
+            if open.device == wanted.device {
+                most_mtu(&wanted.name, &open.port, wanted.mtu_octets)?;
+                return Ok(false);
+            }
+            return Err(taken(wanted, &wanted.name));
+        }
+        let same =
+            |(_, open): &(&String, &OpenPort)| device_id(&open.device) == device_id(&wanted.device);
+        if let Some((owner, _)) = self.open.iter().find(same) {
+            return Err(taken(wanted, owner));
+        }
+        let open = self.start(wanted)?;
+        log::info!(
+            "port {}: {}, MAC {}, MTU {}, link {}",
+            wanted.name,
+            device_text(&wanted.device),
+            MacAddress(open.mac),
+            open.mtu_octets,
+            if open.link_up { "up" } else { "down" }
+        );
+        self.open.insert(wanted.name.clone(), open);
+        Ok(true)
+    }
+
+    fn start(&mut self, wanted: &PortConfig) -> Result<OpenPort, Error> {
+        let failed = |source| Error::Port {
+            port: wanted.name.clone(),
+            source,
+        };
+        let interface = self.cut_off(wanted)?;
+        let pool = self.environment.pool_for(wanted.mtu_octets);
+        let mut port =
+            Port::probe(self.environment.eal, &arguments(&wanted.device)).map_err(failed)?;
+        most_mtu(&wanted.name, &port, wanted.mtu_octets)?;
+        let capabilities = port.capabilities().map_err(failed)?;
+        let workers = u16::try_from(self.workers).unwrap_or(u16::MAX);
+        let shape = Shape {
+            rx_queues: workers.min(capabilities.max_rx_queues),
+            tx_queues: workers.min(capabilities.max_tx_queues),
+            mtu_octets: Some(wanted.mtu_octets),
+            ..Shape::default()
+        };
+        port.configure(&shape, pool).map_err(failed)?;
+        let (rx, tx) = port.start().map_err(failed)?;
+        for outcome in [port.set_promiscuous(false), port.set_all_multicast()] {
+            // Virtual devices know neither and receive everything.
+            outcome.unwrap_or_else(|error| log::debug!("{error}"));
+        }
+        let mac = port.mac().map_err(failed)?.0;
+        let link_up = port.link().is_ok_and(|link| link.up);
+        Ok(OpenPort {
+            queues: share(self.workers, rx, tx),
+            port,
+            device: wanted.device.clone(),
+            mac,
+            mtu_octets: wanted.mtu_octets,
+            link_up,
+            interface,
+        })
+    }
+
+    fn cut_off(&self, wanted: &PortConfig) -> Result<Option<DeviceName>, Error> {
+        let Device::Vdev(vdev) = &wanted.device else {
+            return Ok(None);
+        };
+        let Some(interface) = cutoff::shared_interface(vdev) else {
+            return Ok(None);
+        };
+        let bad = |_| Error::BadInterface {
+            port: wanted.name.clone(),
+            device: interface.to_owned(),
+        };
+        if interface.contains('"') || interface.contains('\\') {
+            return Err(bad(ravelin_tuntap::Error::BadName(interface.to_owned())));
+        }
+        let interface: DeviceName = interface.parse().map_err(bad)?;
+        cutoff::cut_off(&interface)?;
+        Ok(Some(interface))
+    }
+
+    /// Sets the MTU of an open port; checked before by [`Ports::open_missing`].
+    pub fn set_mtu(&mut self, name: &str, mtu_octets: u16) {
+        let Some(open) = self.open.get_mut(name) else {
+            return;
+        };
+        if open.mtu_octets != mtu_octets {
+            open.mtu_octets = mtu_octets;
+            let outcome = open.port.set_mtu(mtu_octets);
+            outcome.unwrap_or_else(|error| log::warn!("port {name}: {error}"));
+        }
+    }
+
+    /// Closes a port whose queues the workers gave back, and gives its interface back to the kernel.
+    pub fn close(&mut self, name: &str) {
+        let Some(mut open) = self.open.remove(name) else {
+            return;
+        };
+        open.queues.clear();
+        if let Err((_, error)) = open.port.remove() {
+            log::warn!("port {name}: {error}");
+        }
+        if let Some(interface) = &open.interface {
+            cutoff::restore(interface).unwrap_or_else(|error| log::warn!("port {name}: {error}"));
+        }
+        log::info!("port {name}: closed");
+    }
+
+    /// Looks at all links; returns the ports whose link changed.
+    pub fn changed_links(&mut self) -> Vec<String> {
+        let mut changed = Vec::new();
+        for (name, open) in &mut self.open {
+            let up = open.port.link().is_ok_and(|link| link.up);
+            if up != open.link_up {
+                open.link_up = up;
+                log::info!("port {name}: link {}", if up { "up" } else { "down" });
+                changed.push(name.clone());
+            }
+        }
+        changed
+    }
+}
+
+/// One queue pair per worker: own queues as far as they go, then no receive queue and a shared transmit queue.
+fn share(workers: usize, rx: Vec<dpdk_rs::RxQueue>, tx: Vec<dpdk_rs::TxQueue>) -> Vec<QueuePair> {
+    let mut rx = rx.into_iter();
+    if tx.len() >= workers {
+        return tx
+            .into_iter()
+            .map(|tx| QueuePair::own(rx.next(), tx))
+            .collect();
+    }
+    let shared: Vec<SharedTx> = tx.into_iter().map(SharedTx::new).collect();
+    let each = shared.iter().cycle().take(workers);
+    each.map(|tx| QueuePair::shared(rx.next(), tx.clone()))
+        .collect()
+}
+
+fn most_mtu(name: &str, port: &Port, wanted: u16) -> Result<(), Error> {
+    let most = port
+        .capabilities()
+        .map(|c| c.max_mtu_octets)
+        .unwrap_or(u16::MAX);
+    if wanted <= most {
+        return Ok(());
+    }
+    Err(Error::Mtu {
+        port: name.to_owned(),
+        wanted,
+        most,
+    })
+}
+
+fn taken(wanted: &PortConfig, owner: &str) -> Error {
+    Error::DeviceTaken {
+        port: wanted.name.clone(),
+        device: device_text(&wanted.device).to_owned(),
+        owner: owner.to_owned(),
+    }
+}
+
+/// What tells one device from another: its name without arguments.
+fn device_id(device: &Device) -> &str {
+    let text = device_text(device);
+    text.split(',').next().unwrap_or(text)
+}
+
+/// The device as configured.
+pub fn device_text(device: &Device) -> &str {
+    match device {
+        Device::Pci(text) | Device::Vdev(text) => text,
+    }
+}
+
+/// What DPDK is told: as configured, and a deeper ring for AF_PACKET unless the operator chose one.
+fn arguments(device: &Device) -> String {
+    match device {
+        Device::Vdev(text)
+            if cutoff::shared_interface(text).is_some() && !text.contains(",framecnt=") =>
+        {
+            format!("{text},framecnt={AF_PACKET_FRAMES}")
+        }
+        Device::Pci(text) | Device::Vdev(text) => text.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn af_packet_gets_a_deep_ring_unless_told_otherwise() {
+        let vdev = |text: &str| arguments(&Device::Vdev(text.to_owned()));
+        assert_eq!(
+            vdev("net_af_packet0,iface=x"),
+            "net_af_packet0,iface=x,framecnt=4096"
+        );
+        assert_eq!(
+            vdev("net_af_packet0,iface=x,framecnt=8"),
+            "net_af_packet0,iface=x,framecnt=8"
+        );
+        assert_eq!(vdev("net_null0"), "net_null0");
+        assert_eq!(
+            device_id(&Device::Vdev("net_null0,a=b".to_owned())),
+            "net_null0"
+        );
+    }
+}
