@@ -72,6 +72,19 @@ impl Gateway {
         }
     }
 
+    /// The identity that the peer at `address` must prove, when it is one.
+    pub(crate) fn static_identity(&self, address: IpAddr) -> Identity {
+        match &self.remote {
+            RemotePeer::Static {
+                identity: Some(i), ..
+            }
+            | RemotePeer::Identity(i) => i.clone(),
+            RemotePeer::Static { identity: None, .. } | RemotePeer::HostnameSuffix(_) => {
+                of_address(address)
+            }
+        }
+    }
+
     /// The identities this gateway accepts, for the log.
     pub fn accepted_text(&self) -> String {
         match &self.remote {

@@ -16,7 +16,7 @@ use crate::event::{DownReason, Event, EventKind, JournalSeq, Record, RecordOp, T
 use crate::sa::Continuation;
 use crate::session::{Path, Session};
 use crate::stats::{Count, Discard, Stats};
-use crate::work::{Job, MAX_WORK, Work, WorkId};
+use crate::work::{Job, MAX_WORK, RESERVED_WORK, Work, WorkId};
 
 /// Failure lines queued; what is beyond is counted. Other events are bounded by what the daemon asks for and by the
 /// tables, and are never dropped.
@@ -190,7 +190,12 @@ impl Ctx<'_> {
         job: Job,
         then: Continuation,
     ) -> Result<(), Fault> {
-        if self.out.jobs.len() >= MAX_WORK {
+        let reserved = if session.established_at.is_some() {
+            0
+        } else {
+            RESERVED_WORK
+        };
+        if self.out.jobs.len() + reserved >= MAX_WORK {
             return Err(Fault::Discard(Discard::WorkFull));
         }
         self.out.next_work += 1;

@@ -44,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) ikes: Vec<IkeSa>,
     pub(crate) children: Vec<Child>,
     pub(crate) tasks: VecDeque<Waiting>,
+    /// As initiator: no other session with this peer is known, so the peer may drop what it has (INITIAL_CONTACT).
+    pub(crate) only_contact: bool,
     pub(crate) last_inbound: Time,
     pub(crate) last_outbound: Option<Time>,
     /// We are ending it for this reason.
@@ -358,6 +360,7 @@ impl Session {
             ikes: Vec::new(),
             children: Vec::new(),
             tasks: VecDeque::new(),
+            only_contact: false,
             last_inbound: now,
             last_outbound: None,
             closing: None,

@@ -7,6 +7,8 @@ use ravelin_crypto::{DhGroup, DhPrivate, Error, Secret};
 
 /// Jobs handed out and not completed; more are refused, so that a flood cannot grow the pool's queue.
 pub const MAX_WORK: usize = 4096;
+/// Of these, jobs that only authenticated peers may take, so that a flood of first messages does not stop rekeys.
+pub const RESERVED_WORK: usize = 1024;
 
 /// Names a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -67,6 +67,9 @@ impl<E: Environment> Endpoint<E> {
         };
         let mut session = Session::new(id, true, path, now);
         session.gateway = Some(gateway.name.clone());
+        session.only_contact = !self
+            .by_peer
+            .contains_key(&(gateway.name.clone(), gateway.static_identity(remote)));
         session.current = ike;
         session.tasks = children
             .into_iter()

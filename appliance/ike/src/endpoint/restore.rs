@@ -12,8 +12,8 @@ use super::Endpoint;
 use crate::environment::Environment;
 use crate::event::SessionId;
 use crate::record::{RecordError, Stored, decode};
-use crate::sa::{State, init};
-use crate::session::Session;
+use crate::sa::{State, init, tasks};
+use crate::session::{DownReasonStored, Session};
 
 /// The usual interval of liveness detection.
 const SPREAD: Duration = Duration::from_secs(10);
@@ -116,9 +116,15 @@ impl<E: Environment> Endpoint<E> {
             State::Starting(s) => DhGroup::from_id(s.group),
             _ => None,
         });
-        self.step(now, session, |ctx, session| match starting {
-            Some(group) => init::start(ctx, session, group),
-            None => Ok(()),
+        let orphan = session
+            .gateway
+            .as_ref()
+            .is_some_and(|g| self.config.gateway(g).is_none());
+        self.step(now, session, |ctx, session| {
+            if orphan {
+                tasks::close(session, DownReasonStored::Closed, now);
+            }
+            starting.map_or(Ok(()), |group| init::start(ctx, session, group))
         });
     }
 }

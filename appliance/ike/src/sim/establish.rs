@@ -293,3 +293,29 @@ proptest! {
         w.check_no_divergence();
     }
 }
+
+#[test]
+fn both_sides_may_connect_at_once_and_do_not_end_each_other() {
+    let mut b = peer();
+    b.name = "enb1".into();
+    b.local_addresses = vec![address(2).ip()];
+    b.local_identity = Some(fqdn("segw.example"));
+    b.remote = RemotePeer::Static {
+        address: address(1).ip(),
+        identity: Some(fqdn("enb1.ran.example")),
+    };
+    b.vpns[0].selectors = vec![SelectorPair {
+        local: ts("10.0.0.0/8"),
+        remote: ts("172.16.1.0/24"),
+    }];
+    let mut w = World::new(19, config(peer()), config(b));
+    w.run_for(MINUTE * 3);
+    assert!((1..=2).contains(&w.a.up().len()), "{}", w.explain());
+    assert_eq!(w.a.up().len(), w.b.up().len(), "{}", w.explain());
+    assert!(w.a.plane.values().any(|p| p.active) && w.b.plane.values().any(|p| p.active));
+    assert!(
+        w.a.failures.is_empty() && w.b.failures.is_empty(),
+        "{}",
+        w.explain()
+    );
+}

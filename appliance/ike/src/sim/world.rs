@@ -74,7 +74,7 @@ pub(crate) struct World {
     /// Called after every step of a node: crashes.
     pub(crate) crash_percent: u64,
     pub(crate) crashes: u64,
-    /// Prints what is sent, decrypted; set SIM_TRACE to look into a failure.
+    /// Prints what is sent, decrypted; set SIM_TRACE when building to look into a failure.
     trace: bool,
 }
 
@@ -93,7 +93,7 @@ impl World {
             filter: None,
             crash_percent: 0,
             crashes: 0,
-            trace: std::env::var_os("SIM_TRACE").is_some(),
+            trace: option_env!("SIM_TRACE").is_some(),
         }
     }
 

@@ -1,7 +1,6 @@
 //! IKE_AUTH as initiator.
 
 use super::{AuthSent, Peers, Proof, establish, expected, verify};
-use crate::config::RemotePeer;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::DownReason;
 use crate::identity;
@@ -29,15 +28,7 @@ pub(crate) fn start(
     };
     let ours = gateway.identity_at(session.path.local.ip());
     let id_i = identity::to_payload(&ours);
-    let wanted = match &gateway.remote {
-        RemotePeer::Static { address, identity } => identity
-            .clone()
-            .unwrap_or_else(|| identity::of_address(*address)),
-        RemotePeer::Identity(identity) => identity.clone(),
-        RemotePeer::HostnameSuffix(_) => {
-            return super::super::init::give_up(ctx, session, Reason::Missing("IDr"));
-        }
-    };
+    let wanted = gateway.static_identity(session.path.remote.ip());
     let Some(psk) = gateway.keys.find(&wanted) else {
         let reason = Reason::NoKey {
             gateway: gateway.name.clone(),
@@ -55,13 +46,15 @@ pub(crate) fn start(
         .to_vec();
     let mut payloads = vec![
         Payload::IdI(id_i),
-        Payload::Notify(Notify::new(kind::INITIAL_CONTACT, &[])),
         Payload::IdR(identity::to_payload(&wanted)),
         Payload::Auth(Auth {
             method: METHOD_PSK,
             data,
         }),
     ];
+    if session.only_contact {
+        payloads.insert(1, Payload::Notify(Notify::new(kind::INITIAL_CONTACT, &[])));
+    }
     if let Some(Task::NewChild { vpn, pair }) = session.tasks.front().map(|w| w.task.clone()) {
         session.tasks.pop_front();
         if let Some(requested) = child::prepare(ctx, &gateway, &vpn, pair)? {
