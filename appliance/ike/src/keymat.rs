@@ -154,3 +154,6 @@ pub(crate) fn psk_auth(
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod vectors;
