@@ -45,7 +45,12 @@ fn bad_text_is_refused_by_name_and_good_text_applies() {
             "proposals ike-gmc;",
             "ike-gmc",
         ),
-        ("brace.conf", "host-name secgw;", "host-name secgw", "line"),
+        (
+            "brace.conf",
+            "host-name secgw;",
+            "host-name secgw",
+            "expected `;`",
+        ),
     ] {
         let text = CONFIGURATION.replacen(from, to, 1);
         let error = load(name, &text).unwrap_err().to_string();

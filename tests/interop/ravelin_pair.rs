@@ -27,12 +27,13 @@ fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// A host behind a gateway, with its default route through it.
+/// A host behind a gateway, with its default route through it. The host knows the tunnel's MTU: each packet that a gateway answered
+/// with "too big" would count as lost.
 fn host(label: &str, gateway: &Netns, net: &str) -> Netns {
     let host = Netns::new(label).unwrap();
     veth(&host, "eth0", gateway, "trust").unwrap();
     host.sh(&format!(
-        "ip addr add {net}.2/24 dev eth0; ip route add default via {net}.1"
+        "ip addr add {net}.2/24 dev eth0; ip route add default via {net}.1 mtu 1400"
     ))
     .unwrap();
     host
@@ -42,12 +43,12 @@ fn host(label: &str, gateway: &Netns, net: &str) -> Netns {
 fn native_esp_between_two_gateways() {
     let folder = ravelin_tests::artifacts("ravelin_pair").unwrap();
     let (a, b) = (Netns::new("gwa").unwrap(), Netns::new("gwb").unwrap());
-    // A bridge between them, so that the outer link can be captured outside both gateways.
+    // A bridge between them, so that the outer link can be captured outside both gateways. It has nothing to say itself.
     let middle = Netns::new("mid").unwrap();
     veth(&a, "untrust", &middle, "ma").unwrap();
     veth(&b, "untrust", &middle, "mb").unwrap();
     middle
-        .sh("ip link add br0 type bridge; ip link set ma master br0; ip link set mb master br0; ip link set br0 up")
+        .sh("ip link add br0 type bridge mcast_snooping 0; ip link set dev ma master br0; ip link set dev mb master br0; ip link set dev br0 up")
         .unwrap();
     let (left, right) = (host("left", &a, "10.71.0"), host("right", &b, "10.72.0"));
     let mut responder = Gateway::start(
@@ -121,6 +122,7 @@ fn native_esp_between_two_gateways() {
         1 << 20
     );
 
+    Capture::wait_quiet(&[&outer, &clear]).unwrap();
     let (outer, clear) = (outer.finish().unwrap(), clear.finish().unwrap());
     let kinds = outer.kinds();
     assert_eq!(

@@ -4,6 +4,7 @@ use crate::frame::{Frame, Kind};
 use crate::netns::Netns;
 use crate::pcap::{self, Captured};
 use crate::process::Process;
+use crate::wait::wait_until;
 use crate::{BenchError, Result};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
@@ -12,6 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const READY_LIMIT: Duration = Duration::from_secs(20);
+const QUIET_LIMIT: Duration = Duration::from_secs(10);
+/// Polls without a new packet that count as silence.
+const QUIET_POLLS: u32 = 10;
 const BUFFER_KIB: &str = "65536";
 
 /// A running capture of one interface, both directions.
@@ -42,6 +46,28 @@ impl Capture {
         let mut process = Process::start(&format!("tcpdump-{name}"), folder, &mut command)?;
         process.wait_log("listening on", READY_LIMIT)?;
         Ok(Self { process, file })
+    }
+
+    /// Waits until none of the captures has grown for a while, so that no packet is between two of them when they stop.
+    ///
+    /// # Errors
+    /// When the links do not fall silent.
+    pub fn wait_quiet(captures: &[&Capture]) -> Result<()> {
+        let mut last = None;
+        let mut polls = 0;
+        wait_until("the captured links to fall silent", QUIET_LIMIT, || {
+            let sizes: Vec<u64> = captures
+                .iter()
+                .map(|c| std::fs::metadata(&c.file).map_or(0, |m| m.len()))
+                .collect();
+            polls = if last.as_ref() == Some(&sizes) {
+                polls + 1
+            } else {
+                0
+            };
+            last = Some(sizes);
+            Ok((polls >= QUIET_POLLS).then_some(()))
+        })
     }
 
     /// Stops and reads what was captured.

@@ -101,7 +101,7 @@ pub fn veth(a: &Netns, name_a: &str, b: &Netns, name_b: &str) -> Result<()> {
     for (netns, name) in [(a, name_a), (b, name_b)] {
         netns.sh(&format!(
             "ethtool -K {name} tx off tso off gso off gro off >/dev/null
-             ip link set {name} up"
+             ip link set dev {name} up"
         ))?;
     }
     Ok(())
