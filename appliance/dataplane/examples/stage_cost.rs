@@ -29,12 +29,12 @@ const BURSTS: usize = 20_000;
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
 thread_local! {
-    static FREE: RefCell<Vec<Box<[u8; BUFFER_OCTETS]>>> = const { RefCell::new(Vec::new()) };
+    static FREE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A buffer that goes back to a free list, as an mbuf does.
 struct Buf {
-    storage: Option<Box<[u8; BUFFER_OCTETS]>>,
+    storage: Vec<u8>,
     start: usize,
     end: usize,
 }
@@ -42,9 +42,8 @@ struct Buf {
 impl Buf {
     fn new() -> Self {
         let recycled = FREE.with_borrow_mut(Vec::pop);
-        let storage = Some(recycled.unwrap_or_else(|| Box::new([0; BUFFER_OCTETS])));
         Self {
-            storage,
+            storage: recycled.unwrap_or_else(|| vec![0; BUFFER_OCTETS]),
             start: HEADROOM_OCTETS,
             end: HEADROOM_OCTETS,
         }
@@ -53,25 +52,17 @@ impl Buf {
 
 impl Drop for Buf {
     fn drop(&mut self) {
-        if let Some(storage) = self.storage.take() {
-            FREE.with_borrow_mut(|free| free.push(storage));
-        }
+        let storage = std::mem::take(&mut self.storage);
+        FREE.with_borrow_mut(|free| free.push(storage));
     }
 }
 
 impl PacketBuf for Buf {
     fn data(&self) -> &[u8] {
-        self.storage
-            .as_deref()
-            .and_then(|s| s.get(self.start..self.end))
-            .unwrap_or(&[])
+        &self.storage[self.start..self.end]
     }
     fn data_mut(&mut self) -> &mut [u8] {
-        let range = self.start..self.end;
-        self.storage
-            .as_deref_mut()
-            .and_then(|s| s.get_mut(range))
-            .unwrap_or(&mut [])
+        &mut self.storage[self.start..self.end]
     }
     fn prepend(&mut self, octets: usize) -> bool {
         let fits = octets <= self.start;
@@ -377,7 +368,10 @@ fn worker(sas: u32, sources: [Source; 2]) -> (Controller<Bench>, Worker<Bench>) 
 /// Time this thread has run on a CPU.
 fn on_cpu_ns() -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0)
+    text.split(' ')
+        .next()
+        .and_then(|first| first.parse().ok())
+        .unwrap_or(0)
 }
 
 fn measure(name: &str, sas: u32, sources: [Source; 2]) {

@@ -1,11 +1,12 @@
 //! The data plane: a run-to-completion vector pipeline (design decision D9).
 //!
 //! ```text
-//! port rx -> ethernet -> ip_input -> local_input -> esp_input ~crypto~ esp_done -+
-//!                            |            +-> punt rings -> punt thread -> TAP   |
-//!                            v                                                   v
-//!                         policy -> forward -> tunnel -> esp_output ~crypto~ esp_done -> egress -> port tx
-//!                                      +------------------------------------------------^
+//! port rx -> ethernet -> ip_input -> local -> esp_input ~crypto~ -+-> local -> punt rings -> punt thread -> TAP, TUN
+//!                           |                                      |
+//!                           +-> policy -> forward <----------------+
+//!                                          |   |
+//!        esp_output <- selectors, owner <--+   +--> egress -> port tx
+//!            +~crypto~------------------------------^
 //! ```
 //!
 //! A [`worker::Worker`] runs bursts through the stages, which are plain functions over vectors that keep their capacity: nothing

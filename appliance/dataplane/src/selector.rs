@@ -29,9 +29,39 @@ pub struct Child {
     /// Its tunnel interface.
     pub tunnel: IfIndex,
     /// Our side.
-    pub local: Box<[TrafficSelector]>,
+    pub local: SelectorList,
     /// The peer's side.
-    pub remote: Box<[TrafficSelector]>,
+    pub remote: SelectorList,
+}
+
+/// The selectors of one side. One is the rule and lies in place, so that looking at it costs no further cache line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SelectorList {
+    /// One.
+    One(TrafficSelector),
+    /// Another number.
+    Many(Box<[TrafficSelector]>),
+}
+
+impl From<&[TrafficSelector]> for SelectorList {
+    fn from(selectors: &[TrafficSelector]) -> Self {
+        match selectors {
+            [one] => SelectorList::One(*one),
+            many => SelectorList::Many(many.into()),
+        }
+    }
+}
+
+impl std::ops::Deref for SelectorList {
+    type Target = [TrafficSelector];
+
+    #[inline]
+    fn deref(&self) -> &[TrafficSelector] {
+        match self {
+            SelectorList::One(one) => std::slice::from_ref(one),
+            SelectorList::Many(many) => many,
+        }
+    }
 }
 
 /// Whether one side of a packet fits. Packets without ports (later fragments, protocols without any) fit only selectors for all ports.
@@ -99,8 +129,31 @@ impl Child {
     }
 }
 
-/// The children of one prefix, activated last first.
-type Bucket = Arc<Vec<Arc<Child>>>;
+/// The children of one prefix, activated last first. One is the rule outside of rekeys.
+#[derive(Clone, Debug)]
+enum Bucket {
+    One(Arc<Child>),
+    Many(Arc<[Arc<Child>]>),
+}
+
+impl Bucket {
+    fn new(children: Vec<Arc<Child>>) -> Option<Self> {
+        let mut children = children;
+        match children.len() {
+            0 => None,
+            1 => children.pop().map(Bucket::One),
+            _ => Some(Bucket::Many(children.into())),
+        }
+    }
+
+    #[inline]
+    fn as_slice(&self) -> &[Arc<Child>] {
+        match self {
+            Bucket::One(child) => std::slice::from_ref(child),
+            Bucket::Many(children) => children,
+        }
+    }
+}
 
 /// The selector table of one routing instance.
 #[derive(Clone, Debug, Default)]
@@ -136,20 +189,19 @@ impl Selectors {
     }
 
     fn set_bucket(&mut self, prefix: Prefix, children: Vec<Arc<Child>>) {
-        match (prefix.addr(), children.is_empty()) {
-            (IpAddr::V4(v4), false) => {
-                self.v4
-                    .insert(v4.to_bits(), prefix.len(), Arc::new(children));
+        let length = prefix.len();
+        match (prefix.addr(), Bucket::new(children)) {
+            (IpAddr::V4(v4), Some(bucket)) => {
+                self.v4.insert(v4.to_bits(), length, bucket);
             }
-            (IpAddr::V6(v6), false) => {
-                self.v6
-                    .insert(v6.to_bits(), prefix.len(), Arc::new(children));
+            (IpAddr::V6(v6), Some(bucket)) => {
+                self.v6.insert(v6.to_bits(), length, bucket);
             }
-            (IpAddr::V4(v4), true) => {
-                self.v4.remove(v4.to_bits(), prefix.len());
+            (IpAddr::V4(v4), None) => {
+                self.v4.remove(v4.to_bits(), length);
             }
-            (IpAddr::V6(v6), true) => {
-                self.v6.remove(v6.to_bits(), prefix.len());
+            (IpAddr::V6(v6), None) => {
+                self.v6.remove(v6.to_bits(), length);
             }
         }
     }
@@ -163,7 +215,7 @@ impl Selectors {
         let others = |prefix: &Prefix| -> Vec<Arc<Child>> {
             let bucket = self
                 .bucket(*prefix)
-                .map(|bucket| bucket.as_slice())
+                .map(Bucket::as_slice)
                 .unwrap_or_default();
             bucket
                 .iter()
@@ -195,6 +247,7 @@ impl Selectors {
                 continue;
             };
             let left = bucket
+                .as_slice()
                 .iter()
                 .filter(|other| other.pair != child.pair)
                 .cloned()
@@ -207,6 +260,7 @@ impl Selectors {
 #[inline]
 fn admitting<'a>(bucket: &'a Bucket, tunnel: IfIndex, meta: &IpMeta) -> Option<&'a Child> {
     bucket
+        .as_slice()
         .iter()
         .map(Arc::as_ref)
         .find(|child| child.tunnel == tunnel && child.admits_outbound(meta))

@@ -21,14 +21,12 @@ use crate::worker::Worker;
 /// Runs all stages once, statically chained.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     worker.vectors.forward.append(&mut worker.vectors.generated);
-    ip_input::run(worker, tables);
     local_input::run(worker, tables);
     esp_input::run(worker, tables);
     crypto::run(worker, tables); // decryption
     local_input::run(worker, tables); // decrypted packets addressed to us
     policy::run(worker, tables);
     forward::run(worker, tables);
-    esp_output::lookup(worker, tables);
     esp_output::run(worker, tables);
     crypto::run(worker, tables); // encryption
     egress::run(worker, tables);

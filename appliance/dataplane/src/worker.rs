@@ -34,12 +34,10 @@ const TICK_US: u64 = 100_000;
 /// The vectors between the stages. Each is drained by one stage; they keep their capacity.
 pub(crate) struct Vectors<B> {
     pub frames: Vec<B>,
-    pub ip_input: Vec<Packet<B>>,
     pub local: Vec<Packet<B>>,
     pub esp_input: Vec<Packet<B>>,
     pub policy: Vec<Packet<B>>,
     pub forward: Vec<Packet<B>>,
-    pub tunnel: Vec<(Packet<B>, IfIndex)>,
     pub esp_output: Vec<(Packet<B>, u32)>,
     pub egress: Vec<Packet<B>>,
     pub ops: Vec<CryptoOp<Packet<B>>>,
@@ -52,12 +50,10 @@ impl<B> Default for Vectors<B> {
     fn default() -> Self {
         Self {
             frames: Vec::with_capacity(VECTOR),
-            ip_input: Vec::with_capacity(VECTOR),
             local: Vec::with_capacity(VECTOR),
             esp_input: Vec::with_capacity(VECTOR),
             policy: Vec::with_capacity(VECTOR),
             forward: Vec::with_capacity(VECTOR),
-            tunnel: Vec::with_capacity(VECTOR),
             esp_output: Vec::with_capacity(VECTOR),
             egress: Vec::with_capacity(VECTOR),
             ops: Vec::with_capacity(MAX_PENDING_OPS),
@@ -146,6 +142,21 @@ impl<P: Platform> Worker<P> {
 
     pub(crate) fn sa(&mut self, slot: u32) -> Option<&mut Sa> {
         self.sas.get_mut(slot as usize)?.as_deref_mut()
+    }
+
+    /// Reads what the next loop over these slots will need. The loads do not depend on each other, so that their cache misses
+    /// overlap; the loop itself would take them one after the other.
+    #[inline]
+    pub(crate) fn warm(&self, slots: impl Iterator<Item = u32> + Clone) {
+        let entry = |slot: u32| self.sas.get(slot as usize).and_then(Option::as_deref);
+        let first = slots
+            .clone()
+            .filter_map(entry)
+            .fold(0, |sum, sa| sum ^ sa.warm());
+        let second = slots
+            .filter_map(entry)
+            .fold(0, |sum, sa| sum ^ sa.warm_behind());
+        std::hint::black_box(first ^ second);
     }
 
     /// Runs everything that waits, one burst per input, through the stages. Returns how many packets came in.

@@ -86,6 +86,13 @@ impl ReplayWindow {
         high << 32 | low
     }
 
+    /// Touches the word that the next number in order falls into.
+    #[inline]
+    pub(crate) fn warm(&self) -> u64 {
+        let (word, _) = self.bit(self.top + 1);
+        self.words.get(word).copied().unwrap_or(0)
+    }
+
     #[inline]
     fn bit(&self, number: u64) -> (usize, u64) {
         let index = number & self.mask;

@@ -11,6 +11,9 @@ pub fn add(mut sum: u64, data: &[u8]) -> u64 {
     for word in words {
         sum += u64::from(u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
     }
+    if tail.is_empty() {
+        return sum;
+    }
     let mut last = [0u8; 4];
     last[..tail.len()].copy_from_slice(tail);
     sum + u64::from(u32::from_be_bytes(last))

@@ -184,8 +184,8 @@ impl<P: Platform> Controller<P> {
             slot,
             owner: owner as u8,
             tunnel: index,
-            local: sa.local_ts.clone().into_boxed_slice(),
-            remote: sa.remote_ts.clone().into_boxed_slice(),
+            local: sa.local_ts.as_slice().into(),
+            remote: sa.remote_ts.as_slice().into(),
         };
         let prefixes = child.prefixes();
         let is_protected =

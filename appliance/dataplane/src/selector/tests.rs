@@ -15,8 +15,8 @@ fn child(pair: u64, local: &str, remote: &str, protocol: u8, port: Option<u16>) 
         slot: pair as u32,
         owner: 0,
         tunnel: TUNNEL,
-        local: Box::new([selectors[0]]),
-        remote: Box::new([selectors[1]]),
+        local: SelectorList::One(selectors[0]),
+        remote: SelectorList::One(selectors[1]),
     })
 }
 

@@ -3,7 +3,7 @@
 
 use ravelin_esp::{EspDrop, PacketBuf};
 use ravelin_wire::esp::{EspHeader, PROTOCOL_ESP};
-use ravelin_wire::ip::UDP_HEADER_OCTETS;
+use ravelin_wire::ip::{IpMeta, UDP_HEADER_OCTETS};
 
 use crate::drop::DropReason;
 use crate::link::Handoff;
@@ -17,6 +17,11 @@ use crate::worker::{MAX_PENDING_OPS, Worker};
 /// Drains `esp_input` into the engine's operations.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.esp_input);
+    worker.warm(
+        input
+            .iter()
+            .filter_map(|packet| Some(slot_of(header(packet)?.spi))),
+    );
     for packet in input.drain(..) {
         if worker.vectors.ops.len() >= BURST {
             crypto::run(worker, tables);
@@ -26,10 +31,27 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     worker.vectors.esp_input = input;
 }
 
+/// Whether ESP rides in UDP, and where it starts.
+#[inline]
+fn place(meta: &IpMeta) -> (bool, usize) {
+    let udp = meta.protocol != PROTOCOL_ESP;
+    (
+        udp,
+        usize::from(meta.payload_at) + if udp { UDP_HEADER_OCTETS } else { 0 },
+    )
+}
+
+#[inline]
+fn header<B: PacketBuf>(packet: &Packet<B>) -> Option<EspHeader> {
+    packet
+        .data()
+        .get(place(&packet.meta).1..)
+        .and_then(EspHeader::parse)
+}
+
 fn prepare<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>) {
-    let udp = packet.meta.protocol != PROTOCOL_ESP;
-    let esp_at = usize::from(packet.meta.payload_at) + if udp { UDP_HEADER_OCTETS } else { 0 };
-    let Some(header) = packet.data().get(esp_at..).and_then(EspHeader::parse) else {
+    let (udp, esp_at) = place(&packet.meta);
+    let Some(header) = header(&packet) else {
         return worker.drop(packet, DropReason::EspMalformed);
     };
     if worker.vectors.ops.len() >= MAX_PENDING_OPS {

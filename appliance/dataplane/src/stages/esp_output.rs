@@ -19,34 +19,32 @@ const EXHAUSTING: u64 = 1 << 28;
 /// Smallest outer MTU taken from an interface.
 const MIN_PATH_MTU_OCTETS: u16 = 576;
 
-/// Drains `tunnel` into `esp_output` or to the owner.
-pub(crate) fn lookup<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
-    let mut input = std::mem::take(&mut worker.vectors.tunnel);
-    for (packet, tunnel) in input.drain(..) {
-        let child = tables
-            .vrf(packet.vrf)
-            .and_then(|vrf| vrf.selectors.lookup(tunnel, &packet.meta));
-        let Some((slot, owner)) = child.map(|child| (child.slot, child.owner)) else {
-            worker.counters().interface(tunnel).errors.add(1);
-            worker.drop(packet, DropReason::NoSa);
-            continue;
-        };
-        if owner == worker.id {
-            worker.vectors.esp_output.push((packet, slot));
-            continue;
-        }
-        let link = &worker.shared.links[usize::from(owner) % worker.shared.links.len()];
-        if let Err(Handoff::Encrypt(packet, _)) = link.handoffs.push(Handoff::Encrypt(packet, slot))
-        {
-            worker.drop(packet, DropReason::HandoffFull);
-        }
+/// Finds the child SA of a packet for `tunnel` and hands the packet to the worker that owns it, once.
+pub(crate) fn steer<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    packet: Packet<P::Buf>,
+    tunnel: IfIndex,
+) {
+    let vrf = tables.vrf(packet.vrf);
+    let child = vrf.and_then(|vrf| vrf.selectors.lookup(tunnel, &packet.meta));
+    let Some((slot, owner)) = child.map(|child| (child.slot, child.owner)) else {
+        worker.counters().interface(tunnel).errors.add(1);
+        return worker.drop(packet, DropReason::NoSa);
+    };
+    if owner == worker.id {
+        return worker.vectors.esp_output.push((packet, slot));
     }
-    worker.vectors.tunnel = input;
+    let link = &worker.shared.links[usize::from(owner) % worker.shared.links.len()];
+    if let Err(Handoff::Encrypt(packet, _)) = link.handoffs.push(Handoff::Encrypt(packet, slot)) {
+        worker.drop(packet, DropReason::HandoffFull);
+    }
 }
 
 /// Drains `esp_output` into the engine's operations.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.esp_output);
+    worker.warm(input.iter().map(|(_, slot)| *slot));
     for (packet, slot) in input.drain(..) {
         if worker.vectors.ops.len() >= BURST {
             crypto::run(worker, tables);
@@ -81,13 +79,14 @@ fn size<P: Platform>(
     packet: &Packet<P::Buf>,
     slot: u32,
 ) -> Result<Fit, DropReason> {
-    let shared = std::sync::Arc::clone(&worker.shared);
     let sa = worker
-        .sa(slot)
+        .sas
+        .get_mut(slot as usize)
+        .and_then(Option::as_deref_mut)
         .filter(|sa| !sa.inbound_only)
         .ok_or(DropReason::NoSa)?;
     if sa.route.version != tables.version {
-        sa.route = outer_route(&shared.adjacencies, tables, sa)?;
+        sa.route = outer_route(&worker.shared.adjacencies, tables, sa)?;
     }
     let fits = sa.route.inner_mtu_octets;
     // An IPv6 sender may ignore anything below 1,280; such packets are encrypted whole and the outer one is fragmented.

@@ -8,7 +8,7 @@ use crate::drop::DropReason;
 use crate::packet::{Origin, Packet};
 use crate::platform::Platform;
 use crate::punt::PuntClass;
-use crate::stages::punt;
+use crate::stages::{ip_input, punt};
 use crate::tables::{IfIndex, InterfaceKind, NextHop, Tables};
 use crate::worker::Worker;
 
@@ -34,6 +34,7 @@ pub(crate) fn input<P: Platform>(
         counters.in_packets.add(1);
         counters.in_octets.add(octets);
         let Some(interface) = tables.config.interface(index) else {
+            worker.refuse(index, DropReason::NoUnit, buf.data());
             continue;
         };
         if header.ethertype == TYPE_ARP {
@@ -43,14 +44,15 @@ pub(crate) fn input<P: Platform>(
         match parse(buf.data(), header.ethertype) {
             Ok(meta) => {
                 buf.trim(buf.octets() - usize::from(meta.total_octets));
-                worker.vectors.ip_input.push(Packet {
+                let packet = Packet {
                     buf,
                     meta,
                     ingress: index,
                     vrf: interface.vrf,
                     next_hop: NextHop::None,
                     origin: Origin::Port,
-                });
+                };
+                ip_input::route(worker, tables, packet);
             }
             Err(error) => {
                 worker.refuse(index, error.into(), buf.data());

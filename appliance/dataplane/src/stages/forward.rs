@@ -7,11 +7,11 @@ use ravelin_wire::ip;
 use crate::drop::DropReason;
 use crate::packet::{Origin, Packet};
 use crate::platform::Platform;
-use crate::stages::icmp_error;
+use crate::stages::{esp_output, icmp_error};
 use crate::tables::{NextHop, Tables};
 use crate::worker::Worker;
 
-/// Drains `forward` into `tunnel` and `egress`.
+/// Drains `forward`, which packets of the host and of our own come by.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.forward);
     for packet in input.drain(..) {
@@ -20,7 +20,12 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     worker.vectors.forward = input;
 }
 
-fn forward<P: Platform>(worker: &mut Worker<P>, tables: &Tables, mut packet: Packet<P::Buf>) {
+/// Sends a packet into its tunnel or to its next hop.
+pub(crate) fn forward<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    mut packet: Packet<P::Buf>,
+) {
     let transit = matches!(
         packet.origin,
         Origin::Port | Origin::Tunnel | Origin::Reassembled
@@ -32,8 +37,7 @@ fn forward<P: Platform>(worker: &mut Worker<P>, tables: &Tables, mut packet: Pac
     let refusal = match packet.next_hop {
         NextHop::Tunnel(tunnel) => {
             decrement(&mut packet, transit);
-            worker.vectors.tunnel.push((packet, tunnel));
-            return;
+            return esp_output::steer(worker, tables, packet, tunnel);
         }
         NextHop::Glean(_) | NextHop::Adjacency(_) => {
             decrement(&mut packet, transit);

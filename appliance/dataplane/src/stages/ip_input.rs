@@ -5,28 +5,24 @@ use std::net::IpAddr;
 use crate::drop::DropReason;
 use crate::packet::Packet;
 use crate::platform::Platform;
-use crate::stages::punt;
+use crate::stages::{policy, punt};
 use crate::tables::{NextHop, Tables};
 use crate::worker::Worker;
 
-/// Drains `ip_input` into `local` and `policy`.
-pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
-    let mut input = std::mem::take(&mut worker.vectors.ip_input);
-    for packet in input.drain(..) {
-        route(worker, tables, packet);
-    }
-    worker.vectors.ip_input = input;
-}
-
+/// Sends a packet on its way: to `local`, through policy, or to the host.
 #[inline]
-fn route<P: Platform>(worker: &mut Worker<P>, tables: &Tables, mut packet: Packet<P::Buf>) {
+pub(crate) fn route<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    mut packet: Packet<P::Buf>,
+) {
     match scope(packet.meta.destination) {
         Scope::Routed => {
             packet.next_hop = tables.next_hop(packet.vrf, packet.meta.destination);
             if packet.next_hop == NextHop::Local {
                 worker.vectors.local.push(packet);
             } else {
-                worker.vectors.policy.push(packet);
+                policy::enter(worker, tables, packet);
             }
         }
         // The host stack knows which groups and link-local addresses of this link are ours.

@@ -8,19 +8,26 @@ use ravelin_types::VrfId;
 use crate::drop::DropReason;
 use crate::packet::{Origin, Packet};
 use crate::platform::Platform;
+use crate::stages::forward;
 use crate::tables::{NextHop, Tables};
 use crate::worker::Worker;
 
-/// Drains `policy` into `forward`.
+/// Drains `policy`, which decrypted packets come by.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.policy);
     for packet in input.drain(..) {
-        match verdict(tables, &packet) {
-            None => worker.vectors.forward.push(packet),
-            Some(reason) => worker.drop(packet, reason),
-        }
+        enter(worker, tables, packet);
     }
     worker.vectors.policy = input;
+}
+
+/// Judges a transit packet and forwards it.
+#[inline]
+pub(crate) fn enter<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::Buf>) {
+    match verdict(tables, &packet) {
+        None => forward::forward(worker, tables, packet),
+        Some(reason) => worker.drop(packet, reason),
+    }
 }
 
 #[inline]
