@@ -13,7 +13,7 @@ pub enum Kind {
     Ike,
     /// NAT keepalive.
     Keepalive,
-    /// ARP, neighbour or router discovery, multicast listener reports.
+    /// ARP, neighbour or router discovery, IGMP and multicast listener reports.
     Neighbour,
     /// Any other IP packet: cleartext where only tunnels may run.
     Cleartext,
@@ -145,6 +145,7 @@ fn finish(
 ) -> Frame<'_> {
     let kind = match protocol {
         50 => Kind::Esp,
+        2 => Kind::Neighbour,
         58 if matches!(payload.first(), Some(130..=137 | 143)) => Kind::Neighbour,
         17 if !later_fragment => udp(payload),
         _ => Kind::Cleartext,

@@ -23,7 +23,7 @@ pub use error::BenchError;
 /// Result of the bench.
 pub type Result<T> = std::result::Result<T, BenchError>;
 
-/// Folder for logs and captures of this run: `RAVELIN_ARTIFACTS`, else a folder under the system's temporary folder.
+/// Empty folder for logs and captures of this run: `RAVELIN_ARTIFACTS`, else a folder under the system's temporary folder.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -33,6 +33,11 @@ pub fn artifacts(test: &str) -> Result<std::path::PathBuf> {
         std::path::PathBuf::from,
     );
     let folder = base.join(test);
+    // A vault or a log of an earlier run would be taken for this one's.
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)
+            .map_err(|e| BenchError::io(format!("remove {}", folder.display()), e))?;
+    }
     std::fs::create_dir_all(&folder)
         .map_err(|e| BenchError::io(format!("make {}", folder.display()), e))?;
     Ok(folder)
