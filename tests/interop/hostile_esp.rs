@@ -3,34 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use ravelin_tests::capture::{Capture, Trace};
-use ravelin_tests::gateway::Gateway;
 use ravelin_tests::netns::run;
 use ravelin_tests::site::{Site, V4, enb_connection};
 use ravelin_tests::strongswan::StrongSwan;
 use ravelin_tests::traffic::{Stream, StreamSpec, ping};
-use serde_json::Value;
 use std::time::Duration;
 
 const PACKETS: u32 = 200;
 /// Sends the ESP frames of a capture again, as they are or damaged in one way.
 const REPLAYER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/replay.py");
-
-fn drops(gateway: &Gateway, reason: &str) -> u64 {
-    let text = gateway.cli("show security drops | display json").unwrap();
-    let report: Value = serde_json::from_str(&text).unwrap();
-    count(&report, reason).unwrap_or(0)
-}
-
-fn count(report: &Value, reason: &str) -> Option<u64> {
-    match report {
-        Value::Object(fields) if fields.get("reason").is_some_and(|r| r == reason) => {
-            fields.get("packets")?.as_u64()
-        }
-        Value::Object(fields) => fields.values().find_map(|v| count(v, reason)),
-        Value::Array(entries) => entries.iter().find_map(|v| count(v, reason)),
-        _ => None,
-    }
-}
 
 fn from_enb(trace: &Trace) -> usize {
     trace.cleartext_from(&[V4.enb_inner])
@@ -69,7 +50,7 @@ fn replayed_and_forged_esp_is_dropped_and_counted() {
         ("spi", "unknown-spi"),
         ("cut", "udp-encap-malformed"),
     ] {
-        let before = drops(&gateway, reason);
+        let before = gateway.drops(reason).unwrap();
         let file = site.folder().join("genuine.pcap");
         run(site
             .enb
@@ -79,11 +60,11 @@ fn replayed_and_forged_esp_is_dropped_and_counted() {
             .arg(file))
         .unwrap();
         ravelin_tests::wait::wait_until(reason, Duration::from_secs(5), || {
-            Ok((drops(&gateway, reason) - before >= genuine).then_some(()))
+            Ok((gateway.drops(reason).unwrap() - before >= genuine).then_some(()))
         })
         .unwrap();
         assert_eq!(
-            drops(&gateway, reason) - before,
+            gateway.drops(reason).unwrap() - before,
             genuine,
             "{mode} is counted as {reason}"
         );

@@ -121,6 +121,27 @@ impl Gateway {
             .args(["-c", command]))
     }
 
+    /// Packets that the gateway discarded for this reason (`show security drops`).
+    ///
+    /// # Errors
+    /// When the CLI fails or prints no JSON.
+    pub fn drops(&self, reason: &str) -> Result<u64> {
+        let text = self.cli("show security drops | display json")?;
+        let report: Value = serde_json::from_str(&text)
+            .map_err(|e| BenchError::Unexpected(format!("drops as JSON: {e}: {text}")))?;
+        let rows = report
+            .get("drops")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        let of = |row: &&Value| row.get("reason").is_some_and(|name| name == reason);
+        // Reasons without packets have no row.
+        Ok(rows
+            .filter(of)
+            .filter_map(|row| row.get("packets")?.as_u64())
+            .sum())
+    }
+
     /// The interactive CLI on this terminal.
     ///
     /// # Errors

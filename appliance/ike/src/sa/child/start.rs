@@ -29,6 +29,8 @@ use crate::work::Job;
 pub(crate) struct Requested {
     /// The child that is rekeyed.
     pub(crate) old: Option<ChildId>,
+    /// The peer is known to have it: we asked for it, or saw the peer use it.
+    known: bool,
     pub(crate) vpn: String,
     /// Index of the VPN's selector pair for a new child.
     pair: usize,
@@ -65,6 +67,7 @@ pub(crate) fn prepare(
     };
     Ok(Some(Requested {
         old: None,
+        known: false,
         vpn: vpn.to_owned(),
         pair,
         spi_in,
@@ -158,6 +161,7 @@ pub(crate) fn send(
                 kind::REKEY_SA,
                 old.spi_in.0,
             )));
+            let known = old.initiator || old.active;
             let (vpn, local_ts, remote_ts) =
                 (old.vpn.clone(), old.local_ts.clone(), old.remote_ts.clone());
             let Ok(spi_in) = ctx.env.allocate_child_spi() else {
@@ -166,6 +170,7 @@ pub(crate) fn send(
             };
             Some(Requested {
                 old: Some(*id),
+                known,
                 vpn,
                 pair: 0,
                 spi_in,
@@ -459,6 +464,10 @@ fn failed(
     }
     match (number, r.old) {
         (Some(kind::TEMPORARY_FAILURE), _) => return tasks::refused(ctx, session, again),
+        // Our answer that makes the child may still be on its way to the peer.
+        (Some(kind::CHILD_SA_NOT_FOUND), Some(_)) if !r.known => {
+            return tasks::refused(ctx, session, again);
+        }
         (Some(kind::CHILD_SA_NOT_FOUND), Some(old)) => {
             // "SHOULD silently delete the Child SA (if it still exists) and send a request to create a new Child SA from
             // scratch (if the Child SA does not yet exist)"
