@@ -24,6 +24,10 @@ use crate::twins::Wanted;
 const NETD_WAIT: Duration = Duration::from_secs(10);
 /// Pause between attempts to reach netd meanwhile.
 const NETD_RETRY: Duration = Duration::from_millis(50);
+/// How long a worker may take to give back a queue pair: many rounds of its longest sleep.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
+/// Pause between looks meanwhile.
+const CLOSE_RETRY: Duration = Duration::from_millis(1);
 
 struct Prepared {
     generation: Generation,
@@ -79,6 +83,7 @@ impl Control {
 
     fn prepare(&mut self, generation: Generation, config: PlaneConfig) -> Result<(), String> {
         self.drop_prepared();
+        self.finish_closing();
         let opened = self
             .parts
             .ports
@@ -197,6 +202,17 @@ impl Control {
         self.configuration
             .closing
             .insert(index, (name.to_owned(), workers));
+    }
+
+    /// Waits until the ports on their way out are closed, so that their devices can be opened again.
+    fn finish_closing(&mut self) {
+        let deadline = now() + CLOSE_WAIT;
+        while !self.configuration.closing.is_empty() && now() < deadline {
+            std::thread::sleep(CLOSE_RETRY);
+            for notice in self.parts.controller.poll(now()) {
+                self.take_notice(notice);
+            }
+        }
     }
 
     /// A worker gave back its queue pair; the last one closes the port.

@@ -25,26 +25,35 @@ pub fn shared_interface(vdev: &str) -> Option<&str> {
     arguments.find_map(|argument| argument.strip_prefix("iface="))
 }
 
-/// Cuts the kernel off from `interface` and sets it up. Again is no error: a rule of a former run is adopted.
+/// Cuts the kernel off from `interface` and sets it up. Again is no error: the rule of a former run is adopted. When a step fails, a
+/// rule that was not there before goes again.
 ///
 /// # Errors
 /// Names the interface and the step.
 pub fn cut_off(interface: &DeviceName) -> Result<(), Error> {
-    let name = interface.as_str();
-    nft(interface, &script(name))?;
-    // No router solicitations, no multicast reports, no address of its own.
-    for (file, value) in [("addr_gen_mode", "1"), ("disable_ipv6", "1")] {
-        let path = format!("/proc/sys/net/ipv6/conf/{name}/{file}");
-        match fs::write(&path, value) {
-            // A kernel without IPv6 has nothing to switch off.
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(failed(interface, "switch off IPv6", error.to_string()));
-            }
-            _ => {}
-        }
+    ravelin_tuntap::index(interface)
+        .map_err(|error| failed(interface, "look for it", error.to_string()))?;
+    let adopted = is_cut_off(interface);
+    let outcome = nft(interface, &script(interface.as_str()))
+        .and_then(|()| silence(interface, true))
+        .and_then(|()| {
+            ravelin_tuntap::set_up(interface, true)
+                .map_err(|error| failed(interface, "set it up", error.to_string()))
+        });
+    if outcome.is_err() && !adopted {
+        restore(interface).unwrap_or_else(|error| log::warn!("{error}"));
     }
-    ravelin_tuntap::set_up(interface, true)
-        .map_err(|error| failed(interface, "set it up", error.to_string()))
+    outcome
+}
+
+/// Whether the rule is there.
+pub fn is_cut_off(interface: &DeviceName) -> bool {
+    let listed = Command::new("nft")
+        .args(["list", "table", "netdev", &table(interface.as_str())])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    listed.is_ok_and(|status| status.success())
 }
 
 /// Gives the interface back to the kernel.
@@ -54,10 +63,25 @@ pub fn cut_off(interface: &DeviceName) -> Result<(), Error> {
 pub fn restore(interface: &DeviceName) -> Result<(), Error> {
     let table = table(interface.as_str());
     // Adding first makes the deletion succeed in any case.
-    nft(
-        interface,
-        &format!("add table netdev {table}\ndelete table netdev {table}\n"),
-    )
+    let script = format!("add table netdev {table}\ndelete table netdev {table}\n");
+    nft(interface, &script)?;
+    silence(interface, false)
+}
+
+/// No router solicitations, no multicast reports, no address of its own; or all of it again.
+fn silence(interface: &DeviceName, on: bool) -> Result<(), Error> {
+    let value = if on { "1" } else { "0" };
+    for file in ["addr_gen_mode", "disable_ipv6"] {
+        let path = format!("/proc/sys/net/ipv6/conf/{}/{file}", interface.as_str());
+        match fs::write(&path, value) {
+            // A kernel without IPv6 has nothing to switch off.
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failed(interface, "switch IPv6", error.to_string()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The table of an interface; names of nft have fewer letters than those of interfaces.

@@ -123,11 +123,27 @@ impl Ports {
     }
 
     fn start(&mut self, wanted: &PortConfig) -> Result<OpenPort, Error> {
+        let Some(interface) = shared_interface(wanted)? else {
+            return self.launch(wanted, None);
+        };
+        let adopted = cutoff::is_cut_off(&interface);
+        cutoff::cut_off(&interface)?;
+        let outcome = self.launch(wanted, Some(interface.clone()));
+        if outcome.is_err() && !adopted {
+            cutoff::restore(&interface).unwrap_or_else(|error| log::warn!("{error}"));
+        }
+        outcome
+    }
+
+    fn launch(
+        &mut self,
+        wanted: &PortConfig,
+        interface: Option<DeviceName>,
+    ) -> Result<OpenPort, Error> {
         let failed = |source| Error::Port {
             port: wanted.name.clone(),
             source,
         };
-        let interface = self.cut_off(wanted)?;
         let pool = self.environment.pool_for(wanted.mtu_octets);
         let mut port =
             Port::probe(self.environment.eal, &arguments(&wanted.device)).map_err(failed)?;
@@ -157,25 +173,6 @@ impl Ports {
             link_up,
             interface,
         })
-    }
-
-    fn cut_off(&self, wanted: &PortConfig) -> Result<Option<DeviceName>, Error> {
-        let Device::Vdev(vdev) = &wanted.device else {
-            return Ok(None);
-        };
-        let Some(interface) = cutoff::shared_interface(vdev) else {
-            return Ok(None);
-        };
-        let bad = |_| Error::BadInterface {
-            port: wanted.name.clone(),
-            device: interface.to_owned(),
-        };
-        if interface.contains('"') || interface.contains('\\') {
-            return Err(bad(ravelin_tuntap::Error::BadName(interface.to_owned())));
-        }
-        let interface: DeviceName = interface.parse().map_err(bad)?;
-        cutoff::cut_off(&interface)?;
-        Ok(Some(interface))
     }
 
     /// Sets the MTU of an open port; checked before by [`Ports::open_missing`].
@@ -218,6 +215,25 @@ impl Ports {
         }
         changed
     }
+}
+
+/// The kernel interface that the port shares with the kernel, if it does.
+fn shared_interface(wanted: &PortConfig) -> Result<Option<DeviceName>, Error> {
+    let Device::Vdev(vdev) = &wanted.device else {
+        return Ok(None);
+    };
+    let Some(interface) = cutoff::shared_interface(vdev) else {
+        return Ok(None);
+    };
+    let bad = || Error::BadInterface {
+        port: wanted.name.clone(),
+        device: interface.to_owned(),
+    };
+    // nft would take them for the end of the name.
+    if interface.contains(['"', '\\']) {
+        return Err(bad());
+    }
+    interface.parse().map(Some).map_err(|_| bad())
 }
 
 /// One queue pair per worker: own queues as far as they go, then no receive queue and a shared transmit queue.
