@@ -171,13 +171,23 @@ impl Selectors {
     /// The child that encrypts this packet into `tunnel`.
     #[inline]
     pub fn lookup(&self, tunnel: IfIndex, meta: &IpMeta) -> Option<&Child> {
+        let admit = |bucket| admitting(bucket, tunnel, meta);
+        // The longest prefix is nearly always the answer; the walk over all that hold the address is for what is left.
         match meta.destination {
-            IpAddr::V4(v4) => self
-                .v4
-                .find_map(v4.to_bits(), |bucket| admitting(bucket, tunnel, meta)),
-            IpAddr::V6(v6) => self
-                .v6
-                .find_map(v6.to_bits(), |bucket| admitting(bucket, tunnel, meta)),
+            IpAddr::V4(v4) => {
+                let key = v4.to_bits();
+                self.v4
+                    .lookup(key)
+                    .and_then(admit)
+                    .or_else(|| self.v4.find_map(key, admit))
+            }
+            IpAddr::V6(v6) => {
+                let key = v6.to_bits();
+                self.v6
+                    .lookup(key)
+                    .and_then(admit)
+                    .or_else(|| self.v6.find_map(key, admit))
+            }
         }
     }
 
