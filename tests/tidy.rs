@@ -12,6 +12,8 @@ mod bad_inputs;
 mod layers;
 #[path = "tidy/lexer.rs"]
 mod lexer;
+#[path = "tidy/limits.rs"]
+mod limits;
 #[path = "tidy/rules.rs"]
 mod rules;
 
@@ -234,4 +236,14 @@ fn allowed_skips_have_reasons() {
     for line in list.lines().filter(|l| !l.starts_with('#')) {
         assert!(line.split_whitespace().count() > 1, "no reason: {line}");
     }
+}
+
+#[test]
+fn the_limits_table_names_constants_that_exist() {
+    let document = fs::read_to_string(checkout().join("ARCHITECTURE.md")).unwrap();
+    assert!(
+        limits::rows(&document).len() > 20,
+        "the limits table is gone"
+    );
+    none(limits::check(&document, &files(&["rs"])));
 }

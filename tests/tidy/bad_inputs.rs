@@ -196,3 +196,21 @@ fn a_dependency_upwards_is_found() {
         ["I/O in a sans-IO crate"]
     );
 }
+
+#[test]
+fn a_limit_without_its_constant() {
+    let document = "## Limits\n| what | bound | constant |\n|---|---|---|\n| x | 1 | `ONE`, `TWO` (ike), `ONE` (esp) |\n\n## Next\n| x | 1 | `NO` (ike) |\n";
+    let sources = [(
+        "appliance/ike/src/a.rs".to_owned(),
+        "pub const ONE: usize = 1;".to_owned(),
+    )];
+    let found = super::limits::check(document, &sources);
+    let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "ARCHITECTURE.md:4: limits: TWO is not declared in crate ike",
+            "ARCHITECTURE.md:4: limits: ONE is not declared in crate esp",
+        ]
+    );
+}
