@@ -1,6 +1,6 @@
 //! INFORMATIONAL (RFC 7296 sections 1.4 and 1.5): deletion both ways, notifications, liveness.
 
-use ravelin_types::ChildId;
+use ravelin_types::{ChildId, Time};
 
 use super::established::syntax;
 use super::{Exchange, Incoming, child, request, respond, tasks};
@@ -41,7 +41,7 @@ pub(crate) fn on_request(
     if whole {
         // "An INFORMATIONAL exchange that deletes the IKE SA": the response is empty and the SA is gone.
         respond(ctx, session, ike, incoming, &[], None)?;
-        peer_deleted_ike(session, ike);
+        peer_deleted_ike(session, ike, ctx.now);
         return Ok(());
     }
     if payloads.is_empty() {
@@ -122,9 +122,11 @@ fn rekeying(session: &Session, id: ChildId) -> bool {
 }
 
 /// The peer deleted this IKE SA: the session ends with its current one, unless the outcome of a simultaneous rekey is open.
-fn peer_deleted_ike(session: &mut Session, ike: u64) {
+fn peer_deleted_ike(session: &mut Session, ike: u64, now: Time) {
     if session.current != ike {
-        session.drop_ike(ike);
+        if !await_redundant(session, ike, now) {
+            session.drop_ike(ike);
+        }
         return;
     }
     let undecided = session.ikes.iter_mut().find_map(|i| {
@@ -144,7 +146,28 @@ fn peer_deleted_ike(session: &mut Session, ike: u64) {
     // The peer found its own new IKE SA redundant, so ours will stand when its response comes.
     ours.collision = None;
     session.drop_ike(ike);
-    session.current = old;
+    tasks::make_current(session, old, now);
+}
+
+/// The peer deleted the old IKE SA although a rekey of ours on it is not answered: both rekeyed, and the peer's stands. Its
+/// answer may only have been overtaken; the redundant IKE SA that it announces is ours to delete, so the old one is kept a
+/// moment longer.
+fn await_redundant(session: &mut Session, ike: u64, now: Time) -> bool {
+    let Ok(sa) = session.ike_mut(ike) else {
+        return false;
+    };
+    let Some(o) = sa
+        .window
+        .outstanding_mut()
+        .filter(|o| matches!(o.exchange, Exchange::RekeyIke(_)))
+    else {
+        return false;
+    };
+    o.next_at = o.give_up_at;
+    sa.state = super::State::Failed;
+    sa.expires_at = Some(now + crate::window::RETRANSMIT_MOST);
+    session.volatile.dirty = true;
+    true
 }
 
 /// Sends the deletion of an IKE SA.

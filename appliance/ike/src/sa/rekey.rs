@@ -305,8 +305,7 @@ fn successor(
 
 /// Our own exchanges move to this IKE SA.
 fn switch(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) {
-    session.current = ike;
-    session.volatile.dirty = true;
+    tasks::make_current(session, ike, ctx.now);
     ctx.stats.add(Count::IkeRekeyed);
     ctx.event(EventKind::IkeRekeyed {
         session: SessionId(session.id),
@@ -426,7 +425,13 @@ pub(crate) fn conclude(
         return Ok(());
     };
     let lost = lowest(&ours.nonce, &reply.nonce_r) < collision.lowest.as_slice();
-    retire(session.ike_mut(ike)?, now);
+    let old = session.ike_mut(ike)?;
+    let gone = matches!(old.state, State::Failed);
+    if gone {
+        session.drop_ike(ike);
+    } else {
+        retire(old, now);
+    }
     if lost {
         // Ours is redundant and we made it; the peer deletes the old one.
         retire(session.ike_mut(new)?, now);
@@ -434,7 +439,9 @@ pub(crate) fn conclude(
     } else {
         switch(ctx, session, new);
         retire(session.ike_mut(collision.theirs)?, now);
-        session.want(Task::DeleteIke(ike), now);
+        if !gone {
+            session.want(Task::DeleteIke(ike), now);
+        }
     }
     Ok(())
 }
@@ -453,10 +460,17 @@ fn failed(
         _ => return Err(Fault::Discard(Discard::WrongExchange)),
     };
     session.volatile.dirty = true;
-    if let Some(collision) = ours.collision {
+    if ours
+        .collision
+        .is_some_and(|c| session.ike(c.theirs).is_some())
+    {
         // The peer's rekey stands.
-        debug_assert!(session.ike(collision.theirs).is_some());
-        retire(session.ike_mut(ike)?, now);
+        let old = session.ike_mut(ike)?;
+        if matches!(old.state, State::Failed) {
+            session.drop_ike(ike);
+        } else {
+            retire(old, now);
+        }
         return Ok(());
     }
     if number == Some(kind::TEMPORARY_FAILURE) {

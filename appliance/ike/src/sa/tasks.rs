@@ -123,6 +123,15 @@ pub(crate) fn close(session: &mut Session, reason: DownReasonStored, now: Time) 
     session.want(Task::DeleteIke(current), now);
 }
 
+/// Our own exchanges move to this IKE SA; when the session is to end, by its deletion.
+pub(crate) fn make_current(session: &mut Session, ike: u64, now: Time) {
+    session.current = ike;
+    session.volatile.dirty = true;
+    if session.closing.is_some() {
+        session.want(Task::DeleteIke(ike), now);
+    }
+}
+
 /// TEMPORARY_FAILURE: try again later, or close when it does not end (section 2.25).
 pub(crate) fn refused(ctx: &mut Ctx<'_>, session: &mut Session, task: Task) -> Result<(), Fault> {
     let at = ctx.retry_at()?;

@@ -186,3 +186,22 @@ proptest! {
         w.check_no_divergence();
     }
 }
+
+#[test]
+fn a_session_that_is_closed_during_its_own_rekey_ends() {
+    let mut w = world(700);
+    w.establish();
+    let now = w.now;
+    act(&mut w.a, Act::RekeyIke, now);
+    w.pump();
+    act(&mut w.a, Act::DeleteIke, now);
+    w.pump();
+    w.run_for(Duration::from_millis(500));
+    assert_eq!(w.a.downs(), [crate::DownReason::Closed], "{}", w.explain());
+    assert_eq!(
+        w.b.downs(),
+        [crate::DownReason::PeerDeleted],
+        "{}",
+        w.explain()
+    );
+}
