@@ -109,16 +109,7 @@ fn native_esp_between_two_gateways() {
         );
     }
     assert_eq!(
-        tcp(
-            &left,
-            &right,
-            StreamSpec {
-                port: 5201,
-                ..spec(from, to)
-            },
-            1 << 20
-        )
-        .unwrap(),
+        tcp(&left, &right, (to, 5000).into(), 1 << 20).unwrap(),
         1 << 20
     );
 

@@ -109,6 +109,7 @@ fn rekeys_every_two_seconds_lose_nothing() {
         || Ok((peer.established()? == 1 && peer.children()? == 1).then_some(())),
     )
     .unwrap();
+    Capture::wait_quiet(&[&outer, &clear]).unwrap();
     let (outer, clear) = (outer.finish().unwrap(), clear.finish().unwrap());
     let directions = account::directions(&outer, &clear, &site::tunnels(), &site::enb_inner());
     assert!(

@@ -9,8 +9,10 @@ use crate::Result;
 use crate::gateway::Gateway;
 use crate::netns::{Netns, veth};
 use crate::strongswan::{Child, Connection};
+use crate::traffic::ping;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The gateway's configuration.
 pub const CONFIGURATION: &str = include_str!("../configs/site.conf");
@@ -50,6 +52,10 @@ pub const V6: Addresses = Addresses {
     core: IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xb, 0, 0, 0, 0, 0x10)),
 };
 
+/// The gateway's address towards the core.
+pub const GATEWAY_TRUST: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
+const READY_LIMIT: Duration = Duration::from_secs(30);
+
 /// The three namespaces, joined and addressed.
 pub struct Site {
     /// The eNodeB.
@@ -88,7 +94,7 @@ impl Site {
         Ok(site)
     }
 
-    /// Starts the gateway with [`CONFIGURATION`] and waits until it serves.
+    /// Starts the gateway with [`CONFIGURATION`] and waits until it answers on its addresses.
     ///
     /// # Errors
     /// When it does not get ready.
@@ -103,6 +109,15 @@ impl Site {
     pub fn start_gateway_with(&self, configuration: &str) -> Result<Gateway> {
         let mut gateway = Gateway::start(&self.gw, &self.folder, configuration)?;
         gateway.wait_ready()?;
+        for (host, from, to) in [
+            (&self.enb, V4.enb_outer, V4.gateway_outer),
+            (&self.enb, V6.enb_outer, V6.gateway_outer),
+            (&self.core, V4.core, GATEWAY_TRUST),
+        ] {
+            crate::wait::wait_until(&format!("an answer from {to}"), READY_LIMIT, || {
+                Ok((ping(host, from, to, 1, 56)? == 1).then_some(()))
+            })?;
+        }
         Ok(gateway)
     }
 

@@ -2,7 +2,8 @@
 
 use crate::netns::{Netns, run};
 use crate::{BenchError, Result};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,9 @@ use std::time::{Duration, Instant};
 /// Packets of a stream at most: ten minutes at 10,000 packets/s.
 const MAX_PACKETS: u32 = 6_000_000;
 const RECEIVE_TICK: Duration = Duration::from_millis(50);
+/// A TCP transfer that stands still for so long has failed.
+const TCP_LIMIT: Duration = Duration::from_secs(10);
+const TCP_CHUNK: u64 = 64 << 10;
 const SOCKET_BUFFER_OCTETS: usize = 8 << 20;
 
 /// What became of a stream.
@@ -251,53 +255,113 @@ pub fn ping(netns: &Netns, from: IpAddr, to: IpAddr, count: u32, octets: u32) ->
     })
 }
 
-/// Sends `octets` over TCP with iperf3 (server in `sink`), and returns how many arrived.
+/// Sends `octets` over TCP from `source` to an address of `sink` and returns how many arrived in order and unchanged.
+///
+/// # Errors
+/// When the connection fails or a side stalls.
+pub fn tcp(source: &Netns, sink: &Netns, to: SocketAddr, octets: u64) -> Result<u64> {
+    let listener = join(sink.spawn(move || TcpListener::bind(to))?)?;
+    let listener = listener.map_err(|e| BenchError::io(format!("listen on {to}"), e))?;
+    let receiver = sink.spawn(move || take_in(&listener))?;
+    let sender = source.spawn(move || give_out(to, octets))?;
+    let sent = join(sender)?.map_err(|e| BenchError::io(format!("TCP to {to}"), e));
+    // A receiver that nobody connects to would wait for ever: its socket is shut by the bench's own connection.
+    if sent.is_err() {
+        drop(sink.spawn(move || TcpStream::connect(to))?.join());
+    }
+    let received = join(receiver)?.map_err(|e| BenchError::io(format!("TCP at {to}"), e));
+    sent?;
+    received
+}
+
+/// Octet number `at` of every TCP transfer.
+fn pattern(at: u64) -> u8 {
+    (at % 251) as u8
+}
+
+fn give_out(to: SocketAddr, octets: u64) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect_timeout(&to, TCP_LIMIT)?;
+    stream.set_write_timeout(Some(TCP_LIMIT))?;
+    let mut sent = 0;
+    while sent < octets {
+        let end = octets.min(sent + TCP_CHUNK);
+        let chunk: Vec<u8> = (sent..end).map(pattern).collect();
+        stream.write_all(&chunk)?;
+        sent = end;
+    }
+    stream.shutdown(std::net::Shutdown::Write)
+}
+
+fn take_in(listener: &TcpListener) -> std::io::Result<u64> {
+    let (mut stream, _) = listener.accept()?;
+    stream.set_read_timeout(Some(TCP_LIMIT))?;
+    let mut chunk = vec![0; TCP_CHUNK as usize];
+    let mut right = 0;
+    loop {
+        let read = stream.read(&mut chunk)?;
+        let good = chunk[..read]
+            .iter()
+            .zip(right..)
+            .all(|(octet, at)| *octet == pattern(at));
+        if read == 0 || !good {
+            return Ok(right);
+        }
+        right += read as u64;
+    }
+}
+
+/// Runs iperf3 (server in `sink`) over TCP for some seconds, and returns the bits per second that arrived.
 ///
 /// # Errors
 /// When the connection fails.
-pub fn tcp(source: &Netns, sink: &Netns, spec: StreamSpec, octets: u64) -> Result<u64> {
-    let port = spec.port.to_string();
-    let mut server = sink
+pub fn throughput(
+    source: &Netns,
+    sink: &Netns,
+    from: IpAddr,
+    to: IpAddr,
+    seconds: u32,
+) -> Result<u64> {
+    let server = sink
         .command("iperf3")
-        .args(["-s", "-1", "-B", &spec.to.to_string(), "-p", &port])
+        .args(["-s", "-1", "-B", &to.to_string()])
         .stdout(std::process::Stdio::null())
         .spawn()
         .map_err(|e| BenchError::io("iperf3 -s", e))?;
-    let transfer = crate::wait::wait_until("an iperf3 connection", Duration::from_secs(10), || {
+    let report = iperf_client(source, from, to, seconds);
+    stop(server);
+    let report = report?;
+    received_rate(&report)
+        .ok_or_else(|| BenchError::Unexpected(format!("iperf3 reports no rate: {report}")))
+}
+
+fn iperf_client(source: &Netns, from: IpAddr, to: IpAddr, seconds: u32) -> Result<String> {
+    crate::wait::wait_until("an iperf3 connection", Duration::from_secs(10), || {
         let mut client: Command = source.command("iperf3");
-        client.args([
-            "-J",
-            "-c",
-            &spec.to.to_string(),
-            "-B",
-            &spec.from.to_string(),
-            "-p",
-            &port,
-        ]);
-        client.args(["-n", &octets.to_string(), "--connect-timeout", "3000"]);
+        client.args(["-J", "-c", &to.to_string(), "-B", &from.to_string()]);
+        client.args(["-t", &seconds.to_string(), "--connect-timeout", "3000"]);
         match run(&mut client) {
             Ok(report) => Ok(Some(report)),
             Err(BenchError::Command { output, .. }) if output.contains("refused") => Ok(None),
             Err(error) => Err(error),
         }
-    });
-    drop(server.kill());
-    drop(server.wait());
-    let report = transfer?;
-    received_octets(&report)
-        .ok_or_else(|| BenchError::Unexpected(format!("iperf3 reports no sum: {report}")))
+    })
 }
 
-/// `end.sum_received.bytes` of an iperf3 report.
-fn received_octets(report: &str) -> Option<u64> {
-    let sum = &report[report.find("\"sum_received\"")?..];
-    let value = &sum[sum.find("\"bytes\":")? + 8..];
-    value
-        .trim_start()
-        .split(|c: char| !c.is_ascii_digit())
-        .next()?
-        .parse()
-        .ok()
+fn stop(mut server: std::process::Child) {
+    // It ends by itself after one client; then both calls find it gone.
+    drop(server.kill());
+    drop(server.wait());
+}
+
+/// `end.sum_received.bits_per_second` of an iperf3 report.
+fn received_rate(report: &str) -> Option<u64> {
+    let report: serde_json::Value = serde_json::from_str(report).ok()?;
+    report
+        .get("end")?
+        .get("sum_received")?
+        .get("bits_per_second")?
+        .as_f64()
+        .map(|rate| rate as u64)
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use super::*;
 
 #[test]
-fn sum_received() {
-    let report =
-        r#"{"end":{"sum_sent":{"bytes":	9},"sum_received":{"start":0,"bytes":	1048576,"x":1}}}"#;
-    assert_eq!(received_octets(report), Some(1_048_576));
-    assert_eq!(received_octets("{}"), None);
+fn rate_of_the_receiver() {
+    let report = r#"{"end":{"sum_sent":{"bits_per_second":9},"sum_received":{"start":0,"bits_per_second":1048576.5}}}"#;
+    assert_eq!(received_rate(report), Some(1_048_576));
+    assert_eq!(received_rate("{}"), None);
+    assert_eq!(received_rate("no report"), None);
 }
