@@ -19,6 +19,7 @@ pub mod adjacency;
 pub mod control;
 pub mod counters;
 pub mod drop;
+pub mod engine;
 pub mod held;
 pub mod io;
 pub mod link;

@@ -15,7 +15,6 @@ mod args;
 mod clients;
 mod clock;
 mod control;
-mod engine;
 mod error;
 mod harden;
 mod mgmtd;

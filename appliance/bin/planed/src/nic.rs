@@ -6,12 +6,12 @@ pub mod environment;
 pub mod ports;
 
 use dpdk_rs::shm::ShmCells;
+use ravelin_dataplane::engine::Engine;
 use ravelin_dataplane::packet::Packet;
 use ravelin_dataplane::platform::Platform;
 use ravelin_dataplane::state::StateCells;
 use std::sync::atomic::AtomicU64;
 
-use crate::engine::Engine;
 use buffer::{Frame, FramePool, QueuePair};
 
 /// The data plane on DPDK.

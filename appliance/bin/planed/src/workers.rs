@@ -6,10 +6,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dpdk_rs::Eal;
+use ravelin_dataplane::engine::Engine;
 use ravelin_dataplane::{Shared, Worker};
 
 use crate::clock::now;
-use crate::engine::Engine;
 use crate::error::Error;
 use crate::nic::Dpdk;
 use crate::nic::buffer::FramePool;
