@@ -8,7 +8,7 @@ usage: sudo ./x [--native] COMMAND [ARGUMENTS]        (as root, sudo is not need
   demo [--keep] [--break WHAT]   strongSwan's traffic crosses the gateway; --keep leaves a CLI open
   test [--soak] [SUITE] [FILTER] run the suites: lint tidy unit system fuzz demo; --soak adds the long tests
   lint                           cargo fmt --check, clippy -D warnings, layering and style
-  bench [ARGUMENTS]              the benchmarks
+  bench [--json FILE]            what ESP costs per packet, beside the bare cipher
   fuzz [TARGET] [SECONDS]        libFuzzer targets of tests/fuzz, with their coverage floors
   shell [COMMAND ...]            a root shell (or one command) in the sysroot
   help                           this text

@@ -1,0 +1,154 @@
+//! What the worker runs on here: recycled buffers, ports that are two vectors, and the cipher that does nothing.
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ravelin_dataplane::packet::Packet;
+use ravelin_dataplane::{Platform, Pool, PortIo};
+use ravelin_esp::{Cipher, CryptoEngine, CryptoOp, KeyError, KeyId, OpStatus, PacketBuf};
+
+/// As large as the product's buffers.
+const BUFFER_OCTETS: usize = 2048;
+/// Room for what a tunnel puts in front.
+const HEADROOM_OCTETS: usize = 128;
+
+thread_local! {
+    static FREE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A buffer that goes back to a free list, the warmest first, as an mbuf does.
+pub struct Buf {
+    storage: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buf {
+    /// An empty buffer. What an earlier packet wrote is still in it.
+    pub fn new() -> Self {
+        let recycled = FREE.with_borrow_mut(Vec::pop);
+        Self {
+            storage: recycled.unwrap_or_else(|| vec![0; BUFFER_OCTETS]),
+            start: HEADROOM_OCTETS,
+            end: HEADROOM_OCTETS,
+        }
+    }
+}
+
+impl Drop for Buf {
+    fn drop(&mut self) {
+        let storage = std::mem::take(&mut self.storage);
+        FREE.with_borrow_mut(|free| free.push(storage));
+    }
+}
+
+impl PacketBuf for Buf {
+    fn data(&self) -> &[u8] {
+        &self.storage[self.start..self.end]
+    }
+    fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.storage[self.start..self.end]
+    }
+    fn prepend(&mut self, octets: usize) -> bool {
+        let fits = octets <= self.start;
+        self.start -= if fits { octets } else { 0 };
+        fits
+    }
+    fn append(&mut self, octets: usize) -> bool {
+        let fits = octets <= BUFFER_OCTETS - self.end;
+        self.end += if fits { octets } else { 0 };
+        fits
+    }
+    fn adj(&mut self, octets: usize) -> bool {
+        let fits = octets <= self.end - self.start;
+        self.start += if fits { octets } else { 0 };
+        fits
+    }
+    fn trim(&mut self, octets: usize) -> bool {
+        let fits = octets <= self.end - self.start;
+        self.end -= if fits { octets } else { 0 };
+        fits
+    }
+}
+
+/// The pool behind [`Buf::new`].
+pub struct Free;
+
+impl Pool<Buf> for Free {
+    fn alloc(&mut self) -> Option<Buf> {
+        Some(Buf::new())
+    }
+}
+
+/// What waits in front of a port and what it sent.
+#[derive(Default)]
+pub struct Queues {
+    /// Frames the worker receives next.
+    pub waiting: Vec<Buf>,
+    /// Frames the worker sent.
+    pub sent: Vec<Buf>,
+}
+
+/// A port; its clones are the same port.
+#[derive(Clone, Default)]
+pub struct Port(Arc<Mutex<Queues>>);
+
+impl Port {
+    /// The two queues. The lock is free: everything runs on one thread.
+    pub fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PortIo<Buf> for Port {
+    fn receive(&mut self, out: &mut Vec<Buf>) {
+        out.append(&mut self.queues().waiting);
+    }
+
+    fn transmit(&mut self, frames: &mut Vec<Buf>) {
+        self.queues().sent.append(frames);
+    }
+}
+
+/// The data plane on this memory with the engine `E`.
+pub struct Bench<E>(PhantomData<E>);
+
+impl<E: CryptoEngine<Packet<Buf>> + Send + 'static> Platform for Bench<E> {
+    type Buf = Buf;
+    type Pool = Free;
+    type Port = Port;
+    type Engine = E;
+    type Cells = Box<[AtomicU64]>;
+}
+
+/// The cipher that does nothing and finds every packet authentic.
+#[derive(Default)]
+pub struct Null {
+    keys: u32,
+    done: Vec<CryptoOp<Packet<Buf>>>,
+}
+
+impl CryptoEngine<Packet<Buf>> for Null {
+    type Key = ();
+    fn expand(_: Cipher, _: &[u8]) -> Result<(), KeyError> {
+        Ok(())
+    }
+    fn insert(&mut self, (): ()) -> Result<KeyId, ()> {
+        self.keys += 1;
+        Ok(KeyId(self.keys))
+    }
+    fn remove(&mut self, _: KeyId) -> Option<()> {
+        Some(())
+    }
+    fn submit(&mut self, ops: &mut Vec<CryptoOp<Packet<Buf>>>) {
+        for op in ops.iter_mut() {
+            op.status = OpStatus::Done;
+        }
+        std::mem::swap(&mut self.done, ops);
+    }
+    fn poll(&mut self, done: &mut Vec<CryptoOp<Packet<Buf>>>) {
+        std::mem::swap(&mut self.done, done);
+    }
+}
