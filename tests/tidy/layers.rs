@@ -21,6 +21,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("ravelin-routing", 2),
     ("ravelin-cli", 3),
     ("ravelin-mgmt", 3),
+    ("ravelin-platform", 3),
     ("ravelin-bin-netd", 4),
     ("ravelin-bin-planed", 4),
     ("ravelin-bin-iked", 4),

@@ -13,7 +13,6 @@
 //! orders out (write-ahead, design decision D6).
 #![forbid(unsafe_code)]
 
-pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod environment;

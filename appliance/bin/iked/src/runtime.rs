@@ -9,6 +9,7 @@ use ravelin_crypto::Error as CryptoError;
 use ravelin_ctl::{Hello, Role};
 use ravelin_ike::EnvironmentError;
 use ravelin_ike::work::MAX_WORK;
+use ravelin_platform::clock;
 use ravelin_routing::{AriRoutes, RoutingError};
 use ravelin_types::{InstanceId, NodeId, Time};
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,7 +23,7 @@ use crate::journal::Journal;
 use crate::pool::Pool;
 use crate::routes::RouteKernel;
 use crate::sockets::{Queues, SocketCounters, Transport, UdpTransport};
-use crate::{clock, link, notify};
+use crate::{link, notify};
 
 /// Threads for key exchanges; the data plane owns most cores of an appliance.
 const MAX_THREADS: usize = 4;

@@ -19,10 +19,10 @@ use std::time::Duration;
 use ravelin_ctl::sa;
 use ravelin_dataplane::Controller;
 use ravelin_dataplane::control::Notice;
+use ravelin_platform::clock::now;
 use ravelin_types::Time;
 
 use crate::clients::{Client, ClientId, Clients};
-use crate::clock::now;
 use crate::error::Error;
 use crate::mgmtd::Question;
 use crate::nic::Dpdk;

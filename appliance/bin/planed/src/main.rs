@@ -13,7 +13,6 @@
 
 mod args;
 mod clients;
-mod clock;
 mod control;
 mod error;
 mod harden;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use dpdk_rs::Eal;
 use ravelin_dataplane::engine::Engine;
 use ravelin_dataplane::{Shared, Worker};
+use ravelin_platform::clock::now;
 
-use crate::clock::now;
 use crate::error::Error;
 use crate::nic::Dpdk;
 use crate::nic::buffer::FramePool;

@@ -10,11 +10,11 @@ use ravelin_ctl::netd;
 use ravelin_ctl::operator::DaemonReply;
 use ravelin_ctl::plane::PlaneConfig;
 use ravelin_dataplane::control::PreparedConfig;
+use ravelin_platform::clock::now;
 use ravelin_types::{Generation, UnitName};
 
 use super::Control;
 use super::view::Unit;
-use crate::clock::now;
 use crate::error::Error;
 use crate::mgmtd::Question;
 use crate::nic::ports::Ports;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use ravelin_dataplane::Controller;
 use ravelin_dataplane::tables::IfIndex;
+use ravelin_platform::clock::now;
 use ravelin_routing::mirror::{Mirror, MirrorEvent, MirrorSocket};
 use ravelin_routing::{GcThresholds, NeighbourKeeper, RoutingError, set_gc_thresholds};
 use ravelin_types::Time;
 
 use super::view::{Unit, View};
-use crate::clock::now;
 use crate::error::Error;
 use crate::nic::Dpdk;
 

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use ravelin_ctl::sa::{Reply, Request, SaPair};
+use ravelin_platform::clock::now;
 use ravelin_types::{PairId, Prefix, Time, TrafficSelector, VrfId};
 
 use super::Control;
-use crate::clock::now;
 
 /// A route that stands for remote selectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,12 +8,12 @@ use ravelin_ctl::sa::PairCounters;
 use ravelin_dataplane::DropReason;
 use ravelin_dataplane::counters::WorkerCounters;
 use ravelin_dataplane::tables::{IfIndex, InterfaceKind};
+use ravelin_platform::clock::now;
 use ravelin_routing::mirror::Route as KernelRoute;
 use ravelin_routing::{RTPROT_KERNEL, RTPROT_STATIC, RouteTarget};
 use ravelin_types::{Prefix, Time, UnitName, VrfId};
 
 use super::Control;
-use crate::clock::now;
 use crate::nic::ports::{OpenPort, device_text};
 
 /// Junos preferences of protocols by the kernel's number: name and preference.

@@ -1,4 +1,4 @@
-//! The clock of the daemon: CLOCK_BOOTTIME, which runs on through a restart of the process.
+//! The clock of the daemons: CLOCK_BOOTTIME, which runs on through a restart of a process and is the same for all of them.
 
 use nix::time::{ClockId, clock_gettime};
 use ravelin_types::Time;
@@ -12,4 +12,16 @@ pub fn now() -> Time {
             Time(seconds * 1_000_000 + nanoseconds / 1_000)
         })
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_never_goes_back() {
+        let first = now();
+        assert!(first > Time::default());
+        assert!(now() >= first);
+    }
 }

@@ -1,0 +1,7 @@
+//! What the operating system gives a daemon, once for all of them.
+//!
+//! What it does *not*: the messages on the sockets (`ctl`), the command lines, the threads and event loops. Those belong to the
+//! programs.
+#![forbid(unsafe_code)]
+
+pub mod clock;
