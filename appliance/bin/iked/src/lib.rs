@@ -20,7 +20,6 @@ pub mod harden;
 pub mod install;
 pub mod journal;
 pub mod link;
-pub mod notify;
 pub mod pool;
 pub mod ratelimit;
 pub mod routes;

@@ -10,6 +10,7 @@ use ravelin_ctl::{Hello, Role};
 use ravelin_ike::EnvironmentError;
 use ravelin_ike::work::MAX_WORK;
 use ravelin_platform::clock;
+use ravelin_platform::notify::Notifier;
 use ravelin_routing::{AriRoutes, RoutingError};
 use ravelin_types::{InstanceId, NodeId, Time};
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,10 +21,10 @@ use crate::daemon::{Daemon, Done, MgmtEvent, Parts, PlaneEvent, run_work};
 use crate::environment::DaemonEnvironment;
 use crate::harden::{HardenError, harden};
 use crate::journal::Journal;
+use crate::link;
 use crate::pool::Pool;
 use crate::routes::RouteKernel;
 use crate::sockets::{Queues, SocketCounters, Transport, UdpTransport};
-use crate::{link, notify};
 
 /// Threads for key exchanges; the data plane owns most cores of an appliance.
 const MAX_THREADS: usize = 4;
@@ -121,7 +122,7 @@ async fn serve(options: &Options) -> Result<(), RunError> {
         hello,
         mgmt_events,
     ));
-    notify::ready();
+    Notifier::from_environment().ready();
     turns(
         daemon,
         Inputs {

@@ -3,10 +3,10 @@
 
 use ravelin_ctl::{Hello, RUN_DIR, Role};
 use ravelin_mgmt::{Manager, MgmtError, Settings, Store, kernel, serve};
+use ravelin_platform::notify::Notifier;
 use ravelin_types::InstanceId;
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
-use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::channel;
@@ -83,17 +83,6 @@ fn run(arguments: &Arguments) -> Result<Infallible, MgmtError> {
     managing
         .spawn(move || manager.run())
         .map_err(MgmtError::Thread)?;
-    ready();
+    Notifier::from_environment().ready();
     server.run(&events)
-}
-
-/// Tells the service manager that we serve (sd_notify(3)), when it asked for that.
-fn ready() {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
-        return;
-    };
-    let sent = UnixDatagram::unbound().and_then(|socket| socket.send_to(b"READY=1", &path));
-    if let Err(error) = sent {
-        log::warn!("{path:?}: {error}");
-    }
 }

@@ -9,13 +9,14 @@
 #![forbid(unsafe_code)]
 
 mod error;
-mod notify;
 mod registry;
 mod server;
 mod sysctl;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use ravelin_platform::notify::Notifier;
 
 use error::Error;
 
@@ -51,7 +52,7 @@ fn run(run_dir: PathBuf) -> Result<std::convert::Infallible, Error> {
     let server = server::Server::bind(&run_dir)?;
     registry::raise_descriptor_limit()?;
     sysctl::Tree::system().secure_host()?;
-    notify::ready();
+    Notifier::from_environment().ready();
     server.serve()
 }
 

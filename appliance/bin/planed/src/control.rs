@@ -20,6 +20,7 @@ use ravelin_ctl::sa;
 use ravelin_dataplane::Controller;
 use ravelin_dataplane::control::Notice;
 use ravelin_platform::clock::now;
+use ravelin_platform::notify::Notifier;
 use ravelin_types::Time;
 
 use crate::clients::{Client, ClientId, Clients};
@@ -27,7 +28,6 @@ use crate::error::Error;
 use crate::mgmtd::Question;
 use crate::nic::Dpdk;
 use crate::nic::ports::Ports;
-use crate::notify::Notifier;
 use crate::punt::Punt;
 use crate::twins::Twins;
 use configuration::Configuration;

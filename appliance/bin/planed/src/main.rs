@@ -18,7 +18,6 @@ mod error;
 mod harden;
 mod mgmtd;
 mod nic;
-mod notify;
 mod punt;
 mod twins;
 mod workers;
@@ -35,6 +34,7 @@ use dpdk_rs::shm::ShmCells;
 use nix::sys::signal::{SigSet, Signal};
 use ravelin_ctl::{Hello, Role};
 use ravelin_dataplane::{Controller, Shared, adjacency, sa, state};
+use ravelin_platform::notify::Notifier;
 use ravelin_types::InstanceId;
 
 use args::{Args, Command};
@@ -111,7 +111,7 @@ fn run(args: &Args) -> Result<(), Error> {
         twins: twins::Twins::new(args.run_dir.join("netd.sock"), hello),
         punt,
         inputs: receiver,
-        notifier: notify::Notifier::from_environment(),
+        notifier: Notifier::from_environment(),
     })?;
     control.run();
     stop.store(true, Ordering::Relaxed);

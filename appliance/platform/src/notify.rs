@@ -1,4 +1,6 @@
-//! What the service manager wants to hear (sd_notify(3)): that we are ready, and that the workers still run.
+//! What the service manager wants to hear (sd_notify(3)): that we are ready, that we live, that we end.
+//!
+//! It is asked for by `NOTIFY_SOCKET` and `WATCHDOG_USEC`; without them nothing is sent. A failure is only logged.
 
 use std::ffi::OsString;
 use std::os::unix::net::UnixDatagram;
@@ -14,10 +16,15 @@ pub struct Notifier {
 impl Notifier {
     /// Reads `NOTIFY_SOCKET` and `WATCHDOG_USEC`.
     pub fn from_environment() -> Self {
-        let target = std::env::var_os("NOTIFY_SOCKET")
-            .and_then(|path| Some((UnixDatagram::unbound().ok()?, path)));
-        let watchdog = std::env::var("WATCHDOG_USEC")
-            .ok()
+        Self::new(
+            std::env::var_os("NOTIFY_SOCKET"),
+            std::env::var("WATCHDOG_USEC").ok(),
+        )
+    }
+
+    fn new(socket: Option<OsString>, watchdog_us: Option<String>) -> Self {
+        let target = socket.and_then(|path| Some((UnixDatagram::unbound().ok()?, path)));
+        let watchdog = watchdog_us
             .and_then(|text| text.parse().ok())
             .map(Duration::from_micros);
         Self { target, watchdog }
@@ -51,7 +58,10 @@ impl Notifier {
             return;
         };
         if let Err(error) = socket.send_to(text, path) {
-            log::debug!("{}: {error}", Path::new(path).display());
+            log::warn!("{}: {error}", Path::new(path).display());
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
