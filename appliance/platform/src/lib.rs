@@ -5,4 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+mod error;
+mod instance;
 pub mod notify;
+
+pub use error::Error;
+pub use instance::instance;

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
-use ravelin_crypto::Error as CryptoError;
 use ravelin_ctl::{Hello, Role};
 use ravelin_ike::EnvironmentError;
 use ravelin_ike::work::MAX_WORK;
 use ravelin_platform::clock;
+use ravelin_platform::instance;
 use ravelin_platform::notify::Notifier;
 use ravelin_routing::{AriRoutes, RoutingError};
-use ravelin_types::{InstanceId, NodeId, Time};
+use ravelin_types::{NodeId, Time};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, sleep};
@@ -54,9 +54,9 @@ pub enum RunError {
     /// Randomness.
     #[error("{0}")]
     Environment(#[from] EnvironmentError),
-    /// Randomness.
+    /// Something that every daemon needs.
     #[error("{0}")]
-    Crypto(#[from] CryptoError),
+    Platform(#[from] ravelin_platform::Error),
     /// Routes.
     #[error("{0}")]
     Routes(#[from] RoutingError),
@@ -107,9 +107,7 @@ async fn serve(options: &Options) -> Result<(), RunError> {
     };
     let daemon = Daemon::new(parts, clock::now())?;
 
-    let mut instance = [0; 8];
-    ravelin_crypto::random(&mut instance)?;
-    let hello = Hello::new(Role::Iked, InstanceId(u64::from_be_bytes(instance)));
+    let hello = Hello::new(Role::Iked, instance()?);
     let (plane_events, plane) = mpsc::channel(link::EVENT_QUEUE);
     let (mgmt_events, mgmt) = mpsc::channel(link::EVENT_QUEUE);
     tokio::spawn(link::run(

@@ -3,10 +3,9 @@
 
 use ravelin_ctl::{Hello, RUN_DIR, Role};
 use ravelin_mgmt::{Manager, MgmtError, Settings, Store, kernel, serve};
+use ravelin_platform::instance;
 use ravelin_platform::notify::Notifier;
-use ravelin_types::InstanceId;
 use std::convert::Infallible;
-use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::channel;
@@ -22,6 +21,15 @@ const USAGE: &str = "usage: ravelin-mgmtd [--run-dir DIR] [--config FILE]
 struct Arguments {
     run_dir: PathBuf,
     config: PathBuf,
+}
+
+/// Why the daemon does not run.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("{0}")]
+    Platform(#[from] ravelin_platform::Error),
+    #[error("{0}")]
+    Mgmt(#[from] MgmtError),
 }
 
 enum Command {
@@ -69,10 +77,8 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Command, String>
     Ok(Command::Run(arguments))
 }
 
-fn run(arguments: &Arguments) -> Result<Infallible, MgmtError> {
-    // The standard library seeds its hashers from the system's random source.
-    let instance = InstanceId(RandomState::new().hash_one(std::process::id()));
-    let hello = Hello::new(Role::Mgmtd, instance);
+fn run(arguments: &Arguments) -> Result<Infallible, RunError> {
+    let hello = Hello::new(Role::Mgmtd, instance()?);
     // The socket comes first: a second mgmtd must change nothing.
     let server = serve(&arguments.run_dir, hello.clone())?;
     let orders = kernel::start()?;
@@ -84,5 +90,5 @@ fn run(arguments: &Arguments) -> Result<Infallible, MgmtError> {
         .spawn(move || manager.run())
         .map_err(MgmtError::Thread)?;
     Notifier::from_environment().ready();
-    server.run(&events)
+    Ok(server.run(&events)?)
 }

@@ -28,6 +28,9 @@ pub enum Error {
         /// What was read back.
         found: String,
     },
+    /// The system refused something that every daemon needs.
+    #[error("{0}")]
+    Platform(#[from] ravelin_platform::Error),
     /// Another netd serves this socket.
     #[error("{}: another ravelin-netd is running", .0.display())]
     Running(PathBuf),

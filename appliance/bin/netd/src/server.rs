@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 use ravelin_ctl::{Envelope, Hello, Role, Stream, StreamError, netd};
-use ravelin_types::InstanceId;
+use ravelin_platform::instance;
 
 use crate::error::Error;
 use crate::registry::Registry;
@@ -150,14 +150,4 @@ fn lock(path: &PathBuf) -> Result<Flock<File>, Error> {
             source: other.into(),
         },
     })
-}
-
-/// A number that tells this run from others.
-fn instance() -> Result<InstanceId, Error> {
-    const RANDOM: &str = "/dev/urandom";
-    let mut octets = [0; 8];
-    File::open(RANDOM)
-        .and_then(|mut file| file.read_exact(&mut octets))
-        .map_err(Error::file(RANDOM))?;
-    Ok(InstanceId(u64::from_ne_bytes(octets)))
 }

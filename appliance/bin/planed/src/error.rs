@@ -13,6 +13,9 @@ pub enum Error {
         path: PathBuf,
         source: std::io::Error,
     },
+    /// The system refused something that every daemon needs.
+    #[error("{0}")]
+    Platform(#[from] ravelin_platform::Error),
     /// Another planed serves the same folder.
     #[error("{}: another ravelin-planed is running", .0.display())]
     Running(PathBuf),

@@ -22,8 +22,6 @@ mod punt;
 mod twins;
 mod workers;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -34,8 +32,8 @@ use dpdk_rs::shm::ShmCells;
 use nix::sys::signal::{SigSet, Signal};
 use ravelin_ctl::{Hello, Role};
 use ravelin_dataplane::{Controller, Shared, adjacency, sa, state};
+use ravelin_platform::instance;
 use ravelin_platform::notify::Notifier;
-use ravelin_types::InstanceId;
 
 use args::{Args, Command};
 use control::{Control, Input, Parts};
@@ -149,14 +147,4 @@ fn watch_signals(inputs: SyncSender<Input>) -> Result<(), Error> {
             name: "signals".to_owned(),
             source,
         })
-}
-
-/// A number that tells this run from others.
-fn instance() -> Result<InstanceId, Error> {
-    let path = Path::new("/dev/urandom");
-    let mut octets = [0; 8];
-    File::open(path)
-        .and_then(|mut file| file.read_exact(&mut octets))
-        .map_err(Error::file(path))?;
-    Ok(InstanceId(u64::from_ne_bytes(octets)))
 }

@@ -1,0 +1,25 @@
+//! What the system refused, each error naming the file or the request.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a daemon does not get what it needs.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or socket.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// For `map_err` on file operations.
+    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Error {
+        let path = path.to_owned();
+        move |source| Error::File { path, source }
+    }
+}
