@@ -7,6 +7,7 @@
 pub mod clock;
 mod error;
 mod instance;
+pub mod logging;
 pub mod notify;
 
 pub use error::Error;

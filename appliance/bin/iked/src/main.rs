@@ -12,16 +12,13 @@ const USAGE: &str = "usage: ravelin-iked [--run-dir DIR] [--vault FILE]
   --version       print the version
   RUST_LOG        what to log: error, warn, info (default), debug";
 
-/// netlink-packet-route warns of every attribute that a newer kernel has made longer.
-const LOG_FILTER: &str = "info,netlink_packet_route=error";
-
 enum Command {
     Run(Options),
     Print(&'static str),
 }
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(LOG_FILTER)).init();
+    ravelin_platform::logging::init();
     match parse(std::env::args().skip(1)) {
         Ok(Command::Run(options)) => match run(&options) {
             Ok(()) => ExitCode::SUCCESS,

@@ -3,8 +3,8 @@
 
 use ravelin_ctl::{Hello, RUN_DIR, Role};
 use ravelin_mgmt::{Manager, MgmtError, Settings, Store, kernel, serve};
-use ravelin_platform::instance;
 use ravelin_platform::notify::Notifier;
+use ravelin_platform::{instance, logging};
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,9 +38,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // The netlink parser warns of each link that a newer kernel says more about than it knows.
-    let filter = "info,netlink_packet_route=error";
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter)).init();
+    logging::init();
     match arguments(std::env::args().skip(1)) {
         Ok(Command::Run(arguments)) => match run(&arguments) {
             Ok(never) => match never {},

@@ -16,6 +16,7 @@ mod sysctl;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use ravelin_platform::logging;
 use ravelin_platform::notify::Notifier;
 
 use error::Error;
@@ -26,7 +27,7 @@ const USAGE: &str = "usage: ravelin-netd [--run-dir DIR]
   RUST_LOG        what to log: error, warn, info (default), debug";
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    logging::init();
     let run_dir = match run_dir(std::env::args().skip(1)) {
         Ok(Command::Run(dir)) => dir,
         Ok(Command::Print(text)) => {

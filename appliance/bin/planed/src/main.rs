@@ -32,8 +32,8 @@ use dpdk_rs::shm::ShmCells;
 use nix::sys::signal::{SigSet, Signal};
 use ravelin_ctl::{Hello, Role};
 use ravelin_dataplane::{Controller, Shared, adjacency, sa, state};
-use ravelin_platform::instance;
 use ravelin_platform::notify::Notifier;
+use ravelin_platform::{instance, logging};
 
 use args::{Args, Command};
 use control::{Control, Input, Parts};
@@ -49,10 +49,7 @@ const INPUTS: usize = 64;
 const STATE_FILE: &str = "planed-sa-state.1";
 
 fn main() -> ExitCode {
-    // The library warns about every attribute that is newer than itself, for each link and each change.
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
-        .filter_module("netlink_packet_route", log::LevelFilter::Error)
-        .init();
+    logging::init();
     let args = match args::parse(std::env::args().skip(1)) {
         Ok(Command::Run(args)) => args,
         Ok(Command::Print(text)) => {
