@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+
 /// Why a daemon does not get what it needs.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -13,6 +15,14 @@ pub enum Error {
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
+    },
+    /// The kernel refused something that concerns the whole process.
+    #[error("{what}: {}", errno.desc())]
+    System {
+        /// What was wanted.
+        what: &'static str,
+        /// The system's reason.
+        errno: Errno,
     },
 }
 

@@ -6,9 +6,11 @@
 
 pub mod clock;
 mod error;
+mod harden;
 mod instance;
 pub mod logging;
 pub mod notify;
 
 pub use error::Error;
+pub use harden::harden;
 pub use instance::instance;

@@ -16,7 +16,6 @@
 pub mod config;
 pub mod daemon;
 pub mod environment;
-pub mod harden;
 pub mod install;
 pub mod journal;
 pub mod link;

@@ -8,9 +8,8 @@ use std::thread;
 use ravelin_ctl::{Hello, Role};
 use ravelin_ike::EnvironmentError;
 use ravelin_ike::work::MAX_WORK;
-use ravelin_platform::clock;
-use ravelin_platform::instance;
 use ravelin_platform::notify::Notifier;
+use ravelin_platform::{clock, harden, instance};
 use ravelin_routing::{AriRoutes, RoutingError};
 use ravelin_types::{NodeId, Time};
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,7 +18,6 @@ use tokio::time::{Duration, sleep};
 
 use crate::daemon::{Daemon, Done, MgmtEvent, Parts, PlaneEvent, run_work};
 use crate::environment::DaemonEnvironment;
-use crate::harden::{HardenError, harden};
 use crate::journal::Journal;
 use crate::link;
 use crate::pool::Pool;
@@ -45,16 +43,13 @@ pub struct Options {
 /// Why the daemon does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// Protections of the process.
-    #[error("cannot protect the process: {0}")]
-    Harden(#[from] HardenError),
     /// The vault.
     #[error("{0}")]
     Vault(#[from] ravelin_vault::Error),
     /// Randomness.
     #[error("{0}")]
     Environment(#[from] EnvironmentError),
-    /// Something that every daemon needs.
+    /// Something that every daemon needs: protections of the process, randomness.
     #[error("{0}")]
     Platform(#[from] ravelin_platform::Error),
     /// Routes.

@@ -15,7 +15,6 @@ mod args;
 mod clients;
 mod control;
 mod error;
-mod harden;
 mod mgmtd;
 mod nic;
 mod punt;
@@ -33,7 +32,7 @@ use nix::sys::signal::{SigSet, Signal};
 use ravelin_ctl::{Hello, Role};
 use ravelin_dataplane::{Controller, Shared, adjacency, sa, state};
 use ravelin_platform::notify::Notifier;
-use ravelin_platform::{instance, logging};
+use ravelin_platform::{harden, instance, logging};
 
 use args::{Args, Command};
 use control::{Control, Input, Parts};
@@ -71,7 +70,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Error> {
-    harden::harden()?;
+    harden()?;
     let (inputs, receiver) = sync_channel(INPUTS);
     watch_signals(inputs.clone())?;
     let hello = Hello::new(Role::Planed, instance()?);
