@@ -16,6 +16,14 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// The daemon serves the same folder already.
+    #[error("{}: another ravelin-{daemon} is running", path.display())]
+    Running {
+        /// Its lock.
+        path: PathBuf,
+        /// Its name.
+        daemon: &'static str,
+    },
     /// The kernel refused something that concerns the whole process.
     #[error("{what}: {}", errno.desc())]
     System {

@@ -8,9 +8,11 @@ pub mod clock;
 mod error;
 mod harden;
 mod instance;
+mod listener;
 pub mod logging;
 pub mod notify;
 
 pub use error::Error;
 pub use harden::harden;
 pub use instance::instance;
+pub use listener::Listener;

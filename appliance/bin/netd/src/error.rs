@@ -28,12 +28,9 @@ pub enum Error {
         /// What was read back.
         found: String,
     },
-    /// The system refused something that every daemon needs.
+    /// The system refused something that every daemon needs, or another netd serves the same folder.
     #[error("{0}")]
     Platform(#[from] ravelin_platform::Error),
-    /// Another netd serves this socket.
-    #[error("{}: another ravelin-netd is running", .0.display())]
-    Running(PathBuf),
     /// The limit of open files cannot hold a queue per twin.
     #[error("the limit of open files stays at {limit}: {}", errno.desc())]
     Descriptors {

@@ -1,18 +1,14 @@
 //! The control socket: one thread per client, one registry behind a lock. Clients come and go; twins stay.
 
 use std::convert::Infallible;
-use std::fs::{self, File, OpenOptions};
-use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nix::fcntl::{Flock, FlockArg};
 use ravelin_ctl::{Envelope, Hello, Role, Stream, StreamError, netd};
-use ravelin_platform::instance;
+use ravelin_platform::{Listener, instance};
 
 use crate::error::Error;
 use crate::registry::Registry;
@@ -22,53 +18,34 @@ use crate::sysctl::Tree;
 const CLIENTS_MAX: usize = 8;
 /// How long a client may take to greet or to take an answer.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(5);
-/// Owner and group may connect; the group is that of the daemons.
-const SOCKET_MODE: u32 = 0o660;
 
 /// A bound socket, locked against a second netd.
 pub struct Server {
-    listener: UnixListener,
+    listener: Listener,
     hello: Hello,
-    _lock: Flock<File>,
 }
 
 impl Server {
     /// Makes `netd.sock` in `dir`, replacing one that a dead netd left.
     ///
     /// # Errors
-    /// [`Error::Running`] while another netd lives, [`Error::File`].
+    /// [`Error::Platform`], also while another netd lives.
     pub fn bind(dir: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(dir).map_err(Error::file(dir))?;
-        let lock = lock(&dir.join("netd.lock"))?;
-        let path = dir.join("netd.sock");
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(Error::File {
-                    path,
-                    source: error,
-                });
-            }
-            _ => {}
-        }
-        let listener = UnixListener::bind(&path).map_err(Error::file(&path))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(SOCKET_MODE))
-            .map_err(Error::file(&path))?;
         Ok(Server {
-            listener,
+            listener: Listener::bind(dir, "netd")?,
             hello: Hello::new(Role::Netd, instance()?),
-            _lock: lock,
         })
     }
 
     /// Serves clients until the process is ended.
     ///
     /// # Errors
-    /// [`Error::File`] when the socket itself fails.
+    /// [`Error::Platform`] when the socket itself fails.
     pub fn serve(self) -> Result<Infallible, Error> {
         let registry = Arc::new(Mutex::new(Registry::new(Tree::system())));
         let clients = Arc::new(AtomicUsize::new(0));
         loop {
-            let (socket, _) = self.listener.accept().map_err(Error::file("netd.sock"))?;
+            let socket = self.listener.accept()?;
             let seat = Seat::take(&clients);
             let (hello, registry) = (self.hello.clone(), Arc::clone(&registry));
             let Some(seat) = seat else {
@@ -134,20 +111,4 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
-}
-
-fn lock(path: &PathBuf) -> Result<Flock<File>, Error> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(Error::file(path))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-        nix::errno::Errno::EAGAIN => Error::Running(path.clone()),
-        other => Error::File {
-            path: path.clone(),
-            source: other.into(),
-        },
-    })
 }

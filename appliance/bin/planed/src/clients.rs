@@ -1,17 +1,14 @@
 //! `planed.sock`: iked's requests go to the control thread, its answers and events come back through one writer per client.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
-use nix::fcntl::{Flock, FlockArg};
 use ravelin_ctl::sa::{Event, FromPlaned, Reply, ToPlaned};
 use ravelin_ctl::stream::Writer;
 use ravelin_ctl::{Envelope, Hello, Role, Stream, StreamError};
+use ravelin_platform::Listener;
 
 use crate::control::Input;
 use crate::error::Error;
@@ -22,44 +19,25 @@ const QUEUE: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Clients at one time: iked, one that is just being replaced, and a few tools.
 const MOST: usize = 8;
-/// Owner and group may connect; the group is that of the daemons.
-const SOCKET_MODE: u32 = 0o660;
 
 /// Names one connection.
 pub type ClientId = u64;
 
 /// The listening socket, locked against a second planed.
 pub struct Server {
-    listener: UnixListener,
+    listener: Listener,
     hello: Hello,
-    _lock: Flock<File>,
 }
 
 impl Server {
     /// Makes `planed.sock` in `dir`, replacing one that a dead planed left.
     ///
     /// # Errors
-    /// [`Error::Running`] while another planed lives, [`Error::File`].
+    /// [`Error::Platform`], also while another planed lives.
     pub fn bind(dir: &Path, hello: Hello) -> Result<Self, Error> {
-        fs::create_dir_all(dir).map_err(Error::file(dir))?;
-        let lock = lock(&dir.join("planed.lock"))?;
-        let path = dir.join("planed.sock");
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(Error::File {
-                    path,
-                    source: error,
-                });
-            }
-            _ => {}
-        }
-        let listener = UnixListener::bind(&path).map_err(Error::file(&path))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(SOCKET_MODE))
-            .map_err(Error::file(&path))?;
         Ok(Self {
-            listener,
+            listener: Listener::bind(dir, "planed")?,
             hello,
-            _lock: lock,
         })
     }
 
@@ -72,11 +50,11 @@ impl Server {
     }
 
     fn accept(self, control: &SyncSender<Input>) {
-        for (id, socket) in (1..).zip(self.listener.incoming()) {
-            let socket = match socket {
+        for id in 1.. {
+            let socket = match self.listener.accept() {
                 Ok(socket) => socket,
                 Err(error) => {
-                    log::error!("planed.sock: {error}");
+                    log::error!("{error}");
                     return;
                 }
             };
@@ -210,20 +188,4 @@ impl Clients {
             client.role != Role::Iked || client.send(0, FromPlaned::Event(event.clone()))
         });
     }
-}
-
-fn lock(path: &Path) -> Result<Flock<File>, Error> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(Error::file(path))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-        nix::errno::Errno::EAGAIN => Error::Running(path.to_owned()),
-        other => Error::File {
-            path: path.to_owned(),
-            source: other.into(),
-        },
-    })
 }

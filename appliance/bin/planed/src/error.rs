@@ -1,6 +1,6 @@
 //! Why planed cannot start or cannot do what it was told. Each error names the object at fault.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 
@@ -13,12 +13,9 @@ pub enum Error {
         path: PathBuf,
         source: std::io::Error,
     },
-    /// The system refused something that every daemon needs.
+    /// The system refused something that every daemon needs, or another planed serves the same folder.
     #[error("{0}")]
     Platform(#[from] ravelin_platform::Error),
-    /// Another planed serves the same folder.
-    #[error("{}: another ravelin-planed is running", .0.display())]
-    Running(PathBuf),
     /// The kernel refused something that concerns the whole process.
     #[error("{what}: {}", errno.desc())]
     System { what: &'static str, errno: Errno },
@@ -79,12 +76,4 @@ pub enum Error {
     /// mgmtd asked to apply what was not prepared.
     #[error("generation {0} was not prepared")]
     NotPrepared(u64),
-}
-
-impl Error {
-    /// For `map_err` on file operations.
-    pub fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
-        let path = path.to_owned();
-        move |source| Error::File { path, source }
-    }
 }
