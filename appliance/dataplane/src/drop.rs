@@ -90,6 +90,7 @@ reasons! {
     PuntIkeInit "punt-ike-init" false "IKE_SA_INIT above the punt rate",
     PuntOther "punt-other" false "other host traffic above the punt rate",
     PuntRingFull "punt-ring-full" false "host path did not keep up",
+    HostDown "host-down" false "the host's twin of this interface is absent or down",
     InjectInvalid "inject-invalid" false "the host sent a packet that cannot leave",
 }
 

@@ -153,13 +153,10 @@ impl Host {
             let Some((_, packet)) = self.shared.punt.pop() else {
                 return count;
             };
-            let taken = match self.twins.get(&packet.interface) {
-                // An error is that of a twin that is down; the packet has no other way.
-                Some((_, queue)) => queue.send(packet.buf.data()).unwrap_or(false),
-                None => false,
-            };
-            if !taken {
-                self.discard(packet.interface, DropReason::PuntRingFull);
+            let twin = self.twins.get(&packet.interface);
+            let sent = twin.map(|(_, queue)| queue.send(packet.buf.data()));
+            if let Some(reason) = refusal(sent) {
+                self.discard(packet.interface, reason);
             }
         }
         DELIVER_BURST
@@ -205,3 +202,16 @@ impl Host {
         self.counters.interface(index).errors.add(1);
     }
 }
+
+/// Why the host does not have a packet, from what its twin said, if there is one.
+fn refusal(sent: Option<Result<bool, ravelin_tuntap::Error>>) -> Option<DropReason> {
+    match sent {
+        Some(Ok(true)) => None,
+        Some(Ok(false)) => Some(DropReason::PuntRingFull),
+        // The kernel refuses every packet of a device that is down; the packet has no other way.
+        Some(Err(_)) | None => Some(DropReason::HostDown),
+    }
+}
+
+#[cfg(test)]
+mod tests;
