@@ -130,14 +130,54 @@ fn needed(message_type: u16, payload: &[u8]) -> Option<Vec<u8>> {
         let mut attribute = attribute.ok()?;
         let kind = attribute.kind();
         let foreign_device = kind == LINKINFO && message_type < 20 && !is_vrf(attribute.value());
-        if kinds.contains(&kind) && !foreign_device {
+        if kind == MULTIPATH && (24..=26).contains(&message_type) {
+            let hops = needed_hops(attribute.value())?;
+            let octets = u16::try_from(ATTRIBUTE_HEADER_OCTETS + hops.len()).ok()?;
+            out.extend(octets.to_ne_bytes());
+            out.extend(kind.to_ne_bytes());
+            out.extend(hops);
+        } else if kinds.contains(&kind) && !foreign_device {
             let octets = usize::from(attribute.length());
-            out.extend_from_slice(attribute.inner().get(..octets)?);
-            out.resize(out.len().div_ceil(ALIGN_OCTETS) * ALIGN_OCTETS, 0);
+            push_padded(&mut out, attribute.inner().get(..octets)?);
         }
     }
     Some(out)
 }
+
+/// The hops of RTA_MULTIPATH (`struct rtnexthop` and attributes, one after another), each with only RTA_GATEWAY and RTA_VIA.
+fn needed_hops(hops: &[u8]) -> Option<Vec<u8>> {
+    const HOP_OCTETS: usize = 8;
+    const KINDS: [u16; 2] = [5, 18];
+    let mut out = Vec::with_capacity(hops.len());
+    let mut rest = hops;
+    while let Some((length, _)) = rest.split_first_chunk() {
+        let length = usize::from(u16::from_ne_bytes(*length));
+        let (head, attributes) = rest.get(..length)?.split_at_checked(HOP_OCTETS)?;
+        let start = out.len();
+        out.extend_from_slice(head);
+        for attribute in NlasIterator::new(attributes) {
+            let mut attribute = attribute.ok()?;
+            if KINDS.contains(&attribute.kind()) {
+                let octets = usize::from(attribute.length());
+                push_padded(&mut out, attribute.inner().get(..octets)?);
+            }
+        }
+        let kept = u16::try_from(out.len() - start).ok()?;
+        out.get_mut(start..start + 2)?
+            .copy_from_slice(&kept.to_ne_bytes());
+        let step = length.div_ceil(ALIGN_OCTETS) * ALIGN_OCTETS;
+        rest = rest.get(step..).unwrap_or_default();
+    }
+    Some(out)
+}
+
+fn push_padded(out: &mut Vec<u8>, octets: &[u8]) {
+    out.extend_from_slice(octets);
+    out.resize(out.len().div_ceil(ALIGN_OCTETS) * ALIGN_OCTETS, 0);
+}
+
+const ATTRIBUTE_HEADER_OCTETS: usize = 4;
+const MULTIPATH: u16 = 9;
 
 const LINKINFO: u16 = 18;
 

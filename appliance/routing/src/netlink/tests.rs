@@ -1,7 +1,7 @@
 //! Framing of datagrams, nexthop objects, and hostile octets.
 
 use super::*;
-use netlink_packet_route::route::RouteMessage;
+use netlink_packet_route::route::{RouteAttribute, RouteMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use proptest::prelude::*;
 
@@ -90,6 +90,52 @@ fn attributes_of_no_use_are_not_decoded() {
         panic!("an address");
     };
     assert_eq!((address.header.index, address.attributes.len()), (3, 1));
+}
+
+/// Found by fuzzing: the library reads past the end of a short RTA_FLOW, here of a hop of a multipath route.
+#[test]
+fn hops_are_decoded_without_attributes_of_no_use() {
+    let hop = |ifindex: u8, attributes: &[Vec<u8>]| {
+        let mut hop = vec![0, 0, 0, 0, ifindex, 0, 0, 0];
+        hop.extend(attributes.concat());
+        hop[0] = hop.len() as u8;
+        hop
+    };
+    let gateway = attribute(5, &[10, 0, 0, 9]);
+    let hops = [
+        hop(3, &[attribute(11, &[]), gateway.clone()]),
+        hop(4, &[gateway]),
+    ];
+    let mut body = vec![2, 24, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0];
+    body.extend(attribute(9, &hops.concat()));
+    let mut datagram = header(16 + body.len() as u32, 24, 0, 0);
+    datagram.extend(body);
+    let Body::Message(message) = frames(&datagram).remove(0).body else {
+        panic!("a route");
+    };
+    let RtMessage::Route(RouteNetlinkMessage::NewRoute(route)) = *message else {
+        panic!("a route");
+    };
+    let [RouteAttribute::MultiPath(hops)] = route.attributes.as_slice() else {
+        panic!("{route:?}");
+    };
+    let seen: Vec<_> = hops
+        .iter()
+        .map(|h| (h.interface_index, h.attributes.len()))
+        .collect();
+    assert_eq!(seen, [(3, 1), (4, 1)]);
+    // A hop of an impossible length makes the whole message undecodable.
+    let length_at = 16 + 12 + 4;
+    datagram[length_at] = 200;
+    assert!(matches!(
+        frames(&datagram).remove(0).body,
+        Body::Undecodable { .. }
+    ));
+    datagram[length_at] = 0;
+    assert!(matches!(
+        frames(&datagram).remove(0).body,
+        Body::Undecodable { .. }
+    ));
 }
 
 #[test]
