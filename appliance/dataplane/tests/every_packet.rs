@@ -301,3 +301,23 @@ fn a_port_that_takes_nothing_holds_a_bounded_backlog() {
     a.ports[0][1].stall(false);
     assert_eq!(a.sent(TRUST).len(), 512);
 }
+
+#[test]
+fn esp_to_link_addresses_never_reaches_the_host() {
+    let mut net = Net::new(false, false);
+    let stranger = addr("fe80::77");
+    for group in ["fe80::1", "ff02::1"] {
+        let mut esp = udp(stranger, addr(group), (1, 2), &[7; 40]);
+        esp[6] = 50;
+        net.a.receive(UNTRUST, &esp);
+        let carried = udp(stranger, addr(group), (4500, 4500), &[7; 40]);
+        net.a.receive(UNTRUST, &carried);
+    }
+    net.a.run();
+    assert_eq!(net.a.drops(), vec![(DropReason::UnknownSpi, 4)]);
+    assert!(net.a.controller.shared().punt.is_empty());
+    net.a
+        .receive(UNTRUST, &udp(stranger, addr("ff02::1"), (1, 2), b"x"));
+    net.a.run();
+    assert!(!net.a.controller.shared().punt.is_empty());
+}

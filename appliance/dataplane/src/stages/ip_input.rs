@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::drop::DropReason;
 use crate::packet::Packet;
 use crate::platform::Platform;
-use crate::stages::{policy, punt};
+use crate::stages::{local_input, policy, punt};
 use crate::tables::{NextHop, Tables};
 use crate::worker::Worker;
 
@@ -26,7 +26,10 @@ pub(crate) fn route<P: Platform>(
             }
         }
         // The host stack knows which groups and link-local addresses of this link are ours.
-        Scope::Link => punt::packet(worker, tables, packet),
+        Scope::Link => match local_input::never_punted(&packet) {
+            Some(reason) => worker.drop(packet, reason),
+            None => punt::packet(worker, tables, packet),
+        },
         Scope::Group => worker.drop(packet, DropReason::Multicast),
         Scope::Nowhere => worker.drop(packet, DropReason::Martian),
     }

@@ -57,6 +57,24 @@ fn demultiplex<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Pac
     }
 }
 
+/// Why a packet to an address of this link must not reach the host: no SA ends at a group or a link-local address.
+pub(crate) fn never_punted<B: PacketBuf>(packet: &Packet<B>) -> Option<DropReason> {
+    let meta = &packet.meta;
+    match meta.protocol {
+        PROTOCOL_ESP => Some(DropReason::UnknownSpi),
+        PROTOCOL_AH => Some(DropReason::AhUnsupported),
+        protocol::UDP if meta.destination_port == UDP_ENCAP_PORT && meta.has_ports => {
+            match udp_encap(meta, packet.data()) {
+                UdpEncap::Esp => Some(DropReason::UnknownSpi),
+                UdpEncap::Keepalive => Some(DropReason::NatKeepalive),
+                UdpEncap::Malformed => Some(DropReason::UdpEncapMalformed),
+                UdpEncap::Ike => None,
+            }
+        }
+        _ => None,
+    }
+}
+
 /// The whole packet once its last fragment is here. All fragments of a datagram meet at one worker.
 fn reassemble<P: Platform>(
     worker: &mut Worker<P>,
