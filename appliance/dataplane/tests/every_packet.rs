@@ -321,3 +321,31 @@ fn esp_to_link_addresses_never_reaches_the_host() {
     net.a.run();
     assert!(!net.a.controller.shared().punt.is_empty());
 }
+
+#[test]
+fn link_local_sources_are_not_behind_a_tunnel() {
+    let mut net = Net::new(false, false);
+    let mut everything = pair(1, 2, false, false);
+    everything.tunnel_unit = 1;
+    everything.remote_ts = vec![ravelin_types::TrafficSelector::from_prefix(prefix("::/0"))];
+    let mut config = config(1);
+    let mut open = config.tunnels[0].clone();
+    (open.unit, open.protected) = (1, vec![]);
+    config.tunnels.push(open);
+    net.a.configure(2, &config);
+    net.a.install(&[everything]);
+    // A probe of our address, as neighbour discovery sends it, and a packet of somebody who should have encrypted it.
+    net.a.receive(
+        UNTRUST,
+        &udp(addr("fe80::77"), outer(1, true), (1, 2), b"x"),
+    );
+    net.a.run();
+    assert_eq!(net.a.drops(), vec![]);
+    assert!(!net.a.controller.shared().punt.is_empty());
+    net.a.receive(
+        UNTRUST,
+        &udp(addr("2001:db8:99::1"), outer(1, true), (1, 2), b"x"),
+    );
+    net.a.run();
+    assert_eq!(net.a.drop_count(DropReason::ProtectedSource), 1);
+}

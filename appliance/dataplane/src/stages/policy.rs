@@ -52,8 +52,10 @@ fn is_martian(address: IpAddr) -> bool {
     }
 }
 
+/// Link-local sources are of this link, even with a selector for everything: neighbour discovery comes from them.
 fn behind_tunnel(tables: &Tables, vrf: VrfId, address: IpAddr) -> bool {
-    matches!(tables.next_hop(vrf, address), NextHop::Tunnel(_))
+    let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    !link_local && matches!(tables.next_hop(vrf, address), NextHop::Tunnel(_))
 }
 
 /// Whether a clear packet's source belongs behind a tunnel, so that it should have come encrypted (RFC 4301 section 5.2). IKE

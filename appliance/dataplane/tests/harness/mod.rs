@@ -159,6 +159,20 @@ impl Gateway {
         gateway
     }
 
+    /// Applies another configuration; the ports stay.
+    pub fn configure(&mut self, generation: u64, config: &PlaneConfig) {
+        let macs = HashMap::from([
+            ("ge-0/0/0".to_owned(), mac(self.n)),
+            ("ge-0/0/1".to_owned(), mac(10 + self.n)),
+        ]);
+        let prepared = self
+            .controller
+            .prepare_config(Generation(generation), config, &macs)
+            .unwrap();
+        self.controller.apply_config(prepared);
+        self.run();
+    }
+
     fn routes(&mut self) {
         let (untrust, trust) = (self.index(UNTRUST), self.index(TRUST));
         for (text, interface) in [
