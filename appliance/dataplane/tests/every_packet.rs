@@ -349,3 +349,15 @@ fn link_local_sources_are_not_behind_a_tunnel() {
     net.a.run();
     assert_eq!(net.a.drop_count(DropReason::ProtectedSource), 1);
 }
+
+#[test]
+fn a_fragment_beyond_the_longest_packet_is_not_split() {
+    let mut net = Net::new(false, false);
+    let whole = udp(host(1, false), host(2, false), (7, 8), &[1; 1400]);
+    let mut last = whole.clone();
+    last[6..8].copy_from_slice(&0x1fffu16.to_be_bytes());
+    refresh(&mut last);
+    net.a.receive(TRUST, &last);
+    assert!(net.cable().is_empty());
+    assert_eq!(net.a.drops(), vec![(DropReason::FragmentFailed, 1)]);
+}

@@ -24,7 +24,11 @@ pub(crate) fn split<P: Platform>(
     let total = usize::from(packet.meta.total_octets);
     let per_part = usize::from(mtu_octets).saturating_sub(IPV4_HEADER_OCTETS) / 8 * 8;
     let payload = total.saturating_sub(IPV4_HEADER_OCTETS);
+    let base = packet.meta.fragment;
+    // A fragment whose end lies beyond the longest packet: its parts' offsets would not fit their field.
+    let end = payload + base.map_or(0, |base| usize::from(base.offset_octets));
     if packet.meta.is_v6()
+        || end > usize::from(u16::MAX)
         || packet.meta.has_options
         || per_part == 0
         || payload.div_ceil(per_part) > MAX_PARTS
@@ -32,7 +36,6 @@ pub(crate) fn split<P: Platform>(
         worker.drop(packet, DropReason::FragmentFailed);
         return parts;
     }
-    let base = packet.meta.fragment;
     let mut at = 0;
     while at < payload {
         let octets = per_part.min(payload - at);
