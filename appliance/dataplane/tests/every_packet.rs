@@ -361,3 +361,26 @@ fn a_fragment_beyond_the_longest_packet_is_not_split() {
     assert!(net.cable().is_empty());
     assert_eq!(net.a.drops(), vec![(DropReason::FragmentFailed, 1)]);
 }
+
+#[test]
+fn a_pair_resumed_beyond_its_last_number_asks_for_a_rekey() {
+    let mut net = Net::new(false, false);
+    let mut again = pair(1, 1, false, false);
+    again.epoch = 2;
+    again.pair = ravelin_types::PairId(9);
+    net.a.controller.remove(
+        ravelin_types::PairId(1),
+        std::time::Duration::ZERO,
+        net.a.now,
+    );
+    again.sequence_ceiling = u64::from(u32::MAX) + 5;
+    net.a.install(&[again]);
+    for _ in 0..2 {
+        net.a
+            .receive(TRUST, &udp(host(1, false), host(2, false), (7, 8), b"x"));
+    }
+    assert!(net.a.sent(UNTRUST).is_empty());
+    assert_eq!(net.a.drop_count(DropReason::SequenceExhausted), 2);
+    let asked = |notice: &&Notice<_>| matches!(notice, Notice::Sa(ravelin_ctl::sa::Event::Exhausting(pair)) if pair.0 == 9);
+    assert_eq!(net.a.notices.iter().filter(asked).count(), 1);
+}

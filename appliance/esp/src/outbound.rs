@@ -145,7 +145,7 @@ impl OutboundSa {
 
     /// How many numbers are left.
     pub fn remaining(&self) -> u64 {
-        self.limit - self.sequence
+        self.limit.saturating_sub(self.sequence)
     }
 
     /// The cipher key in the engine.

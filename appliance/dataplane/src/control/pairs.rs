@@ -217,7 +217,7 @@ impl<P: Platform> Controller<P> {
             Some(known) if known.epoch >= sa.epoch => return Err(InstallError::StaleEpoch),
             Some(known) => Remembered {
                 epoch: sa.epoch,
-                outbound: known.outbound + RESUME_STEP,
+                outbound: known.outbound.saturating_add(RESUME_STEP),
                 inbound: known.inbound,
             },
             None if sa.epoch > 1 && sa.sequence_ceiling == 0 => {

@@ -1,6 +1,6 @@
 //! Into a tunnel: selector table, owner, MTU, sequence number; then the engine. A packet without a child SA ends here, never in clear.
 
-use ravelin_esp::PacketBuf;
+use ravelin_esp::{EspDrop, PacketBuf};
 use ravelin_wire::icmp::IcmpError;
 use ravelin_wire::ip::IPV6_MIN_MTU_OCTETS;
 
@@ -188,6 +188,17 @@ fn encrypt<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>, slot
                 sa.exhausting = false;
             }
         }
-        Err(rejected) => worker.drop(rejected.packet, rejected.reason.into()),
+        Err(rejected) => {
+            // Numbers may be used up at once: a resumed SA starts beyond the last of them.
+            let exhausting = rejected.reason == EspDrop::SequenceExhausted && !sa.exhausting;
+            let pair = sa.facts.pair;
+            if exhausting {
+                let told = worker.tell(Event::Exhausting(pair));
+                if let Some(sa) = worker.sa(slot) {
+                    sa.exhausting = told;
+                }
+            }
+            worker.drop(rejected.packet, rejected.reason.into());
+        }
     }
 }
