@@ -384,3 +384,21 @@ fn a_pair_resumed_beyond_its_last_number_asks_for_a_rekey() {
     let asked = |notice: &&Notice<_>| matches!(notice, Notice::Sa(ravelin_ctl::sa::Event::Exhausting(pair)) if pair.0 == 9);
     assert_eq!(net.a.notices.iter().filter(asked).count(), 1);
 }
+
+#[test]
+fn a_pair_installed_again_does_not_linger() {
+    let mut net = Net::new(false, false);
+    let linger = std::time::Duration::from_secs(5);
+    let now = net.a.now;
+    net.a
+        .controller
+        .remove(ravelin_types::PairId(1), linger, now);
+    let mut again = pair(1, 1, false, false);
+    again.epoch = 2;
+    net.a.install(&[again]);
+    net.a.advance(10);
+    assert_eq!(net.a.controller.list().len(), 1);
+    net.a
+        .receive(TRUST, &udp(host(1, false), host(2, false), (7, 8), b"x"));
+    assert_eq!(net.a.sent(UNTRUST).len(), 1, "{:?}", net.a.drops());
+}

@@ -379,15 +379,16 @@ impl<P: Platform> Controller<P> {
 
     pub(super) fn expire_pairs(&mut self, now: Time) {
         let records = &self.pairs.records;
-        let due = |pair: &PairId| {
-            records
-                .get(pair)
-                .and_then(|record| record.remove_at)
-                .is_none_or(|at| at <= now)
-        };
-        let (over, left): (Vec<PairId>, Vec<PairId>) =
-            self.pairs.lingering.iter().partition(|pair| due(pair));
-        self.pairs.lingering = left;
+        let remove_at = |pair: &PairId| records.get(pair).and_then(|record| record.remove_at);
+        let mut over = Vec::new();
+        // One that was installed again meanwhile, or is gone already, does not linger any more.
+        self.pairs.lingering.retain(|pair| match remove_at(pair) {
+            Some(at) if at <= now => {
+                over.push(*pair);
+                false
+            }
+            at => at.is_some(),
+        });
         for pair in over {
             self.forget(pair);
         }
