@@ -402,3 +402,42 @@ fn a_pair_installed_again_does_not_linger() {
         .receive(TRUST, &udp(host(1, false), host(2, false), (7, 8), b"x"));
     assert_eq!(net.a.sent(UNTRUST).len(), 1, "{:?}", net.a.drops());
 }
+
+#[test]
+fn a_removed_unit_takes_its_neighbours_along() {
+    let mut net = Net::new(false, false);
+    let old = host(1, false);
+    let next = |net: &Net| {
+        let tables = net.a.controller.tables();
+        tables.next_hop(ravelin_types::VrfId::DEFAULT, old)
+    };
+    let known = next(&net);
+    assert!(matches!(
+        known,
+        ravelin_dataplane::tables::NextHop::Adjacency(_)
+    ));
+    net.a.configure(2, &config(1));
+    assert_eq!(next(&net), known, "nothing changed");
+    let mut without = config(1);
+    without.ports[1].units.clear();
+    net.a.configure(3, &without);
+    assert!(!matches!(
+        next(&net),
+        ravelin_dataplane::tables::NextHop::Adjacency(_)
+    ));
+}
+
+#[test]
+fn who_never_answers_takes_no_adjacency() {
+    let mut net = Net::new(false, false);
+    for n in 0..200 {
+        net.a.neighbour(TRUST, addr(&format!("10.1.0.{n}")), None);
+    }
+    let late = addr("10.1.0.250");
+    net.a.neighbour(TRUST, late, Some(mac(99)));
+    let tables = net.a.controller.tables();
+    assert!(matches!(
+        tables.next_hop(ravelin_types::VrfId::DEFAULT, late),
+        ravelin_dataplane::tables::NextHop::Adjacency(_)
+    ));
+}

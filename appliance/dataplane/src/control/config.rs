@@ -168,6 +168,16 @@ impl<P: Platform> Controller<P> {
         }
         self.working.config = Arc::new(config);
         let new = Arc::clone(&self.working.config);
+        for (at, gone) in (0..).zip(&old.interfaces) {
+            let stays = |now: &Interface, was: &Interface| now.vrf == was.vrf;
+            if let Some(was) = gone
+                && !new
+                    .interface(IfIndex(at))
+                    .is_some_and(|now| stays(now, was))
+            {
+                self.forget_neighbours(IfIndex(at), was.vrf);
+            }
+        }
         for (at, interface) in new.interfaces.iter().enumerate() {
             if let Some(interface) = interface {
                 self.announce(IfIndex(at as u16), interface);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use ravelin_types::Prefix;
+use ravelin_types::{Prefix, VrfId};
 use ravelin_wire::ethernet::Mac;
 
 use super::Controller;
@@ -70,6 +70,11 @@ impl<P: Platform> Controller<P> {
             address,
             mac,
         } = neighbour;
+        // What never answered takes no adjacency: a scan of an attached subnet must not fill the table.
+        let known = (self.neighbours.by_address).contains_key(&(interface, address));
+        if mac.is_none() && !known {
+            return;
+        }
         let Some(index) = self.adjacency(interface, address) else {
             return;
         };
@@ -89,6 +94,22 @@ impl<P: Platform> Controller<P> {
         }
         if mac.is_some() && !was_resolved {
             self.announce_resolved(index, interface, address);
+        }
+    }
+
+    /// Withdraws the neighbours of an interface that goes, or moves to another instance: the kernel's news of them would come too
+    /// late to be understood.
+    pub(super) fn forget_neighbours(&mut self, interface: IfIndex, vrf: VrfId) {
+        let gone: Vec<(AdjIndex, IpAddr)> = (0..)
+            .zip(&self.neighbours.by_index)
+            .filter(|(_, (of, _))| *of == interface)
+            .map(|(at, (_, address))| (AdjIndex(at), *address))
+            .collect();
+        for (index, address) in gone {
+            self.shared.adjacencies.set(index, interface, None);
+            if let Some((book, table)) = self.book(vrf) {
+                book.forget_neighbour(table, Prefix::host(address), index);
+            }
         }
     }
 

@@ -143,6 +143,19 @@ impl RouteBook {
         self.change(table, prefix, |sources| sources.neighbour = adjacency);
     }
 
+    /// Forgets a neighbour, unless another adjacency has taken its place.
+    pub(super) fn forget_neighbour(
+        &mut self,
+        table: &mut Vrf,
+        prefix: Prefix,
+        adjacency: AdjIndex,
+    ) {
+        let current = self.entries.get(&prefix).and_then(|of| of.neighbour);
+        if current == Some(adjacency) {
+            self.neighbour(table, prefix, None);
+        }
+    }
+
     /// A protected prefix appears or goes: all routes within it are judged again.
     pub(super) fn protected(
         &mut self,
