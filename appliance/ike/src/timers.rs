@@ -25,6 +25,9 @@ pub const RECONNECT_FIRST: Duration = Duration::from_secs(1);
 /// Longest wait before a static peer is tried again.
 pub const RECONNECT_MOST: Duration = Duration::from_secs(60);
 
+/// A key exchange that the pool has no room for is tried again after this long; the pool does some thousand in it.
+pub const WORK_WAIT: Duration = Duration::from_millis(100);
+
 /// When an SA is rekeyed and when it ends.
 pub(crate) struct Lifetime {
     pub(crate) soft_at: Time,

@@ -171,8 +171,13 @@ impl<E: Environment> Endpoint<E> {
 
     /// Does everything that is due.
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some((at, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
-            self.timers.remove(&(at, id));
+        // Each session once: what is due again at once waits for the next call, so that the results of jobs come between.
+        let due: Vec<(Time, u64)> = self.timers.range(..=(now, u64::MAX)).copied().collect();
+        for (at, id) in due {
+            // The step of an earlier one may have ended this session or moved its timer.
+            if !self.timers.remove(&(at, id)) {
+                continue;
+            }
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.volatile.scheduled = None;
             }

@@ -175,6 +175,18 @@ impl<E: Environment> Endpoint<E> {
         &self.env
     }
 
+    /// As if this many jobs more were under way; `None` ends it.
+    pub(crate) fn test_jobs(&mut self, count: Option<u64>) {
+        let ids = (0..count.unwrap_or(0)).map(|n| crate::work::WorkId(u64::MAX - n));
+        self.out.jobs.retain(|id, _| id.0 < 1 << 63);
+        let pending = || crate::outbox::Pending {
+            session: 0,
+            ike: 0,
+            then: crate::sa::Continuation::InitStart,
+        };
+        self.out.jobs.extend(ids.map(|id| (id, pending())));
+    }
+
     /// The ciphers (from initiator, from responder) of the IKE SA with this initiator's SPI.
     pub(crate) fn test_ciphers(
         &self,

@@ -10,8 +10,8 @@ use crate::event::DownReason;
 use crate::msg::ExchangeType;
 use crate::outbox::Ctx;
 use crate::session::{ChildState, DownReasonStored, Session};
-use crate::stats::Count;
-use crate::timers::MAX_REFUSALS;
+use crate::stats::{Count, Discard};
+use crate::timers::{MAX_REFUSALS, WORK_WAIT};
 
 /// Starts whatever can start.
 pub(crate) fn start_waiting(ctx: &mut Ctx<'_>, session: &mut Session) -> Result<(), Fault> {
@@ -25,9 +25,19 @@ pub(crate) fn start_waiting(ctx: &mut Ctx<'_>, session: &mut Session) -> Result<
         let Some(ike) = free_ike(session, &task) else {
             continue;
         };
-        if !start(ctx, session, ike, &task)? {
-            session.tasks.retain(|w| w.task != task);
-            session.volatile.dirty = true;
+        match start(ctx, session, ike, &task) {
+            Ok(true) => {}
+            Ok(false) => {
+                session.tasks.retain(|w| w.task != task);
+                session.volatile.dirty = true;
+            }
+            // Too many key exchanges are under way.
+            Err(Fault::Discard(Discard::WorkFull)) => {
+                ctx.stats.discard(Discard::WorkFull);
+                let waiting = session.tasks.iter_mut().filter(|w| w.task == task);
+                waiting.for_each(|w| w.not_before = ctx.now + WORK_WAIT);
+            }
+            Err(fault) => return Err(fault),
         }
     }
     Ok(())
@@ -326,8 +336,10 @@ pub(crate) fn deadline(config: &crate::config::Config, session: &Session) -> Opt
         .as_ref()
         .and_then(|name| config.gateway(name))
         .and_then(|g| g.dpd);
+    // A probe that is queued starts like any other task: when the IKE SA is free.
+    let queued = session.tasks.iter().any(|w| w.task == Task::Dpd);
     let probe = dpd
-        .filter(|_| idle && session.closing.is_none())
+        .filter(|_| idle && !queued && session.closing.is_none())
         .and_then(|d| dpd_at(session, d));
     ikes.chain(children)
         .chain(waiting)

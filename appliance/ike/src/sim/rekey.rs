@@ -227,3 +227,41 @@ proptest! {
         prop_assert!(w.a.downs().is_empty() && w.b.downs().is_empty(), "{}", w.explain());
     }
 }
+
+#[test]
+fn a_probe_that_falls_due_during_a_key_exchange_waits_for_it() {
+    let pfs = Some(DhGroup::Ecp256);
+    let mut w = pair_with_pfs(pfs, pfs, 20);
+    let (old, now) = (child_of(&w.b), w.now);
+    assert!(w.b.endpoint.rekey_child(old, now));
+    let work = w.b.endpoint.poll_work().unwrap();
+    let later = now + Duration::from_secs(11);
+    w.now = later;
+    w.b.endpoint.handle_timeout(later);
+    assert!(w.b.endpoint.poll_timeout().is_none_or(|at| at > later));
+    w.b.endpoint.complete(later, work.id, work.job.run());
+    w.pump();
+    w.run_for(Duration::from_secs(1));
+    w.check_agreement();
+    assert_ne!(child_of(&w.b), old);
+}
+
+#[test]
+fn a_rekey_that_finds_the_pool_full_is_tried_again() {
+    let pfs = Some(DhGroup::Ecp256);
+    let mut w = pair_with_pfs(pfs, pfs, 21);
+    let (old, now) = (child_of(&w.b), w.now);
+    w.b.endpoint.test_jobs(Some(crate::work::MAX_WORK as u64));
+    assert!(w.b.endpoint.rekey_child(old, now));
+    for _ in 0..10 {
+        let at = w.b.endpoint.poll_timeout().unwrap();
+        assert!(at > w.now, "the endpoint would spin");
+        w.now = at;
+        w.b.endpoint.handle_timeout(at);
+    }
+    assert!(w.b.endpoint.poll_work().is_none());
+    w.b.endpoint.test_jobs(None);
+    w.run_for(Duration::from_secs(1));
+    w.check_agreement();
+    assert_ne!(child_of(&w.b), old);
+}
