@@ -23,6 +23,8 @@ counted!(
     Discard {
         /// Not an IKEv2 message, or malformed outside the protection.
         Malformed = "malformed message",
+        /// An IKE_SA_INIT request longer than any peer needs.
+        FirstTooLong = "IKE_SA_INIT too long",
         /// Neither SPI is known.
         UnknownSpi = "unknown IKE SPI",
         /// The message's role bits contradict the SA.

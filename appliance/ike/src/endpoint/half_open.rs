@@ -27,6 +27,11 @@ use crate::work::Job;
 /// A cookie secret is used this long and accepted as long again (section 2.6: "frequently").
 const COOKIE_SECRET_LIFETIME: Duration = Duration::from_secs(60);
 
+/// The longest first message that is taken. It is kept, in memory and in the journal, until the peer is authenticated (it is
+/// part of what AUTH proves), and the whole table of half-open IKE SAs must fit beside the established ones. RFC 7296
+/// section 2 asks for 3,000 octets; the longest proposals with the largest key exchange value stay below 4,000.
+pub const MAX_FIRST_OCTETS: usize = 8192;
+
 /// `version(1) | prf(secret, Ni | IPi | SPIi)`
 pub(super) struct Cookies {
     current: Secret,
@@ -135,6 +140,9 @@ impl<E: Environment> Endpoint<E> {
         datagram: &Datagram<'_>,
         message: &Message,
     ) -> Result<Outcome, Fault> {
+        if datagram.data.len() > MAX_FIRST_OCTETS {
+            return Err(Fault::Discard(Discard::FirstTooLong));
+        }
         let parts = Parts::of(&message.payloads);
         let (Some(sa), Some(ke), Some(nonce)) = (parts.sa, parts.ke, parts.nonce) else {
             return Err(Fault::Discard(Discard::Malformed));

@@ -167,6 +167,27 @@ fn a_flood_of_first_messages_stays_within_bounds_and_set_ups_go_on() {
     assert_eq!(w.b.endpoint.half_open(), 0);
 }
 
+#[test]
+fn a_first_message_of_excessive_length_is_not_kept() {
+    let mut w = world(9);
+    w.pump();
+    w.run_for(Duration::from_millis(1));
+    let first = w.transcript[0].1.clone();
+    let padded = |octets: usize| {
+        let mut message = Message::parse(&first).unwrap();
+        message.header.spi_i ^= octets as u64;
+        message
+            .payloads
+            .push(Payload::Notify(Notify::new(40_000, &vec![0; octets])));
+        message.emit()
+    };
+    w.inject(Side::B, address(3), address(2), &padded(9_000));
+    assert_eq!(w.b.endpoint.half_open(), 0);
+    assert_eq!(w.b.endpoint.stats().discarded(Discard::FirstTooLong), 1);
+    w.inject(Side::B, address(3), address(2), &padded(4_000));
+    assert_eq!(w.b.endpoint.half_open(), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
