@@ -108,6 +108,7 @@ impl<E: Environment> Endpoint<E> {
             let first = session.ikes.first().map(|i| (session.path.remote, i.spi_i));
             self.first_messages
                 .extend(first.map(|key| (key, session.id)));
+            session.volatile.first_message = first;
         }
         if let Some(gateway) = session.gateway.clone().filter(|_| session.initiator) {
             self.initiated.insert(gateway, session.id);
@@ -120,11 +121,15 @@ impl<E: Environment> Endpoint<E> {
             .gateway
             .as_ref()
             .is_some_and(|g| self.config.gateway(g).is_none());
-        self.step(now, session, |ctx, session| {
-            if orphan {
-                tasks::close(session, DownReasonStored::Closed, now);
-            }
-            starting.map_or(Ok(()), |group| init::start(ctx, session, group))
-        });
+        if orphan {
+            tasks::close(&mut session, DownReasonStored::Closed, now);
+        }
+        let id = session.id;
+        // Exchanges that wait begin with the next time-out: until the whole journal is taken up, the allocator of SPIs
+        // does not know which ones are in use (design decision D7).
+        self.finish(now, session);
+        if let Some(group) = starting {
+            self.with_session(now, id, |ctx, session| init::start(ctx, session, group));
+        }
     }
 }

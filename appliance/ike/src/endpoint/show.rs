@@ -175,6 +175,11 @@ impl<E: Environment> Endpoint<E> {
         &self.env
     }
 
+    /// First messages remembered.
+    pub(crate) fn test_first_messages(&self) -> usize {
+        self.first_messages.len()
+    }
+
     /// As if this many jobs more were under way; `None` ends it.
     pub(crate) fn test_jobs(&mut self, count: Option<u64>) {
         let ids = (0..count.unwrap_or(0)).map(|n| crate::work::WorkId(u64::MAX - n));

@@ -97,6 +97,38 @@ fn a_restored_endpoint_repeats_its_outstanding_request_and_its_last_response() {
 }
 
 #[test]
+fn a_restored_endpoint_starts_what_waited_only_after_the_whole_journal_is_taken_up() {
+    let mut w = world(5);
+    w.establish();
+    let (old, now) = (*w.a.plane.keys().next().unwrap(), w.now);
+    w.link.cut = true;
+    // A probe fills the window, so the rekey waits, and then the process dies.
+    w.run_for(Duration::from_secs(11));
+    assert!(w.a.count(crate::Count::DpdSent) > 0);
+    w.a.endpoint.rekey_child(old, now);
+    w.pump();
+    w.crash(Side::A);
+    w.link.cut = false;
+    w.run_for(MINUTE);
+    w.check_agreement();
+    assert!(!w.a.plane.contains_key(&old));
+}
+
+#[test]
+fn a_set_up_that_survives_a_crash_leaves_no_trace_of_its_first_message() {
+    let mut w = world(6);
+    w.pump();
+    w.filter = Some(Box::new(|side, m| side == Side::A && m.sk().is_some()));
+    w.run_for(Duration::from_millis(100));
+    assert_eq!(w.b.endpoint.half_open(), 1);
+    w.crash(Side::B);
+    assert_eq!(w.b.endpoint.test_first_messages(), 1);
+    w.filter = None;
+    assert!(w.run_until(MINUTE, World::is_up), "{}", w.explain());
+    assert_eq!(w.b.endpoint.test_first_messages(), 0);
+}
+
+#[test]
 fn a_pair_that_the_data_plane_lost_is_installed_under_a_new_epoch() {
     let mut w = world(4);
     w.establish();

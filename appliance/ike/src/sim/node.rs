@@ -203,6 +203,10 @@ impl Node {
         let mut endpoint = Endpoint::new(config, env, now).unwrap();
         let report = endpoint.restore(self.journal.values(), now);
         assert!(report.failed.is_empty());
+        assert!(
+            endpoint.environment_ref().in_use.is_empty(),
+            "no SPI is allocated before those in use are known"
+        );
         endpoint.environment().in_use = report.child_spis.clone();
         self.endpoint = endpoint;
         self.durable = JournalSeq(0);
