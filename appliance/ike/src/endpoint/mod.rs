@@ -28,7 +28,7 @@ use crate::event::{DownReason, Event, EventKind, Record, RecordOp, SessionId, Tr
 use crate::outbox::{Contact, Ctx, Outbox};
 use crate::record;
 use crate::sa::{child, established, tasks};
-use crate::session::Session;
+use crate::session::{ChildState, Session};
 use crate::stats::{Count, Stats};
 use crate::timers::{RECONNECT_FIRST, RECONNECT_MOST};
 use crate::work::Work;
@@ -101,8 +101,8 @@ impl<E: Environment> Endpoint<E> {
         Ok(endpoint)
     }
 
-    /// Replaces the configuration. Sessions of gateways that are gone are closed; others keep what was negotiated until
-    /// their next exchange.
+    /// Replaces the configuration. Sessions of gateways that are gone are closed, and child SAs of VPNs that are gone are
+    /// deleted; others keep what was negotiated until their next exchange.
     pub fn set_config(&mut self, config: Arc<Config>, now: Time) {
         self.config = config;
         self.want_static(now);
@@ -119,6 +119,9 @@ impl<E: Environment> Endpoint<E> {
         for id in orphans {
             self.close(SessionId(id), now);
         }
+        for child in self.children_without_vpn() {
+            self.close_child(child, now);
+        }
         let missing: Vec<u64> = self.initiated.values().copied().collect();
         for id in missing {
             self.with_session(now, id, |ctx, session| {
@@ -126,6 +129,16 @@ impl<E: Environment> Endpoint<E> {
                 Ok(())
             });
         }
+    }
+
+    fn children_without_vpn(&self) -> Vec<ChildId> {
+        let sessions = self.sessions.values().filter(|s| s.closing.is_none());
+        let found = sessions.flat_map(|s| {
+            let gateway = s.gateway.as_ref().and_then(|g| self.config.gateway(g));
+            let live = s.children.iter().filter(|c| c.state == ChildState::Live);
+            live.filter(move |c| gateway.is_some_and(|g| g.vpn(&c.vpn).is_none()))
+        });
+        found.map(|c| c.id).collect()
     }
 
     /// The injected environment.

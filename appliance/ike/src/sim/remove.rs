@@ -147,3 +147,28 @@ fn an_ike_sa_that_cannot_be_rekeyed_expires() {
     w.filter = None;
     assert!(w.run_until(MINUTE * 2, World::is_up), "{}", w.explain());
 }
+
+#[test]
+fn a_vpn_that_leaves_the_configuration_takes_its_children_along_and_nothing_else() {
+    let mut w = world(12);
+    w.establish();
+    let old = *w.b.plane.keys().next().unwrap();
+    let mut changed = gateway();
+    changed.vpns[0].linger = Duration::from_secs(7);
+    w.b.endpoint.set_config(config(changed.clone()), w.now);
+    w.pump();
+    w.run_for(Duration::from_secs(1));
+    assert!(w.b.plane.contains_key(&old), "its VPN is still there");
+    changed.vpns[0].name = "other".into();
+    w.b.endpoint.set_config(config(changed), w.now);
+    w.pump();
+    assert!(
+        w.run_until(MINUTE, |w| w.is_up() && !w.b.plane.contains_key(&old)),
+        "{}",
+        w.explain()
+    );
+    w.run_for(Duration::from_secs(1));
+    w.check_agreement();
+    assert!(w.b.downs().is_empty(), "the IKE SA stays");
+    assert!(w.b.endpoint.child_sas().all(|c| &*c.vpn == "other"));
+}
