@@ -247,6 +247,11 @@ impl Vault {
         Position(self.next_position - 1)
     }
 
+    /// Whether the subject has live records.
+    pub fn contains(&self, subject: u64) -> bool {
+        self.index.contains(subject)
+    }
+
     /// Subjects with live records.
     pub fn subjects(&self) -> usize {
         self.index.subjects()

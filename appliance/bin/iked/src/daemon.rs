@@ -21,7 +21,9 @@ use std::time::Duration;
 
 use ravelin_ctl::sa::{self, FromPlaned, ToPlaned};
 use ravelin_ctl::{Envelope, Hello, daemon as mgmt};
-use ravelin_ike::{Datagram, Endpoint, EnvironmentError, Event, Work, WorkId, WorkResult};
+use ravelin_ike::{
+    Datagram, Endpoint, EnvironmentError, Event, EventKind, Work, WorkId, WorkResult,
+};
 use ravelin_types::{PairId, Time};
 use ravelin_vault::Live;
 use tokio::sync::mpsc;
@@ -251,7 +253,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
     pub fn settle(&mut self, now: Time) -> Time {
         self.endpoint.environment().set_now(now);
         loop {
-            let mut moved = self.drain_endpoint();
+            let mut moved = self.drain_endpoint(now);
             self.journal.commit();
             moved |= self.act_on_events(now);
             self.release_datagrams();
@@ -298,7 +300,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
         self.work_under_way
     }
 
-    fn drain_endpoint(&mut self) -> bool {
+    fn drain_endpoint(&mut self, now: Time) -> bool {
         let mut moved = false;
         while let Some(record) = self.endpoint.poll_record() {
             self.journal.push(record);
@@ -315,7 +317,12 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             moved = true;
         }
         while let Some(event) = self.endpoint.poll_event() {
-            self.events.push_back(event);
+            // A line for the log depends on no record, and must not pile up while the vault takes none.
+            if matches!(event.kind, EventKind::Failure(_)) {
+                self.act(event.kind, now);
+            } else {
+                self.events.push_back(event);
+            }
             moved = true;
         }
         while let Some(transmit) = self.endpoint.poll_transmit() {

@@ -26,7 +26,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
         moved
     }
 
-    fn act(&mut self, kind: EventKind, now: Time) {
+    pub(super) fn act(&mut self, kind: EventKind, now: Time) {
         match kind {
             EventKind::IkeUp(up) => {
                 log::info!(

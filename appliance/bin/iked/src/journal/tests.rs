@@ -66,6 +66,42 @@ fn a_record_that_the_vault_refuses_holds_everything_back() {
 }
 
 #[test]
+fn what_came_and_went_while_the_vault_refused_is_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = Journal::open(&dir.path().join("vault")).unwrap();
+    let remove = |seq, subject| Record {
+        seq: JournalSeq(seq),
+        subject,
+        op: RecordOp::Remove,
+    };
+    journal.push(put(1, 1, "stored"));
+    journal.commit();
+    let long = "x".repeat(ravelin_vault::format::MAX_PAYLOAD_OCTETS + 1);
+    journal.push(put(2, 2, &long));
+    journal.commit();
+    assert!(journal.is_failing());
+    journal.push(put(3, 3, "came"));
+    journal.push(remove(4, 3));
+    assert_eq!(journal.waiting.len(), 1);
+    journal.push(remove(5, 2));
+    journal.push(remove(6, 1));
+    assert_eq!(
+        journal.waiting.len(),
+        1,
+        "what is in the vault is removed there"
+    );
+    journal.commit();
+    assert!(!journal.is_failing());
+    assert_eq!((journal.durable(), journal.subjects()), (JournalSeq(6), 0));
+    journal.push(put(7, 4, &long));
+    journal.commit();
+    journal.push(remove(8, 4));
+    journal.commit();
+    assert!(!journal.is_failing());
+    assert_eq!(journal.durable(), JournalSeq(8));
+}
+
+#[test]
 fn the_gate_waits_for_the_journal_and_for_the_pair() {
     let mut gate = Gate::default();
     let mut sent = Vec::new();
