@@ -87,12 +87,7 @@ fn run(args: &Args) -> Result<(), Error> {
     let stop = Arc::new(AtomicBool::new(false));
     let worker_pool = FramePool(environment.jumbo);
     let workers = workers::start(&shared, environment.eal, worker_pool, &stop)?;
-    let punt = punt::Punt::start(
-        Arc::clone(&shared),
-        environment.eal,
-        environment.pool,
-        Arc::clone(&stop),
-    )?;
+    let punt = punt::Punt::start(Arc::clone(&shared), environment, Arc::clone(&stop))?;
     mgmtd::start(
         args.run_dir.join("mgmtd.sock"),
         hello.clone(),

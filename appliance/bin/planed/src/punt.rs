@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
-use dpdk_rs::{Eal, Mempool};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use ravelin_dataplane::counters::WorkerCounters;
 use ravelin_dataplane::link::Inject;
@@ -20,6 +19,7 @@ use ravelin_tuntap::{Kind, Queue};
 use crate::error::Error;
 use crate::nic::Dpdk;
 use crate::nic::buffer::Frame;
+use crate::nic::environment::Environment;
 
 /// Packets given to the kernel before its own are looked at.
 const DELIVER_BURST: usize = 256;
@@ -55,8 +55,7 @@ impl Punt {
     /// When the thread or its poll set cannot be made.
     pub fn start(
         shared: Arc<Shared<Dpdk>>,
-        eal: Eal,
-        pool: Mempool,
+        environment: Environment,
         stop: Arc<AtomicBool>,
     ) -> Result<Self, Error> {
         let (commands, receiver) = channel();
@@ -67,7 +66,7 @@ impl Punt {
         })?;
         let mut host = Host {
             shared,
-            pool,
+            environment,
             epoll,
             twins: HashMap::new(),
             commands: receiver,
@@ -75,7 +74,7 @@ impl Punt {
             scratch: vec![0; FRAME_OCTETS],
         };
         let work = move || {
-            let _registered = eal.register_thread();
+            let _registered = environment.eal.register_thread();
             while !stop.load(Ordering::Relaxed) && host.round() {}
         };
         let thread = std::thread::Builder::new()
@@ -110,7 +109,7 @@ impl Punt {
 
 struct Host {
     shared: Arc<Shared<Dpdk>>,
-    pool: Mempool,
+    environment: Environment,
     epoll: Epoll,
     twins: HashMap<IfIndex, (Kind, Queue)>,
     commands: Receiver<Command>,
@@ -183,7 +182,11 @@ impl Host {
     }
 
     fn inject(&self, index: IfIndex, kind: Kind, octets: &[u8]) {
-        let Some(frame) = Frame::copy(self.pool, octets) else {
+        // Jumbo packets of the host need the larger buffers.
+        let pool = self
+            .environment
+            .pool_for(u16::try_from(octets.len()).unwrap_or(u16::MAX));
+        let Some(frame) = Frame::copy(pool, octets) else {
             return self.discard(index, DropReason::NoBuffer);
         };
         let inject = match kind {
