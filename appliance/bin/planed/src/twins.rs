@@ -2,7 +2,7 @@
 //!
 //! netd may come late, go and come back: [`Twins::reconcile`] is called until it succeeds, and again after each loss of netd.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,6 +38,8 @@ pub struct Twins {
     wanted: BTreeMap<UnitName, Wanted>,
     /// What netd made, as it was asked for.
     held: BTreeMap<UnitName, Wanted>,
+    /// Twins that netd shall remove and has not yet.
+    leaving: BTreeSet<UnitName>,
     /// Twins that the punt thread serves.
     attached: BTreeMap<UnitName, IfIndex>,
 }
@@ -52,6 +54,7 @@ impl Twins {
             next_id: 1,
             wanted: BTreeMap::new(),
             held: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             attached: BTreeMap::new(),
         }
     }
@@ -73,7 +76,7 @@ impl Twins {
 
     /// Whether everything is as wanted and netd is there.
     pub fn is_settled(&self) -> bool {
-        self.netd.is_some() && self.held == self.wanted
+        self.netd.is_some() && self.leaving.is_empty() && self.held == self.wanted
     }
 
     /// Notices that netd closed the connection; what it held is asked for again.
@@ -98,19 +101,22 @@ impl Twins {
     /// The first failure; what was done stays done.
     pub fn reconcile(&mut self, punt: &Punt) -> Result<(), Error> {
         let known = self.held.keys().chain(self.attached.keys());
-        let mut gone: Vec<UnitName> = known
-            .filter(|name| !self.wanted.contains_key(name))
-            .cloned()
-            .collect();
-        gone.dedup();
-        for unit in gone {
+        let gone = known.filter(|name| !self.wanted.contains_key(name));
+        self.leaving.extend(gone.cloned());
+        self.leaving.retain(|name| !self.wanted.contains_key(name));
+        while let Some(unit) = self.leaving.first().cloned() {
             if let Some(index) = self.attached.remove(&unit) {
                 punt.command(Command::Detach(index));
             }
-            self.ask(Request::Remove(unit.clone()), &unit)
-                .map(drop)
-                .unwrap_or_else(|error| log::warn!("{error}"));
+            match self.ask(Request::Remove(unit.clone()), &unit) {
+                // A netd that was begun anew does not know it: there is nothing left to ask for.
+                Err(error @ Error::Netd { .. }) => log::warn!("{error}"),
+                // Asked again when netd is back.
+                Err(error) => return Err(error),
+                Ok(_) => {}
+            }
             self.held.remove(&unit);
+            self.leaving.remove(&unit);
         }
         let wanted: Vec<Wanted> = self.wanted.values().cloned().collect();
         for twin in wanted {
