@@ -28,12 +28,14 @@ pub enum CodecError {
 /// # Errors
 /// [`CodecError::TooLong`] when the message is too large.
 pub fn encode<T: Serialize>(message: &T) -> Result<Zeroizing<Vec<u8>>, CodecError> {
-    let mut frame = Zeroizing::new(postcard::to_extend(message, vec![0; LENGTH_OCTETS])?);
-    let length = frame.len() - LENGTH_OCTETS;
+    let length = postcard::experimental::serialized_size(message)?;
     if length > MAX_FRAME_OCTETS {
         return Err(CodecError::TooLong(length));
     }
-    frame[..LENGTH_OCTETS].copy_from_slice(&(length as u32).to_le_bytes());
+    // Sized beforehand: a buffer that grows leaves copies of keys behind.
+    let mut frame = Vec::with_capacity(LENGTH_OCTETS + length);
+    frame.extend_from_slice(&(length as u32).to_le_bytes());
+    let frame = Zeroizing::new(postcard::to_extend(message, frame)?);
     Ok(frame)
 }
 
@@ -54,6 +56,10 @@ impl Decoder {
     pub fn feed(&mut self, octets: &[u8]) {
         if self.start > 0 && self.buffer.len() + octets.len() > self.buffer.capacity() {
             self.compact();
+        }
+        let needed = self.buffer.len() + octets.len();
+        if needed > self.buffer.capacity() {
+            self.grow(needed);
         }
         self.buffer.extend_from_slice(octets);
     }
@@ -83,6 +89,14 @@ impl Decoder {
             self.start = 0;
         }
         Ok(Some(message))
+    }
+
+    /// Growing in place would leave a copy behind that nobody wipes.
+    fn grow(&mut self, octets: usize) {
+        let mut larger = Vec::with_capacity(octets.next_power_of_two());
+        larger.extend_from_slice(&self.buffer);
+        self.buffer.zeroize();
+        self.buffer = larger;
     }
 
     fn compact(&mut self) {

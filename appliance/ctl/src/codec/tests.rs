@@ -41,3 +41,20 @@ fn malformed_body_is_an_error() {
         Err(CodecError::Malformed(_))
     ));
 }
+
+#[test]
+fn buffers_of_keys_are_not_reallocated_in_place() {
+    let message = vec![7u8; 1000];
+    let frame = encode(&message).unwrap();
+    assert_eq!(frame.capacity(), frame.len(), "sized beforehand");
+    let mut decoder = Decoder::new();
+    for octet in frame.iter() {
+        decoder.feed(&[*octet]);
+    }
+    assert!(decoder.buffer.capacity().is_power_of_two());
+    assert_eq!(decoder.next_message::<Vec<u8>>().unwrap(), Some(message));
+    assert!(matches!(
+        encode(&vec![0u8; MAX_FRAME_OCTETS]),
+        Err(CodecError::TooLong(_))
+    ));
+}
