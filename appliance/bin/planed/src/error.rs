@@ -41,6 +41,16 @@ pub enum Error {
         device: String,
         owner: String,
     },
+    /// An open port whose packet buffers are too small for another MTU.
+    #[error(
+        "port {port}: MTU {wanted} needs larger packet buffers than the port was opened with (up to {most}); \
+         commit without the port first"
+    )]
+    Buffers {
+        port: String,
+        wanted: u16,
+        most: u16,
+    },
     /// A port whose device cannot carry the MTU.
     #[error("port {port}: MTU {wanted} is above the {most} of its device")]
     Mtu {

@@ -235,5 +235,17 @@ fn prepared_aborted_applied_and_shown() {
     };
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     assert_eq!(names, ["ge-0/0/0", "ge-0/0/0.0"]);
+
+    // Its buffers were chosen when it was opened.
+    let mut jumbo = config("net_null0");
+    jumbo.ports[0].mtu_octets = 9000;
+    let request = daemon::Request::Prepare {
+        generation: Generation(4),
+        part: Part::Plane(jumbo),
+    };
+    let daemon::Reply::Prepared(Err(reason)) = ask(&mut mgmtd, 6, request) else {
+        panic!("jumbo frames were taken into ordinary buffers")
+    };
+    assert!(reason.contains("MTU 9000"), "{reason}");
     planed.end();
 }

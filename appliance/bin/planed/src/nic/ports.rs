@@ -8,7 +8,7 @@ use ravelin_tuntap::DeviceName;
 
 use super::buffer::{QueuePair, SharedTx};
 use super::cutoff;
-use super::environment::Environment;
+use super::environment::{Environment, ORDINARY_MTU_OCTETS};
 use crate::error::Error;
 
 /// Frames that the kernel keeps for an AF_PACKET port while its worker is not scheduled: 8 MiB, 4 ms at a million frames per second.
@@ -26,6 +26,8 @@ pub struct OpenPort {
     /// Link as last seen.
     pub link_up: bool,
     interface: Option<DeviceName>,
+    /// It receives into buffers of ordinary size.
+    ordinary: bool,
     queues: Vec<QueuePair>,
 }
 
@@ -100,6 +102,13 @@ impl Ports {
         if let Some(open) = self.open.get(&wanted.name) {
             if open.device == wanted.device {
                 most_mtu(&wanted.name, &open.port, wanted.mtu_octets)?;
+                if open.ordinary && wanted.mtu_octets > ORDINARY_MTU_OCTETS {
+                    return Err(Error::Buffers {
+                        port: wanted.name.clone(),
+                        wanted: wanted.mtu_octets,
+                        most: ORDINARY_MTU_OCTETS,
+                    });
+                }
                 return Ok(false);
             }
             return Err(taken(wanted, &wanted.name));
@@ -170,6 +179,7 @@ impl Ports {
             device: wanted.device.clone(),
             mac,
             mtu_octets: wanted.mtu_octets,
+            ordinary: wanted.mtu_octets <= ORDINARY_MTU_OCTETS,
             link_up,
             interface,
         })
