@@ -8,8 +8,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Longest wait for an answer: a large configuration is validated and applied by all daemons meanwhile.
-const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+/// Longest wait for an answer: a large configuration is validated and applied by all daemons meanwhile. Longer than mgmtd's own
+/// limit (150 s), so that it is mgmtd that says what became of a slow commit.
+const ANSWER_LIMIT: Duration = Duration::from_secs(160);
 /// Number of the only request of a connection.
 const REQUEST_ID: u32 = 1;
 
