@@ -5,7 +5,7 @@ help() {
 usage: sudo ./x [--native] COMMAND [ARGUMENTS]        (as root, sudo is not needed)
 
   build                          build everything
-  demo [--keep] [--break WHAT]   strongSwan's traffic crosses the gateway; --keep leaves a CLI open
+  demo [--keep]                  strongSwan's traffic crosses the gateway; --keep leaves a CLI open
   test [--soak] [SUITE] [FILTER] run the suites: lint tidy unit system fuzz demo; --soak adds the long tests
   lint                           cargo fmt --check, clippy -D warnings, layering and style
   bench [--json FILE]            what ESP costs per packet, beside the bare cipher
