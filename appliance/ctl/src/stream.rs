@@ -12,6 +12,8 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 const READ_OCTETS: usize = 64 << 10;
+/// Longest wait for the other side's greeting, which takes it no work: one that is silent so long hangs.
+const GREETING_LIMIT: Duration = Duration::from_secs(2);
 
 /// Why a connection ended.
 #[derive(Debug, Error)]
@@ -51,11 +53,13 @@ impl Stream {
         Self::open(UnixStream::connect(path)?, hello)
     }
 
-    /// Greets on a socket that was accepted or connected.
+    /// Greets on a socket that was accepted or connected. A socket without a read timeout waits two seconds for the greeting.
     ///
     /// # Errors
     /// As [`Stream::connect`].
     pub fn open(socket: UnixStream, hello: &Hello) -> Result<Self, StreamError> {
+        let patience = socket.read_timeout()?;
+        socket.set_read_timeout(patience.or(Some(GREETING_LIMIT)))?;
         let mut stream = Self {
             socket,
             decoder: Decoder::new(),
@@ -69,6 +73,7 @@ impl Stream {
                 theirs: stream.peer.version,
             });
         }
+        stream.socket.set_read_timeout(patience)?;
         Ok(stream)
     }
 

@@ -3,22 +3,26 @@
 //! netd may come late, go and come back: [`Twins::reconcile`] is called until it succeeds, and again after each loss of netd.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ravelin_ctl::netd::{Device, Reply, Request};
-use ravelin_ctl::{Envelope, Hello, Stream};
+use ravelin_ctl::{Envelope, Hello, Stream, StreamError};
 use ravelin_dataplane::tables::IfIndex;
+use ravelin_platform::clock::now;
 use ravelin_tuntap::{DeviceName, Kind, Queue};
-use ravelin_types::UnitName;
+use ravelin_types::{Time, UnitName};
 
 use crate::error::Error;
 use crate::punt::{Command, Punt};
 
 /// How long netd may take for one device.
 const NETD_PATIENCE: Duration = Duration::from_secs(5);
+/// A netd that accepts and says nothing is left alone for so long: the control thread has others to serve.
+const NETD_PAUSE: Duration = Duration::from_secs(3);
 
 /// A twin that shall exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub struct Twins {
     path: PathBuf,
     hello: Hello,
     netd: Option<Stream>,
+    /// No attempt to connect before this.
+    next_attempt: Time,
     next_id: u32,
     wanted: BTreeMap<UnitName, Wanted>,
     /// What netd made, as it was asked for.
@@ -51,6 +57,7 @@ impl Twins {
             path,
             hello,
             netd: None,
+            next_attempt: Time::default(),
             next_id: 1,
             wanted: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -154,13 +161,20 @@ impl Twins {
 
     fn connect(&mut self) -> Result<&mut Stream, Error> {
         if self.netd.is_none() {
-            let stream = Stream::connect(&self.path, &self.hello)?;
+            if now() < self.next_attempt {
+                return Err(Error::NetdSocket(StreamError::Closed));
+            }
+            let stream = Stream::connect(&self.path, &self.hello).inspect_err(|error| {
+                let silent =
+                    matches!(error, StreamError::Io(e) if e.kind() == ErrorKind::WouldBlock);
+                self.next_attempt = now() + if silent { NETD_PAUSE } else { Duration::ZERO };
+            })?;
             stream.set_receive_timeout(Some(NETD_PATIENCE))?;
             self.netd = Some(stream);
         }
         self.netd
             .as_mut()
-            .ok_or(Error::NetdSocket(ravelin_ctl::StreamError::Closed))
+            .ok_or(Error::NetdSocket(StreamError::Closed))
     }
 
     fn ask(&mut self, body: Request, unit: &UnitName) -> Result<Reply, Error> {

@@ -187,7 +187,6 @@ fn bad_configurations_are_refused_by_name() {
 fn prepared_aborted_applied_and_shown() {
     let planed = Planed::start("applied");
     let listener = UnixListener::bind(planed.folder.join("mgmtd.sock")).unwrap();
-    let holder = UnixListener::bind(planed.folder.join("netd.sock")).unwrap();
     let mut mgmtd = accept(&listener, Role::Mgmtd);
     // Aborting gives the device back: it can be prepared again.
     for id in [1, 2] {
@@ -204,7 +203,8 @@ fn prepared_aborted_applied_and_shown() {
     let reply = ask(&mut mgmtd, 3, prepare(3, "net_null0"));
     assert_eq!(reply, daemon::Reply::Prepared(Ok(())));
 
-    // netd refuses the twin: the answer to mgmtd says so.
+    // netd comes only now and refuses the twin: the answer to mgmtd says so.
+    let holder = UnixListener::bind(planed.folder.join("netd.sock")).unwrap();
     let refusing = std::thread::spawn(move || {
         let mut planed = accept(&holder, Role::Netd);
         let request: Envelope<netd::Request> = planed.receive().unwrap();

@@ -38,3 +38,12 @@ fn another_version_is_refused_by_name() {
     );
     other.join().unwrap();
 }
+
+#[test]
+fn a_listener_that_never_greets_is_given_up() {
+    // The system accepts connections into the backlog of a process that hangs.
+    let (socket, _silent) = UnixStream::pair().unwrap();
+    let hello = Hello::new(Role::Planed, InstanceId(1));
+    let error = Stream::open(socket, &hello).err().unwrap();
+    assert!(matches!(error, StreamError::Io(e) if e.kind() == io::ErrorKind::WouldBlock));
+}
