@@ -5,6 +5,7 @@
 //! most what its queue takes. Keys live in the engine, in the layout it likes best, and are named by [`KeyId`].
 
 mod portable;
+mod synchronous;
 
 use ravelin_types::EspEncr;
 use thiserror::Error;
@@ -12,6 +13,7 @@ use thiserror::Error;
 use crate::PacketBuf;
 
 pub use portable::{PortableEngine, PortableKey};
+pub use synchronous::{AeadKey, Synchronous};
 
 /// The cipher of an SA.
 pub type Cipher = EspEncr;

@@ -1,5 +1,6 @@
 use super::*;
-use ravelin_esp::MemoryBuf;
+use ravelin_esp::engine::{CryptoEngine, CryptoOp, Direction, KeyId, OpStatus, PortableEngine};
+use ravelin_esp::{MemoryBuf, PacketBuf};
 
 fn op(direction: Direction, key: KeyId, text: &[u8]) -> CryptoOp<MemoryBuf> {
     CryptoOp {
