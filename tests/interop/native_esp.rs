@@ -91,7 +91,7 @@ fn four_family_combinations_and_both_key_sizes() {
         &["netd", "planed", "mgmtd"],
     )
     .unwrap();
-    let socket = gateway.folder().join("run/planed.sock");
+    let socket = gateway.socket("planed");
     let hello = Hello::new(Role::Iked, InstanceId(1));
     let mut planed = wait_until("planed's socket", Duration::from_secs(30), || {
         Ok(Stream::connect(&socket, &hello).ok())

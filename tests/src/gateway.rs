@@ -18,6 +18,7 @@ pub const DAEMONS: [&str; 4] = ["netd", "planed", "iked", "mgmtd"];
 pub struct Gateway {
     netns_name: String,
     folder: PathBuf,
+    run_folder: PathBuf,
     binaries: PathBuf,
     daemons: Vec<(String, Process)>,
 }
@@ -42,13 +43,14 @@ impl Gateway {
         daemons: &[&str],
     ) -> Result<Self> {
         let folder = folder.join(format!("gateway-{}", netns.name()));
-        std::fs::create_dir_all(folder.join("run"))
+        std::fs::create_dir_all(&folder)
             .map_err(|e| BenchError::io("make the gateway's folder", e))?;
         std::fs::write(folder.join("ravelin.conf"), configuration)
             .map_err(|e| BenchError::io("write ravelin.conf", e))?;
         let mut gateway = Self {
             netns_name: netns.name().to_owned(),
             folder,
+            run_folder: crate::runtime_folder(netns.name())?,
             binaries: binaries()?,
             daemons: Vec::new(),
         };
@@ -64,7 +66,6 @@ impl Gateway {
     /// When its binary is missing.
     pub fn start_daemon(&mut self, daemon: &str) -> Result<()> {
         let mut command = self.command(&format!("ravelin-{daemon}"));
-        command.arg("--run-dir").arg(self.folder.join("run"));
         if daemon == "mgmtd" {
             command
                 .arg("--config")
@@ -114,11 +115,7 @@ impl Gateway {
     /// # Errors
     /// [`BenchError::Command`] with the CLI's message.
     pub fn cli(&self, command: &str) -> Result<String> {
-        run(self
-            .command("ravelin")
-            .arg("--run-dir")
-            .arg(self.folder.join("run"))
-            .args(["-c", command]))
+        run(self.command("ravelin").args(["-c", command]))
     }
 
     /// Packets that the gateway discarded for this reason (`show security drops`).
@@ -148,11 +145,14 @@ impl Gateway {
     /// When it cannot be started.
     pub fn shell(&self) -> Result<()> {
         self.command("ravelin")
-            .arg("--run-dir")
-            .arg(self.folder.join("run"))
             .status()
             .map(drop)
             .map_err(|e| BenchError::io("start the CLI", e))
+    }
+
+    /// A daemon's control socket.
+    pub fn socket(&self, daemon: &str) -> PathBuf {
+        self.run_folder.join(format!("{daemon}.sock"))
     }
 
     /// Files and logs.
@@ -164,7 +164,9 @@ impl Gateway {
         let mut command = Command::new("ip");
         command
             .args(["netns", "exec", &self.netns_name])
-            .arg(self.binaries.join(program));
+            .arg(self.binaries.join(program))
+            .arg("--run-dir")
+            .arg(&self.run_folder);
         command
     }
 }
@@ -181,6 +183,8 @@ impl Drop for Gateway {
                 !stop
             });
         }
+        // Keys and journals of a run have no reader after it.
+        drop(std::fs::remove_dir_all(&self.run_folder));
     }
 }
 

@@ -42,3 +42,15 @@ pub fn artifacts(test: &str) -> Result<std::path::PathBuf> {
         .map_err(|e| BenchError::io(format!("make {}", folder.display()), e))?;
     Ok(folder)
 }
+
+/// Empty folder for the sockets and the state of what runs in namespace `name`. It is short wherever the checkout lies: the path of
+/// a Unix socket holds 107 octets (unix(7)). On the tmpfs `/run`, as on the appliance; it goes with the run's mount namespace.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn runtime_folder(name: &str) -> Result<std::path::PathBuf> {
+    let folder = std::path::Path::new("/run/ravelin-bench").join(name);
+    std::fs::create_dir_all(&folder)
+        .map_err(|e| BenchError::io(format!("make {}", folder.display()), e))?;
+    Ok(folder)
+}

@@ -84,7 +84,10 @@ impl StrongSwan {
         let folder = folder.join("strongswan");
         fs::create_dir_all(folder.join("conf.d"))
             .map_err(|e| BenchError::io("make strongswan's folder", e))?;
-        write(&folder.join("strongswan.conf"), &daemon_conf(&folder))?;
+        write(
+            &folder.join("strongswan.conf"),
+            &daemon_conf(&folder, &crate::runtime_folder(netns.name())?),
+        )?;
         write(&folder.join("swanctl.conf"), &swanctl_conf(connections))?;
         let mut command = netns.command("/usr/bin/env");
         command
@@ -232,8 +235,8 @@ fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).map_err(|e| BenchError::io(format!("write {}", path.display()), e))
 }
 
-fn daemon_conf(folder: &Path) -> String {
-    let folder = folder.display();
+fn daemon_conf(folder: &Path, run_folder: &Path) -> String {
+    let (folder, run_folder) = (folder.display(), run_folder.display());
     format!(
         "charon-systemd {{
   load = {PLUGINS}
@@ -256,7 +259,7 @@ fn daemon_conf(folder: &Path) -> String {
   }}
   plugins {{
     vici {{
-      socket = unix://{folder}/vici
+      socket = unix://{run_folder}/vici
     }}
     socket-default {{
       fwmark = 0x42
@@ -270,7 +273,7 @@ fn daemon_conf(folder: &Path) -> String {
   }}
 }}
 swanctl {{
-  socket = unix://{folder}/vici
+  socket = unix://{run_folder}/vici
 }}
 "
     )
