@@ -6,6 +6,7 @@
 mod config;
 mod neighbours;
 mod pairs;
+mod paths;
 mod routes;
 
 use std::collections::{HashMap, VecDeque};
@@ -25,6 +26,7 @@ use crate::tables::{IfIndex, Tables};
 
 pub use config::{ConfigError, PreparedConfig};
 pub use neighbours::Neighbour;
+pub use paths::{MIN_PATH_MTU_OCTETS, PATH_MTU_LIFE, PathReport};
 pub use routes::RouteTarget;
 
 /// How often proof of life is reported.
@@ -52,6 +54,7 @@ pub struct Controller<P: Platform> {
     books: HashMap<VrfId, routes::RouteBook>,
     neighbours: neighbours::Neighbours,
     pairs: pairs::Pairs,
+    paths: paths::Paths,
     backlog: VecDeque<(u8, Command<P>)>,
     next_alive: Time,
 }
@@ -74,6 +77,7 @@ impl<P: Platform> Controller<P> {
             books: HashMap::new(),
             neighbours,
             pairs,
+            paths: paths::Paths::default(),
             backlog: VecDeque::new(),
             next_alive: Time::default(),
         }
@@ -146,10 +150,11 @@ impl<P: Platform> Controller<P> {
         let shared = Arc::clone(&self.shared);
         for link in &shared.links {
             while let Some(event) = link.events.pop() {
-                self.take_event(event, &mut notices);
+                self.take_event(event, now, &mut notices);
             }
         }
         self.expire_pairs(now);
+        self.expire_paths(now);
         if now >= self.next_alive {
             self.next_alive = now + ALIVE;
             let alive = self.pairs.alive();
@@ -162,7 +167,7 @@ impl<P: Platform> Controller<P> {
         notices
     }
 
-    fn take_event(&mut self, event: Event<P>, notices: &mut Vec<Notice<P>>) {
+    fn take_event(&mut self, event: Event<P>, now: Time, notices: &mut Vec<Notice<P>>) {
         match event {
             Event::NeighbourWanted(awaited) => {
                 let hop = match awaited {
@@ -187,6 +192,7 @@ impl<P: Platform> Controller<P> {
                 }
             }
             Event::Exhausting(pair) => notices.push(Notice::Sa(SaEvent::Exhausting(pair))),
+            Event::PathTooSmall(report) => self.path_report(&report, now),
             Event::InstallFailed(pair) => self.install_failed(pair),
             // Dropping wipes the keys, here and not on a worker.
             Event::Retired(sa, keys) => drop((sa, keys)),

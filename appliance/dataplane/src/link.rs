@@ -10,6 +10,7 @@ use ravelin_esp::OuterAddresses;
 use ravelin_types::PairId;
 
 use crate::adjacency::Adjacencies;
+use crate::control::PathReport;
 use crate::counters::WorkerCounters;
 use crate::held::Awaited;
 use crate::packet::Packet;
@@ -44,6 +45,13 @@ pub enum Command<P: Platform> {
         slot: u32,
         /// Where to.
         outer: OuterAddresses,
+    },
+    /// What the path to the peer takes.
+    PathMtu {
+        /// Slot.
+        slot: u32,
+        /// Octets, or what the egress link takes.
+        mtu_octets: Option<u16>,
     },
     /// A neighbour was resolved: send what waits for it.
     Resolved {
@@ -82,6 +90,8 @@ pub enum Event<P: Platform> {
     },
     /// Few sequence numbers are left.
     Exhausting(PairId),
+    /// A router says that a packet of ours was too big.
+    PathTooSmall(PathReport),
     /// A pair that could not be installed: engine full or outer families mixed.
     InstallFailed(PairId),
     /// What is left of a removed pair, to be wiped.

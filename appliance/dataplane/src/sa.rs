@@ -39,6 +39,8 @@ pub struct PairFacts {
     pub inner_vrf: VrfId,
     /// Inner MTU in octets, or derived from the path.
     pub tunnel_mtu_octets: Option<u16>,
+    /// What the path takes in octets, as routers reported it.
+    pub path_mtu_octets: Option<u16>,
     /// Its counters.
     pub traffic: Arc<PairTraffic>,
 }
@@ -66,6 +68,8 @@ pub struct RouteCache {
     pub next_hop: NextHop,
     /// Largest inner packet in octets.
     pub inner_mtu_octets: u16,
+    /// Largest outer packet in octets.
+    pub outer_mtu_octets: u16,
 }
 
 /// A pair at its owner.

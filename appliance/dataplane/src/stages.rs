@@ -11,6 +11,7 @@ pub mod icmp_error;
 pub mod inject;
 pub mod ip_input;
 pub mod local_input;
+pub mod path_mtu;
 pub mod policy;
 pub mod punt;
 

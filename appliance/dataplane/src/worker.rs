@@ -8,7 +8,7 @@ use ravelin_types::Time;
 use crate::counters::WorkerCounters;
 use crate::drop::DropReason;
 use crate::held::{Awaited, Held};
-use crate::link::{Command, Event, Handoff, Inject, Link, Shared};
+use crate::link::{Command, Event, Handoff, Inject, Link, MAX_WORKERS, Shared};
 use crate::packet::Packet;
 use crate::platform::{BURST, Platform, PortIo};
 use crate::policer::Policer;
@@ -28,6 +28,10 @@ pub(crate) const MAX_PENDING_OPS: usize = 8 * BURST;
 const TRANSMIT_BACKLOG: usize = 512;
 /// ICMP errors per second and worker, and at once (RFC 1812 section 4.3.2.8 asks for a limit).
 const ICMP_ERRORS: Policer = Policer::new(1_000, 100);
+/// Reports of too small a path per second and worker, and at once: they cost the control thread a look-up each.
+pub const PATH_REPORTS: Policer = Policer::new(1_000, 100);
+/// Bits of an IPv6 identification that count; the rest names the worker.
+const FRAGMENT_ID_BITS: u32 = 32 - MAX_WORKERS.trailing_zeros();
 /// How often waiting packets and fragments are looked at.
 const TICK_US: u64 = 100_000;
 
@@ -83,6 +87,9 @@ pub struct Worker<P: Platform> {
     pub(crate) reassembly: Reassembly<P::Buf>,
     pub(crate) policers: Policers,
     pub(crate) icmp_errors: Policer,
+    pub(crate) path_reports: Policer,
+    /// Identification of the last IPv6 packet that we fragmented.
+    pub(crate) fragment_id: u32,
     pub(crate) now: Time,
     next_tick: Time,
     tables: Arc<Tables>,
@@ -103,6 +110,9 @@ impl<P: Platform> Worker<P> {
             reassembly: Reassembly::default(),
             policers: Policers::default(),
             icmp_errors: ICMP_ERRORS,
+            path_reports: PATH_REPORTS,
+            // Workers share source and destination: each has numbers of its own.
+            fragment_id: u32::from(id) << FRAGMENT_ID_BITS,
             now: Time::default(),
             next_tick: Time::default(),
             tables,
@@ -277,6 +287,12 @@ impl<P: Platform> Worker<P> {
                         sa.moved_to = None;
                     }
                 }
+                Command::PathMtu { slot, mtu_octets } => {
+                    if let Some(sa) = self.sa(slot) {
+                        sa.facts.path_mtu_octets = mtu_octets;
+                        sa.route.version = 0;
+                    }
+                }
                 Command::Resolved {
                     interface,
                     address,
@@ -351,6 +367,13 @@ impl<P: Platform> Worker<P> {
         };
         let keys = sa.keys().map(|id| self.engine.remove(id));
         self.tell(Event::Retired(Some(sa), keys));
+    }
+
+    /// An identification that none of the last datagrams had.
+    pub(crate) fn next_fragment_id(&mut self) -> u32 {
+        let mask = (1 << FRAGMENT_ID_BITS) - 1;
+        self.fragment_id = self.fragment_id & !mask | self.fragment_id.wrapping_add(1) & mask;
+        self.fragment_id
     }
 
     /// Sends what waited for a neighbour on its way again.

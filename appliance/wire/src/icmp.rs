@@ -2,6 +2,8 @@
 //!
 //! Builds the whole IP packet. Rate limits (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 f) are the caller's.
 
+pub mod too_big;
+
 use std::net::IpAddr;
 
 use crate::checksum;

@@ -62,6 +62,12 @@ impl Pairs {
         self.records.get(&pair).map(|record| record.outer)
     }
 
+    /// Slot and owner of a pair.
+    pub(super) fn place(&self, pair: PairId) -> Option<(u32, u8)> {
+        let child = &self.records.get(&pair)?.child;
+        Some((child.slot, child.owner))
+    }
+
     /// Pairs that received something since the last call.
     pub(super) fn alive(&mut self) -> Vec<PairId> {
         let mut alive = Vec::new();
@@ -237,6 +243,7 @@ impl<P: Platform> Controller<P> {
             outer_vrf: sa.outer.vrf,
             inner_vrf: sa.inner_vrf,
             tunnel_mtu_octets: sa.tunnel_mtu_octets,
+            path_mtu_octets: None,
             traffic: Arc::default(),
         };
         let inbound = InboundParams {
@@ -280,7 +287,7 @@ impl<P: Platform> Controller<P> {
         sa: &SaPair,
         child: Arc<Child>,
         prefixes: Vec<Prefix>,
-        pending: PendingSa<Key<P>>,
+        mut pending: PendingSa<Key<P>>,
     ) -> Result<(), InstallError> {
         let (slot, owner) = (child.slot, child.owner);
         let traffic = Arc::clone(&pending.facts.traffic);
@@ -293,9 +300,11 @@ impl<P: Platform> Controller<P> {
                 .map_err(|_| InstallError::TableFull)?;
         }
         self.selector_routes(sa.inner_vrf, child.tunnel, &prefixes, true);
+        pending.facts.path_mtu_octets = self.paths.mtu(&sa.outer);
         self.command(owner, Command::Install(Box::new(pending)));
         self.shared.set_owner(slot, Some(owner));
         self.pairs.slots.insert(slot, sa.pair);
+        self.paths.enter(sa.outer, sa.outbound.spi, sa.pair);
         if let Some(load) = self.pairs.load.get_mut(usize::from(owner)) {
             *load += 1;
         }
@@ -345,7 +354,7 @@ impl<P: Platform> Controller<P> {
         let Some(record) = self.pairs.records.get_mut(&pair) else {
             return;
         };
-        record.outer = outer;
+        let (old, spi) = (std::mem::replace(&mut record.outer, outer), record.outbound);
         let (slot, owner) = (record.child.slot, record.child.owner);
         self.command(
             owner,
@@ -354,6 +363,9 @@ impl<P: Platform> Controller<P> {
                 outer: addresses,
             },
         );
+        self.paths.enter(outer, spi, pair);
+        self.paths.leave(&old, pair);
+        self.tell_path(pair, &outer);
     }
 
     /// Stops outbound at once and inbound after `linger`.
@@ -403,8 +415,10 @@ impl<P: Platform> Controller<P> {
             child,
             prefixes,
             inner_vrf,
+            outer,
             ..
         } = record;
+        self.paths.leave(&outer, pair);
         if let Some((_, table)) = self.book(inner_vrf) {
             table.selectors.deactivate(&child);
         }

@@ -3,11 +3,13 @@
 use ravelin_esp::{CryptoEngine, CryptoOp, Direction, EspDrop, Inner, PacketBuf};
 use ravelin_wire::ip;
 
+use crate::control::MIN_PATH_MTU_OCTETS;
 use crate::drop::DropReason;
 use crate::link::Event;
 use crate::packet::{Origin, Packet};
 use crate::platform::Platform;
 use crate::sa::Sa;
+use crate::stages::fragment;
 use crate::state;
 use crate::tables::{NextHop, Tables};
 use crate::worker::Worker;
@@ -27,9 +29,26 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
 }
 
 fn encrypted<P: Platform>(worker: &mut Worker<P>, op: CryptoOp<Packet<P::Buf>>) {
+    let (slot, sequence) = (op.slot, op.sequence);
     match ravelin_esp::finish(op) {
+        Ok(packet) if packet.octets() > usize::from(MIN_PATH_MTU_OCTETS) => {
+            fit_path(worker, packet, slot, sequence);
+        }
         Ok(packet) => worker.vectors.egress.push(packet),
         Err(rejected) => worker.drop(rejected.packet, rejected.reason.into()),
+    }
+}
+
+/// Fragments an encrypted packet that its path does not take whole: one that could not be made smaller, because it holds an IPv6
+/// packet of the size that every path has to carry (RFC 8200 section 5, RFC 2473 section 7.1).
+fn fit_path<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, slot: u32, sequence: u64) {
+    let route = worker.sa(slot).map(|sa| sa.route.outer_mtu_octets);
+    match route {
+        Some(mtu_octets) if packet.octets() > usize::from(mtu_octets) => {
+            let parts = fragment::split_outer(worker, packet, mtu_octets, sequence);
+            worker.vectors.egress.extend(parts);
+        }
+        _ => worker.vectors.egress.push(packet),
     }
 }
 

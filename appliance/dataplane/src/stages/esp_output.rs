@@ -4,6 +4,7 @@ use ravelin_esp::{EspDrop, PacketBuf};
 use ravelin_wire::icmp::IcmpError;
 use ravelin_wire::ip::IPV6_MIN_MTU_OCTETS;
 
+use crate::control::MIN_PATH_MTU_OCTETS;
 use crate::drop::DropReason;
 use crate::link::{Event, Handoff};
 use crate::packet::{Origin, Packet};
@@ -16,8 +17,6 @@ use crate::worker::{MAX_PENDING_OPS, Worker};
 
 /// Numbers left when a rekey is asked for: some minutes at full speed.
 const EXHAUSTING: u64 = 1 << 28;
-/// Smallest outer MTU taken from an interface.
-const MIN_PATH_MTU_OCTETS: u16 = 576;
 
 /// Finds the child SA of a packet for `tunnel` and hands the packet to the worker that owns it, once.
 pub(crate) fn steer<P: Platform>(
@@ -138,6 +137,7 @@ fn outer_route(
     };
     let path = mtu(interface)
         .ok_or(DropReason::EgressDown)?
+        .min(facts.path_mtu_octets.unwrap_or(u16::MAX))
         .max(MIN_PATH_MTU_OCTETS);
     let by_path = sa.outbound.inner_mtu(usize::from(path)) as u16;
     let by_tunnel = facts
@@ -148,6 +148,7 @@ fn outer_route(
         version: tables.version,
         next_hop,
         inner_mtu_octets: by_path.min(by_tunnel),
+        outer_mtu_octets: path,
     })
 }
 

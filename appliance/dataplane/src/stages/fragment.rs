@@ -1,9 +1,10 @@
-//! IPv4 fragmentation (RFC 791 section 3.2), before encryption or on an egress link. IPv6 is never fragmented in transit.
+//! IPv4 fragmentation (RFC 791 section 3.2), before encryption or on an egress link, and the fragmentation of our own encrypted
+//! packets (RFC 8200 section 4.5 for IPv6). IPv6 is never fragmented in transit.
 
 use arrayvec::ArrayVec;
 use ravelin_esp::PacketBuf;
 use ravelin_wire::checksum;
-use ravelin_wire::ip::{Fragment, IPV4_HEADER_OCTETS};
+use ravelin_wire::ip::{self, Fragment, IPV4_HEADER_OCTETS, IPV6_HEADER_OCTETS, protocol};
 
 use crate::drop::DropReason;
 use crate::packet::Packet;
@@ -91,6 +92,103 @@ fn copy_part<B: PacketBuf>(
         header_at: IPV4_HEADER_OCTETS as u16,
         next_header_at: 9,
     });
+    Some(Packet {
+        buf,
+        meta,
+        ingress: packet.ingress,
+        vrf: packet.vrf,
+        next_hop: packet.next_hop,
+        origin: packet.origin,
+    })
+}
+
+/// Octets of an IPv6 fragment header.
+const FRAGMENT_HEADER_OCTETS: usize = 8;
+
+/// Splits an encrypted packet of ours for a path that takes `mtu_octets`. The DF flag goes: nothing else is left to do with it.
+pub(crate) fn split_outer<P: Platform>(
+    worker: &mut Worker<P>,
+    mut packet: Packet<P::Buf>,
+    mtu_octets: u16,
+    sequence: u64,
+) -> ArrayVec<Packet<P::Buf>, MAX_PARTS> {
+    match ip::parse(packet.data()) {
+        Ok(meta) => packet.meta = meta,
+        Err(error) => {
+            worker.drop(packet, error.into());
+            return ArrayVec::new();
+        }
+    }
+    if packet.meta.is_v6() {
+        return split_v6(worker, packet, mtu_octets);
+    }
+    if packet.meta.dont_fragment {
+        // It left without an identification of its own (RFC 6864 section 4.1).
+        packet.data_mut()[4..6].copy_from_slice(&(sequence as u16).to_be_bytes());
+    }
+    split(worker, packet, mtu_octets)
+}
+
+/// As [`split`], for a packet of ours without extension headers.
+fn split_v6<P: Platform>(
+    worker: &mut Worker<P>,
+    packet: Packet<P::Buf>,
+    mtu_octets: u16,
+) -> ArrayVec<Packet<P::Buf>, MAX_PARTS> {
+    let mut parts = ArrayVec::new();
+    let front = IPV6_HEADER_OCTETS + FRAGMENT_HEADER_OCTETS;
+    let per_part = usize::from(mtu_octets).saturating_sub(front) / 8 * 8;
+    let payload = usize::from(packet.meta.total_octets).saturating_sub(IPV6_HEADER_OCTETS);
+    if per_part == 0 || payload.div_ceil(per_part) > MAX_PARTS {
+        worker.drop(packet, DropReason::FragmentFailed);
+        return parts;
+    }
+    let id = worker.next_fragment_id();
+    for at in (0..payload).step_by(per_part) {
+        let octets = per_part.min(payload - at);
+        let fragment = Fragment {
+            id,
+            offset_octets: at as u16,
+            more: at + octets < payload,
+            header_at: IPV6_HEADER_OCTETS as u16,
+            next_header_at: 6,
+        };
+        let part = worker.pool.alloc();
+        match part.and_then(|buf| copy_part_v6(buf, &packet, fragment, octets)) {
+            Some(part) => parts.push(part),
+            None => {
+                worker.drop(packet, DropReason::NoBuffer);
+                parts.clear();
+                return parts;
+            }
+        }
+    }
+    parts
+}
+
+fn copy_part_v6<B: PacketBuf>(
+    mut buf: B,
+    packet: &Packet<B>,
+    fragment: Fragment,
+    octets: usize,
+) -> Option<Packet<B>> {
+    let front = IPV6_HEADER_OCTETS + FRAGMENT_HEADER_OCTETS;
+    if !buf.append(front + octets) {
+        return None;
+    }
+    let (from, to) = (packet.buf.data(), buf.data_mut());
+    to[..IPV6_HEADER_OCTETS].copy_from_slice(from.get(..IPV6_HEADER_OCTETS)?);
+    to[4..6].copy_from_slice(&((FRAGMENT_HEADER_OCTETS + octets) as u16).to_be_bytes());
+    to[6] = protocol::IPV6_FRAGMENT;
+    to[IPV6_HEADER_OCTETS..IPV6_HEADER_OCTETS + 2].copy_from_slice(&[*from.get(6)?, 0]);
+    let field = fragment.offset_octets | u16::from(fragment.more);
+    to[IPV6_HEADER_OCTETS + 2..IPV6_HEADER_OCTETS + 4].copy_from_slice(&field.to_be_bytes());
+    to[IPV6_HEADER_OCTETS + 4..front].copy_from_slice(&fragment.id.to_be_bytes());
+    let start = IPV6_HEADER_OCTETS + usize::from(fragment.offset_octets);
+    to[front..].copy_from_slice(from.get(start..start + octets)?);
+    let mut meta = packet.meta;
+    meta.total_octets = (front + octets) as u16;
+    meta.fragment = Some(fragment);
     Some(Packet {
         buf,
         meta,

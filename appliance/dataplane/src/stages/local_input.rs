@@ -13,7 +13,7 @@ use crate::packet::Packet;
 use crate::platform::Platform;
 use crate::punt::udp_encap;
 use crate::reassembly::Outcome;
-use crate::stages::{policy, punt};
+use crate::stages::{path_mtu, policy, punt};
 use crate::tables::{InterfaceKind, Tables};
 use crate::worker::Worker;
 
@@ -52,6 +52,10 @@ fn demultiplex<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Pac
         }
         _ if outside && policy::belongs_behind_tunnel(tables, &packet) => {
             worker.drop(packet, DropReason::ProtectedSource)
+        }
+        protocol::ICMP | protocol::ICMPV6 if outside => {
+            path_mtu::notice(worker, &packet);
+            punt::packet(worker, tables, packet);
         }
         _ => punt::packet(worker, tables, packet),
     }
