@@ -1,3 +1,4 @@
 //! Buffers and ports.
 
+pub mod chaos;
 pub mod memory;
