@@ -18,6 +18,7 @@ mod log_sink;
 mod mbuf;
 mod mempool;
 pub mod offload;
+pub mod packet_ring;
 mod port;
 mod port_types;
 mod queue;
