@@ -5,6 +5,7 @@ use crate::process::Process;
 use crate::wait::wait_until;
 use crate::{BenchError, Result};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -137,6 +138,37 @@ impl Gateway {
             .filter(of)
             .filter_map(|row| row.get("packets")?.as_u64())
             .sum())
+    }
+
+    /// What a `show` command tells, as JSON.
+    ///
+    /// # Errors
+    /// When the CLI fails or prints no JSON.
+    pub fn report(&self, command: &str) -> Result<Value> {
+        let text = self.cli(&format!("{command} | display json"))?;
+        serde_json::from_str(&text)
+            .map_err(|e| BenchError::Unexpected(format!("{command} as JSON: {e}: {text}")))
+    }
+
+    /// Everything the gateway lost: packets by reason (`show security drops`) and by port or unit (`show interfaces`).
+    ///
+    /// # Errors
+    /// As of [`Self::report`].
+    pub fn losses(&self) -> Result<BTreeMap<String, u64>> {
+        let mut losses = BTreeMap::new();
+        for (command, list, name, count) in [
+            ("show security drops", "drops", "reason", "packets"),
+            ("show interfaces", "interfaces", "name", "errors"),
+        ] {
+            let report = self.report(command)?;
+            let rows = report.get(list).and_then(Value::as_array);
+            for row in rows.into_iter().flatten() {
+                let name = row.get(name).and_then(Value::as_str).unwrap_or_default();
+                let count = row.get(count).and_then(Value::as_u64).unwrap_or_default();
+                losses.insert(name.to_owned(), count);
+            }
+        }
+        Ok(losses)
     }
 
     /// The interactive CLI on this terminal.

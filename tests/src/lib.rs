@@ -5,18 +5,22 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod blast;
 pub mod capture;
 pub mod demo;
 pub mod error;
 pub mod frame;
 pub mod gateway;
 pub mod netns;
+pub mod pair;
 pub mod pcap;
 pub mod process;
+pub mod seen;
 pub mod site;
 pub mod strongswan;
 pub mod traffic;
 pub mod wait;
+pub mod watch;
 
 pub use error::BenchError;
 
