@@ -14,6 +14,8 @@ use ravelin_types::{Prefix, Time, UnitName, VrfId};
 
 /// How often a next hop is repeated for its weight at most.
 const MAX_WEIGHT: u32 = 16;
+/// Index of `lo`, the same in every network namespace: the addresses of loopback units are there.
+const LOOPBACK: u32 = 1;
 
 /// A unit or tunnel as the configuration names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,10 +141,16 @@ impl View {
     }
 
     /// Where a route leads. A route by a device that is not ours (the management port) takes no transit packet, and none may follow
-    /// a less specific route in its stead: it rejects.
+    /// a less specific route in its stead: it rejects. So do addresses of such a device: it is a network of its own.
     fn target(&self, target: &KernelTarget) -> RouteTarget {
         match target {
-            KernelTarget::Local { .. } | KernelTarget::Broadcast { .. } => RouteTarget::Local,
+            KernelTarget::Local { ifindex } | KernelTarget::Broadcast { ifindex } => {
+                if *ifindex == LOOPBACK || self.devices.contains_key(ifindex) {
+                    RouteTarget::Local
+                } else {
+                    RouteTarget::Reject
+                }
+            }
             KernelTarget::Blackhole => RouteTarget::Blackhole,
             KernelTarget::Unreachable | KernelTarget::Prohibit => RouteTarget::Reject,
             KernelTarget::Forward(hops) => {

@@ -197,8 +197,18 @@ fn routes_by_tunnels_and_by_devices_of_others() {
     ));
     bench.take(&route("172.16.0.0/16", forward(&[(TUN, None)])));
     bench.take(&route("10.0.0.0/24", forward(&[(FOREIGN, None)])));
+    bench.take(&route(
+        "10.0.0.9/32",
+        KernelTarget::Local { ifindex: FOREIGN },
+    ));
+    bench.take(&route(
+        "203.0.113.5/32",
+        KernelTarget::Local { ifindex: LOOPBACK },
+    ));
     assert_eq!(bench.next_hop("172.16.0.1"), NextHop::Tunnel(tunnel));
     assert_eq!(bench.next_hop("10.0.0.1"), NextHop::Reject);
+    assert_eq!(bench.next_hop("10.0.0.9"), NextHop::Reject, "management");
+    assert_eq!(bench.next_hop("203.0.113.5"), NextHop::Local, "lo0");
 }
 
 #[test]
