@@ -121,6 +121,11 @@ impl Trace {
         self.frames.iter().map(|c| Frame::parse(&c.frame))
     }
 
+    /// The frames as octets.
+    pub fn raw(&self) -> impl Iterator<Item = &[u8]> {
+        self.frames.iter().map(|c| c.frame.as_slice())
+    }
+
     /// How many frames of each kind.
     pub fn kinds(&self) -> BTreeMap<Kind, usize> {
         let mut kinds = BTreeMap::new();

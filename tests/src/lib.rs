@@ -17,6 +17,7 @@ pub mod pcap;
 pub mod process;
 pub mod seen;
 pub mod site;
+pub mod steady;
 pub mod strongswan;
 pub mod traffic;
 pub mod wait;

@@ -96,13 +96,13 @@ impl Stream {
     }
 }
 
-fn join<T>(handle: JoinHandle<Result<T>>) -> Result<T> {
+pub(crate) fn join<T>(handle: JoinHandle<Result<T>>) -> Result<T> {
     handle
         .join()
         .map_err(|_| BenchError::Unexpected("a traffic thread died".to_owned()))?
 }
 
-fn socket(netns: &Netns, address: SocketAddr) -> Result<UdpSocket> {
+pub(crate) fn socket(netns: &Netns, address: SocketAddr) -> Result<UdpSocket> {
     let bound = join(netns.spawn(move || UdpSocket::bind(address))?)?;
     let socket = bound.map_err(|e| BenchError::io(format!("bind {address}"), e))?;
     nix::sys::socket::setsockopt(

@@ -28,6 +28,15 @@ pub enum Error {
         /// What was read back.
         found: String,
     },
+    /// The host's packet filter is not in place.
+    #[error("the host's packet filter, by nft: {reason}")]
+    Filter {
+        /// nft's words.
+        reason: String,
+    },
+    /// A thread did not start.
+    #[error("thread guard: {0}")]
+    Thread(io::Error),
     /// The system refused something that every daemon needs, or another netd serves the same folder.
     #[error("{0}")]
     Platform(#[from] ravelin_platform::Error),

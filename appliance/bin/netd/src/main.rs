@@ -1,14 +1,16 @@
 //! `ravelin-netd`: the tiny holder of the TAP and TUN twins (design decision D3).
 //!
 //! It makes persistent multi-queue devices on request and keeps one detached queue on each, so that carrier, addresses
-//! and routes stay while planed restarts. At start it switches off everything by which the kernel would forward or
-//! answer for others. It moves no packets, owns no addresses and reads no configuration file.
+//! and routes stay while planed restarts. It switches off everything by which the kernel would forward or answer for others, and
+//! keeps it off. It moves no packets, owns no addresses and reads no configuration file.
 //!
 //! When netd itself restarts, planed's queues keep the devices meanwhile, and planed's next `Ensure` lets netd adopt
 //! them. It needs CAP_NET_ADMIN and write access to `/proc/sys/net`.
 #![forbid(unsafe_code)]
 
 mod error;
+mod filter;
+mod guard;
 mod registry;
 mod server;
 mod sysctl;
@@ -52,7 +54,8 @@ fn run(run_dir: PathBuf) -> Result<std::convert::Infallible, Error> {
     // The lock on the socket comes first: a second netd must change nothing.
     let server = server::Server::bind(&run_dir)?;
     registry::raise_descriptor_limit()?;
-    sysctl::Tree::system().secure_host()?;
+    guard::secure(&sysctl::Tree::system())?;
+    guard::start(sysctl::Tree::system())?;
     Notifier::from_environment().ready();
     server.serve()
 }

@@ -49,14 +49,23 @@ impl Tree {
         Tree { root }
     }
 
-    /// Makes the namespace a host, with its defaults for new interfaces and every interface that exists.
+    /// Makes the namespace a host, and says how many of its own settings were otherwise.
     ///
     /// # Errors
     /// [`Error::File`] or [`Error::Setting`] for the first setting that does not take.
-    pub fn secure_host(&self) -> Result<(), Error> {
-        for (setting, value) in HOST {
-            self.set(&self.root.join(setting), value)?;
-        }
+    pub fn secure_namespace(&self) -> Result<usize, Error> {
+        let set =
+            |(setting, value): &(&str, &'static str)| self.set(&self.root.join(setting), value);
+        HOST.iter().map(set).try_fold(0, add)
+    }
+
+    /// Makes the namespace a host, with its defaults for new interfaces and every interface that exists; says how many settings were
+    /// otherwise.
+    ///
+    /// # Errors
+    /// As [`Tree::secure_namespace`].
+    pub fn secure_host(&self) -> Result<usize, Error> {
+        let mut changed = self.secure_namespace()?;
         for (family, settings) in [("ipv4", INTERFACE_V4), ("ipv6", INTERFACE_V6)] {
             let folder = self.root.join(family).join("conf");
             let entries = match fs::read_dir(&folder) {
@@ -71,33 +80,35 @@ impl Tree {
             };
             for entry in entries {
                 let interface = entry.map_err(Error::file(&folder))?.path();
-                self.set_all(&interface, settings)?;
+                changed += self.set_all(&interface, settings)?;
             }
         }
-        Ok(())
+        Ok(changed)
     }
 
     /// Secures one interface, before it is set up.
     ///
     /// # Errors
-    /// As [`Tree::secure_host`].
+    /// As [`Tree::secure_namespace`].
     pub fn secure_interface(&self, name: &str) -> Result<(), Error> {
         self.set_all(&self.root.join("ipv4/conf").join(name), INTERFACE_V4)?;
         self.set_all(&self.root.join("ipv6/conf").join(name), INTERFACE_V6)
+            .map(drop)
     }
 
-    fn set_all(&self, interface: &Path, settings: &[(&str, &'static str)]) -> Result<(), Error> {
-        settings
-            .iter()
-            .try_for_each(|(setting, value)| self.set(&interface.join(setting), value))
+    fn set_all(&self, interface: &Path, settings: &[(&str, &'static str)]) -> Result<usize, Error> {
+        let set =
+            |(setting, value): &(&str, &'static str)| self.set(&interface.join(setting), value);
+        settings.iter().map(set).try_fold(0, add)
     }
 
-    /// Writes and reads back. A setting that does not exist (IPv6 switched off, the interface just gone) is skipped.
-    fn set(&self, path: &Path, wanted: &'static str) -> Result<(), Error> {
+    /// Writes and reads back; whether it was otherwise. A setting that does not exist (IPv6 switched off, the interface just gone) is
+    /// skipped.
+    fn set(&self, path: &Path, wanted: &'static str) -> Result<bool, Error> {
         match fs::read_to_string(path) {
-            Ok(found) if found.trim() == wanted => return Ok(()),
+            Ok(found) if found.trim() == wanted => return Ok(false),
             Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(source) => {
                 return Err(Error::File {
                     path: path.to_owned(),
@@ -108,7 +119,7 @@ impl Tree {
         fs::write(path, wanted).map_err(Error::file(path))?;
         let found = fs::read_to_string(path).map_err(Error::file(path))?;
         if found.trim() == wanted {
-            return Ok(());
+            return Ok(true);
         }
         Err(Error::Setting {
             path: path.to_owned(),
@@ -116,6 +127,10 @@ impl Tree {
             found: found.trim().to_owned(),
         })
     }
+}
+
+fn add(sum: usize, changed: Result<bool, Error>) -> Result<usize, Error> {
+    Ok(sum + usize::from(changed?))
 }
 
 #[cfg(test)]
