@@ -66,7 +66,15 @@ impl Gateway {
     /// # Errors
     /// When its binary is missing.
     pub fn start_daemon(&mut self, daemon: &str) -> Result<()> {
-        let mut command = self.command(&format!("ravelin-{daemon}"));
+        self.start_daemon_under(daemon, &[])
+    }
+
+    /// Starts one daemon (again) under a wrapper that becomes it by execve(2): the process id stays the daemon's.
+    ///
+    /// # Errors
+    /// When its binary or the wrapper is missing.
+    pub fn start_daemon_under(&mut self, daemon: &str, wrapper: &[String]) -> Result<()> {
+        let mut command = self.command_under(&format!("ravelin-{daemon}"), wrapper);
         if daemon == "mgmtd" {
             command
                 .arg("--config")
@@ -116,7 +124,14 @@ impl Gateway {
     /// # Errors
     /// [`BenchError::Command`] with the CLI's message.
     pub fn cli(&self, command: &str) -> Result<String> {
-        run(self.command("ravelin").args(["-c", command]))
+        run(&mut self.cli_command(command))
+    }
+
+    /// The same to be run later, by another thread.
+    pub fn cli_command(&self, command: &str) -> Command {
+        let mut cli = self.command("ravelin");
+        cli.args(["-c", command]);
+        cli
     }
 
     /// Packets that the gateway discarded for this reason (`show security drops`).
@@ -193,9 +208,14 @@ impl Gateway {
     }
 
     fn command(&self, program: &str) -> Command {
+        self.command_under(program, &[])
+    }
+
+    fn command_under(&self, program: &str, wrapper: &[String]) -> Command {
         let mut command = Command::new("ip");
         command
             .args(["netns", "exec", &self.netns_name])
+            .args(wrapper)
             .arg(self.binaries.join(program))
             .arg("--run-dir")
             .arg(&self.run_folder);

@@ -213,12 +213,18 @@ impl StrongSwan {
     /// # Errors
     /// [`BenchError::Command`] with its output.
     pub fn swanctl(&self, arguments: &[&str]) -> Result<String> {
+        run(&mut self.swanctl_command(arguments))
+    }
+
+    /// The same to be run later, by another thread.
+    pub fn swanctl_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.netns_name, "/usr/bin/env", "-i"]);
-        run(command
+        command
             .args(environment(&self.folder))
             .arg("swanctl")
-            .args(arguments))
+            .args(arguments);
+        command
     }
 }
 
