@@ -36,6 +36,8 @@ pub struct GatewayConfig {
     pub pre_shared_key: SecretBytes,
     /// Dead peer detection.
     pub dead_peer_detection: Option<DeadPeerDetection>,
+    /// Seconds between NAT keepalives, 0 for none.
+    pub nat_keepalive_s: u16,
     /// Tunnels through this gateway.
     pub vpns: Vec<VpnConfig>,
 }

@@ -220,6 +220,9 @@ pub enum Event {
     Exhausting(PairId),
     /// Traffic came in on these pairs since the last such event (at most one per pair and 2 s): proof of life for DPD.
     Alive(Vec<PairId>),
+    /// Traffic went out on these pairs since the last such event (at most one per pair and 2 s): for DPD by `optimized` and
+    /// for NAT keepalives. It comes before [`Event::Alive`] of the same time.
+    Sent(Vec<PairId>),
     /// The outbound sequence approaches the granted ceiling; iked journals and answers by a new ceiling.
     CeilingWanted {
         /// Which.

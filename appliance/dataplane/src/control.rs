@@ -29,7 +29,7 @@ pub use neighbours::Neighbour;
 pub use paths::{MIN_PATH_MTU_OCTETS, PATH_MTU_LIFE, PathReport};
 pub use routes::RouteTarget;
 
-/// How often proof of life is reported.
+/// How often traffic and proof of life are reported.
 const ALIVE: Duration = Duration::from_secs(2);
 
 /// What the daemon should do or pass on.
@@ -157,7 +157,10 @@ impl<P: Platform> Controller<P> {
         self.expire_paths(now);
         if now >= self.next_alive {
             self.next_alive = now + ALIVE;
-            let alive = self.pairs.alive();
+            let (sent, alive) = self.pairs.busy();
+            if !sent.is_empty() {
+                notices.push(Notice::Sa(SaEvent::Sent(sent)));
+            }
             if !alive.is_empty() {
                 notices.push(Notice::Sa(SaEvent::Alive(alive)));
             }

@@ -291,6 +291,32 @@ fn nat_rebinding_is_reported_once_and_followed_when_told() {
 }
 
 #[test]
+fn traffic_is_reported_once_outbound_before_inbound() {
+    let mut net = Net::new(false, false);
+    net.b.controller.poll(Time(1 << 32));
+    net.a
+        .receive(TRUST, &udp(host(1, false), host(2, false), (7, 8), b"x"));
+    net.cable();
+    net.b
+        .receive(TRUST, &udp(host(2, false), host(1, false), (7, 8), b"x"));
+    assert_eq!(net.b.sent(UNTRUST).len(), 1);
+    let mut reported = Vec::new();
+    for round in 2..=4 {
+        for notice in net.b.controller.poll(Time(round << 32)) {
+            if let Notice::Sa(event @ (Event::Sent(_) | Event::Alive(_))) = notice {
+                reported.push(event);
+            }
+        }
+    }
+    let pairs = vec![PairId(1)];
+    assert_eq!(
+        reported,
+        [Event::Sent(pairs.clone()), Event::Alive(pairs)],
+        "each once, not again without traffic"
+    );
+}
+
+#[test]
 fn restart_resumes_ahead_and_refuses_the_past() {
     let mut net = Net::new(false, false);
     net.a

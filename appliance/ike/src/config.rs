@@ -61,6 +61,8 @@ pub struct Gateway {
     pub keys: PreSharedKeys,
     /// Dead peer detection.
     pub dpd: Option<Dpd>,
+    /// When a NAT lies before us and nothing else was sent for so long, a keepalive is (RFC 3948 section 4); `None`: never.
+    pub nat_keepalive: Option<Duration>,
     /// As initiator go to port 4500 after IKE_SA_INIT even without a NAT.
     pub always_port_4500: bool,
     /// Tunnels.
@@ -147,7 +149,7 @@ pub struct EspProposal {
 /// When to ask whether the peer is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DpdMode {
-    /// When traffic went out and none came in; without knowledge of outbound traffic as [`DpdMode::ProbeIdle`].
+    /// When traffic went out and none came in ([`crate::Endpoint::children_sent`]).
     Optimized,
     /// When nothing came in.
     ProbeIdle,
@@ -164,6 +166,14 @@ pub struct Dpd {
     pub interval: Duration,
     /// The peer is dead after this many intervals without an answer.
     pub threshold: u8,
+}
+
+impl Dpd {
+    /// How long a peer may be silent while it is asked.
+    pub(crate) fn patience(&self) -> Duration {
+        self.interval
+            .saturating_mul(u32::from(self.threshold.max(1)))
+    }
 }
 
 /// A tunnel through a gateway.
@@ -218,6 +228,8 @@ impl Gateway {
     }
 }
 
+/// Time between keepalives through a NAT (RFC 3948 section 4: "a default value of 20 seconds").
+pub const NAT_KEEPALIVE: Duration = Duration::from_secs(20);
 /// Lifetime of an IKE SA whose proposal has left the configuration: that of Junos by default.
 pub const IKE_LIFETIME_S: u32 = 28_800;
 /// Lifetime of a child SA whose proposal has left the configuration: that of Junos by default.

@@ -126,6 +126,15 @@ pub enum EventKind {
         /// New outer addresses and ports.
         outer: Outer,
     },
+    /// Send a NAT keepalive: one octet 0xff in UDP, without non-ESP marker (RFC 3948 section 2.3).
+    NatKeepalive {
+        /// Routing instance.
+        vrf: VrfId,
+        /// From here.
+        local: SocketAddr,
+        /// To the peer.
+        remote: SocketAddr,
+    },
     /// A negotiation failed; one line for the log.
     Failure(Box<Failure>),
 }

@@ -98,6 +98,11 @@ impl Outbox {
         });
     }
 
+    /// Whether the step sends something.
+    pub(crate) fn sends(&self) -> bool {
+        !self.staged_transmits.is_empty()
+    }
+
     /// Stamps and queues what was staged.
     pub(crate) fn commit(&mut self) {
         let after = JournalSeq(self.seq);

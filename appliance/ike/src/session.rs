@@ -75,6 +75,10 @@ pub(crate) struct Volatile {
     pub(crate) half_open: bool,
     /// In the index of peers.
     pub(crate) listed: bool,
+    /// When a datagram was last sent to the peer.
+    pub(crate) sent_at: Option<Time>,
+    /// Traffic has gone out since then and nothing came in.
+    pub(crate) unanswered_since: Option<Time>,
 }
 
 /// The reasons for which we end a session ourselves.
@@ -117,6 +121,12 @@ pub(crate) struct Path {
 }
 
 impl Path {
+    /// Whether an authentic message or packet from elsewhere says where the peer is now (RFC 7296 section 2.23): a NAT lies
+    /// before it and none before us, through which anyone could send.
+    pub(crate) fn follows_peer(&self) -> bool {
+        self.nat_remote && !self.nat_local
+    }
+
     pub(crate) fn outer(&self) -> Outer {
         let nat = self.nat_local || self.nat_remote;
         let ports = if self.local.port() == PORT_NATT {
@@ -391,6 +401,18 @@ impl Session {
     /// The child that the peer receives on `spi`.
     pub(crate) fn child_by_peer_spi(&self, spi: u32) -> Option<&Child> {
         self.children.iter().find(|c| c.spi_out.0 == spi)
+    }
+
+    /// Something fresh and authentic came from the peer.
+    pub(crate) fn hear(&mut self, now: Time) {
+        self.last_inbound = now;
+        self.volatile.unanswered_since = None;
+    }
+
+    /// Traffic went out to the peer.
+    pub(crate) fn spoke(&mut self, now: Time) {
+        self.last_outbound = Some(now);
+        self.volatile.unanswered_since.get_or_insert(now);
     }
 
     pub(crate) fn drop_ike(&mut self, id: u64) {

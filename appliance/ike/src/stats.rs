@@ -109,6 +109,10 @@ counted!(
         DpdAnswered = "liveness probes answered",
         /// Peers found dead.
         DpdDead = "peers found dead",
+        /// NAT keepalives sent.
+        NatKeepalive = "NAT keepalives sent",
+        /// INVALID_IKE_SPI sent.
+        InvalidIkeSpi = "invalid IKE SPI answered",
         /// Peers that moved.
         PeerMoved = "peers moved",
     }

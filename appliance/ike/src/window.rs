@@ -43,7 +43,9 @@ pub(crate) struct Outstanding {
     pub(crate) data: Vec<u8>,
     pub(crate) exchange: Exchange,
     pub(crate) gate: Option<ChildId>,
+    pub(crate) sent_at: Time,
     pub(crate) next_at: Time,
+    /// When to give up, without liveness detection.
     pub(crate) give_up_at: Time,
     pub(crate) transmissions: u32,
     /// Its response is being worked on; lost in a crash, we repeat the request and the peer its response.
@@ -99,6 +101,7 @@ impl Window {
             data,
             exchange,
             gate,
+            sent_at: now,
             next_at: now + RETRANSMIT_FIRST,
             give_up_at: now + patience,
             transmissions: 1,
@@ -137,11 +140,9 @@ impl Window {
         self.outstanding.take().map(|o| o.exchange)
     }
 
-    pub(crate) fn deadline(&self) -> Option<Time> {
-        self.outstanding
-            .as_ref()
-            .filter(|o| !o.answered)
-            .map(|o| o.next_at.min(o.give_up_at))
+    /// The request whose response has not come.
+    pub(crate) fn unanswered(&self) -> Option<&Outstanding> {
+        self.outstanding.as_ref().filter(|o| !o.answered)
     }
 }
 

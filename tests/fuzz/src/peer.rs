@@ -99,6 +99,7 @@ fn config() -> Arc<Config> {
         }],
         keys: PreSharedKeys::shared(SecretBytes::new(PSK.to_vec())),
         dpd: None,
+        nat_keepalive: None,
         always_port_4500: false,
         vpns: vec![vpn],
     };

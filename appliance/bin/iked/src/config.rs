@@ -287,6 +287,8 @@ fn gateway_of(gateway: &GatewayConfig) -> Result<ike::Gateway, ConfigError> {
             interval: Duration::from_secs(u64::from(dpd.interval_s)),
             threshold: dpd.threshold,
         }),
+        nat_keepalive: (gateway.nat_keepalive_s > 0)
+            .then(|| Duration::from_secs(u64::from(gateway.nat_keepalive_s))),
         always_port_4500: false,
         vpns: gateway.vpns.iter().map(vpn_of).collect(),
     })

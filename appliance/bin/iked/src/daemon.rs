@@ -206,6 +206,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             sa::Event::Exhausting(pair) => {
                 self.endpoint.child_lifetime_soft(pair, now);
             }
+            sa::Event::Sent(pairs) => self.endpoint.children_sent(&pairs, now),
             sa::Event::Alive(pairs) => self.endpoint.children_alive(&pairs, now),
             // The ceiling is granted with the next install; until then planed's own store carries the sequence.
             sa::Event::CeilingWanted { pair, sequence } => {

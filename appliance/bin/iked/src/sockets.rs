@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ravelin_types::VrfId;
+use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
@@ -34,6 +35,8 @@ const RECEIVE_BUFFER_OCTETS: usize = 8 << 20;
 const MAX_DATAGRAM_OCTETS: usize = 65_535;
 /// Non-ESP marker (RFC 3948 section 2.2).
 const NON_ESP_MARKER: [u8; 4] = [0; 4];
+/// NAT keepalive: "a one-octet-long payload with the value 0xFF" (RFC 3948 section 2.3).
+const KEEPALIVE: [u8; 1] = [0xff];
 /// Fixed part of the IKE header (RFC 7296 section 3.1); the responder's SPI is its octets 8..16.
 const IKE_HEADER_OCTETS: usize = 28;
 
@@ -63,6 +66,12 @@ pub trait Transport {
         remote: SocketAddr,
         data: &[u8],
     ) -> io::Result<()>;
+
+    /// Sends a NAT keepalive (RFC 3948 section 2.3) from `local`. Loss is allowed.
+    ///
+    /// # Errors
+    /// When there is no socket for `local` or the kernel refuses.
+    fn keep_alive(&self, vrf: VrfId, local: SocketAddr, remote: SocketAddr) -> io::Result<()>;
 
     /// Listens on both ports of exactly these addresses from now on.
     ///
@@ -169,6 +178,28 @@ impl UdpTransport {
         )
     }
 
+    fn send_octets(
+        &self,
+        vrf: VrfId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        octets: &[u8],
+    ) -> io::Result<()> {
+        let bound = self
+            .sockets
+            .get(&(vrf, local))
+            .ok_or(io::ErrorKind::AddrNotAvailable)?;
+        // IKE is paced by its peers; a full socket buffer is a loss like any other and is retransmitted.
+        let sent = bound.socket.try_send_to(octets, remote);
+        if sent.is_err() {
+            self.feed
+                .counters
+                .send_failed
+                .fetch_add(1, Ordering::Relaxed);
+        }
+        sent.map(|_| ())
+    }
+
     fn bind(&self, vrf: VrfId, local: SocketAddr) -> io::Result<Bound> {
         let socket = Arc::new(UdpSocket::from_std(bind(local)?)?);
         let marked = local.port() == self.ports[1];
@@ -188,25 +219,15 @@ impl Transport for UdpTransport {
         remote: SocketAddr,
         data: &[u8],
     ) -> io::Result<()> {
-        let bound = self
-            .sockets
-            .get(&(vrf, local))
-            .ok_or(io::ErrorKind::AddrNotAvailable)?;
-        // IKE is paced by its peers; a full socket buffer is a loss like any other and is retransmitted.
-        let sent = if local.port() == self.ports[1] {
-            bound
-                .socket
-                .try_send_to(&[&NON_ESP_MARKER, data].concat(), remote)
+        if local.port() == self.ports[1] {
+            self.send_octets(vrf, local, remote, &[&NON_ESP_MARKER, data].concat())
         } else {
-            bound.socket.try_send_to(data, remote)
-        };
-        if sent.is_err() {
-            self.feed
-                .counters
-                .send_failed
-                .fetch_add(1, Ordering::Relaxed);
+            self.send_octets(vrf, local, remote, data)
         }
-        sent.map(|_| ())
+    }
+
+    fn keep_alive(&self, vrf: VrfId, local: SocketAddr, remote: SocketAddr) -> io::Result<()> {
+        self.send_octets(vrf, local, remote, &KEEPALIVE)
     }
 
     fn listen(&mut self, addresses: &[(VrfId, IpAddr)]) -> Result<(), ListenError> {
@@ -237,6 +258,8 @@ fn bind(local: SocketAddr) -> io::Result<std::net::UdpSocket> {
         socket.set_freebind_v6(true)?;
     } else {
         socket.set_freebind_v4(true)?;
+        // Without DF a router in a path of small MTU may fragment our longest messages, also where its ICMP does not get through.
+        set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::DONT)?;
     }
     // The kernel may grant less; a burst beyond it is retransmitted.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_OCTETS);

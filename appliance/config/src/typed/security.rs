@@ -97,6 +97,8 @@ pub struct Gateway {
     pub remote_identity: IdentityChoice,
     /// Probing.
     pub dead_peer_detection: Option<DeadPeerDetection>,
+    /// Seconds between NAT keepalives, 0 for none.
+    pub nat_keepalive: u16,
 }
 
 /// `dynamic`: one identity and how it denotes the peers.

@@ -35,6 +35,7 @@ struct Record {
     remove_at: Option<Time>,
     traffic: Arc<PairTraffic>,
     reported_in: u64,
+    reported_out: u64,
 }
 
 /// The pairs by identity and by slot.
@@ -68,17 +69,19 @@ impl Pairs {
         Some((child.slot, child.owner))
     }
 
-    /// Pairs that received something since the last call.
-    pub(super) fn alive(&mut self) -> Vec<PairId> {
-        let mut alive = Vec::new();
+    /// Pairs that sent, and pairs that received, since the last call.
+    pub(super) fn busy(&mut self) -> (Vec<PairId>, Vec<PairId>) {
+        let (mut sent, mut alive) = (Vec::new(), Vec::new());
+        let changed = |now: u64, reported: &mut u64| std::mem::replace(reported, now) != now;
         for (pair, record) in &mut self.records {
-            let packets = record.traffic.in_packets.get();
-            if packets != record.reported_in {
-                record.reported_in = packets;
+            if changed(record.traffic.out_packets.get(), &mut record.reported_out) {
+                sent.push(*pair);
+            }
+            if changed(record.traffic.in_packets.get(), &mut record.reported_in) {
                 alive.push(*pair);
             }
         }
-        alive
+        (sent, alive)
     }
 }
 
@@ -320,6 +323,7 @@ impl<P: Platform> Controller<P> {
             remove_at: None,
             traffic,
             reported_in: 0,
+            reported_out: 0,
         };
         self.pairs.records.insert(sa.pair, record);
         Ok(())

@@ -173,7 +173,7 @@ impl<E: Environment> Endpoint<E> {
     /// The peer was seen using the pair; the data plane has moved outbound traffic to it.
     pub fn child_used(&mut self, child: ChildId, now: Time) -> bool {
         self.with_child(child, now, |_, session, id| {
-            session.last_inbound = now;
+            session.hear(now);
             let Some(found) = session.child_mut(id) else {
                 return Ok(());
             };
@@ -194,18 +194,23 @@ impl<E: Environment> Endpoint<E> {
         let always: Vec<bool> = children.iter().map(|c| self.probes_always(*c)).collect();
         for (child, _) in children.iter().zip(always).filter(|(_, always)| !always) {
             self.with_child(*child, now, |_, session, _| {
-                session.last_inbound = now;
+                session.hear(now);
                 Ok(())
             });
         }
     }
 
-    /// Traffic went out on this pair; used by `optimized` liveness detection.
-    pub fn child_sent(&mut self, child: ChildId, now: Time) -> bool {
-        self.with_child(child, now, |_, session, _| {
-            session.last_outbound = Some(now);
-            Ok(())
-        })
+    /// Traffic went out on these pairs: no keepalive is needed, and liveness detection by `optimized` waits for traffic to
+    /// come in.
+    pub fn children_sent(&mut self, children: &[ChildId], now: Time) {
+        for child in children {
+            if self.heeds_sent(*child) {
+                self.with_child(*child, now, |_, session, _| {
+                    session.spoke(now);
+                    Ok(())
+                });
+            }
+        }
     }
 
     /// A sequence number, IV counter or volume limit is near: rekey.
@@ -221,7 +226,7 @@ impl<E: Environment> Endpoint<E> {
     /// Authenticated ESP came from another address or port; taken over when a NAT lies before the peer.
     pub fn peer_moved(&mut self, child: ChildId, outer: Outer, now: Time) -> bool {
         self.with_child(child, now, |ctx, session, _| {
-            let (Some((_, port)), true) = (outer.udp, session.path.nat_remote) else {
+            let (Some((_, port)), true) = (outer.udp, session.path.follows_peer()) else {
                 return Ok(());
             };
             let remote = SocketAddr::new(outer.remote, port);
@@ -234,15 +239,20 @@ impl<E: Environment> Endpoint<E> {
     }
 
     fn probes_always(&self, child: ChildId) -> bool {
-        let session = self
-            .session_of_child(child)
-            .and_then(|id| self.sessions.get(&id));
-        let gateway = session
-            .and_then(|s| s.gateway.as_ref())
-            .and_then(|g| self.config.gateway(g));
-        gateway
-            .and_then(|g| g.dpd)
-            .is_some_and(|d| d.mode == DpdMode::AlwaysSend)
+        self.dpd_mode(child) == Some(DpdMode::AlwaysSend)
+    }
+
+    fn heeds_sent(&self, child: ChildId) -> bool {
+        let session = self.session_of_child(child);
+        let session = session.and_then(|id| self.sessions.get(&id));
+        session.is_some_and(|s| s.path.nat_local)
+            || self.dpd_mode(child) == Some(DpdMode::Optimized)
+    }
+
+    fn dpd_mode(&self, child: ChildId) -> Option<DpdMode> {
+        let id = self.session_of_child(child)?;
+        let gateway = self.sessions.get(&id)?.gateway.as_ref()?;
+        self.config.gateway(gateway)?.dpd.map(|d| d.mode)
     }
 
     fn session_of_ike(&self, ike: IkeId) -> Option<u64> {

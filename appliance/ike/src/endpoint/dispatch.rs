@@ -1,6 +1,7 @@
 //! From a datagram to the state that handles it (RFC 7296 section 2.6: the receiver's own SPI decides).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ravelin_crypto::sha256;
 use ravelin_types::Time;
@@ -9,12 +10,39 @@ use super::{Endpoint, MAX_TOMBSTONES, TOMBSTONE_LIFETIME, Tombstone};
 use crate::environment::Environment;
 use crate::error::Fault;
 use crate::event::{Datagram, JournalSeq};
-use crate::msg::{ExchangeType, Message, Payload};
+use crate::msg::notify::{Notify, kind};
+use crate::msg::{ExchangeType, Header, Message, Payload};
 use crate::outbox::Ctx;
 use crate::sa::{Incoming, State, auth, established, init, send_back};
 use crate::session::Session;
 use crate::stats::{Count, Discard};
 use crate::window::Verdict;
+
+/// Answers to requests of IKE SAs that we do not know, per second: enough for the peers of a gateway that has lost all its
+/// state to notice it within their own retransmissions, and nothing to amplify with (RFC 7296 section 1.5 asks for a limit).
+pub const MAX_INVALID_SPI_PER_S: u32 = 1000;
+
+/// How many requests of unknown IKE SAs were answered in this second.
+#[derive(Default)]
+pub(super) struct Strays {
+    until: Time,
+    answered: u32,
+}
+
+impl Strays {
+    fn may_answer(&mut self, now: Time) -> bool {
+        if now >= self.until {
+            self.until = now + Duration::from_secs(1);
+            self.answered = 0;
+        }
+        self.answered += 1;
+        self.answered <= MAX_INVALID_SPI_PER_S
+    }
+}
+
+fn invalid_spi() -> Notify {
+    Notify::new(kind::INVALID_IKE_SPI, &[])
+}
 
 impl<E: Environment> Endpoint<E> {
     /// Handles a datagram.
@@ -33,7 +61,7 @@ impl<E: Environment> Endpoint<E> {
         }
         let local_spi = if h.initiator { h.spi_r } else { h.spi_i };
         let Some(id) = self.by_spi.get(&local_spi).copied() else {
-            return self.unknown(now, datagram, local_spi);
+            return self.unknown(now, datagram, &message.header, local_spi);
         };
         let before = self.out.transmits.len();
         let found = self.with_session(now, id, |ctx, session| {
@@ -73,12 +101,19 @@ impl<E: Environment> Endpoint<E> {
         }
     }
 
-    fn unknown(&mut self, now: Time, datagram: &Datagram<'_>, local_spi: u64) {
+    fn unknown(&mut self, now: Time, datagram: &Datagram<'_>, h: &Header, local_spi: u64) {
         self.clear_graves(now);
         let grave = self.tombstones.get(&local_spi);
         let repeat = grave.filter(|t| sha256(&[datagram.data]).is_ok_and(|d| d == t.request));
         let Some(answer) = repeat.map(|t| t.answer.clone()) else {
-            return self.stats.discard(Discard::UnknownSpi);
+            self.stats.discard(Discard::UnknownSpi);
+            // RFC 7296 section 2.21.4: a request may be answered, a response "MUST NOT" be.
+            if !h.response && self.strays.may_answer(now) {
+                self.stats.add(Count::InvalidIkeSpi);
+                let initiator = !h.initiator;
+                self.answer_stateless(datagram, &Header { initiator, ..*h }, invalid_spi());
+            }
+            return;
         };
         self.stats.add(Count::Repeated);
         self.stats.add(Count::Sent);

@@ -121,7 +121,11 @@ impl<E: Environment> Endpoint<E> {
                 if let Some(reason) = reason {
                     self.report(now, datagram, reason);
                 }
-                self.answer_stateless(datagram, &message.header, notify);
+                let header = Header {
+                    initiator: false,
+                    ..message.header
+                };
+                self.answer_stateless(datagram, &header, notify);
             }
             Ok(Outcome::Start(answer, job)) => self.open_session(now, key, *answer, job, datagram),
             Err(Fault::Discard(reason)) => self.stats.discard(reason),
@@ -283,11 +287,16 @@ impl<E: Environment> Endpoint<E> {
         ctx.failure_of(datagram.remote, None, None, Stage::Init, reason);
     }
 
-    fn answer_stateless(&mut self, datagram: &Datagram<'_>, request: &Header, notify: Notify) {
+    /// Answers without remembering anything. `header` is the request's but for the initiator flag.
+    pub(super) fn answer_stateless(
+        &mut self,
+        datagram: &Datagram<'_>,
+        header: &Header,
+        notify: Notify,
+    ) {
         let header = Header {
-            initiator: false,
             response: true,
-            ..*request
+            ..*header
         };
         let data = Message {
             header,

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use ravelin_types::{ChildId, Identity, Time};
 
+pub use dispatch::MAX_INVALID_SPI_PER_S;
 pub use restore::{RestoreReport, RestoredChild};
 pub use show::{ChildSummary, IkeSummary};
 
@@ -61,6 +62,7 @@ pub struct Endpoint<E> {
     cookies: half_open::Cookies,
     tombstones: HashMap<u64, Tombstone>,
     graves: VecDeque<(Time, u64)>,
+    strays: dispatch::Strays,
 }
 
 /// A static gateway that is to be up.
@@ -96,6 +98,7 @@ impl<E: Environment> Endpoint<E> {
             cookies,
             tombstones: HashMap::new(),
             graves: VecDeque::new(),
+            strays: dispatch::Strays::default(),
         };
         endpoint.want_static(now);
         Ok(endpoint)
@@ -280,6 +283,9 @@ impl<E: Environment> Endpoint<E> {
     /// Ends a step: tables, record, release of what was staged; then what the step means for other sessions.
     fn finish(&mut self, now: Time, mut session: Session) {
         let id = session.id;
+        if self.out.sends() {
+            session.volatile.sent_at = Some(now);
+        }
         if let Some(reason) = session.volatile.over {
             self.tear_down(now, &mut session, reason);
         } else {

@@ -12,6 +12,7 @@ fn gateway(name: &str, remote: RemotePeer) -> Arc<Gateway> {
         proposals: vec![],
         keys: PreSharedKeys::default(),
         dpd: None,
+        nat_keepalive: None,
         always_port_4500: false,
         vpns: vec![],
     })

@@ -132,11 +132,13 @@ pub(crate) fn on_response(
 
 /// A fresh authentic message came from `incoming`: proof of life, and of a new address when a NAT lies before the peer
 /// (RFC 7296 section 2.23).
+///
+/// The section's "A host behind a NAT SHOULD NOT do this type of dynamic address update" is met by [`crate::session::Path::follows_peer`].
 pub(crate) fn heard(ctx: &mut Ctx<'_>, session: &mut Session, incoming: &Incoming) {
-    session.last_inbound = ctx.now;
+    session.hear(ctx.now);
     let same = session.path.remote == incoming.remote
         && session.path.local.port() == incoming.local.port();
-    if same || !session.path.nat_remote || session.established_at.is_none() {
+    if same || !session.path.follows_peer() || session.established_at.is_none() {
         return;
     }
     session.path.local.set_port(incoming.local.port());

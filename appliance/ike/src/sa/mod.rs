@@ -17,6 +17,7 @@ pub(crate) mod child;
 pub(crate) mod delete;
 pub(crate) mod established;
 pub(crate) mod init;
+pub(crate) mod liveness;
 pub(crate) mod rekey;
 pub(crate) mod tasks;
 

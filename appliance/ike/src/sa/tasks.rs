@@ -1,13 +1,12 @@
-//! Exchanges of ours: queueing, starting when the window is free, time-outs, lifetimes, liveness (RFC 7296 section 2.4).
+//! Exchanges of ours: queueing, starting when the window is free, time-outs, lifetimes.
 
 use ravelin_types::{ChildId, Time};
 
 use super::init::gateway_of;
-use super::{Exchange, State, Task, child, delete, rekey, request_within};
-use crate::config::{Dpd, DpdMode};
+use super::{Exchange, State, Task, child, delete, liveness, rekey};
+use crate::config::Dpd;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::DownReason;
-use crate::msg::ExchangeType;
 use crate::outbox::Ctx;
 use crate::session::{ChildState, DownReasonStored, Session};
 use crate::stats::{Count, Discard};
@@ -73,41 +72,12 @@ fn start(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64, task: &Task) -> Res
         Task::RekeyIke => rekey::begin(ctx, session, ike),
         Task::DeleteIke(id) => delete::send_ike(ctx, session, *id).map(|()| false),
         Task::DeleteChild(id) => delete::send_child(ctx, session, ike, *id).map(|()| false),
-        Task::Dpd => probe(ctx, session, ike).map(|()| false),
+        Task::Dpd => liveness::probe(ctx, session, ike).map(|()| false),
     }
-}
-
-fn probe(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) -> Result<(), Fault> {
-    let patience =
-        dpd_of(ctx, session).map(|d| d.interval.saturating_mul(u32::from(d.threshold.max(1))));
-    let Some(patience) = patience else {
-        return Ok(());
-    };
-    ctx.stats.add(Count::DpdSent);
-    request_within(
-        ctx,
-        session,
-        ike,
-        ExchangeType::Informational,
-        &[],
-        Exchange::Dpd,
-        None,
-        patience,
-    )
 }
 
 fn dpd_of(ctx: &Ctx<'_>, session: &Session) -> Option<Dpd> {
     gateway_of(ctx, session).and_then(|g| g.dpd)
-}
-
-/// When the next liveness probe is due.
-fn dpd_at(session: &Session, dpd: Dpd) -> Option<Time> {
-    session.established_at?;
-    let silent = session.last_inbound + dpd.interval;
-    match (dpd.mode, session.last_outbound) {
-        (DpdMode::Optimized, Some(out)) if out <= session.last_inbound => None,
-        _ => Some(silent),
-    }
 }
 
 /// Marks a child for deletion and queues it.
@@ -204,11 +174,12 @@ pub(crate) fn on_timeout(ctx: &mut Ctx<'_>, session: &mut Session) -> Result<(),
         let busy = session
             .ike(session.current)
             .is_some_and(|i| !i.window.is_idle());
-        let due = dpd_at(session, dpd).is_some_and(|at| at <= ctx.now);
+        let due = liveness::probe_at(session, dpd).is_some_and(|at| at <= ctx.now);
         if due && !busy && session.closing.is_none() {
             session.want(Task::Dpd, ctx.now);
         }
     }
+    liveness::keep_alive(ctx, session);
     start_waiting(ctx, session)
 }
 
@@ -216,6 +187,8 @@ fn ike_timeout(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) -> Result<(),
     let now = ctx.now;
     let current = session.current == ike;
     let path = session.path;
+    let owed = session.ike(ike).and_then(|i| i.window.unanswered());
+    let dead_at = owed.map(|o| liveness::dead_at(dpd_of(ctx, session), session, o));
     let Ok(sa) = session.ike_mut(ike) else {
         return Ok(());
     };
@@ -228,7 +201,7 @@ fn ike_timeout(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) -> Result<(),
         return Ok(());
     }
     if let Some(o) = sa.window.outstanding_mut().filter(|o| !o.answered) {
-        if o.give_up_at <= now {
+        if dead_at.is_some_and(|at| at <= now) {
             let count = o.transmissions;
             return no_answer(ctx, session, ike, count);
         }
@@ -313,12 +286,16 @@ fn child_timeouts(ctx: &mut Ctx<'_>, session: &mut Session) {
 
 /// When [`on_timeout`] is to be called next.
 pub(crate) fn deadline(config: &crate::config::Config, session: &Session) -> Option<Time> {
+    let gateway = session.gateway.as_ref();
+    let gateway = gateway.and_then(|name| config.gateway(name));
+    let dpd = gateway.and_then(|g| g.dpd);
     let ikes = session.ikes.iter().flat_map(|i| {
+        let owed = i.window.unanswered();
         let limits = [
             Some(i.soft_at),
             Some(i.hard_at),
             i.expires_at,
-            i.window.deadline(),
+            owed.map(|o| o.next_at.min(liveness::dead_at(dpd, session, o))),
         ];
         limits.into_iter().flatten()
     });
@@ -331,19 +308,16 @@ pub(crate) fn deadline(config: &crate::config::Config, session: &Session) -> Opt
     let idle = session
         .ike(session.current)
         .is_some_and(|i| i.is_established() && i.window.is_idle());
-    let dpd = session
-        .gateway
-        .as_ref()
-        .and_then(|name| config.gateway(name))
-        .and_then(|g| g.dpd);
     // A probe that is queued starts like any other task: when the IKE SA is free.
     let queued = session.tasks.iter().any(|w| w.task == Task::Dpd);
     let probe = dpd
         .filter(|_| idle && !queued && session.closing.is_none())
-        .and_then(|d| dpd_at(session, d));
+        .and_then(|d| liveness::probe_at(session, d));
+    let keepalive = gateway.and_then(|g| liveness::keepalive_at(g, session));
     ikes.chain(children)
         .chain(waiting)
         .chain(probe)
+        .chain(keepalive)
         .min()
         .filter(|t| *t != Time::MAX)
 }

@@ -7,6 +7,7 @@ mod collide;
 mod crash;
 mod establish;
 mod hostile;
+mod liveness;
 mod node;
 mod rekey;
 mod remove;
@@ -91,6 +92,7 @@ pub(crate) fn gateway() -> Gateway {
             interval: Duration::from_secs(10),
             threshold: 5,
         }),
+        nat_keepalive: Some(crate::config::NAT_KEEPALIVE),
         always_port_4500: false,
         vpns: vec![vpn()],
     }

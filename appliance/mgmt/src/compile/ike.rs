@@ -57,6 +57,7 @@ fn gateway(config: &Config, gateway: &Gateway) -> Result<part::GatewayConfig, St
         proposals: proposals(config, policy),
         pre_shared_key: pre_shared_key(&policy.pre_shared_key)?,
         dead_peer_detection: gateway.dead_peer_detection.as_ref().map(probing),
+        nat_keepalive_s: gateway.nat_keepalive,
         vpns: vpns.map(|vpn| self::vpn(config, vpn)).collect(),
     })
 }

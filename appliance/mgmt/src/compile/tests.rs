@@ -97,6 +97,7 @@ fn the_site_compiles_for_iked() {
         (DpdMode::ProbeIdleTunnel, 10, 3)
     );
     assert_eq!(v6.dead_peer_detection, None);
+    assert_eq!(v6.nat_keepalive_s, 20);
     let vpn = &v4.vpns[0];
     assert_eq!((vpn.name.as_str(), vpn.tunnel_unit), ("enb-v4", 0));
     assert_eq!((vpn.replay_window, vpn.df_bit), (512, DfBit::Clear));

@@ -40,6 +40,7 @@ fn config() -> IkeConfig {
         }],
         pre_shared_key: SecretBytes::new(b"secret".to_vec()),
         dead_peer_detection: None,
+        nat_keepalive_s: 20,
         vpns: vec![vpn],
     };
     IkeConfig {

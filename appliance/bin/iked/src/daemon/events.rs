@@ -64,6 +64,10 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
                     self.plane.move_outer(child, outer_to(outer));
                 }
             }
+            EventKind::NatKeepalive { vrf, local, remote } => {
+                // The transport counts what the kernel refuses; the next keepalive comes soon.
+                let _ = self.transport.keep_alive(vrf, local, remote);
+            }
             EventKind::Failure(failure) => {
                 if let Some(suppressed) = self.rate.admit(failure.remote.ip(), now) {
                     log::warn!("{failure}{}", also(suppressed));

@@ -60,6 +60,9 @@ async fn messages_reach_their_queue_without_marker_and_answers_carry_it() {
         .unwrap();
     let (octets, from) = peer.recv_from(&mut buffer).await.unwrap();
     assert_eq!((&buffer[..octets], from), (&b"answer"[..], ike));
+    transport.keep_alive(VrfId::DEFAULT, nat_t, remote).unwrap();
+    let (octets, from) = peer.recv_from(&mut buffer).await.unwrap();
+    assert_eq!((&buffer[..octets], from), (&[0xff][..], nat_t));
 }
 
 #[tokio::test]

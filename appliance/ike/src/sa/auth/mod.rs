@@ -122,7 +122,7 @@ fn establish(
     (sa.soft_at, sa.hard_at) = (lifetime.soft_at, lifetime.hard_at);
     session.current = ike;
     session.established_at = Some(now);
-    session.last_inbound = now;
+    session.hear(now);
     session.gateway = Some(peers.gateway.name.clone());
     session.peer = Some(peers.peer.clone());
     session.local_identity = Some(peers.ours.clone());

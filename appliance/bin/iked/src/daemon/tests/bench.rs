@@ -60,6 +60,10 @@ impl Transport for MemoryTransport {
         Ok(())
     }
 
+    fn keep_alive(&self, _: VrfId, _: SocketAddr, _: SocketAddr) -> io::Result<()> {
+        Ok(())
+    }
+
     fn listen(&mut self, _: &[(VrfId, IpAddr)]) -> Result<(), ListenError> {
         Ok(())
     }
@@ -449,6 +453,7 @@ fn config(node: usize) -> IkeConfig {
         }],
         pre_shared_key: SecretBytes::new(b"a key of both".to_vec()),
         dead_peer_detection: None,
+        nat_keepalive_s: 20,
         vpns: vec![vpn],
     };
     IkeConfig {

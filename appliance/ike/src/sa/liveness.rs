@@ -1,0 +1,83 @@
+//! Whether the peer lives, and whether a NAT before us still knows us: probes (RFC 7296 section 2.4), how long an answer is
+//! waited for, NAT keepalives (RFC 3948 section 4).
+//!
+//! What it does not: end the session (see [`super::tasks`]), or send keepalives itself: they carry no IKE message, so the
+//! daemon does on [`EventKind::NatKeepalive`].
+
+use ravelin_types::Time;
+
+use super::init::gateway_of;
+use super::{Exchange, request_within};
+use crate::config::{Dpd, DpdMode, Gateway};
+use crate::error::Fault;
+use crate::event::EventKind;
+use crate::msg::ExchangeType;
+use crate::outbox::Ctx;
+use crate::session::{PORT_NATT, Session};
+use crate::stats::Count;
+use crate::window::{GIVE_UP, Outstanding};
+
+/// Sends a probe.
+pub(crate) fn probe(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) -> Result<(), Fault> {
+    let Some(dpd) = gateway_of(ctx, session).and_then(|g| g.dpd) else {
+        return Ok(());
+    };
+    ctx.stats.add(Count::DpdSent);
+    request_within(
+        ctx,
+        session,
+        ike,
+        ExchangeType::Informational,
+        &[],
+        Exchange::Dpd,
+        None,
+        dpd.patience(),
+    )
+}
+
+/// When the next liveness probe is due.
+pub(crate) fn probe_at(session: &Session, dpd: Dpd) -> Option<Time> {
+    session.established_at?;
+    match dpd.mode {
+        DpdMode::Optimized => session
+            .volatile
+            .unanswered_since
+            .map(|since| since + dpd.interval),
+        DpdMode::ProbeIdle | DpdMode::AlwaysSend => Some(session.last_inbound + dpd.interval),
+    }
+}
+
+/// When the peer that owes the answer to `o` is dead. The retransmissions of any request ask whether it lives, as a probe
+/// does: with liveness detection the time is the configured one, counted from the last sign of life, ESP included; and it
+/// ends also when the peer speaks but never answers.
+pub(crate) fn dead_at(dpd: Option<Dpd>, session: &Session, o: &Outstanding) -> Time {
+    let Some(dpd) = dpd.filter(|_| session.established_at.is_some()) else {
+        return o.give_up_at;
+    };
+    let heard = session.last_inbound.max(o.sent_at);
+    (heard + dpd.patience()).min(o.sent_at + dpd.patience().max(GIVE_UP))
+}
+
+/// When the next keepalive is due: never while something else is sent often enough.
+pub(crate) fn keepalive_at(gateway: &Gateway, session: &Session) -> Option<Time> {
+    let interval = gateway.nat_keepalive?;
+    let behind = session.path.nat_local && session.path.local.port() == PORT_NATT;
+    let wanted = behind && session.established_at.is_some() && session.closing.is_none();
+    let last = session.volatile.sent_at.max(session.last_outbound);
+    // After a restart nobody knows when something was sent.
+    wanted.then(|| last.map_or(Time(0), |at| at + interval))
+}
+
+/// Sends a keepalive when it is due.
+pub(crate) fn keep_alive(ctx: &mut Ctx<'_>, session: &mut Session) {
+    let due = gateway_of(ctx, session).and_then(|g| keepalive_at(&g, session));
+    if due.is_some_and(|at| at <= ctx.now) {
+        session.volatile.sent_at = Some(ctx.now);
+        ctx.stats.add(Count::NatKeepalive);
+        ctx.event(EventKind::NatKeepalive {
+            vrf: session.path.vrf,
+            local: session.path.local,
+            remote: session.path.remote,
+        });
+    }
+}
