@@ -13,6 +13,7 @@ pub mod error;
 pub mod frame;
 pub mod gateway;
 pub mod monitor;
+pub mod nat;
 pub mod netns;
 pub mod pair;
 pub mod pcap;
