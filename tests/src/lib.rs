@@ -12,6 +12,7 @@ pub mod doom;
 pub mod error;
 pub mod frame;
 pub mod gateway;
+pub mod middle;
 pub mod monitor;
 pub mod nat;
 pub mod netns;

@@ -74,6 +74,14 @@ impl Site {
     /// # Errors
     /// When a command fails.
     pub fn new(test: &str) -> Result<Self> {
+        Self::joined(test, |enb, gw| veth(enb, "enb0", gw, "untrust"))
+    }
+
+    /// The same with something else between the eNodeB's `enb0` and the gateway's `untrust`, which `join` makes.
+    ///
+    /// # Errors
+    /// When a command fails.
+    pub fn joined(test: &str, join: impl FnOnce(&Netns, &Netns) -> Result<()>) -> Result<Self> {
         let folder = crate::artifacts(test)?;
         let site = Self {
             enb: Netns::new("enb")?,
@@ -81,7 +89,7 @@ impl Site {
             core: Netns::new("core")?,
             folder,
         };
-        veth(&site.enb, "enb0", &site.gw, "untrust")?;
+        join(&site.enb, &site.gw)?;
         veth(&site.core, "core0", &site.gw, "trust")?;
         site.enb.sh("ip addr add 192.0.2.10/24 dev enb0
              ip addr add 2001:db8:a::10/64 dev enb0
