@@ -13,6 +13,9 @@ pub const HALF_OPEN_LIFETIME: Duration = Duration::from_secs(30);
 pub const FAILED_LINGER: Duration = Duration::from_secs(10);
 /// A replaced IKE SA or child SA that the peer should delete is dropped after this long; longer than its retransmissions.
 pub const REPLACED_LIFETIME: Duration = Duration::from_secs(90);
+/// A child SA past its life is in use so much longer at most while its deletion waits for the peer (RFC 4301 section 4.4.2.1: it
+/// is not used after a hard lifetime): a few transmissions, so that both ends let go together.
+pub const EXPIRED_WAIT: Duration = Duration::from_secs(5);
 /// First wait after TEMPORARY_FAILURE (RFC 7296 section 2.25: not immediately); a random second is added.
 pub const RETRY_WAIT: Duration = Duration::from_secs(1);
 /// TEMPORARY_FAILUREs in a row after which the peers' states are taken to differ and the IKE SA is closed: with

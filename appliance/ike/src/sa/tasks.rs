@@ -10,7 +10,7 @@ use crate::event::DownReason;
 use crate::outbox::Ctx;
 use crate::session::{ChildState, DownReasonStored, Session};
 use crate::stats::{Count, Discard};
-use crate::timers::{MAX_REFUSALS, WORK_WAIT};
+use crate::timers::{EXPIRED_WAIT, MAX_REFUSALS, WORK_WAIT};
 
 /// Starts whatever can start.
 pub(crate) fn start_waiting(ctx: &mut Ctx<'_>, session: &mut Session) -> Result<(), Fault> {
@@ -276,9 +276,13 @@ fn child_timeouts(ctx: &mut Ctx<'_>, session: &mut Session) {
             (ChildState::Live, true) => {
                 session.tasks.retain(|w| w.task != Task::RekeyChild(id));
                 delete_child(session, id, now);
+                // The deletion may wait for another exchange, and that for a peer that is gone.
+                if let Some(c) = session.child_mut(id) {
+                    c.hard_at = now + EXPIRED_WAIT;
+                }
                 want_missing_children(ctx, session, now);
             }
-            // The peer did not delete what it replaced.
+            // The peer did not delete what it replaced, or does not hear that its life is over.
             (ChildState::Replaced | ChildState::Deleting, _) => child::remove(ctx, session, id),
         }
     }

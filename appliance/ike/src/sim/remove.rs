@@ -149,6 +149,22 @@ fn an_ike_sa_that_cannot_be_rekeyed_expires() {
 }
 
 #[test]
+fn a_child_past_its_life_is_not_used_while_the_peer_is_silent() {
+    let mut b = gateway();
+    b.dpd = None;
+    b.vpns[0].proposals[0].lifetime_s = 100;
+    let mut w = World::new(8, config(peer()), config(b));
+    w.establish();
+    w.run_for(Duration::from_secs(70));
+    w.link.cut = true;
+    w.run_for(Duration::from_secs(25));
+    assert!(!w.b.plane.is_empty(), "it lives until its time is over");
+    w.run_for(Duration::from_secs(12));
+    assert!(w.b.plane.is_empty(), "{}", w.explain());
+    assert!(w.b.downs().is_empty(), "the rekey is still on its way");
+}
+
+#[test]
 fn a_vpn_that_leaves_the_configuration_takes_its_children_along_and_nothing_else() {
     let mut w = world(12);
     w.establish();
