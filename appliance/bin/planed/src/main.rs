@@ -16,6 +16,8 @@ mod clients;
 mod control;
 mod error;
 mod mgmtd;
+#[cfg(feature = "misbehave")]
+mod misbehave;
 mod nic;
 mod punt;
 mod twins;
@@ -60,6 +62,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    #[cfg(feature = "misbehave")]
+    if let Err(error) = misbehave::begin() {
+        eprintln!("{error}");
+        return ExitCode::from(2);
+    }
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

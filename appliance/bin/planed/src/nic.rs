@@ -6,13 +6,17 @@ pub mod environment;
 pub mod ports;
 
 use dpdk_rs::shm::ShmCells;
-use ravelin_dataplane::engine::Engine;
 use ravelin_dataplane::packet::Packet;
 use ravelin_dataplane::platform::Platform;
 use ravelin_dataplane::state::StateCells;
 use std::sync::atomic::AtomicU64;
 
 use buffer::{Frame, FramePool, QueuePair};
+
+#[cfg(feature = "misbehave")]
+pub use crate::misbehave::Engine;
+#[cfg(not(feature = "misbehave"))]
+pub use ravelin_dataplane::engine::Engine;
 
 /// The data plane on DPDK.
 pub enum Dpdk {}

@@ -6,13 +6,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dpdk_rs::Eal;
-use ravelin_dataplane::engine::Engine;
 use ravelin_dataplane::{Shared, Worker};
 use ravelin_platform::clock::now;
 
 use crate::error::Error;
-use crate::nic::Dpdk;
 use crate::nic::buffer::FramePool;
+use crate::nic::{Dpdk, Engine};
 
 /// Keys of one worker: both directions of all pairs of a node, should one worker own them all.
 const MAX_KEYS: usize = 2 * 131_072;

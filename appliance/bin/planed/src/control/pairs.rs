@@ -71,6 +71,10 @@ impl SelectorRoutes {
 
 impl Control {
     pub(super) fn serve_pairs(&mut self, request: Request) -> Reply {
+        #[cfg(feature = "misbehave")]
+        let Some(request) = crate::misbehave::request(request) else {
+            return Reply::Done;
+        };
         let controller = &mut self.parts.controller;
         match request {
             Request::Install(batch) => {
