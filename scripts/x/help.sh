@@ -5,7 +5,10 @@ help() {
 usage: sudo ./x [--native] COMMAND [ARGUMENTS]        (as root, sudo is not needed)
 
   build                          build everything
-  demo [--keep]                  strongSwan's traffic crosses the gateway; --keep leaves a CLI open
+  demo [--keep] [--quick]        strongSwan's traffic crosses the gateway; --keep leaves a CLI open,
+                                 --quick: IPv4 only and little traffic
+  demo --break NAME              the same with a gateway broken on purpose, which the checker must find:
+                                 clear, replay, nonce, selector, route or loss
   test [--soak] [SUITE] [FILTER] run the suites: lint tidy unit system fuzz demo; --soak adds the long tests
   lint                           cargo fmt --check, clippy -D warnings, layering and style
   bench [--json FILE]            what ESP costs per packet, beside the bare cipher

@@ -70,6 +70,19 @@ impl Capture {
         })
     }
 
+    /// Octets written so far, which is between two packets while the links are silent: a place for [`Trace::cut`].
+    pub fn mark(&self) -> u64 {
+        std::fs::metadata(&self.file).map_or(0, |m| m.len())
+    }
+
+    /// What was captured so far.
+    ///
+    /// # Errors
+    /// When the file is bad.
+    pub fn so_far(&self) -> Result<Trace> {
+        Trace::read(&self.file)
+    }
+
     /// Stops and reads what was captured.
     ///
     /// # Errors
@@ -124,6 +137,30 @@ impl Trace {
     /// The frames as octets.
     pub fn raw(&self) -> impl Iterator<Item = &[u8]> {
         self.frames.iter().map(|c| c.frame.as_slice())
+    }
+
+    /// The pieces between these [`Capture::mark`]s, the one before the first mark first; what follows the last is left out.
+    pub fn cut(&self, marks: &[u64]) -> Vec<Trace> {
+        let mut at = pcap::FILE_HEADER_OCTETS as u64;
+        let mut frames = self.frames.iter().peekable();
+        let mut piece = |end: u64| {
+            let mut piece = vec![];
+            while let Some(captured) = frames.next_if(|_| at < end) {
+                at += (pcap::RECORD_HEADER_OCTETS + captured.frame.len()) as u64;
+                piece.push(captured.clone());
+            }
+            Trace::from(piece)
+        };
+        marks.iter().map(|mark| piece(*mark)).collect()
+    }
+
+    /// Copies of the frames that `wanted` says.
+    pub fn pick(&self, wanted: impl Fn(&Frame<'_>) -> bool) -> Vec<Captured> {
+        let picked = self
+            .frames
+            .iter()
+            .filter(|c| wanted(&Frame::parse(&c.frame)));
+        picked.cloned().collect()
     }
 
     /// How many frames of each kind.

@@ -22,7 +22,11 @@ pub struct Gateway {
     run_folder: PathBuf,
     binaries: PathBuf,
     daemons: Vec<(String, Process)>,
+    fault: Option<String>,
 }
+
+/// planed with faults on purpose, and the variable that names the one it has (`appliance/bin/planed/src/misbehave.rs`).
+const MISBEHAVING: (&str, &str) = ("ravelin-planed-misbehaving", "RAVELIN_MISBEHAVE");
 
 impl Gateway {
     /// Starts all daemons in `netns` with `configuration`, files and logs in `folder`.
@@ -54,8 +58,27 @@ impl Gateway {
             run_folder: crate::runtime_folder(netns.name())?,
             binaries: binaries()?,
             daemons: Vec::new(),
+            fault: None,
         };
         for daemon in daemons {
+            gateway.start_daemon(daemon)?;
+        }
+        Ok(gateway)
+    }
+
+    /// Starts all daemons, with a planed that has this fault on purpose.
+    ///
+    /// # Errors
+    /// When a daemon does not start.
+    pub fn start_with_fault(
+        netns: &Netns,
+        folder: &Path,
+        configuration: &str,
+        fault: &str,
+    ) -> Result<Self> {
+        let mut gateway = Self::start_some(netns, folder, configuration, &[])?;
+        gateway.fault = Some(fault.to_owned());
+        for daemon in DAEMONS {
             gateway.start_daemon(daemon)?;
         }
         Ok(gateway)
@@ -74,7 +97,14 @@ impl Gateway {
     /// # Errors
     /// When its binary or the wrapper is missing.
     pub fn start_daemon_under(&mut self, daemon: &str, wrapper: &[String]) -> Result<()> {
-        let mut command = self.command_under(&format!("ravelin-{daemon}"), wrapper);
+        let mut command = match &self.fault {
+            Some(fault) if daemon == "planed" => {
+                let mut command = self.command_under(MISBEHAVING.0, wrapper);
+                command.env(MISBEHAVING.1, fault);
+                command
+            }
+            _ => self.command_under(&format!("ravelin-{daemon}"), wrapper),
+        };
         if daemon == "mgmtd" {
             command
                 .arg("--config")

@@ -1,12 +1,14 @@
-//! Reads pcap files as tcpdump writes them: little-endian, microseconds or nanoseconds, Ethernet.
+//! Reads (and writes) pcap files as tcpdump does: little-endian, microseconds or nanoseconds, Ethernet.
 
 use crate::{BenchError, Result};
 use std::path::Path;
 
 const MAGIC_US: u32 = 0xa1b2_c3d4;
 const MAGIC_NS: u32 = 0xa1b2_3c4d;
-const FILE_HEADER_OCTETS: usize = 24;
-const RECORD_HEADER_OCTETS: usize = 16;
+/// Octets before the first record.
+pub const FILE_HEADER_OCTETS: usize = 24;
+/// Octets before each frame.
+pub const RECORD_HEADER_OCTETS: usize = 16;
 
 /// A captured frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,28 @@ pub fn read(path: &Path) -> Result<Vec<Captured>> {
     let octets =
         std::fs::read(path).map_err(|e| BenchError::io(format!("read {}", path.display()), e))?;
     parse(&octets).ok_or_else(|| BenchError::Unexpected(format!("{} is no pcap", path.display())))
+}
+
+/// Writes frames, in microseconds.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write(path: &Path, frames: &[Captured]) -> Result<()> {
+    let mut octets = MAGIC_US.to_le_bytes().to_vec();
+    octets.extend([2, 0, 4, 0]); // version 2.4
+    for word in [0, 0, u32::from(u16::MAX), 1] {
+        octets.extend(word.to_le_bytes());
+    }
+    for captured in frames {
+        let seconds = (captured.time_ns / 1_000_000_000) as u32;
+        let micros = (captured.time_ns % 1_000_000_000 / 1000) as u32;
+        let length = captured.frame.len() as u32;
+        for word in [seconds, micros, length, length] {
+            octets.extend(word.to_le_bytes());
+        }
+        octets.extend(&captured.frame);
+    }
+    std::fs::write(path, octets).map_err(|e| BenchError::io(format!("write {}", path.display()), e))
 }
 
 fn parse(octets: &[u8]) -> Option<Vec<Captured>> {

@@ -115,7 +115,24 @@ impl Site {
     /// # Errors
     /// When it does not get ready.
     pub fn start_gateway_with(&self, configuration: &str) -> Result<Gateway> {
-        let mut gateway = Gateway::start(&self.gw, &self.folder, configuration)?;
+        self.settle(Gateway::start(&self.gw, &self.folder, configuration)?)
+    }
+
+    /// Starts the gateway with [`CONFIGURATION`] and this fault on purpose.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub fn start_gateway_with_fault(&self, fault: &str) -> Result<Gateway> {
+        self.settle(Gateway::start_with_fault(
+            &self.gw,
+            &self.folder,
+            CONFIGURATION,
+            fault,
+        )?)
+    }
+
+    /// Waits until the gateway answers on its addresses.
+    fn settle(&self, mut gateway: Gateway) -> Result<Gateway> {
         gateway.wait_ready()?;
         for (host, from, to) in [
             (&self.enb, V4.enb_outer, V4.gateway_outer),

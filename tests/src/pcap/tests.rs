@@ -29,3 +29,12 @@ fn other_files_are_refused() {
     assert_eq!(parse(b"not a pcap at all, really"), None);
     assert_eq!(parse(b""), None);
 }
+
+#[test]
+fn what_is_written_can_be_read() {
+    let path = std::env::temp_dir().join(format!("ravelin-pcap-{}", std::process::id()));
+    let frames = parse(&file(&[(1, 2, b"abc"), (3, 4, b"defg")])).unwrap();
+    write(&path, &frames).unwrap();
+    assert_eq!(read(&path).unwrap(), frames);
+    std::fs::remove_file(path).unwrap();
+}
