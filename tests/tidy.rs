@@ -8,12 +8,16 @@
 
 #[path = "tidy/bad_inputs.rs"]
 mod bad_inputs;
+#[path = "tidy/faults.rs"]
+mod faults;
 #[path = "tidy/layers.rs"]
 mod layers;
 #[path = "tidy/lexer.rs"]
 mod lexer;
 #[path = "tidy/limits.rs"]
 mod limits;
+#[path = "tidy/proofs.rs"]
+mod proofs;
 #[path = "tidy/rules.rs"]
 mod rules;
 
@@ -246,4 +250,26 @@ fn the_limits_table_names_constants_that_exist() {
         "the limits table is gone"
     );
     none(limits::check(&document, &files(&["rs"])));
+}
+
+#[test]
+fn faults_on_purpose_stay_out_of_the_product() {
+    none(faults::check(&metadata()));
+    apply(&["rs"], faults::places);
+}
+
+#[test]
+fn the_table_of_proofs_names_every_system_test() {
+    let document = fs::read_to_string(checkout().join("ARCHITECTURE.md")).unwrap();
+    let metadata = metadata();
+    let tests = metadata["packages"].as_array().unwrap().iter();
+    let targets = tests.flat_map(|package| package["targets"].as_array().unwrap());
+    let built: Vec<&str> = targets
+        .filter_map(|t| t["src_path"].as_str()?.split("/tests/interop/").nth(1))
+        .collect();
+    let entries = fs::read_dir(checkout().join("tests/interop")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files: Vec<String> = names.filter(|name| name.ends_with(".rs")).collect();
+    assert!(files.len() > 10, "the system tests are gone");
+    none(proofs::check(&document, &files, &built));
 }

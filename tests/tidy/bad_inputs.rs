@@ -1,8 +1,11 @@
 //! Each rule gets something bad, and something that only looks bad. A rule that cannot fail checks nothing.
 
+use super::faults;
 use super::layers::{self, Package};
 use super::lexer::{has_word, split, without_inline_tests};
+use super::proofs;
 use super::rules::{self, Violation};
+use serde_json::json;
 
 const IKE: &str = "appliance/ike/src/sa.rs";
 
@@ -212,5 +215,67 @@ fn a_limit_without_its_constant() {
             "ARCHITECTURE.md:4: limits: TWO is not declared in crate ike",
             "ARCHITECTURE.md:4: limits: ONE is not declared in crate esp",
         ]
+    );
+}
+
+#[test]
+fn a_fault_in_the_product_is_found() {
+    let planed = |uses: &str| {
+        json!({"name": "ravelin-bin-planed", "dependencies": [{"name": uses, "features": []}],
+               "features": {"misbehave": []}})
+    };
+    let faulty = json!({"name": "ravelin-misbehave", "dependencies": [{"name": "nix", "features": []}],
+                        "features": {"default": ["misbehave"], "misbehave": []}});
+    let breaches = |packages: &[serde_json::Value]| {
+        let found = faults::check(&json!({ "packages": packages }));
+        found.into_iter().map(|v| v.text).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        breaches(&[planed("nix"), faulty.clone()]),
+        Vec::<String>::new()
+    );
+    let others = breaches(&[planed("log"), faulty.clone()]);
+    assert!(others[0].contains("must be those of"), "{others:?}");
+    for bad in [
+        json!({"name": "a", "dependencies": [{"name": "ravelin-misbehave", "features": []}]}),
+        json!({"name": "a", "dependencies": [{"name": "b", "features": ["misbehave"]}]}),
+        json!({"name": "a", "features": {"default": ["b/misbehave"]}}),
+    ] {
+        assert_eq!(
+            breaches(&[planed("nix"), faulty.clone(), bad.clone()]).len(),
+            1,
+            "{bad}"
+        );
+    }
+    let hook = concat!("a\n#[cfg(feature = \"mis", "behave\")]\nb");
+    assert_eq!(
+        lines_of(&faults::places("appliance/esp/src/lib.rs", hook)),
+        [2]
+    );
+    let place = "appliance/bin/planed/src/nic.rs";
+    assert_eq!(lines_of(&faults::places(place, hook)), NONE);
+}
+
+#[test]
+fn a_system_test_without_a_row_is_found() {
+    let table = "## What proves it\n| a | b | `interop/{one,two}.rs`; `ike/x.rs` |\n## Next\n| `interop/three.rs` |";
+    let files = |names: &[&str]| names.iter().map(|n| format!("{n}.rs")).collect::<Vec<_>>();
+    let built = ["one.rs", "two.rs", "three.rs"];
+    assert_eq!(proofs::check(table, &files(&["one", "two"]), &built), []);
+    let texts = |names: &[&str], built: &[&str]| {
+        let found = proofs::check(table, &files(names), built);
+        found.into_iter().map(|v| v.text).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        texts(&["one", "two", "three"], &built),
+        ["no row names interop/three.rs"]
+    );
+    assert_eq!(
+        texts(&["one"], &built),
+        ["tests/interop/two.rs does not exist"]
+    );
+    assert_eq!(
+        texts(&["one", "two"], &["one.rs"]),
+        ["interop/two.rs is no [[test]]"]
     );
 }
