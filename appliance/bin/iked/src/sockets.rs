@@ -149,6 +149,8 @@ impl Drop for Bound {
 /// Kernel UDP sockets. Needs a running tokio runtime.
 pub struct UdpTransport {
     sockets: HashMap<(VrfId, SocketAddr), Bound>,
+    /// Those of the last change's withdrawn addresses: they receive no more, but the deletions of their sessions still leave.
+    leaving: HashMap<(VrfId, SocketAddr), Bound>,
     feed: Feed,
     ports: [u16; 2],
 }
@@ -171,6 +173,7 @@ impl UdpTransport {
         (
             Self {
                 sockets: HashMap::new(),
+                leaving: HashMap::new(),
                 feed,
                 ports,
             },
@@ -188,6 +191,7 @@ impl UdpTransport {
         let bound = self
             .sockets
             .get(&(vrf, local))
+            .or_else(|| self.leaving.get(&(vrf, local)))
             .ok_or(io::ErrorKind::AddrNotAvailable)?;
         // IKE is paced by its peers; a full socket buffer is a loss like any other and is retransmitted.
         let sent = bound.socket.try_send_to(octets, remote);
@@ -202,12 +206,16 @@ impl UdpTransport {
 
     fn bind(&self, vrf: VrfId, local: SocketAddr) -> io::Result<Bound> {
         let socket = Arc::new(UdpSocket::from_std(bind(local)?)?);
+        Ok(self.serve(socket, vrf, local))
+    }
+
+    fn serve(&self, socket: Arc<UdpSocket>, vrf: VrfId, local: SocketAddr) -> Bound {
         let marked = local.port() == self.ports[1];
         let reader = read(Arc::clone(&socket), vrf, local, marked, self.feed.clone());
-        Ok(Bound {
+        Bound {
             socket,
             reader: tokio::spawn(reader),
-        })
+        }
     }
 }
 
@@ -234,13 +242,23 @@ impl Transport for UdpTransport {
         let wanted: Vec<(VrfId, SocketAddr)> = (addresses.iter())
             .flat_map(|(vrf, ip)| self.ports.map(|port| (*vrf, SocketAddr::new(*ip, port))))
             .collect();
-        self.sockets.retain(|key, _| wanted.contains(key));
+        let mut left = std::mem::take(&mut self.leaving);
+        let (stay, leave) = std::mem::take(&mut self.sockets)
+            .into_iter()
+            .partition(|(key, _)| wanted.contains(key));
+        (self.sockets, self.leaving) = (stay, leave);
+        self.leaving.values().for_each(|bound| bound.reader.abort());
         let mut result = Ok(());
         for (vrf, local) in wanted {
             if self.sockets.contains_key(&(vrf, local)) {
                 continue;
             }
-            match self.bind(vrf, local) {
+            // The port of an address that comes back is still taken by its old socket.
+            let bound = match left.remove(&(vrf, local)) {
+                Some(old) => Ok(self.serve(Arc::clone(&old.socket), vrf, local)),
+                None => self.bind(vrf, local),
+            };
+            match bound {
                 Ok(bound) => drop(self.sockets.insert((vrf, local), bound)),
                 Err(source) => result = Err(ListenError { local, source }),
             }

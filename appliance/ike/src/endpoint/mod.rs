@@ -104,8 +104,8 @@ impl<E: Environment> Endpoint<E> {
         Ok(endpoint)
     }
 
-    /// Replaces the configuration. Sessions of gateways that are gone are closed, and child SAs of VPNs that are gone are
-    /// deleted; others keep what was negotiated until their next exchange.
+    /// Replaces the configuration. Sessions of gateways that are gone are closed, those of addresses that are gone end, and
+    /// child SAs of VPNs that are gone are deleted; others keep what was negotiated until their next exchange.
     pub fn set_config(&mut self, config: Arc<Config>, now: Time) {
         self.config = config;
         self.want_static(now);
@@ -122,6 +122,14 @@ impl<E: Environment> Endpoint<E> {
         for id in orphans {
             self.close(SessionId(id), now);
         }
+        for id in self.sessions_without_address() {
+            // The peer hears of it if the deletion still gets out; its answer would not reach us.
+            self.close(SessionId(id), now);
+            self.with_session(now, id, |_, session| {
+                session.end(DownReason::Closed);
+                Ok(())
+            });
+        }
         for child in self.children_without_vpn() {
             self.close_child(child, now);
         }
@@ -132,6 +140,19 @@ impl<E: Environment> Endpoint<E> {
                 Ok(())
             });
         }
+    }
+
+    /// Sessions whose own address their gateway does not have any more.
+    fn sessions_without_address(&self) -> Vec<u64> {
+        let moved = |s: &&Session| {
+            let gateway = s.gateway.as_ref().and_then(|g| self.config.gateway(g));
+            gateway.is_some_and(|g| {
+                let ours = &g.local_addresses;
+                !ours.is_empty() && !ours.contains(&s.path.local.ip())
+            })
+        };
+        let sessions = self.sessions.values().filter(moved);
+        sessions.map(|s| s.id).collect()
     }
 
     fn children_without_vpn(&self) -> Vec<ChildId> {

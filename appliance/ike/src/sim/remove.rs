@@ -134,6 +134,29 @@ fn a_gateway_that_leaves_the_configuration_is_closed() {
 }
 
 #[test]
+fn a_session_whose_own_address_is_gone_ends_at_once_and_says_so() {
+    let mut w = world(13);
+    w.establish();
+    let mut moved = gateway();
+    let also = moved.local_addresses[0];
+    moved.local_addresses = vec!["203.0.113.77".parse().unwrap(), also];
+    w.b.endpoint.set_config(config(moved.clone()), w.now);
+    w.pump();
+    assert!(w.b.downs().is_empty(), "its address is still there");
+    moved.local_addresses.pop();
+    let now = w.now;
+    w.b.endpoint.set_config(config(moved), now);
+    assert_eq!(w.b.endpoint.child_sas().count(), 0, "at once");
+    w.pump();
+    w.run_for(Duration::from_millis(300));
+    assert_eq!(w.b.downs(), [DownReason::Closed]);
+    assert_eq!(w.a.downs(), [DownReason::PeerDeleted]);
+    w.run_for(Duration::from_secs(10));
+    assert!(w.b.plane.is_empty(), "{}", w.explain());
+    w.check_nonces();
+}
+
+#[test]
 fn an_ike_sa_that_cannot_be_rekeyed_expires() {
     let mut a = peer();
     a.proposals[0].lifetime_s = 100;

@@ -95,4 +95,23 @@ async fn listening_follows_the_configuration_and_needs_no_address_yet() {
     assert_eq!(transport.sockets.len(), 2);
     let gone = SocketAddr::new(absent, transport.ports[0]);
     assert!(transport.send(VrfId::DEFAULT, gone, gone, b"x").is_err());
+    // What is withdrawn still sends, until the next change.
+    transport.listen(&[(VrfId::DEFAULT, LOOPBACK)]).unwrap();
+    for bound in transport.sockets.values() {
+        bound.socket.writable().await.unwrap();
+    }
+    let peer = std::net::UdpSocket::bind((LOOPBACK, 0)).unwrap();
+    let remote = peer.local_addr().unwrap();
+    let withdrawn = SocketAddr::new(LOOPBACK, transport.ports[0]);
+    transport.listen(&[(VrfId::DEFAULT, absent6)]).unwrap();
+    transport
+        .send(VrfId::DEFAULT, withdrawn, remote, b"farewell")
+        .unwrap();
+    assert_eq!(peer.recv(&mut [0; 100]).unwrap(), b"farewell".len());
+    // And an address that comes back at once is served again, by the same socket.
+    transport.listen(&[(VrfId::DEFAULT, LOOPBACK)]).unwrap();
+    transport.listen(&[(VrfId::DEFAULT, absent6)]).unwrap();
+    transport.listen(&[(VrfId::DEFAULT, absent6)]).unwrap();
+    let refused = transport.send(VrfId::DEFAULT, withdrawn, remote, b"x");
+    assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
 }
