@@ -27,7 +27,9 @@ fn many_proposals() -> String {
 fn connection(outer: Addresses, fragmentation: &str) -> Connection {
     let mut connection = enb_connection("large", outer);
     connection.proposals = many_proposals();
-    connection.options.push(format!("fragmentation = {fragmentation}"));
+    connection
+        .options
+        .push(format!("fragmentation = {fragmentation}"));
     let list = |first: String, of: &dyn Fn(u32) -> String, count| {
         let more: Vec<String> = (0..count).map(of).collect();
         format!("{first},{}", more.join(","))
