@@ -11,7 +11,7 @@ use ravelin_tests::netns::Netns;
 use ravelin_tests::site::{Addresses, Site, V4, V6, enb_connection};
 use ravelin_tests::strongswan::StrongSwan;
 use ravelin_tests::traffic::{Stream, StreamSpec, Tally, ping};
-use ravelin_tests::wait::wait_until;
+use ravelin_tests::wait::{pause, wait_until};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -129,6 +129,40 @@ fn nothing_lost(test: &str, outer: Addresses, reachable_ms: u32, seconds: u32) {
 #[test]
 fn ageing_under_transit_loses_nothing() {
     nothing_lost("neighbours_age", V4, 500, 20);
+}
+
+/// The core host does not answer for longer than the kernel asks its station address: it is asked on, and used on.
+#[test]
+fn a_neighbour_that_is_slow_to_answer_keeps_its_traffic() {
+    let bench = start("neighbours_slow", V4);
+    let site = &bench.site;
+    let entry = || {
+        site.gw
+            .sh("ip neigh show 198.51.100.10 dev ge-0-0-1")
+            .unwrap()
+    };
+    let asked = |yes: bool| {
+        wait_until("the core host to be asked, or no more", RECOVERY, || {
+            Ok((entry().contains("PROBE") == yes).then_some(()))
+        })
+        .unwrap_or_else(|e| panic!("{e}: {}", entry()));
+    };
+    age(&site.gw, 1_000, 3);
+    let up = stream(&site.enb, &site.core, V4.enb_inner, V4.core, 7000, 20);
+    let answer = |ignore: u8| {
+        let setting = format!("sysctl -qw net.ipv4.conf.core0.arp_ignore={ignore}");
+        site.core.sh(&setting).unwrap();
+    };
+    answer(8);
+    asked(true);
+    pause(Duration::from_secs(5));
+    assert!(entry().contains("PROBE"), "{}", entry());
+    answer(0);
+    asked(false);
+    assert!(entry().contains("lladdr"), "{}", entry());
+    let tally = up.finish(GRACE).unwrap();
+    assert_eq!(tally.received, tally.sent, "{tally:?}");
+    assert_eq!(bench.gateway.drops("neighbour-queue-full").unwrap(), 0);
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub use kernel::{
     Hop, InterfaceAddress, Kernel, LinkInfo, LinkSettings, LinkWatch, Reconciled, StaticRoute,
     StaticTarget,
 };
-pub use neighbour::{GcThresholds, NeighbourKeeper, set_gc_thresholds};
+pub use neighbour::{GcThresholds, NeighbourKeeper, set_gc_thresholds, set_reprobes};
 pub use record::{NextHop, RouteRecord, RouteTarget};
 
 /// The kernel's main table, which is the default routing instance's.

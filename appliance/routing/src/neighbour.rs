@@ -18,6 +18,11 @@ use std::{fs, io};
 /// Next hops that we keep resolved at most; the neighbour table of the data plane has the same bound.
 pub const MAX_MANAGED: usize = 65_536;
 
+/// Broadcast questions, a second apart, for a neighbour that did not answer the three to its own station address, before it is given
+/// up. The kernel asks none: three seconds are less than an answer may take through a gateway whose cores are busy, and a neighbour
+/// that moved to another station address would be given up first and then looked for.
+pub const REPROBES: u32 = 7;
+
 /// A next hop: device and address.
 type Hop = (u32, IpAddr);
 
@@ -174,4 +179,22 @@ pub fn set_gc_thresholds(thresholds: GcThresholds) -> Result<bool, RoutingError>
         }
     }
     Ok(found)
+}
+
+/// Makes the kernel ask [`REPROBES`] times more before it gives up a neighbour behind `device`. A family that the device has not is
+/// left out.
+///
+/// # Errors
+/// [`RoutingError::Sysctl`] names the file.
+pub fn set_reprobes(device: &str) -> Result<(), RoutingError> {
+    for family in ["ipv4", "ipv6"] {
+        let path = format!("/proc/sys/net/{family}/neigh/{device}/mcast_resolicit");
+        match fs::write(&path, REPROBES.to_string()) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(RoutingError::Sysctl { path, source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }

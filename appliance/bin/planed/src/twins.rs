@@ -141,7 +141,7 @@ impl Twins {
             return Ok(());
         }
         let reply = self.ask(Request::Ensure(wanted.device.clone()), &unit)?;
-        let Reply::Device { name, .. } = reply else {
+        let Reply::Device { name: device, .. } = reply else {
             return Err(refused(&unit, "an answer that does not fit"));
         };
         if !self.attached.contains_key(&unit) {
@@ -150,11 +150,13 @@ impl Twins {
             } else {
                 Kind::Tun
             };
-            let name: DeviceName = name.parse()?;
+            let name: DeviceName = device.parse()?;
             let queue = Queue::attach(&name, kind)?;
             punt.command(Command::Attach(wanted.index, kind, queue));
             self.attached.insert(unit.clone(), wanted.index);
         }
+        // Of a device that netd made anew, too.
+        ravelin_routing::set_reprobes(&device).unwrap_or_else(|error| log::warn!("{error}"));
         self.held.insert(unit, wanted);
         Ok(())
     }
