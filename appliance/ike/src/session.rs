@@ -79,6 +79,8 @@ pub(crate) struct Volatile {
     pub(crate) sent_at: Option<Time>,
     /// Traffic has gone out since then and nothing came in.
     pub(crate) unanswered_since: Option<Time>,
+    /// Whether messages pass, as the endpoint was told.
+    pub(crate) passage: crate::sa::liveness::Passage,
 }
 
 /// The reasons for which we end a session ourselves.

@@ -113,7 +113,8 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
     pub fn new(parts: Parts<T, K>, now: Time) -> Result<Self, EnvironmentError> {
         let mut environment = parts.environment;
         environment.set_now(now);
-        let endpoint = Endpoint::new(Arc::default(), environment, now)?;
+        let mut endpoint = Endpoint::new(Arc::default(), environment, now)?;
+        endpoint.set_passable(false, now);
         Ok(Self {
             endpoint,
             stored: parts.stored,
@@ -168,6 +169,8 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
                 self.plane_up = None;
                 self.plane_was_ready = false;
                 self.plane.disconnected();
+                self.endpoint.environment().set_now(now);
+                self.endpoint.set_passable(false, now);
             }
             LinkEvent::Message(Envelope {
                 id,
@@ -266,6 +269,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
                 // also have dropped some with their devices.
                 self.plane_was_ready = true;
                 self.routes.suspect(now);
+                self.endpoint.set_passable(true, now);
             }
             for (pair, linger_ms) in self.routes.step(now) {
                 self.plane.remove(pair, linger_ms);

@@ -10,6 +10,7 @@ use crate::config::{DpdMode, Gateway};
 use crate::environment::Environment;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::{IkeId, Outer, SessionId};
+use crate::sa::liveness::{self, Passage};
 use crate::sa::{State, Task, child, established, init, tasks};
 use crate::session::{ChildState, DownReasonStored, IkeSa, Path, Session};
 use crate::timers::HALF_OPEN_LIFETIME;
@@ -41,6 +42,29 @@ impl<E: Environment> Endpoint<E> {
             }
             Ok(())
         })
+    }
+
+    /// Says whether messages can pass between us and any peer: the data plane, which carries them, went away or is back. While it
+    /// is away no peer is held to be dead, and at its return what waits for an answer is sent at once and has its time anew.
+    pub fn set_passable(&mut self, passable: bool, now: Time) {
+        let open = matches!(self.passage, Passage::OpenSince(_));
+        if passable == open {
+            return;
+        }
+        self.passage = if passable {
+            Passage::OpenSince(now)
+        } else {
+            Passage::Closed
+        };
+        let ids: Vec<u64> = self.sessions.keys().copied().collect();
+        for id in ids {
+            self.with_session(now, id, |ctx, session| {
+                if passable {
+                    liveness::ask_again(session, ctx.now);
+                }
+                Ok(())
+            });
+        }
     }
 
     /// Starts a session with a static gateway.

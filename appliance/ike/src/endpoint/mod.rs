@@ -28,7 +28,7 @@ use crate::error::{Fault, Stage};
 use crate::event::{DownReason, Event, EventKind, Record, RecordOp, SessionId, Transmit};
 use crate::outbox::{Contact, Ctx, Outbox};
 use crate::record;
-use crate::sa::{child, established, tasks};
+use crate::sa::{child, established, liveness, tasks};
 use crate::session::{ChildState, Session};
 use crate::stats::{Count, Stats};
 use crate::timers::{RECONNECT_FIRST, RECONNECT_MOST};
@@ -59,6 +59,7 @@ pub struct Endpoint<E> {
     wanted: BTreeMap<String, Wanted>,
     timers: BTreeSet<(Time, u64)>,
     half_open: usize,
+    passage: liveness::Passage,
     cookies: half_open::Cookies,
     tombstones: HashMap<u64, Tombstone>,
     graves: VecDeque<(Time, u64)>,
@@ -95,6 +96,7 @@ impl<E: Environment> Endpoint<E> {
             wanted: BTreeMap::new(),
             timers: BTreeSet::new(),
             half_open: 0,
+            passage: liveness::Passage::default(),
             cookies,
             tombstones: HashMap::new(),
             graves: VecDeque::new(),
@@ -304,6 +306,7 @@ impl<E: Environment> Endpoint<E> {
     /// Ends a step: tables, record, release of what was staged; then what the step means for other sessions.
     fn finish(&mut self, now: Time, mut session: Session) {
         let id = session.id;
+        session.volatile.passage = self.passage;
         if self.out.sends() {
             session.volatile.sent_at = Some(now);
         }

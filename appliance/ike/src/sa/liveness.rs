@@ -4,6 +4,8 @@
 //! What it does not: end the session (see [`super::tasks`]), or send keepalives itself: they carry no IKE message, so the
 //! daemon does on [`EventKind::NatKeepalive`].
 
+use std::time::Duration;
+
 use ravelin_types::Time;
 
 use super::init::gateway_of;
@@ -16,6 +18,30 @@ use crate::outbox::Ctx;
 use crate::session::{PORT_NATT, Session};
 use crate::stats::Count;
 use crate::window::{GIVE_UP, Outstanding};
+
+/// Whether messages reach us and leave us at all: the data plane carries them, and it may be away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passage {
+    /// The silence of a peer says nothing.
+    Closed,
+    /// What was asked before is taken as asked now.
+    OpenSince(Time),
+}
+
+impl Default for Passage {
+    fn default() -> Self {
+        Passage::OpenSince(Time::default())
+    }
+}
+
+/// What waits for an answer is sent again as soon as messages can pass again.
+pub(crate) fn ask_again(session: &mut Session, now: Time) {
+    for sa in &mut session.ikes {
+        if let Some(o) = sa.window.outstanding_mut() {
+            o.next_at = now;
+        }
+    }
+}
 
 /// Sends a probe.
 pub(crate) fn probe(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) -> Result<(), Fault> {
@@ -38,24 +64,30 @@ pub(crate) fn probe(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) -> Resul
 /// When the next liveness probe is due.
 pub(crate) fn probe_at(session: &Session, dpd: Dpd) -> Option<Time> {
     session.established_at?;
-    match dpd.mode {
-        DpdMode::Optimized => session
-            .volatile
-            .unanswered_since
-            .map(|since| since + dpd.interval),
-        DpdMode::ProbeIdle | DpdMode::AlwaysSend => Some(session.last_inbound + dpd.interval),
-    }
+    let Passage::OpenSince(open) = session.volatile.passage else {
+        return None;
+    };
+    let silent_since = match dpd.mode {
+        DpdMode::Optimized => session.volatile.unanswered_since?,
+        DpdMode::ProbeIdle | DpdMode::AlwaysSend => session.last_inbound,
+    };
+    Some(silent_since.max(open) + dpd.interval)
 }
 
 /// When the peer that owes the answer to `o` is dead. The retransmissions of any request ask whether it lives, as a probe
 /// does: with liveness detection the time is the configured one, counted from the last sign of life, ESP included; and it
-/// ends also when the peer speaks but never answers.
+/// ends also when the peer speaks but never answers. No peer is dead because we are deaf.
 pub(crate) fn dead_at(dpd: Option<Dpd>, session: &Session, o: &Outstanding) -> Time {
-    let Some(dpd) = dpd.filter(|_| session.established_at.is_some()) else {
-        return o.give_up_at;
+    let Passage::OpenSince(open) = session.volatile.passage else {
+        return Time::MAX;
     };
-    let heard = session.last_inbound.max(o.sent_at);
-    (heard + dpd.patience()).min(o.sent_at + dpd.patience().max(GIVE_UP))
+    let asked = o.sent_at.max(open);
+    let Some(dpd) = dpd.filter(|_| session.established_at.is_some()) else {
+        let lost: Duration = asked.since(o.sent_at);
+        return o.give_up_at + lost;
+    };
+    let heard = session.last_inbound.max(asked);
+    (heard + dpd.patience()).min(asked + dpd.patience().max(GIVE_UP))
 }
 
 /// When the next keepalive is due: never while something else is sent often enough.

@@ -209,3 +209,28 @@ fn requests_of_unknown_ike_sas_are_answered_responses_are_not() {
     w.inject(Side::B, address(5), address(2), &stray(false));
     assert_eq!(w.transcript.len(), before + answered + 1);
 }
+
+#[test]
+fn no_peer_is_dead_because_we_are_deaf() {
+    let mut w = probed(9, probing(DpdMode::ProbeIdle, 2, 2));
+    w.link.cut = true;
+    w.run_for(seconds(3));
+    assert_eq!(w.b.count(Count::DpdSent), 1, "a probe is under way");
+    let now = w.now;
+    w.b.endpoint.set_passable(false, now);
+    w.run_for(seconds(120));
+    assert!(w.b.downs().is_empty(), "{}", w.explain());
+
+    w.link.cut = false;
+    let now = w.now;
+    w.b.endpoint.set_passable(true, now);
+    w.run_for(seconds(1));
+    assert!(w.b.count(Count::Retransmitted) > 0, "asked at once");
+    w.run_for(seconds(30));
+    assert!(w.b.downs().is_empty(), "{}", w.explain());
+    w.check_agreement();
+
+    w.link.cut = true;
+    w.run_for(seconds(10));
+    assert_eq!(w.b.downs(), [DownReason::PeerDead], "able to hear, we tell");
+}
