@@ -17,6 +17,8 @@ use std::time::Duration;
 const RATE_PPS: u32 = 200;
 const PASSES: u64 = 100;
 const LIMIT: Duration = Duration::from_secs(40);
+/// Half seconds that planed stays away, longer than a peer may be silent.
+const ABSENCE: u32 = 20;
 /// Inner addresses behind the tunnel over IPv6.
 const SECOND: [&str; 2] = ["10.45.0.2", "2001:db8:45::2"];
 /// Protected addresses that no tunnel ever carries; the eNodeB would take packets for them.
@@ -48,6 +50,13 @@ fn address(text: &str) -> IpAddr {
 /// The site's configuration with default routes.
 fn configuration() -> String {
     format!("{CONFIGURATION}{DEFAULT_ROUTES}")
+}
+
+/// A peer that is silent for four seconds is dead.
+fn quick_liveness() -> String {
+    configuration()
+        .replace("interval 10;", "interval 2;")
+        .replace("threshold 3;", "threshold 2;")
 }
 
 fn connections() -> [Connection; 2] {
@@ -224,12 +233,29 @@ impl Scene {
         }
     }
 
+    /// planed is away for longer than a dead peer has: nobody is held to be dead because we were deaf.
+    fn absence(&mut self) {
+        self.load("quick.conf", &quick_liveness());
+        let sas = || -> Vec<String> {
+            let list = self.peer.list_sas().unwrap();
+            let ike = list.lines().filter(|l| l.contains(", ESTABLISHED, "));
+            ike.map(|l| l.split(',').next().unwrap().to_owned())
+                .collect()
+        };
+        let before = sas();
+        self.gateway.daemon("planed").unwrap().kill().unwrap();
+        for _ in 0..ABSENCE {
+            self.endures("while planed stays away");
+        }
+        self.gateway.start_daemon("planed").unwrap();
+        self.passes("a long absence of planed");
+        self.gateway.wait_ready().unwrap();
+        assert_eq!(sas(), before, "the tunnels were set up anew");
+    }
+
     /// The peer vanishes: one tunnel goes by dead peer detection, the other by expiry.
     fn vanishes(&mut self) {
-        let short = configuration()
-            .replace("interval 10;", "interval 2;")
-            .replace("threshold 3;", "threshold 2;")
-            .replace("lifetime-seconds 3600;", "lifetime-seconds 6;");
+        let short = quick_liveness().replace("lifetime-seconds 3600;", "lifetime-seconds 6;");
         self.load("short.conf", &short);
         for connection in ["ipv4", "ipv6"] {
             self.peer.terminate(connection).unwrap();
@@ -281,6 +307,7 @@ fn the_outer_link_shows_nothing_of_the_traffic() {
     scene.deletes();
     scene.rekeys();
     scene.flaps();
+    scene.absence();
     scene.vanishes();
 
     let host = host.finish(Duration::ZERO).unwrap();
