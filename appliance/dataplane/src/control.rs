@@ -155,6 +155,7 @@ impl<P: Platform> Controller<P> {
         }
         self.expire_pairs(now);
         self.expire_paths(now);
+        self.neighbours.expire(now);
         if now >= self.next_alive {
             self.next_alive = now + ALIVE;
             let (sent, alive) = self.pairs.busy();

@@ -33,6 +33,7 @@ pub mod sa;
 pub mod selector;
 pub mod stages;
 pub mod state;
+pub mod stations;
 pub mod tables;
 pub mod trace;
 pub mod worker;

@@ -9,7 +9,7 @@ use ravelin_wire::esp::{
 use ravelin_wire::ip::{IpMeta, UDP_HEADER_OCTETS, protocol};
 
 use crate::drop::DropReason;
-use crate::policer::Policer;
+use crate::policer::{Policer, SharedPolicer};
 use crate::tables::IfIndex;
 
 /// Classes, the most urgent first.
@@ -18,18 +18,22 @@ use crate::tables::IfIndex;
 pub enum PuntClass {
     /// BFD and VRRP: lost ones take links down.
     Liveness,
-    /// ARP, neighbour discovery, BGP and OSPF.
+    /// BGP and OSPF.
     Routing,
+    /// ARP and neighbour discovery of stations that are neighbours already or were asked for.
+    Neighbour,
     /// IKE with a responder SPI: SAs that exist.
     Ike,
     /// IKE_SA_INIT.
     IkeInit,
+    /// ARP and neighbour discovery of stations that nobody knows.
+    Stranger,
     /// Everything else for the host.
     Other,
 }
 
 /// How many classes there are.
-pub const CLASSES: usize = 5;
+pub const CLASSES: usize = 7;
 /// Packets a ring holds: some milliseconds of the class's rate.
 pub const RING_PACKETS: usize = 1024;
 
@@ -37,8 +41,10 @@ pub const RING_PACKETS: usize = 1024;
 pub const ALL_CLASSES: [PuntClass; CLASSES] = [
     PuntClass::Liveness,
     PuntClass::Routing,
+    PuntClass::Neighbour,
     PuntClass::Ike,
     PuntClass::IkeInit,
+    PuntClass::Stranger,
     PuntClass::Other,
 ];
 
@@ -46,25 +52,38 @@ impl PuntClass {
     /// The counter of what its policer refuses.
     pub fn policed(self) -> DropReason {
         match self {
-            PuntClass::Liveness => DropReason::PuntRouting,
-            PuntClass::Routing => DropReason::PuntNeighbour,
+            PuntClass::Liveness => DropReason::PuntLiveness,
+            PuntClass::Routing => DropReason::PuntRouting,
+            PuntClass::Neighbour => DropReason::PuntNeighbour,
             PuntClass::Ike => DropReason::PuntIke,
             PuntClass::IkeInit => DropReason::PuntIkeInit,
+            PuntClass::Stranger => DropReason::PuntStranger,
             PuntClass::Other => DropReason::PuntOther,
         }
     }
 
-    /// Rate and burst of one worker: sized from the limits (5,000 BFD sessions at 10 per second, rekeys of 65,536 SAs) and from
-    /// what the host stack takes (tens of thousands of TAP packets per second).
-    const fn policer(self) -> Policer {
+    /// Who shares the rate, and rate per second and burst. Those of peers that are known hold for each worker, because one worker may
+    /// have all of them: they are sized from the limits (5,000 BFD sessions at 10 per second, 65,536 neighbours and as many SAs).
+    /// Those that anybody can use up hold for the node: what the host stack takes beside the others, what iked answers, and, for
+    /// strangers, what the kernel's neighbour table forgets as fast (it keeps an entry for at least 5 s and holds 65,536).
+    const fn rate(self) -> (Share, u64, u64) {
         match self {
-            PuntClass::Liveness => Policer::new(60_000, 4_096),
-            PuntClass::Routing => Policer::new(20_000, 1_024),
-            PuntClass::Ike => Policer::new(20_000, 1_024),
-            PuntClass::IkeInit => Policer::new(5_000, 512),
-            PuntClass::Other => Policer::new(50_000, 1_024),
+            PuntClass::Liveness => (Share::Worker, 60_000, 4_096),
+            PuntClass::Routing => (Share::Worker, 20_000, 1_024),
+            PuntClass::Neighbour => (Share::Worker, 10_000, 1_024),
+            PuntClass::Ike => (Share::Worker, 20_000, 1_024),
+            PuntClass::IkeInit => (Share::Node, 5_000, 512),
+            PuntClass::Stranger => (Share::Node, 1_000, 256),
+            PuntClass::Other => (Share::Node, 20_000, 512),
         }
     }
+}
+
+/// Whom a rate holds for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Share {
+    Worker,
+    Node,
 }
 
 /// The policers of one worker.
@@ -73,29 +92,47 @@ pub struct Policers([Policer; CLASSES]);
 
 impl Default for Policers {
     fn default() -> Self {
-        Self(ALL_CLASSES.map(PuntClass::policer))
+        Self(ALL_CLASSES.map(|class| {
+            let (_, rate_per_s, burst) = class.rate();
+            Policer::new(rate_per_s, burst)
+        }))
     }
 }
 
 impl Policers {
-    /// Whether one more packet of the class may pass.
-    pub fn allow(&mut self, class: PuntClass, now: Time) -> bool {
-        self.0[class as usize].allow(now)
+    /// Whether one more packet of the class may pass; `rings` know what the other workers let pass.
+    pub fn allow<B>(&mut self, rings: &PuntRings<B>, class: PuntClass, now: Time) -> bool {
+        match class.rate() {
+            (Share::Worker, ..) => self.0[class as usize].allow(now),
+            (Share::Node, ..) => rings.policers[class as usize].allow(now),
+        }
     }
 }
 
-/// The class of an IP packet addressed to us; `packet` starts at its header. `None` for ESP in UDP and what else must not be punted.
+/// TTL and hop limit of packets that no router has forwarded.
+const FROM_THIS_LINK: u8 = 255;
+
+/// The class of an IP packet addressed to us; `packet` starts at its header. Whether neighbour discovery is a stranger's is for the
+/// caller to say.
+///
+/// Protocols that never cross a router prove it by their TTL (RFC 5881 section 5, RFC 9568 section 5.1.1.3, RFC 4861 section 7.1):
+/// without it they are anybody's, and their daemons would not take them either.
 pub fn classify(meta: &IpMeta, packet: &[u8]) -> PuntClass {
     let ports = [meta.source_port, meta.destination_port];
+    let near = meta.ttl == FROM_THIS_LINK;
     match meta.protocol {
-        protocol::VRRP => PuntClass::Liveness,
+        protocol::VRRP if near => PuntClass::Liveness,
         protocol::OSPF => PuntClass::Routing,
         protocol::TCP if ports.contains(&179) => PuntClass::Routing,
-        protocol::ICMPV6 if (133..=137).contains(&(meta.source_port >> 8)) => PuntClass::Routing,
-        // RFC 5881, 5883, 7130: single hop, echo, multihop, LAG.
-        protocol::UDP if matches!(meta.destination_port, 3784 | 3785 | 4784 | 6784) => {
+        protocol::ICMPV6 if near && (133..=137).contains(&(meta.source_port >> 8)) => {
+            PuntClass::Neighbour
+        }
+        // RFC 5881, 7130: single hop, echo, LAG.
+        protocol::UDP if near && matches!(meta.destination_port, 3784 | 3785 | 6784) => {
             PuntClass::Liveness
         }
+        // RFC 5883: multihop.
+        protocol::UDP if meta.destination_port == 4784 => PuntClass::Liveness,
         protocol::UDP if meta.destination_port == IKE_PORT => {
             ike_class(meta.payload(packet), UDP_HEADER_OCTETS)
         }
@@ -130,31 +167,42 @@ pub struct Punted<B> {
     pub interface: IfIndex,
 }
 
-/// The rings between the workers and the punt thread.
+/// The rings between the workers and the punt thread, and what the workers share to police them.
 #[derive(Debug)]
-pub struct PuntRings<B>([ArrayQueue<Punted<B>>; CLASSES]);
+pub struct PuntRings<B> {
+    rings: [ArrayQueue<Punted<B>>; CLASSES],
+    policers: [SharedPolicer; CLASSES],
+}
 
 impl<B> Default for PuntRings<B> {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| ArrayQueue::new(RING_PACKETS)))
+        Self {
+            rings: std::array::from_fn(|_| ArrayQueue::new(RING_PACKETS)),
+            policers: ALL_CLASSES.map(|class| {
+                let (_, rate_per_s, burst) = class.rate();
+                SharedPolicer::new(rate_per_s, burst)
+            }),
+        }
     }
 }
 
 impl<B> PuntRings<B> {
     /// Adds a packet; gives it back when the ring is full.
     pub fn push(&self, class: PuntClass, packet: Punted<B>) -> Result<(), Punted<B>> {
-        self.0[class as usize].push(packet)
+        self.rings[class as usize].push(packet)
     }
 
     /// The next packet of the most urgent class that has one.
     pub fn pop(&self) -> Option<(PuntClass, Punted<B>)> {
-        ALL_CLASSES
-            .iter()
-            .find_map(|class| self.0[*class as usize].pop().map(|packet| (*class, packet)))
+        ALL_CLASSES.iter().find_map(|class| {
+            self.rings[*class as usize]
+                .pop()
+                .map(|packet| (*class, packet))
+        })
     }
 
     /// Whether all rings are empty.
     pub fn is_empty(&self) -> bool {
-        self.0.iter().all(ArrayQueue::is_empty)
+        self.rings.iter().all(ArrayQueue::is_empty)
     }
 }

@@ -1,8 +1,11 @@
 //! Reassembly of fragments addressed to us, before anything else looks at them (RFC 791 section 3.2, RFC 8200 section 4.5).
 //!
-//! Bounded in datagrams, fragments per datagram, octets and time. Overlapping fragments are refused for both families (RFC 5722); the
+//! Bounded in datagrams, fragments per datagram, fragments in all and time. When the table is full the oldest datagram gives way: the
+//! fragments of a real one follow each other closely, so that it is complete before a flood of others has pushed it out, while a
+//! table that refused the new ones would take none until the flood's time is over. Overlapping fragments are refused for both families (RFC 5722); the
 //! whole datagram goes with them. Transit fragments never come here.
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -20,12 +23,14 @@ use crate::platform::Pool;
 pub const MAX_DATAGRAMS: usize = 256;
 /// Fragments per datagram: 9,000 octets over links of 1,280.
 pub const MAX_FRAGMENTS: usize = 16;
+/// Fragments of all datagrams per worker: those of 32 workers fill half of the packet pool.
+pub const MAX_HELD: usize = 512;
 /// How long fragments wait for the rest (RFC 791 suggests 15 s).
 const WAIT: Duration = Duration::from_secs(15);
 /// Smallest fragment with more behind it: an attacker's tool below that.
 const MIN_FRAGMENT_OCTETS: usize = 8;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct DatagramKey {
     vrf: VrfId,
     source: IpAddr,
@@ -43,15 +48,45 @@ struct Datagram<B> {
     fragments: ArrayVec<Packet<B>, MAX_FRAGMENTS>,
 }
 
+impl DatagramKey {
+    fn of<B>(packet: &Packet<B>) -> Option<Self> {
+        Some(DatagramKey {
+            vrf: packet.vrf,
+            source: packet.meta.source,
+            destination: packet.meta.destination,
+            id: packet.meta.fragment?.id,
+            // IPv6 names a datagram without the protocol, which later fragments do not know for sure.
+            protocol: if packet.meta.is_v6() {
+                0
+            } else {
+                packet.meta.protocol
+            },
+        })
+    }
+}
+
 /// The fragment table of one worker.
 pub struct Reassembly<B> {
-    datagrams: Vec<Datagram<B>>,
+    /// Boxed, because a datagram is large and a full table changes with every fragment.
+    datagrams: Vec<Box<Datagram<B>>>,
+    /// Boxes without fragments, for the next ones.
+    spare: Vec<Box<Datagram<B>>>,
+    /// Of each datagram, a hash of its key and the number of its arrival: a full table is searched for every fragment of a flood,
+    /// and these lie close together.
+    marks: Vec<(u32, u32)>,
+    /// Fragments held.
+    held: usize,
+    arrivals: u32,
 }
 
 impl<B> Default for Reassembly<B> {
     fn default() -> Self {
         Self {
             datagrams: Vec::new(),
+            spare: Vec::new(),
+            marks: Vec::new(),
+            held: 0,
+            arrivals: 0,
         }
     }
 }
@@ -93,10 +128,78 @@ fn refuse<B>(packet: Packet<B>, reason: DropReason) -> Outcome<B> {
     Outcome::Refused(packets, reason)
 }
 
+fn mark(key: &DatagramKey) -> u32 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(key) as u32
+}
+
 impl<B: PacketBuf> Reassembly<B> {
+    fn find(&self, key: &DatagramKey) -> Option<usize> {
+        let wanted = mark(key);
+        let mut marks = self.marks.iter().enumerate();
+        marks.find_map(|(at, (mark, _))| {
+            (*mark == wanted && self.datagrams.get(at)?.key == *key).then_some(at)
+        })
+    }
+
+    fn remove(&mut self, at: usize) -> Box<Datagram<B>> {
+        self.marks.swap_remove(at);
+        let datagram = self.datagrams.swap_remove(at);
+        self.held -= datagram.fragments.len();
+        datagram
+    }
+
+    /// Takes out the oldest datagram, if the table has no room for this fragment, and gives its fragments to `gone`. True if the
+    /// table may still have no room. Call it before [`Reassembly::add`].
+    pub fn make_room(&mut self, packet: &Packet<B>, gone: impl FnMut(Packet<B>)) -> bool {
+        let Some(key) = DatagramKey::of(packet) else {
+            return false;
+        };
+        let full = self.datagrams.len() >= MAX_DATAGRAMS;
+        if !full && self.held < MAX_HELD {
+            return false;
+        }
+        let own = self.find(&key);
+        if own.is_some() && self.held < MAX_HELD {
+            return false;
+        }
+        let age = |arrival: u32| self.arrivals.wrapping_sub(arrival);
+        let others = (self.marks.iter().enumerate()).filter(|(at, _)| Some(*at) != own);
+        let Some((oldest, _)) = others.max_by_key(|(_, (_, arrival))| age(*arrival)) else {
+            return false;
+        };
+        let mut datagram = self.remove(oldest);
+        datagram.fragments.drain(..).for_each(gone);
+        self.spare.push(datagram);
+        true
+    }
+
+    /// A place for a new datagram.
+    fn begin(&mut self, key: DatagramKey, deadline: Time) -> usize {
+        self.arrivals = self.arrivals.wrapping_add(1);
+        self.marks.push((mark(&key), self.arrivals));
+        let datagram = match self.spare.pop() {
+            Some(mut datagram) => {
+                datagram.key = key;
+                datagram.deadline = deadline;
+                datagram.total = None;
+                datagram.received = 0;
+                datagram
+            }
+            None => Box::new(Datagram {
+                key,
+                deadline,
+                total: None,
+                received: 0,
+                fragments: ArrayVec::new(),
+            }),
+        };
+        self.datagrams.push(datagram);
+        self.datagrams.len() - 1
+    }
+
     /// Adds a fragment.
     pub fn add(&mut self, packet: Packet<B>, now: Time, pool: &mut impl Pool<B>) -> Outcome<B> {
-        let (Some((start, end, more)), Some(fragment)) = (extent(&packet), packet.meta.fragment)
+        let (Some((start, end, more)), Some(key)) = (extent(&packet), DatagramKey::of(&packet))
         else {
             return refuse(packet, DropReason::FragmentBad);
         };
@@ -107,50 +210,33 @@ impl<B: PacketBuf> Reassembly<B> {
         {
             return refuse(packet, DropReason::FragmentBad);
         }
-        let key = DatagramKey {
-            vrf: packet.vrf,
-            source: packet.meta.source,
-            destination: packet.meta.destination,
-            id: fragment.id,
-            // IPv6 names a datagram without the protocol, which later fragments do not know for sure.
-            protocol: if packet.meta.is_v6() {
-                0
-            } else {
-                packet.meta.protocol
-            },
-        };
-        let at = match self
-            .datagrams
-            .iter()
-            .position(|datagram| datagram.key == key)
-        {
+        let at = match self.find(&key) {
             Some(at) => at,
             None if self.datagrams.len() >= MAX_DATAGRAMS => {
                 return refuse(packet, DropReason::ReassemblyFull);
             }
-            None => {
-                self.datagrams.push(Datagram {
-                    key,
-                    deadline: now + WAIT,
-                    total: None,
-                    received: 0,
-                    fragments: ArrayVec::new(),
-                });
-                self.datagrams.len() - 1
-            }
+            None => self.begin(key, now + WAIT),
         };
         match self.datagrams[at].take(packet, start, end, more) {
-            Ok(false) => Outcome::Waiting,
+            Ok(false) => {
+                self.held += 1;
+                Outcome::Waiting
+            }
             Ok(true) => {
-                let datagram = self.datagrams.swap_remove(at);
-                join(datagram.fragments, datagram.received, pool)
+                self.held += 1;
+                let mut datagram = self.remove(at);
+                let fragments = datagram.fragments.take();
+                let payload = datagram.received;
+                self.spare.push(datagram);
+                join(fragments, payload, pool)
             }
             Err((packet, Refusal::Duplicate)) => refuse(packet, DropReason::FragmentOverlap),
             Err((packet, Refusal::Whole(reason))) => {
-                let datagram = self.datagrams.swap_remove(at);
+                let mut datagram = self.remove(at);
                 let mut packets: ArrayVec<_, { MAX_FRAGMENTS + 1 }> =
-                    datagram.fragments.into_iter().collect();
+                    datagram.fragments.drain(..).collect();
                 packets.push(packet);
+                self.spare.push(datagram);
                 Outcome::Refused(packets, reason)
             }
         }
@@ -162,7 +248,20 @@ impl<B: PacketBuf> Reassembly<B> {
             .datagrams
             .iter()
             .position(|datagram| datagram.deadline <= now)?;
-        Some(self.datagrams.swap_remove(at).fragments)
+        let mut datagram = self.remove(at);
+        let fragments = datagram.fragments.take();
+        self.spare.push(datagram);
+        Some(fragments)
+    }
+
+    /// Datagrams and fragments held.
+    pub fn len(&self) -> (usize, usize) {
+        (self.datagrams.len(), self.held)
+    }
+
+    /// Whether nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.datagrams.is_empty()
     }
 }
 
@@ -276,3 +375,6 @@ fn join<B: PacketBuf>(
         Err(_) => refuse_all(fragments, DropReason::FragmentBad),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! The stages, in the order in which a packet meets them. Each drains one vector of the worker and fills later ones.
 
+pub mod arp;
 pub mod crypto;
 pub mod egress;
 pub mod esp_input;

@@ -243,6 +243,12 @@ impl Vrf {
     /// Where an encrypted packet goes: as if there were no tunnels (RFC 4301 section 5.1: our own ESP is not protected again).
     /// Slower than [`Fib::next_hop`]; an SA looks once per version of the tables.
     pub fn outer_next_hop(&self, destination: IpAddr) -> NextHop {
+        let longest = self.outer_route(destination);
+        longest.map_or_else(|| self.next_hop(destination), |(_, next_hop)| next_hop)
+    }
+
+    /// The longest route, with its length, as if there were no tunnels.
+    pub fn outer_route(&self, destination: IpAddr) -> Option<(u8, NextHop)> {
         let clear = |length: u8, next_hop: &NextHop| {
             (!matches!(next_hop, NextHop::Tunnel(_))).then_some((length, *next_hop))
         };
@@ -262,11 +268,9 @@ impl Vrf {
                 )
             }
         };
-        let longest = open
-            .into_iter()
+        open.into_iter()
             .chain(hidden)
-            .max_by_key(|(length, _)| *length);
-        longest.map_or_else(|| self.next_hop(destination), |(_, next_hop)| next_hop)
+            .max_by_key(|(length, _)| *length)
     }
 
     /// The member of a multipath group that a flow uses.

@@ -164,38 +164,172 @@ fn punted(gateway: &Gateway) -> Vec<(PuntClass, Vec<u8>)> {
     all
 }
 
+/// An ARP packet as station `station` sends it to gateway 1.
+fn arp(operation: u8, station: u8, sender: &str, target: &str) -> Vec<u8> {
+    let mut frame = vec![0u8; 14];
+    let kind = ethernet::TYPE_ARP;
+    ethernet::emit(
+        &mut frame,
+        [0xff; 6],
+        mac(station),
+        Default::default(),
+        kind,
+    )
+    .unwrap();
+    frame.extend([0, 1, 8, 0, 6, 4, 0, operation]);
+    frame.extend(mac(station));
+    let octets = |text: &str| text.parse::<std::net::Ipv4Addr>().unwrap().octets();
+    frame.extend(octets(sender));
+    frame.extend([0; 6]);
+    frame.extend(octets(target));
+    frame
+}
+
 #[test]
 fn host_traffic_is_punted_by_class() {
     let mut a = Gateway::new(1);
-    let mut arp = vec![0u8; 42];
-    ethernet::emit(
-        &mut arp,
-        [0xff; 6],
-        mac(2),
-        Default::default(),
-        ethernet::TYPE_ARP,
-    )
-    .unwrap();
+    a.controller
+        .local_address(ravelin_types::VrfId::DEFAULT, outer(1, false), true);
+    let arp = arp(1, 2, "192.0.2.2", "192.0.2.1");
     let ike = |responder: u8, marker: usize| {
         let mut message = vec![0; marker + 28];
         message[marker + 15] = responder;
         message
     };
     let to_us = |ports, payload: &[u8]| udp(outer(2, false), outer(1, false), ports, payload);
+    let near = |ports, ttl, payload: &[u8]| {
+        packet(outer(2, false), outer(1, false), ttl, false, ports, payload)
+    };
     a.receive(UNTRUST, &to_us((9, 9), b"other"));
     a.receive(UNTRUST, &to_us((500, 500), &ike(0, 0)));
     a.receive(UNTRUST, &to_us((4500, 4500), &ike(7, 4)));
     a.ports[0][0].push(&arp);
-    a.receive(UNTRUST, &to_us((50000, 3784), &[0; 24]));
+    a.receive(UNTRUST, &near((50000, 3784), 255, &[0; 24]));
+    // From beyond a router: not what it says.
+    a.receive(UNTRUST, &near((50000, 3784), 254, &[0; 24]));
+    a.receive(UNTRUST, &to_us((50000, 4784), &[0; 24]));
     a.receive(UNTRUST, &to_us((4500, 4500), &[0xff]));
     a.run();
     let got = punted(&a);
     let classes: Vec<_> = got.iter().map(|(class, _)| *class).collect();
     use PuntClass::*;
-    assert_eq!(classes, [Liveness, Routing, Ike, IkeInit, Other]);
-    assert_eq!(got[1].1, arp);
-    assert_eq!(got[4].1, frame(mac(1), mac(2), 0, &to_us((9, 9), b"other")));
+    let expected = [Liveness, Liveness, Neighbour, Ike, IkeInit, Other, Other];
+    assert_eq!(classes, expected);
+    assert_eq!(got[2].1, arp);
+    assert_eq!(got[5].1, frame(mac(1), mac(2), 0, &to_us((9, 9), b"other")));
     assert_eq!(a.drops(), vec![(DropReason::NatKeepalive, 1)]);
+}
+
+#[test]
+fn arp_of_neighbours_is_told_from_that_of_strangers() {
+    let mut a = Gateway::new(1);
+    a.controller
+        .local_address(ravelin_types::VrfId::DEFAULT, outer(1, false), true);
+    a.run();
+    let us = "192.0.2.1";
+    let class = |a: &mut Gateway, frame: Vec<u8>| {
+        a.ports[0][0].push(&frame);
+        a.run();
+        punted(a).first().map(|(class, _)| *class)
+    };
+    let (neighbour, stranger) = (Some(PuntClass::Neighbour), Some(PuntClass::Stranger));
+    assert_eq!(class(&mut a, arp(1, 2, "192.0.2.2", us)), neighbour);
+    assert_eq!(class(&mut a, arp(1, 77, "192.0.2.77", us)), stranger);
+    assert_eq!(
+        class(&mut a, arp(1, 77, "0.0.0.0", us)),
+        stranger,
+        "a probe"
+    );
+    // A neighbour's announcement may tell of a new station; nobody waits for a stranger's.
+    assert_eq!(
+        class(&mut a, arp(1, 78, "192.0.2.2", "192.0.2.2")),
+        stranger
+    );
+    for foreign in [
+        arp(1, 77, "192.0.2.77", "192.0.2.77"),
+        arp(1, 77, "192.0.2.77", "192.0.2.9"),
+        arp(1, 77, "203.0.113.7", us),
+        arp(1, 77, us, us),
+        arp(3, 77, "192.0.2.77", us),
+    ] {
+        assert_eq!(class(&mut a, foreign), None);
+    }
+    assert_eq!(a.drops(), vec![(DropReason::ArpForeign, 5)]);
+    // An answer that the host waits for passes as a neighbour's.
+    assert_eq!(class(&mut a, arp(2, 79, "192.0.2.79", us)), stranger);
+    let question = arp(1, 1, us, "192.0.2.79");
+    let untrust = a.index(UNTRUST);
+    let asked = Inject::Frame(untrust, MemoryBuf::new(&question));
+    assert!(a.controller.shared().links[0].injects.push(asked).is_ok());
+    a.run();
+    assert_eq!(class(&mut a, arp(2, 79, "192.0.2.79", us)), neighbour);
+    a.advance(4);
+    assert_eq!(class(&mut a, arp(2, 79, "192.0.2.79", us)), stranger);
+}
+
+#[test]
+fn strangers_cannot_use_up_what_neighbours_need() {
+    let mut a = Gateway::new(1);
+    a.controller
+        .local_address(ravelin_types::VrfId::DEFAULT, outer(1, false), true);
+    a.run();
+    let mut from_neighbours = 0;
+    for round in 0..40 {
+        for n in 0..50 {
+            let sender = format!("192.0.2.{}", 100 + n);
+            a.ports[0][0].push(&arp(1, 100 + n, &sender, "192.0.2.1"));
+        }
+        a.ports[0][0].push(&arp(1, 2, "192.0.2.2", "192.0.2.1"));
+        a.run();
+        let got = punted(&a);
+        let of = |wanted| got.iter().filter(|(class, _)| *class == wanted).count();
+        from_neighbours += of(PuntClass::Neighbour);
+        assert!(of(PuntClass::Stranger) <= 50, "round {round}");
+    }
+    assert_eq!(from_neighbours, 40);
+    let refused = a.drop_count(DropReason::PuntStranger);
+    assert!((1_700..=1_744).contains(&refused), "{refused}");
+    assert_eq!(a.drop_count(DropReason::PuntNeighbour), 0);
+}
+
+#[test]
+fn neighbours_that_come_and_go_do_not_use_up_the_table() {
+    // The table of this gateway has 64 places, some of them taken.
+    let mut a = Gateway::new(1);
+    let route = |a: &Gateway, address| {
+        let tables = a.controller.tables();
+        tables.next_hop(ravelin_types::VrfId::DEFAULT, address)
+    };
+    for round in 0..20u8 {
+        for n in 0..20u8 {
+            let address = addr(&format!("192.0.2.{}", 10 + (round % 10) * 20 + n));
+            a.neighbour(UNTRUST, address, Some(mac(100 + n)));
+            assert!(
+                matches!(
+                    route(&a, address),
+                    ravelin_dataplane::tables::NextHop::Adjacency(_)
+                ),
+                "round {round}, neighbour {n}"
+            );
+            a.run();
+            a.neighbour(UNTRUST, address, None);
+        }
+        a.advance(11);
+    }
+    // One that comes back at once keeps its place, and the others theirs.
+    let back = addr("192.0.2.50");
+    a.neighbour(UNTRUST, back, Some(mac(9)));
+    let place = route(&a, back);
+    a.neighbour(UNTRUST, back, None);
+    a.advance(5);
+    a.neighbour(UNTRUST, back, Some(mac(9)));
+    assert_eq!(route(&a, back), place);
+    a.advance(30);
+    assert_eq!(route(&a, back), place);
+    assert!(matches!(
+        route(&a, outer(2, false)),
+        ravelin_dataplane::tables::NextHop::Adjacency(_)
+    ));
 }
 
 #[test]

@@ -6,12 +6,14 @@
 //! | module | what | source |
 //! |---|---|---|
 //! | [`ethernet`] | Ethernet II, 802.1Q and 802.1ad tags | IEEE 802.3, 802.1Q |
+//! | [`arp`] | ARP for IPv4 over Ethernet | RFC 826 |
 //! | [`ip`] | IPv4 and IPv6 with extension headers, transport ports, fragments; header builders | RFC 791, 8200 |
 //! | [`esp`] | ESP header, trailer, and the classification of UDP port 4500 | RFC 4303, 3948 |
 //! | [`icmp`] | ICMP and ICMPv6 error messages | RFC 792, 1122, 1812, 4443 |
 //! | [`checksum`] | Internet checksum, full and incremental | RFC 1071, 1624 |
 #![forbid(unsafe_code)]
 
+pub mod arp;
 pub mod checksum;
 pub mod esp;
 pub mod ethernet;

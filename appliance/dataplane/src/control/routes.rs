@@ -208,12 +208,12 @@ impl<P: Platform> Controller<P> {
                 [] => None,
                 [(interface, None), ..] => Some(NextHop::Glean(*interface)),
                 [(interface, Some(gateway))] => {
-                    self.adjacency(*interface, *gateway).map(NextHop::Adjacency)
+                    self.gateway(*interface, *gateway).map(NextHop::Adjacency)
                 }
                 hops => {
                     let members: Vec<AdjIndex> = hops
                         .iter()
-                        .filter_map(|(interface, gateway)| self.adjacency(*interface, (*gateway)?))
+                        .filter_map(|(interface, gateway)| self.gateway(*interface, (*gateway)?))
                         .collect();
                     self.group(vrf, &members)
                 }

@@ -7,8 +7,7 @@ use ravelin_wire::ip::{self, ParseError};
 use crate::drop::DropReason;
 use crate::packet::{Origin, Packet};
 use crate::platform::Platform;
-use crate::punt::PuntClass;
-use crate::stages::{ip_input, punt};
+use crate::stages::{arp, ip_input};
 use crate::tables::{IfIndex, InterfaceKind, NextHop, Tables};
 use crate::worker::Worker;
 
@@ -38,7 +37,7 @@ pub(crate) fn input<P: Platform>(
             continue;
         };
         if header.ethertype == TYPE_ARP {
-            punt::frame(worker, buf, index, PuntClass::Routing);
+            arp::input(worker, tables, buf, index, interface.vrf);
             continue;
         }
         match parse(buf.data(), header.ethertype) {

@@ -3,16 +3,20 @@
 //! The host may believe that a protected destination lies behind a unit, for instance between the end of an SA and the end of its
 //! route. Such a packet is turned into the tunnel here and never leaves in clear.
 
+use std::net::IpAddr;
+
 use ravelin_esp::PacketBuf;
 use ravelin_types::VrfId;
+use ravelin_wire::arp;
 use ravelin_wire::esp::{IKE_PORT, PROTOCOL_ESP, UDP_ENCAP_PORT};
-use ravelin_wire::ethernet::{self, TYPE_IPV4, TYPE_IPV6};
+use ravelin_wire::ethernet::{self, TYPE_ARP, TYPE_IPV4, TYPE_IPV6};
 use ravelin_wire::ip::{self, IpMeta, protocol};
 
 use crate::drop::DropReason;
 use crate::packet::{Origin, Packet};
 use crate::platform::Platform;
 use crate::stages::egress;
+use crate::stages::punt::discovery_target;
 use crate::tables::{IfIndex, NextHop, Tables};
 use crate::worker::Worker;
 
@@ -33,6 +37,12 @@ pub(crate) fn frame<P: Platform>(
         let Ok(meta) = ip::parse(&buf.data()[header.header_octets..]) else {
             return worker.refuse(interface, DropReason::InjectInvalid, buf.data());
         };
+        note_solicitation(
+            worker,
+            interface,
+            &meta,
+            &buf.data()[header.header_octets..],
+        );
         let next_hop = tables.next_hop(vrf, meta.destination);
         if matches!(next_hop, NextHop::Tunnel(_))
             && !is_ike(tables, vrf, &meta)
@@ -51,8 +61,34 @@ pub(crate) fn frame<P: Platform>(
             return;
         }
     }
+    if header.ethertype == TYPE_ARP
+        && let Some(arp) = buf.data().get(header.header_octets..).and_then(arp::parse)
+        && arp.operation == arp::REQUEST
+    {
+        let stations = worker.shared.adjacencies.stations();
+        stations.ask(interface, IpAddr::V4(arp.target), worker.now);
+    }
     if let Err(reason) = egress::send_frame(worker, tables, buf, interface) {
         worker.refuse(interface, reason, &[]);
+    }
+}
+
+/// Type of a neighbour solicitation (RFC 4861 section 4.3).
+const NEIGHBOUR_SOLICITATION: u16 = 135;
+
+/// Remembers whom the host asks for by neighbour discovery, so that the answer passes as a neighbour's.
+fn note_solicitation<P: Platform>(
+    worker: &Worker<P>,
+    interface: IfIndex,
+    meta: &IpMeta,
+    packet: &[u8],
+) {
+    if meta.protocol == protocol::ICMPV6
+        && meta.source_port >> 8 == NEIGHBOUR_SOLICITATION
+        && let Some(target) = discovery_target(meta, packet)
+    {
+        let stations = worker.shared.adjacencies.stations();
+        stations.ask(interface, target, worker.now);
     }
 }
 

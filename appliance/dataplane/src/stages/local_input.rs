@@ -100,6 +100,11 @@ fn reassemble<P: Platform>(
         }
         return None;
     }
+    let mut table = std::mem::take(&mut worker.reassembly);
+    while table.make_room(&packet, |gone| {
+        worker.drop(gone, DropReason::ReassemblyFull)
+    }) {}
+    worker.reassembly = table;
     match worker.reassembly.add(packet, worker.now, &mut worker.pool) {
         Outcome::Waiting => None,
         Outcome::Complete(packet) => Some(packet),

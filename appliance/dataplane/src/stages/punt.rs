@@ -1,7 +1,10 @@
 //! Packets for the host stack: class, policer, ring.
 
+use std::net::IpAddr;
+
 use ravelin_esp::PacketBuf;
 use ravelin_wire::ethernet::{self, HEADER_OCTETS, TYPE_IPV4, TYPE_IPV6, Tags};
+use ravelin_wire::ip::IpMeta;
 
 use crate::drop::DropReason;
 use crate::packet::{Origin, Packet};
@@ -48,7 +51,39 @@ pub(crate) fn packet<P: Platform>(
     if !ready {
         return worker.drop(packet, DropReason::NoRoom);
     }
+    let class = if class == PuntClass::Neighbour && !is_known(worker, &packet) {
+        PuntClass::Stranger
+    } else {
+        class
+    };
     push(worker, packet.buf, packet.ingress, class);
+}
+
+/// Type of a neighbour advertisement, and where it and a solicitation name their target, behind the IPv6 header (RFC 4861
+/// section 4.4).
+const NEIGHBOUR_ADVERTISEMENT: u16 = 136;
+const TARGET: std::ops::Range<usize> = 8..24;
+
+/// The target of a neighbour solicitation or advertisement; `packet` starts at its IP header.
+pub(crate) fn discovery_target(meta: &IpMeta, packet: &[u8]) -> Option<IpAddr> {
+    let octets: [u8; 16] = meta.payload(packet).get(TARGET)?.try_into().ok()?;
+    Some(IpAddr::from(octets))
+}
+
+/// Whether neighbour discovery comes from the station of a neighbour, or answers a question of the host. The frame's header lies
+/// in front of the packet again.
+fn is_known<P: Platform>(worker: &Worker<P>, packet: &Packet<P::Buf>) -> bool {
+    let frame = packet.buf.data();
+    let stations = worker.shared.adjacencies.stations();
+    let station = frame.get(6..12).and_then(|mac| mac.try_into().ok());
+    if station.is_some_and(|mac| stations.knows(packet.ingress, mac)) {
+        return true;
+    }
+    packet.meta.source_port >> 8 == NEIGHBOUR_ADVERTISEMENT
+        && frame
+            .get(HEADER_OCTETS..)
+            .and_then(|ip| discovery_target(&packet.meta, ip))
+            .is_some_and(|target| stations.awaits(packet.ingress, target, worker.now))
 }
 
 /// Punts a frame whose payload `buf` starts at; the untagged header lies in front of it.
@@ -66,7 +101,7 @@ pub(crate) fn frame<P: Platform>(
 }
 
 fn push<P: Platform>(worker: &mut Worker<P>, buf: P::Buf, interface: IfIndex, class: PuntClass) {
-    if !worker.policers.allow(class, worker.now) {
+    if !(worker.policers).allow(&worker.shared.punt, class, worker.now) {
         return worker.refuse(interface, class.policed(), buf.data());
     }
     if let Err(full) = worker.shared.punt.push(class, Punted { buf, interface }) {
