@@ -2,6 +2,7 @@
 //!
 //! The kernel sees no transit, so its entries would age out under traffic. An entry with NTF_EXT_MANAGED is probed by the
 //! kernel for as long as we want it; a kernel without that flag is asked anew by NTF_USE at each [`NeighbourKeeper::refresh`].
+//! NTF_EXT_LEARNED keeps it out of the garbage collection by which strangers' entries would push it out of a full table.
 
 use crate::RoutingError;
 use crate::netlink::Requester;
@@ -125,6 +126,9 @@ fn message((ifindex, address): Hop, managed: bool) -> RouteNetlinkMessage {
     message.header.ifindex = ifindex;
     message.header.state = NeighbourState::None;
     message.header.flags = NeighbourFlags::Use;
+    if managed {
+        message.header.flags |= NeighbourFlags::ExtLearned;
+    }
     let attributes = &mut message.attributes;
     attributes.push(NeighbourAttribute::Destination(NeighbourAddress::from(
         address,
