@@ -5,18 +5,26 @@
 //! datagrams go to two bounded queues, one for IKE SAs that exist (non-zero responder SPI) and one for first messages; the
 //! daemon serves the former first, and a flood of the latter fills only its own queue.
 //!
+//! Both come through one socket, so its buffer must not fill between two looks at it: planed lets at most 5,000 first messages per
+//! second pass, and 512 at once, and the buffer holds those of a second. What it could not hold is counted.
+//!
 //! On port 4500 every IKE message is preceded by four zero octets, the non-ESP marker (RFC 3948 section 2.2); ESP in UDP
 //! belongs to planed and never comes here.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
+};
 use ravelin_types::VrfId;
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -29,7 +37,7 @@ pub const PORT_NAT_T: u16 = 4500;
 pub const NEW_QUEUE: usize = 1024;
 /// Messages of existing IKE SAs waiting.
 pub const EXISTING_QUEUE: usize = 8192;
-/// Kernel's receive buffer asked for: 60,000 peers that rekey or probe in a burst.
+/// Kernel's receive buffer asked for: some 6,000 messages of usual size with the kernel's overhead, a second of what planed lets pass.
 const RECEIVE_BUFFER_OCTETS: usize = 8 << 20;
 /// Longest UDP payload.
 const MAX_DATAGRAM_OCTETS: usize = 65_535;
@@ -99,11 +107,13 @@ pub struct SocketCounters {
     pub not_ike: AtomicU64,
     /// The kernel refused to send.
     pub send_failed: AtomicU64,
+    /// Datagrams that found a socket's buffer full.
+    pub socket_dropped: AtomicU64,
 }
 
 impl SocketCounters {
     /// Names and values.
-    pub fn rows(&self) -> [(&'static str, u64); 4] {
+    pub fn rows(&self) -> [(&'static str, u64); 5] {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [
             (
@@ -116,6 +126,7 @@ impl SocketCounters {
                 "datagrams the kernel refused to send",
                 get(&self.send_failed),
             ),
+            ("datagrams lost to a full socket", get(&self.socket_dropped)),
         ]
     }
 }
@@ -279,17 +290,29 @@ fn bind(local: SocketAddr) -> io::Result<std::net::UdpSocket> {
         // Without DF a router in a path of small MTU may fragment our longest messages, also where its ICMP does not get through.
         set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::DONT)?;
     }
-    // The kernel may grant less; a burst beyond it is retransmitted.
-    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_OCTETS);
+    // Without privileges the kernel grants less; a burst beyond it is retransmitted.
+    if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_OCTETS).is_err() {
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_OCTETS);
+    }
+    setsockopt(&socket, sockopt::RxqOvfl, &1)?;
     socket.bind(&SockAddr::from(local))?;
     Ok(socket.into())
 }
 
 async fn read(socket: Arc<UdpSocket>, vrf: VrfId, local: SocketAddr, marked: bool, feed: Feed) {
     let mut buffer = vec![0; MAX_DATAGRAM_OCTETS];
+    let mut lost_before = 0u32;
     loop {
-        match socket.recv_from(&mut buffer).await {
-            Ok((octets, remote)) => {
+        let received = socket.async_io(Interest::READABLE, || receive(&socket, &mut buffer));
+        match received.await {
+            Ok(Received {
+                octets,
+                remote,
+                lost,
+            }) => {
+                let lost = lost.unwrap_or(lost_before);
+                let more = lost.wrapping_sub(std::mem::replace(&mut lost_before, lost));
+                (feed.counters.socket_dropped).fetch_add(u64::from(more), Ordering::Relaxed);
                 let datagram = buffer.get(..octets).unwrap_or_default();
                 feed.take(vrf, local, remote, marked, datagram);
             }
@@ -301,6 +324,44 @@ async fn read(socket: Arc<UdpSocket>, vrf: VrfId, local: SocketAddr, marked: boo
             }
         }
     }
+}
+
+/// A datagram, and how many the socket has lost in its life before it (socket(7), SO_RXQ_OVFL), once there were any.
+struct Received {
+    octets: usize,
+    remote: SocketAddr,
+    lost: Option<u32>,
+}
+
+fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Received> {
+    let mut parts = [io::IoSliceMut::new(buffer)];
+    let mut control = nix::cmsg_space!(u32);
+    let message = recvmsg::<SockaddrStorage>(
+        socket.as_raw_fd(),
+        &mut parts,
+        Some(&mut control),
+        MsgFlags::MSG_DONTWAIT,
+    )?;
+    let lost = message.cmsgs()?.find_map(|control| match control {
+        ControlMessageOwned::RxqOvfl(lost) => Some(lost),
+        _ => None,
+    });
+    let v4 = |address: SockaddrStorage| {
+        let v4 = address.as_sockaddr_in()?;
+        Some(SocketAddr::new(v4.ip().into(), v4.port()))
+    };
+    let v6 = |address: SockaddrStorage| {
+        let v6 = std::net::SocketAddrV6::from(*address.as_sockaddr_in6()?);
+        Some(SocketAddr::V6(v6))
+    };
+    let remote = message
+        .address
+        .and_then(|from| v4(from).or_else(|| v6(from)));
+    Ok(Received {
+        octets: message.bytes,
+        remote: remote.ok_or(io::ErrorKind::InvalidData)?,
+        lost,
+    })
 }
 
 impl Feed {

@@ -115,3 +115,37 @@ async fn listening_follows_the_configuration_and_needs_no_address_yet() {
     let refused = transport.send(VrfId::DEFAULT, withdrawn, remote, b"x");
     assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
 }
+
+#[tokio::test]
+async fn what_a_full_socket_loses_is_counted() {
+    let counters = Arc::new(SocketCounters::default());
+    let ports = free_ports();
+    let (mut transport, mut queues) = UdpTransport::with_ports(Arc::clone(&counters), ports);
+    transport.listen(&[(VrfId::DEFAULT, LOOPBACK)]).unwrap();
+    let ike = SocketAddr::new(LOOPBACK, ports[0]);
+    let peer = std::net::UdpSocket::bind((LOOPBACK, 0)).unwrap();
+    // The reader does not run meanwhile: it shares our thread.
+    let sent = RECEIVE_BUFFER_OCTETS / 512;
+    let large = vec![0; 1024];
+    for _ in 0..sent {
+        peer.send_to(&large, ike).unwrap();
+    }
+    let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as usize;
+    let mut got = 0;
+    while got + get(&counters.new_dropped) + get(&counters.socket_dropped) < sent {
+        // The kernel tells of losses with the next datagram that it takes.
+        while tokio::time::timeout(std::time::Duration::from_millis(20), queues.new.recv())
+            .await
+            .is_ok()
+        {
+            got += 1;
+        }
+        peer.send_to(&message(7), ike).unwrap();
+        queues.existing.recv().await.unwrap();
+    }
+    assert!(get(&counters.socket_dropped) > 0);
+    assert_eq!(
+        got + get(&counters.new_dropped) + get(&counters.socket_dropped),
+        sent
+    );
+}
