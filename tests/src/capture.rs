@@ -30,19 +30,36 @@ impl Capture {
     /// # Errors
     /// When tcpdump does not start.
     pub fn start(netns: &Netns, interface: &str, folder: &Path, name: &str) -> Result<Self> {
+        Self::start_tcpdump(netns, interface, folder, name, &["-s", "0"])
+    }
+
+    /// Starts with a filter (pcap-filter(7)) that the kernel applies. Frames beyond 2,048 octets are cut, so that the buffer holds
+    /// thousands of them.
+    ///
+    /// # Errors
+    /// When tcpdump does not start.
+    pub fn start_filtered(
+        netns: &Netns,
+        interface: &str,
+        folder: &Path,
+        name: &str,
+        filter: &str,
+    ) -> Result<Self> {
+        Self::start_tcpdump(netns, interface, folder, name, &["-s", "2048", filter])
+    }
+
+    fn start_tcpdump(
+        netns: &Netns,
+        interface: &str,
+        folder: &Path,
+        name: &str,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let file = folder.join(format!("{name}.pcap"));
         let mut command = netns.command("tcpdump");
-        command.args([
-            "-i",
-            interface,
-            "-s",
-            "0",
-            "-B",
-            BUFFER_KIB,
-            "-U",
-            "--immediate-mode",
-        ]);
+        command.args(["-i", interface, "-B", BUFFER_KIB, "-U", "--immediate-mode"]);
         command.args(["-Z", "root", "-n", "-w"]).arg(&file);
+        command.args(arguments);
         let mut process = Process::start(&format!("tcpdump-{name}"), folder, &mut command)?;
         process.wait_log("listening on", READY_LIMIT)?;
         Ok(Self { process, file })
