@@ -63,7 +63,7 @@ fn pair(number: u32, encr: EspEncr, outer: Addresses, inner: Addresses) -> SaPai
             key: SecretBytes::new(key(encr, number as u8 + 100)),
         },
         state: Outbound::Active,
-        sequence_ceiling: 0,
+        ceilings: ravelin_types::Numbers::FIRST,
         inner_vrf: VrfId::DEFAULT,
         tunnel_unit: 0,
         local_ts: host(inner.core),

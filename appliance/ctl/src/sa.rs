@@ -4,11 +4,13 @@
 //! leaves last. A rekeyed pair is installed with `outbound: Standby`: it decrypts at once and starts to encrypt when the
 //! peer is seen using it or [`Request::Activate`] comes.
 
-use ravelin_types::{EspEncr, InstanceId, PairId, SecretBytes, Spi, TrafficSelector, VrfId};
+use ravelin_types::{
+    EspEncr, InstanceId, Numbers, PairId, SecretBytes, Spi, TrafficSelector, VrfId,
+};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// Most pairs in one [`Request::Install`].
+/// Most pairs in one [`Request::Install`] or [`Request::Grant`].
 pub const MAX_BATCH: usize = 4096;
 
 /// A request of iked.
@@ -39,6 +41,8 @@ pub enum Request {
     SyncDone,
     /// Counters of these pairs, or of all when empty; answered by [`Reply::Counters`].
     Counters(Vec<PairId>),
+    /// Numbers up to these ceilings may be used; iked has stored them (design decision D17). At most [`MAX_BATCH`].
+    Grant(Vec<(PairId, Numbers)>),
 }
 
 /// Outer addresses of a tunnel.
@@ -101,8 +105,8 @@ pub struct SaPair {
     pub outbound: SaHalf,
     /// Whether it encrypts at once.
     pub state: Outbound,
-    /// Resume the outbound sequence after this number when the shared mapping knows nothing of the SA (0: a new SA).
-    pub sequence_ceiling: u64,
+    /// No number above these is used; a pair that was installed before and that the shared mapping knows nothing of begins there.
+    pub ceilings: Numbers,
     /// Routing instance of the inner packets.
     pub inner_vrf: VrfId,
     /// N of `st0.N`.
@@ -146,7 +150,7 @@ pub enum InstallError {
     /// The epoch was used before for this pair.
     #[error("the IV epoch was used before")]
     StaleEpoch,
-    /// The sequence state was lost and no ceiling was given: rekey.
+    /// The sequence state was lost and the pair has no ceilings: rekey.
     #[error("the outbound sequence state is lost")]
     SequenceLost,
 }
@@ -223,13 +227,11 @@ pub enum Event {
     /// Traffic went out on these pairs since the last such event (at most one per pair and 2 s): for DPD by `optimized` and
     /// for NAT keepalives. It comes before [`Event::Alive`] of the same time.
     Sent(Vec<PairId>),
-    /// The outbound sequence approaches the granted ceiling; iked journals and answers by a new ceiling.
-    CeilingWanted {
-        /// Which.
-        pair: PairId,
-        /// Present sequence.
-        sequence: u64,
-    },
+    /// The numbers of these pairs approach their ceilings; iked stores new ones and answers by [`Request::Grant`]. Told again until
+    /// it does. The numbers are the last ones used, inbound also one that was refused.
+    CeilingWanted(Vec<(PairId, Numbers)>),
+    /// The numbers of these pairs were lost, so they have resumed at their ceilings, below which the peer is not heard: rekey.
+    Resumed(Vec<PairId>),
 }
 
 /// Frames from iked to planed.

@@ -29,7 +29,7 @@ pub use neighbours::Neighbour;
 pub use paths::{MIN_PATH_MTU_OCTETS, PATH_MTU_LIFE, PathReport};
 pub use routes::RouteTarget;
 
-/// How often traffic and proof of life are reported.
+/// How often traffic and proof of life are reported, and asked again for what iked has not granted.
 const ALIVE: Duration = Duration::from_secs(2);
 
 /// What the daemon should do or pass on.
@@ -158,6 +158,7 @@ impl<P: Platform> Controller<P> {
         self.neighbours.expire(now);
         if now >= self.next_alive {
             self.next_alive = now + ALIVE;
+            self.pairs.ask_again();
             let (sent, alive) = self.pairs.busy();
             if !sent.is_empty() {
                 notices.push(Notice::Sa(SaEvent::Sent(sent)));
@@ -166,6 +167,7 @@ impl<P: Platform> Controller<P> {
                 notices.push(Notice::Sa(SaEvent::Alive(alive)));
             }
         }
+        notices.extend(self.pairs.number_events().map(Notice::Sa));
         self.flush();
         self.publish();
         notices
@@ -197,6 +199,7 @@ impl<P: Platform> Controller<P> {
             }
             Event::Exhausting(pair) => notices.push(Notice::Sa(SaEvent::Exhausting(pair))),
             Event::PathTooSmall(report) => self.path_report(&report, now),
+            Event::CeilingWanted(pair, used) => self.pairs.ask(pair, used),
             Event::InstallFailed(pair) => self.install_failed(pair),
             // Dropping wipes the keys, here and not on a worker.
             Event::Retired(sa, keys) => drop((sa, keys)),

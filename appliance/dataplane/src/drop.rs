@@ -77,6 +77,8 @@ reasons! {
     NoRoom "no-room" true "no room in the buffer for the ESP headers",
     TooLong "too-long" true "outer packet would pass 65,535 octets",
     SequenceExhausted "sequence-exhausted" true "outbound sequence numbers used up",
+    SequenceUngranted "sequence-ungranted" true "outbound sequence number above the ceiling that iked has stored",
+    InboundUngranted "inbound-ungranted" true "authentic sequence number above the ceiling that iked has stored",
     AhUnsupported "ah-unsupported" true "AH packet for which no SA exists",
     NatKeepalive "nat-keepalive" true "NAT keepalive on UDP 4500",
     UdpEncapMalformed "udp-encap-malformed" true "datagram on UDP 4500 that is neither IKE nor ESP",
@@ -116,6 +118,8 @@ impl From<EspDrop> for DropReason {
             EspDrop::NoRoom => DropReason::NoRoom,
             EspDrop::TooLong => DropReason::TooLong,
             EspDrop::SequenceExhausted => DropReason::SequenceExhausted,
+            EspDrop::SequenceUngranted => DropReason::SequenceUngranted,
+            EspDrop::InboundUngranted => DropReason::InboundUngranted,
         }
     }
 }

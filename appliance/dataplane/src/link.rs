@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use arc_swap::ArcSwap;
 use crossbeam_queue::ArrayQueue;
 use ravelin_esp::OuterAddresses;
-use ravelin_types::PairId;
+use ravelin_types::{Numbers, PairId};
 
 use crate::adjacency::Adjacencies;
 use crate::control::PathReport;
@@ -53,6 +53,13 @@ pub enum Command<P: Platform> {
         /// Octets, or what the egress link takes.
         mtu_octets: Option<u16>,
     },
+    /// Numbers up to these ceilings may be used.
+    Grant {
+        /// Slot.
+        slot: u32,
+        /// The ceilings.
+        ceilings: Numbers,
+    },
     /// A neighbour was resolved: send what waits for it.
     Resolved {
         /// The unit.
@@ -92,6 +99,8 @@ pub enum Event<P: Platform> {
     Exhausting(PairId),
     /// A router says that a packet of ours was too big.
     PathTooSmall(PathReport),
+    /// Few numbers are left below the ceilings; these are used.
+    CeilingWanted(PairId, Numbers),
     /// A pair that could not be installed: engine full or outer families mixed.
     InstallFailed(PairId),
     /// What is left of a removed pair, to be wiped.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ravelin_esp::{InboundParams, InboundSa, KeyId, OutboundParams, OutboundSa, OuterAddresses};
-use ravelin_types::{PairId, SPI_SLOTS, SPI_TAG_BITS, VrfId};
+use ravelin_types::{Numbers, PairId, SPI_SLOTS, SPI_TAG_BITS, VrfId};
 
 use crate::counters::PairTraffic;
 use crate::selector::Child;
@@ -110,6 +110,28 @@ impl Sa {
             exhausting: false,
             moved_to: None,
         })
+    }
+
+    /// Raises the ceilings; later packets ask for more.
+    pub fn grant(&mut self, ceilings: Numbers) {
+        self.outbound.grant(ceilings.outbound);
+        self.inbound.grant(ceilings.inbound);
+    }
+
+    /// What to ask iked for when a ceiling is near, once per grant: `inbound` is the number that the peer has just used.
+    #[inline]
+    pub fn ask(&self, inbound: u64) -> Option<Numbers> {
+        let wants = self.outbound.wants_ceiling() || self.inbound.wants_ceiling(inbound);
+        wants.then(|| Numbers {
+            outbound: self.outbound.sequence(),
+            inbound: inbound.max(self.inbound.sequence()),
+        })
+    }
+
+    /// It was asked.
+    pub fn asked(&mut self) {
+        self.outbound.asked();
+        self.inbound.asked();
     }
 
     /// Touches the lines of the pair itself.

@@ -1,15 +1,15 @@
 //! The part of an SA that must outlive the process (design decision D17): a few words per SA in shared memory, written before the
 //! packet leaves.
 //!
-//! Resuming adds [`RESUME_STEP`] to the outbound number, which covers what was taken and not stored; inbound everything up to
-//! the stored right edge counts as received, so that nothing captured before the death is accepted after it.
+//! What a restart makes of it is the rule of [`ravelin_types::numbers::resume`].
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ravelin_types::Numbers;
+use ravelin_types::numbers::Remembered;
+
 /// Words of one SA's state.
 pub const WORDS: usize = 4;
-/// How far the outbound number jumps on restart.
-pub const RESUME_STEP: u64 = 1 << 16;
 
 const WORD_IDENTITY: usize = 0;
 const WORD_EPOCH: usize = 1;
@@ -26,17 +26,6 @@ impl StateCells for Box<[AtomicU64]> {
     fn word(&self, index: usize) -> Option<&AtomicU64> {
         self.get(index)
     }
-}
-
-/// What the mapping knew of an SA when it was installed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Remembered {
-    /// Epoch it ran with.
-    pub epoch: u32,
-    /// Last outbound number stored.
-    pub outbound: u64,
-    /// Highest inbound number stored.
-    pub inbound: u64,
 }
 
 /// Identity of an SA pair in the mapping; never 0.
@@ -61,8 +50,10 @@ pub fn recall(
     }
     Some(Remembered {
         epoch: word(WORD_EPOCH)? as u32,
-        outbound: word(WORD_OUTBOUND)?,
-        inbound: word(WORD_INBOUND)?,
+        last: Numbers {
+            outbound: word(WORD_OUTBOUND)?,
+            inbound: word(WORD_INBOUND)?,
+        },
     })
 }
 
@@ -78,8 +69,8 @@ pub fn begin(
     let words = [
         identity(inbound_spi, outbound_spi),
         u64::from(state.epoch),
-        state.outbound,
-        state.inbound,
+        state.last.outbound,
+        state.last.inbound,
     ];
     // The identity goes first to zero and last to its value, so that a crash in between leaves no half record.
     let Some(first) = cells.word(base) else {
@@ -126,27 +117,19 @@ mod tests {
     #[test]
     fn records_are_found_by_both_spis_only() {
         let cells: Box<[AtomicU64]> = (0..WORDS * 4).map(|_| AtomicU64::new(0)).collect();
-        let state = Remembered {
+        let state = |outbound, inbound| Remembered {
             epoch: 3,
-            outbound: 10,
-            inbound: 20,
+            last: Numbers { outbound, inbound },
         };
         assert_eq!(recall(&cells, 1, 0x1000, 7), None);
-        assert!(begin(&cells, 1, 0x1000, 7, state));
-        assert_eq!(recall(&cells, 1, 0x1000, 7), Some(state));
+        assert!(begin(&cells, 1, 0x1000, 7, state(10, 20)));
+        assert_eq!(recall(&cells, 1, 0x1000, 7), Some(state(10, 20)));
         assert_eq!(recall(&cells, 1, 0x1000, 8), None);
         store_outbound(&cells, 1, 99);
         store_inbound(&cells, 1, 98);
-        assert_eq!(
-            recall(&cells, 1, 0x1000, 7),
-            Some(Remembered {
-                epoch: 3,
-                outbound: 99,
-                inbound: 98
-            })
-        );
+        assert_eq!(recall(&cells, 1, 0x1000, 7), Some(state(99, 98)));
         forget(&cells, 1);
         assert_eq!(recall(&cells, 1, 0x1000, 7), None);
-        assert!(!begin(&cells, 4, 1, 1, state), "beyond the mapping");
+        assert!(!begin(&cells, 4, 1, 1, state(0, 0)), "beyond the mapping");
     }
 }

@@ -150,6 +150,22 @@ impl<P: Platform> Worker<P> {
         self.link().events.push(event).is_ok()
     }
 
+    /// Asks for higher ceilings of a pair when they are near; `inbound` is the number that the peer has just used.
+    #[inline]
+    pub(crate) fn ask(&mut self, slot: u32, inbound: u64) {
+        let Some(used) = self.sa(slot).and_then(|sa| sa.ask(inbound)) else {
+            return;
+        };
+        let Some(pair) = self.sa(slot).map(|sa| sa.facts.pair) else {
+            return;
+        };
+        if self.tell(Event::CeilingWanted(pair, used))
+            && let Some(sa) = self.sa(slot)
+        {
+            sa.asked();
+        }
+    }
+
     pub(crate) fn sa(&mut self, slot: u32) -> Option<&mut Sa> {
         self.sas.get_mut(slot as usize)?.as_deref_mut()
     }
@@ -291,6 +307,11 @@ impl<P: Platform> Worker<P> {
                     if let Some(sa) = self.sa(slot) {
                         sa.facts.path_mtu_octets = mtu_octets;
                         sa.route.version = 0;
+                    }
+                }
+                Command::Grant { slot, ceilings } => {
+                    if let Some(sa) = self.sa(slot) {
+                        sa.grant(ceilings);
                     }
                 }
                 Command::Resolved {

@@ -507,7 +507,7 @@ fn a_pair_resumed_beyond_its_last_number_asks_for_a_rekey() {
         std::time::Duration::ZERO,
         net.a.now,
     );
-    again.sequence_ceiling = u64::from(u32::MAX) + 5;
+    again.ceilings.outbound = u64::from(u32::MAX) + 5;
     net.a.install(&[again]);
     for _ in 0..2 {
         net.a
@@ -517,6 +517,8 @@ fn a_pair_resumed_beyond_its_last_number_asks_for_a_rekey() {
     assert_eq!(net.a.drop_count(DropReason::SequenceExhausted), 2);
     let asked = |notice: &&Notice<_>| matches!(notice, Notice::Sa(ravelin_ctl::sa::Event::Exhausting(pair)) if pair.0 == 9);
     assert_eq!(net.a.notices.iter().filter(asked).count(), 1);
+    let resumed = |notice: &&Notice<_>| matches!(notice, Notice::Sa(ravelin_ctl::sa::Event::Resumed(pairs)) if pairs.len() == 1);
+    assert_eq!(net.a.notices.iter().filter(resumed).count(), 1);
 }
 
 #[test]

@@ -349,10 +349,11 @@ fn restart_resumes_ahead_and_refuses_the_past() {
     );
     let iv = u64::from_be_bytes(esp[28..36].try_into().unwrap());
     assert_eq!(iv >> 40, 2, "new epoch");
-    // Without the words the pair must not be used.
+    // Without the words and without ceilings the pair must not be used.
     let mut lost = Gateway::new(2);
     let mut again = pair(2, 1, false, false);
     again.epoch = 3;
+    again.ceilings = Numbers::default();
     assert_eq!(
         lost.controller.install(&[again])[0].1,
         Err(InstallError::SequenceLost)

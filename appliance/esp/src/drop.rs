@@ -44,6 +44,12 @@ pub enum EspDrop {
     /// Our SA: the last sequence number or IV was used; it must be rekeyed.
     #[error("sequence numbers exhausted")]
     SequenceExhausted,
+    /// Our SA: the number is above the ceiling that was granted; more was asked for.
+    #[error("sequence number not granted yet")]
+    SequenceUngranted,
+    /// Peer: an authentic number above the inbound ceiling, which a restart could not refuse later.
+    #[error("inbound sequence number not granted yet")]
+    InboundUngranted,
 }
 
 /// A refused packet with its reason, so that the caller can count and release it.

@@ -31,6 +31,7 @@ pub fn decapsulate(input: &[u8]) -> Result<Vec<u8>, EspDrop> {
         key: KeyId(0),
         replay_window: 64,
         last_sequence: 0,
+        ceiling: u64::MAX,
         extended: false,
     };
     let mut sa = InboundSa::new(&params);

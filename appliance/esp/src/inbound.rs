@@ -1,5 +1,6 @@
 //! Inbound processing (RFC 4303 section 3.4), after reassembly and SA lookup, which are the caller's.
 
+use ravelin_types::numbers::{Ceiling, LAST_EXTENDED_SEQUENCE, LAST_SEQUENCE};
 use ravelin_wire::esp::{
     EspHeader, GCM_IV_OCTETS, HEADER_OCTETS, NEXT_HEADER_DUMMY, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6,
     TRAILER_OCTETS,
@@ -24,6 +25,8 @@ pub struct InboundParams {
     pub replay_window: u32,
     /// Everything up to this number counts as received: 0 for a new SA.
     pub last_sequence: u64,
+    /// Nothing above this number is accepted before [`InboundSa::grant`].
+    pub ceiling: u64,
     /// Extended sequence numbers.
     pub extended: bool,
 }
@@ -32,6 +35,7 @@ pub struct InboundParams {
 #[derive(Debug)]
 pub struct InboundSa {
     window: ReplayWindow,
+    ceiling: Ceiling,
     key: KeyId,
     spi: u32,
     salt: [u8; SALT_OCTETS],
@@ -52,8 +56,14 @@ pub struct Inner<P> {
 impl InboundSa {
     /// Builds the SA.
     pub fn new(params: &InboundParams) -> Self {
+        let limit = if params.extended {
+            LAST_EXTENDED_SEQUENCE
+        } else {
+            LAST_SEQUENCE
+        };
         Self {
             window: ReplayWindow::new(params.replay_window, params.extended, params.last_sequence),
+            ceiling: Ceiling::new(params.ceiling, limit),
             key: params.key,
             spi: params.spi,
             salt: params.salt,
@@ -69,6 +79,22 @@ impl InboundSa {
     /// Highest accepted sequence number.
     pub fn sequence(&self) -> u64 {
         self.window.top()
+    }
+
+    /// Whether a higher ceiling should be asked for, now that the peer has used `number`.
+    #[inline]
+    pub fn wants_ceiling(&self, number: u64) -> bool {
+        self.ceiling.wants(number)
+    }
+
+    /// A higher ceiling was asked for.
+    pub fn asked(&mut self) {
+        self.ceiling.asked();
+    }
+
+    /// Numbers up to this one are accepted from now on.
+    pub fn grant(&mut self, ceiling: u64) {
+        self.ceiling.raise(ceiling);
     }
 
     /// Touches the window, so that a caller with several packets can overlap the cache misses.
@@ -140,7 +166,10 @@ impl InboundSa {
                 return Err(Rejected::new(packet, EspDrop::EngineFailed));
             }
         }
-        // 5. Replay commit: the window moves only for proven packets.
+        // 5. Replay commit: the window moves only for proven packets, and never beyond what would be refused after a restart.
+        if !self.ceiling.admits(op.sequence) {
+            return Err(Rejected::new(packet, EspDrop::InboundUngranted));
+        }
         let newest = op.sequence > self.window.top();
         if let Some(reason) = refusal(self.window.commit(op.sequence)) {
             return Err(Rejected::new(packet, reason));

@@ -4,11 +4,7 @@
 //! nodes of a pair, and the epoch is new at every install, so that a wrong sequence number can cost drops but never a nonce.
 
 use ravelin_types::NodeId;
-
-/// Bits of the install epoch.
-pub const IV_EPOCH_BITS: u32 = 22;
-/// Bits of the counter.
-pub const IV_COUNTER_BITS: u32 = 40;
+use ravelin_types::numbers::{IV_COUNTER_BITS, IV_EPOCH_BITS};
 
 /// The upper 24 bits of the explicit IV of one install of one outbound SA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,7 +26,7 @@ pub use buf::{MemoryBuf, PacketBuf};
 pub use drop::{EspDrop, Rejected};
 pub use engine::{Cipher, CryptoEngine, CryptoOp, Direction, KeyError, KeyId, OpStatus};
 pub use inbound::{InboundParams, InboundSa, Inner};
-pub use iv::{IV_COUNTER_BITS, IV_EPOCH_BITS, IvPrefix};
+pub use iv::IvPrefix;
 pub use outbound::{DfPolicy, OutboundParams, OutboundSa, OuterAddresses, finish};
 pub use replay::{MAX_REPLAY_WINDOW, ReplayWindow, Verdict};
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ravelin_types::numbers::{Counter, Refusal};
 use ravelin_wire::checksum;
 use ravelin_wire::esp::{
     EspHeader, GCM_IV_OCTETS, HEADER_OCTETS, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6, PROTOCOL_ESP,
@@ -61,6 +62,8 @@ pub struct OutboundParams {
     pub df: DfPolicy,
     /// Last number that may have been sent: 0 for a new SA.
     pub last_sequence: u64,
+    /// No number above this one is used before [`OutboundSa::grant`].
+    pub ceiling: u64,
     /// Extended sequence numbers.
     pub extended: bool,
 }
@@ -68,8 +71,7 @@ pub struct OutboundParams {
 /// An outbound SA: everything `prepare` touches, nothing else.
 #[derive(Debug)]
 pub struct OutboundSa {
-    sequence: u64,
-    limit: u64,
+    numbers: Counter,
     key: KeyId,
     spi: u32,
     iv: IvPrefix,
@@ -86,13 +88,8 @@ impl OutboundSa {
     /// Builds the SA and its header template; `None` when the outer families differ.
     pub fn new(params: &OutboundParams) -> Option<Self> {
         let mut sa = Self {
-            sequence: params.last_sequence,
             // RFC 4303 section 3.3.3: the number must not cycle. The IV counter has 40 bits.
-            limit: if params.extended {
-                (1 << crate::IV_COUNTER_BITS) - 1
-            } else {
-                u64::from(u32::MAX)
-            },
+            numbers: Counter::new(params.last_sequence, params.ceiling, params.extended),
             key: params.key,
             spi: params.spi,
             iv: params.iv,
@@ -140,12 +137,34 @@ impl OutboundSa {
 
     /// Last sequence number used.
     pub fn sequence(&self) -> u64 {
-        self.sequence
+        self.numbers.last()
     }
 
     /// How many numbers are left.
     pub fn remaining(&self) -> u64 {
-        self.limit.saturating_sub(self.sequence)
+        self.numbers.remaining()
+    }
+
+    /// The numbers near their end: the SA is to be rekeyed.
+    #[inline]
+    pub fn is_exhausting(&self) -> bool {
+        self.numbers.is_soft()
+    }
+
+    /// Whether a higher ceiling should be asked for.
+    #[inline]
+    pub fn wants_ceiling(&self) -> bool {
+        self.numbers.wants()
+    }
+
+    /// A higher ceiling was asked for.
+    pub fn asked(&mut self) {
+        self.numbers.ceiling().asked();
+    }
+
+    /// Numbers up to this one may be used from now on.
+    pub fn grant(&mut self, ceiling: u64) {
+        self.numbers.ceiling().raise(ceiling);
     }
 
     /// The cipher key in the engine.
@@ -184,10 +203,15 @@ impl OutboundSa {
             return Err(Rejected::new(packet, EspDrop::TooLong));
         }
         // 2. Sequence number and explicit IV (section 3.3.3).
-        if self.sequence >= self.limit {
-            return Err(Rejected::new(packet, EspDrop::SequenceExhausted));
-        }
-        let sequence = self.sequence + 1;
+        let sequence = match self.numbers.next() {
+            Ok(sequence) => sequence,
+            Err(Refusal::Ungranted) => {
+                return Err(Rejected::new(packet, EspDrop::SequenceUngranted));
+            }
+            Err(Refusal::Exhausted) => {
+                return Err(Rejected::new(packet, EspDrop::SequenceExhausted));
+            }
+        };
         let Some(iv) = self.iv.iv(sequence) else {
             return Err(Rejected::new(packet, EspDrop::SequenceExhausted));
         };
@@ -199,7 +223,7 @@ impl OutboundSa {
             packet.trim(tail);
             return Err(Rejected::new(packet, EspDrop::NoRoom));
         }
-        self.sequence = sequence;
+        self.numbers.take();
         let data = packet.data_mut();
         // 4. Trailer.
         let trailer =

@@ -75,6 +75,7 @@ fn tunnel(cipher: Cipher, outer: OuterAddresses, extended: bool, last_sequence: 
         outer,
         df: DfPolicy::Copy,
         last_sequence,
+        ceiling: u64::MAX,
         extended,
     })
     .unwrap();
@@ -84,6 +85,7 @@ fn tunnel(cipher: Cipher, outer: OuterAddresses, extended: bool, last_sequence: 
         key,
         replay_window: 512,
         last_sequence,
+        ceiling: u64::MAX,
         extended,
     });
     Tunnel { engine, out, inn }
@@ -316,7 +318,7 @@ proptest! {
             let mut tunnel = tunnel(Cipher::Aes128Gcm, outer(false, false), false, 0);
             let iv = IvPrefix::new(NodeId::default(), epoch).unwrap();
             tunnel.out = OutboundSa::new(&OutboundParams {
-                spi: SPI, salt: SALT, key: tunnel.out.key(), iv, outer: outer(false, false), df: DfPolicy::Clear, last_sequence: 0, extended: false,
+                spi: SPI, salt: SALT, key: tunnel.out.key(), iv, outer: outer(false, false), df: DfPolicy::Clear, last_sequence: 0, ceiling: u64::MAX, extended: false,
             }).unwrap();
             for _ in 0..steps {
                 let sealed = tunnel.seal(&inner(false, 8, 0)).unwrap();

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ravelin_crypto::{EncrAlg, IntegAlg, Secret, Zeroizing};
-use ravelin_types::{ChildId, Identity, Spi, TrafficSelector, VrfId};
+use ravelin_types::{ChildId, Identity, Numbers, Spi, TrafficSelector, VrfId};
 
 use crate::error::Failure;
 
@@ -110,6 +110,13 @@ pub enum EventKind {
     /// Install this pair in the data plane, then call [`crate::Endpoint::install_done`] or
     /// [`crate::Endpoint::install_failed`].
     ChildInstall(Box<ChildInstall>),
+    /// The pair may use numbers up to these ceilings.
+    ChildGrant {
+        /// Which.
+        child: ChildId,
+        /// The ceilings.
+        ceilings: Numbers,
+    },
     /// Outbound traffic moves to this pair now.
     ChildActivateOutbound(ChildId),
     /// Outbound stops at once; inbound is accepted for `linger_ms` more.
@@ -232,6 +239,8 @@ pub struct ChildInstall {
     pub vpn: Arc<str>,
     /// Counts installs of this pair (design decision D17), from 1, below 2^22.
     pub epoch: u32,
+    /// Numbers that the pair may use before [`EventKind::ChildGrant`].
+    pub ceilings: Numbers,
     /// Outer addresses.
     pub outer: Outer,
     /// Cipher.

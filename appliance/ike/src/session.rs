@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use ravelin_crypto::SkCipher;
-use ravelin_types::{ChildId, Identity, Spi, Time, TrafficSelector, VrfId};
+use ravelin_types::{ChildId, Identity, Numbers, Spi, Time, TrafficSelector, VrfId};
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
@@ -17,6 +17,7 @@ use crate::event::{DownReason, Outer};
 use crate::keymat::{ChildKeys, IkeKeys};
 use crate::msg::{ExchangeType, Header, Payload, sk};
 use crate::proposal::{EspSuite, IkeSuite};
+use crate::sa::child::Requested;
 use crate::sa::{Exchange, State, Task};
 use crate::stats::Discard;
 use crate::window::Window;
@@ -310,13 +311,18 @@ impl IkeSa {
         )?)
     }
 
-    /// The inbound SPI of a child that an exchange under way is to make.
-    pub(crate) fn requested_child_spi(&self) -> Option<Spi> {
+    /// The child that an exchange of ours under way is to make.
+    pub(crate) fn requested_child(&self) -> Option<&Requested> {
         match (self.window.outstanding().map(|o| &o.exchange), &self.state) {
-            (Some(Exchange::Child(r)), _) => Some(r.spi_in),
-            (_, State::AuthSent(auth)) => auth.child.as_ref().map(|r| r.spi_in),
+            (Some(Exchange::Child(r)), _) => Some(r),
+            (_, State::AuthSent(auth)) => auth.child.as_deref(),
             _ => None,
         }
+    }
+
+    /// Its inbound SPI.
+    pub(crate) fn requested_child_spi(&self) -> Option<Spi> {
+        self.requested_child().map(|r| r.spi_in)
     }
 
     pub(crate) fn is_established(&self) -> bool {
@@ -339,6 +345,8 @@ pub(crate) struct Child {
     pub(crate) remote_ts: Vec<TrafficSelector>,
     /// Installs so far; 0 for a redundant one that never was.
     pub(crate) epoch: u32,
+    /// Numbers that the data plane may use (design decision D17).
+    pub(crate) ceilings: Numbers,
     /// We encrypt with it.
     pub(crate) active: bool,
     pub(crate) state: ChildState,

@@ -10,8 +10,10 @@ use ravelin_dataplane::io::memory::cells;
 use ravelin_dataplane::packet::Packet;
 use ravelin_dataplane::{BURST, Controller, Shared, Worker};
 use ravelin_esp::{CryptoEngine, Direction};
+use ravelin_types::numbers::LAST_SEQUENCE;
 use ravelin_types::{
-    EspEncr, Generation, PairId, Prefix, SecretBytes, Spi, Time, TrafficSelector, UnitName, VrfId,
+    EspEncr, Generation, Numbers, PairId, Prefix, SecretBytes, Spi, Time, TrafficSelector,
+    UnitName, VrfId,
 };
 
 use crate::platform::{Bench, Buf, Free, Port};
@@ -169,7 +171,11 @@ fn pair(sa: u32) -> SaPair {
         inbound: half(traffic::spi(sa)),
         outbound: half(Spi(0x4000_0000 + sa)),
         state: Outbound::Active,
-        sequence_ceiling: 0,
+        // Nobody grants more while the measurement runs.
+        ceilings: Numbers {
+            outbound: LAST_SEQUENCE,
+            inbound: LAST_SEQUENCE,
+        },
         inner_vrf: VrfId::DEFAULT,
         tunnel_unit: 0,
         local_ts: vec![TrafficSelector::any(false)],

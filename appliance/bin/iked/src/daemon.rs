@@ -211,9 +211,15 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             }
             sa::Event::Sent(pairs) => self.endpoint.children_sent(&pairs, now),
             sa::Event::Alive(pairs) => self.endpoint.children_alive(&pairs, now),
-            // The ceiling is granted with the next install; until then planed's own store carries the sequence.
-            sa::Event::CeilingWanted { pair, sequence } => {
-                log::debug!("pair {} has sent {sequence} packets", pair.0);
+            sa::Event::CeilingWanted(asks) => {
+                for (pair, used) in asks {
+                    self.endpoint.grant(pair, used, now);
+                }
+            }
+            sa::Event::Resumed(pairs) => {
+                for pair in pairs {
+                    self.endpoint.rekey_child(pair, now);
+                }
             }
         }
     }
@@ -399,7 +405,11 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
                     self.release_for(pair);
                 }
                 Notice::Renew(pair) => {
-                    self.endpoint.reinstall(pair, now);
+                    if !self.endpoint.reinstall(pair, now) {
+                        // Gone, or without an epoch left: what waits for it must not wait for ever.
+                        self.plane.remove(pair, 0);
+                        self.release_for(pair);
+                    }
                 }
                 Notice::Rekey(pair) => {
                     self.endpoint.rekey_child(pair, now);

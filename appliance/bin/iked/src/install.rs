@@ -17,7 +17,7 @@ use ravelin_ctl::sa::{
     InstallError, MAX_BATCH, Outbound, Outer, PairCounters, PairState, Reply, Request, SaPair,
     ToPlaned,
 };
-use ravelin_types::{InstanceId, PairId};
+use ravelin_types::{InstanceId, Numbers, PairId};
 
 /// Install batches under way at once: planed applies them one by one, and each answer opens the gates of many peers.
 const MAX_INSTALLS_UNDER_WAY: usize = 4;
@@ -56,6 +56,7 @@ struct Wanted {
 enum Op {
     Install(PairId),
     Activate(PairId),
+    Grant(PairId),
     Remove { pair: PairId, linger_ms: u32 },
     Move { pair: PairId, outer: Outer },
     Counters(u64),
@@ -184,6 +185,17 @@ impl Plane {
         wanted.pair.state = Outbound::Active;
         if self.phase != Phase::Down && wanted.status != Status::Queued {
             self.ops.push_back(Op::Activate(pair));
+        }
+    }
+
+    /// The pair may use numbers up to these ceilings.
+    pub fn grant(&mut self, pair: PairId, ceilings: Numbers) {
+        let Some(wanted) = self.wanted.get_mut(&pair) else {
+            return;
+        };
+        wanted.pair.ceilings = ceilings;
+        if self.phase != Phase::Down && wanted.status != Status::Queued {
+            self.ops.push_back(Op::Grant(pair));
         }
     }
 
@@ -346,8 +358,15 @@ impl Plane {
                 self.installs_under_way += 1;
                 return Some(self.frame(Request::Install(batch), Some(UnderWay::Install)));
             }
+            if matches!(self.ops.front()?, Op::Grant(_)) {
+                let grants = self.take_grants();
+                if grants.is_empty() {
+                    continue;
+                }
+                return Some(self.frame(Request::Grant(grants), None));
+            }
             return Some(match self.ops.pop_front()? {
-                Op::Install(_) => continue,
+                Op::Install(_) | Op::Grant(_) => continue,
                 Op::Activate(pair) => self.frame(Request::Activate(pair), None),
                 Op::Remove { pair, linger_ms } => {
                     self.frame(Request::Remove { pair, linger_ms }, None)
@@ -375,6 +394,21 @@ impl Plane {
             {
                 wanted.status = Status::Sent;
                 batch.push(wanted.pair.clone());
+            }
+            self.ops.pop_front();
+        }
+        batch
+    }
+
+    /// Consecutive grants at the front of the queue, without those of pairs that are not wanted any more.
+    fn take_grants(&mut self) -> Vec<(PairId, Numbers)> {
+        let mut batch = Vec::new();
+        while batch.len() < MAX_BATCH {
+            let Some(Op::Grant(id)) = self.ops.front() else {
+                break;
+            };
+            if let Some(wanted) = self.wanted.get(id) {
+                batch.push((*id, wanted.pair.ceilings));
             }
             self.ops.pop_front();
         }

@@ -1,15 +1,18 @@
 //! SA pairs: install, activate, move, remove, list.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ravelin_ctl::sa::{DfBit, InstallError, Outbound, Outer, PairCounters, PairState, SaPair};
+use ravelin_ctl::sa::{
+    DfBit, Event as SaEvent, InstallError, Outbound, Outer, PairCounters, PairState, SaPair,
+};
 use ravelin_esp::{
     CryptoEngine, DfPolicy, InboundParams, IvPrefix, KeyId, OutboundParams, OuterAddresses,
     SALT_OCTETS,
 };
-use ravelin_types::{EspEncr, NodeId, PairId, Prefix, SPI_MIN, Spi, Time, VrfId};
+use ravelin_types::numbers::{self, ASK_LEFT, Remembered, Resumption, Unusable};
+use ravelin_types::{EspEncr, NodeId, Numbers, PairId, Prefix, SPI_MIN, Spi, Time, VrfId};
 
 use super::Controller;
 use crate::counters::PairTraffic;
@@ -17,7 +20,7 @@ use crate::link::Command;
 use crate::platform::{Key, Platform};
 use crate::sa::{PairFacts, PendingSa, slot_of};
 use crate::selector::{Child, MAX_SELECTORS};
-use crate::state::{self, RESUME_STEP, Remembered};
+use crate::state;
 
 /// Pairs of one node.
 pub const MAX_PAIRS: usize = 131_072;
@@ -43,6 +46,12 @@ pub(super) struct Pairs {
     records: HashMap<PairId, Record>,
     slots: HashMap<u32, PairId>,
     lingering: Vec<PairId>,
+    /// Pairs that wait for higher ceilings, and the numbers they have used.
+    asking: BTreeMap<PairId, Numbers>,
+    /// To be asked for with the next [`Controller::poll`].
+    wanted: BTreeSet<PairId>,
+    /// Resumed at their ceilings; to be told with the next [`Controller::poll`].
+    resumed: Vec<PairId>,
     /// Pairs per worker.
     load: Vec<usize>,
     node: NodeId,
@@ -54,6 +63,9 @@ impl Pairs {
             records: HashMap::new(),
             slots: HashMap::new(),
             lingering: Vec::new(),
+            asking: BTreeMap::new(),
+            wanted: BTreeSet::new(),
+            resumed: Vec::new(),
             load: vec![0; workers],
             node: NodeId::default(),
         }
@@ -67,6 +79,30 @@ impl Pairs {
     pub(super) fn place(&self, pair: PairId) -> Option<(u32, u8)> {
         let child = &self.records.get(&pair)?.child;
         Some((child.slot, child.owner))
+    }
+
+    /// A pair wants higher ceilings. One that is gone does not.
+    pub(super) fn ask(&mut self, pair: PairId, used: Numbers) {
+        if self.records.contains_key(&pair) {
+            self.asking.insert(pair, used);
+            self.wanted.insert(pair);
+        }
+    }
+
+    /// Asks again for what was not granted yet: iked may have been away.
+    pub(super) fn ask_again(&mut self) {
+        self.wanted.extend(self.asking.keys());
+    }
+
+    /// What iked should hear about numbers: a frame of each kind, however many pairs there are.
+    pub(super) fn number_events(&mut self) -> impl Iterator<Item = SaEvent> {
+        let used = |pair: &PairId| Some((*pair, *self.asking.get(pair)?));
+        let wanted: Vec<_> = self.wanted.iter().filter_map(used).collect();
+        self.wanted.clear();
+        let resumed = std::mem::take(&mut self.resumed);
+        let wanted = (!wanted.is_empty()).then_some(SaEvent::CeilingWanted(wanted));
+        let resumed = (!resumed.is_empty()).then_some(SaEvent::Resumed(resumed));
+        resumed.into_iter().chain(wanted)
     }
 
     /// Pairs that sent, and pairs that received, since the last call.
@@ -150,7 +186,8 @@ impl<P: Platform> Controller<P> {
             return Err(InstallError::TableFull);
         }
         let (child, prefixes) = self.child_of(sa, slot)?;
-        let (pending, resumed) = self.pending(sa, slot, &child)?;
+        let resumed = self.resumption(sa, slot)?;
+        let pending = self.pending(sa, slot, &child, resumed.last)?;
         if self.pairs.records.contains_key(&sa.pair) {
             self.forget(sa.pair);
         }
@@ -159,11 +196,54 @@ impl<P: Platform> Controller<P> {
             slot,
             sa.inbound.spi.0,
             sa.outbound.spi.0,
-            resumed,
+            Remembered {
+                epoch: sa.epoch,
+                last: resumed.last,
+            },
         ) {
             return Err(InstallError::TableFull);
         }
-        self.enter(sa, child, prefixes, pending)
+        self.enter(sa, child, prefixes, pending)?;
+        if resumed.lost {
+            log::warn!(
+                "pair {} resumes at its ceilings: its numbers are lost",
+                sa.pair.0
+            );
+            self.pairs.resumed.push(sa.pair);
+        }
+        // No packet need be dropped to find out that the granted numbers end soon.
+        if resumed.last.outbound.saturating_add(ASK_LEFT) > sa.ceilings.outbound {
+            self.pairs.ask(sa.pair, resumed.last);
+        }
+        Ok(())
+    }
+
+    /// Where the numbers of a pair begin.
+    fn resumption(&self, sa: &SaPair, slot: u32) -> Result<Resumption, InstallError> {
+        let known = state::recall(
+            &self.shared.cells,
+            slot,
+            sa.inbound.spi.0,
+            sa.outbound.spi.0,
+        );
+        numbers::resume(sa.epoch, known, sa.ceilings).map_err(|error| match error {
+            Unusable::Epoch => InstallError::StaleEpoch,
+            Unusable::Lost => InstallError::SequenceLost,
+        })
+    }
+
+    /// Raises the ceilings of a pair.
+    pub fn grant(&mut self, pair: PairId, ceilings: Numbers) {
+        self.pairs.asking.remove(&pair);
+        if let Some(record) = self.pairs.records.get(&pair) {
+            let (slot, owner) = (record.child.slot, record.child.owner);
+            self.command(owner, Command::Grant { slot, ceilings });
+        }
+    }
+
+    /// iked is here (again): it hears of what it has not granted.
+    pub fn ask_again(&mut self) {
+        self.pairs.ask_again();
     }
 
     /// The selectors of a pair, with the worker that will own it.
@@ -206,38 +286,18 @@ impl<P: Platform> Controller<P> {
         Ok((Arc::new(child), prefixes))
     }
 
-    /// Keys, numbers and addresses of a pair, and the state record it starts with.
+    /// Keys, numbers and addresses of a pair whose numbers begin after `last`.
     fn pending(
         &self,
         sa: &SaPair,
         slot: u32,
         child: &Arc<Child>,
-    ) -> Result<(PendingSa<Key<P>>, Remembered), InstallError> {
+        last: Numbers,
+    ) -> Result<PendingSa<Key<P>>, InstallError> {
         let outer = outer_addresses(&sa.outer).ok_or(InstallError::BadSelectors)?;
         let (inbound_key, inbound_salt) = expand::<P>(sa.encr, sa.inbound.key.expose())?;
         let (outbound_key, outbound_salt) = expand::<P>(sa.encr, sa.outbound.key.expose())?;
         let iv = IvPrefix::new(self.pairs.node, sa.epoch).ok_or(InstallError::StaleEpoch)?;
-        let resumed = match state::recall(
-            &self.shared.cells,
-            slot,
-            sa.inbound.spi.0,
-            sa.outbound.spi.0,
-        ) {
-            Some(known) if known.epoch >= sa.epoch => return Err(InstallError::StaleEpoch),
-            Some(known) => Remembered {
-                epoch: sa.epoch,
-                outbound: known.outbound.saturating_add(RESUME_STEP),
-                inbound: known.inbound,
-            },
-            None if sa.epoch > 1 && sa.sequence_ceiling == 0 => {
-                return Err(InstallError::SequenceLost);
-            }
-            None => Remembered {
-                epoch: sa.epoch,
-                outbound: sa.sequence_ceiling,
-                inbound: 0,
-            },
-        };
         let facts = PairFacts {
             pair: sa.pair,
             slot,
@@ -254,7 +314,8 @@ impl<P: Platform> Controller<P> {
             salt: inbound_salt,
             key: KeyId(0),
             replay_window: sa.replay_window,
-            last_sequence: resumed.inbound,
+            last_sequence: last.inbound,
+            ceiling: sa.ceilings.inbound,
             extended: false,
         };
         let df = match sa.df_bit {
@@ -269,19 +330,17 @@ impl<P: Platform> Controller<P> {
             iv,
             outer,
             df,
-            last_sequence: resumed.outbound,
+            last_sequence: last.outbound,
+            ceiling: sa.ceilings.outbound,
             extended: false,
         };
-        Ok((
-            PendingSa {
-                facts,
-                inbound,
-                outbound,
-                inbound_key,
-                outbound_key,
-            },
-            resumed,
-        ))
+        Ok(PendingSa {
+            facts,
+            inbound,
+            outbound,
+            inbound_key,
+            outbound_key,
+        })
     }
 
     /// Puts a checked pair into the tables and sends it to its owner. Inbound first, so that nothing the peer answers is refused.
@@ -415,6 +474,7 @@ impl<P: Platform> Controller<P> {
         let Some(record) = self.pairs.records.remove(&pair) else {
             return;
         };
+        self.pairs.asking.remove(&pair);
         let Record {
             child,
             prefixes,

@@ -62,13 +62,18 @@ fn decrypted<P: Platform>(worker: &mut Worker<P>, tables: &Tables, op: CryptoOp<
         return worker.drop(op.packet, DropReason::UnknownSpi);
     };
     let outer_traffic_class = op.packet.meta.traffic_class;
+    let number = op.sequence;
     let inner = match sa.inbound.finish(op, outer_traffic_class) {
         Ok(inner) => inner,
         Err(rejected) => {
             count_refusal(sa, rejected.reason);
+            if rejected.reason == EspDrop::InboundUngranted {
+                worker.ask(slot, number);
+            }
             return worker.drop(rejected.packet, rejected.reason.into());
         }
     };
+    let asking = sa.ask(number).is_some();
     if inner.newest {
         state::store_inbound(&worker.shared.cells, slot, inner.sequence);
         sa.facts.traffic.in_sequence.set(inner.sequence);
@@ -97,6 +102,9 @@ fn decrypted<P: Platform>(worker: &mut Worker<P>, tables: &Tables, op: CryptoOp<
     packet.ingress = sa.facts.child.tunnel;
     packet.vrf = sa.facts.inner_vrf;
     packet.origin = Origin::Tunnel;
+    if asking {
+        worker.ask(slot, number);
+    }
     packet.next_hop = tables.next_hop(packet.vrf, packet.meta.destination);
     let counters = worker.counters().interface(packet.ingress);
     counters.in_packets.add(1);

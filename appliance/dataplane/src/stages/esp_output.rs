@@ -1,6 +1,7 @@
 //! Into a tunnel: selector table, owner, MTU, sequence number; then the engine. A packet without a child SA ends here, never in clear.
 
 use ravelin_esp::{EspDrop, PacketBuf};
+use ravelin_types::PairId;
 use ravelin_wire::icmp::IcmpError;
 use ravelin_wire::ip::IPV6_MIN_MTU_OCTETS;
 
@@ -14,9 +15,6 @@ use crate::stages::{crypto, fragment, icmp_error};
 use crate::state;
 use crate::tables::{IfIndex, NextHop, Tables};
 use crate::worker::{MAX_PENDING_OPS, Worker};
-
-/// Numbers left when a rekey is asked for: some minutes at full speed.
-const EXHAUSTING: u64 = 1 << 28;
 
 /// Finds the child SA of a packet for `tunnel` and hands the packet to the worker that owns it, once.
 pub(crate) fn steer<P: Platform>(
@@ -175,31 +173,37 @@ fn encrypt<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>, slot
             traffic.out_packets.add(1);
             traffic.out_octets.add(octets);
             traffic.out_sequence.set(op.sequence);
-            let exhausting = !sa.exhausting && sa.outbound.remaining() < EXHAUSTING;
-            sa.exhausting |= exhausting;
+            let exhausting = !sa.exhausting && sa.outbound.is_exhausting();
+            let asking = sa.ask(0).is_some();
             let (pair, tunnel) = (sa.facts.pair, sa.facts.child.tunnel);
             let counters = worker.counters().interface(tunnel);
             counters.out_packets.add(1);
             counters.out_octets.add(octets);
             worker.vectors.ops.push(op);
-            if exhausting
-                && !worker.tell(Event::Exhausting(pair))
-                && let Some(sa) = worker.sa(slot)
-            {
-                sa.exhausting = false;
+            if exhausting {
+                exhausted(worker, pair, slot);
+            }
+            if asking {
+                worker.ask(slot, 0);
             }
         }
         Err(rejected) => {
-            // Numbers may be used up at once: a resumed SA starts beyond the last of them.
-            let exhausting = rejected.reason == EspDrop::SequenceExhausted && !sa.exhausting;
             let pair = sa.facts.pair;
-            if exhausting {
-                let told = worker.tell(Event::Exhausting(pair));
-                if let Some(sa) = worker.sa(slot) {
-                    sa.exhausting = told;
-                }
+            match rejected.reason {
+                // Numbers may be used up at once: a resumed SA starts beyond the last of them.
+                EspDrop::SequenceExhausted if !sa.exhausting => exhausted(worker, pair, slot),
+                EspDrop::SequenceUngranted => worker.ask(slot, 0),
+                _ => {}
             }
             worker.drop(rejected.packet, rejected.reason.into());
         }
+    }
+}
+
+/// Asks for a rekey, once.
+fn exhausted<P: Platform>(worker: &mut Worker<P>, pair: PairId, slot: u32) {
+    let told = worker.tell(Event::Exhausting(pair));
+    if let Some(sa) = worker.sa(slot) {
+        sa.exhausting = told;
     }
 }

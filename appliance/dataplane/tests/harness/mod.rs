@@ -351,7 +351,7 @@ pub fn pair(n: u8, slot: u32, outer_v6: bool, nat: bool) -> SaPair {
             key: key(peer),
         },
         state: Outbound::Active,
-        sequence_ceiling: 0,
+        ceilings: Numbers::FIRST,
         inner_vrf: VrfId::DEFAULT,
         tunnel_unit: 0,
         local_ts: selectors(n),

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ravelin_types::{ChildId, Time};
+use ravelin_types::numbers::{LAST_EPOCH, is_epoch_soft};
+use ravelin_types::{ChildId, Numbers, Time};
 
 use super::Endpoint;
 use crate::config::{DpdMode, Gateway};
 use crate::environment::Environment;
 use crate::error::{Fault, Reason, Stage};
-use crate::event::{IkeId, Outer, SessionId};
+use crate::event::{EventKind, IkeId, Outer, SessionId};
 use crate::sa::liveness::{self, Passage};
 use crate::sa::{State, Task, child, established, init, tasks};
 use crate::session::{ChildState, DownReasonStored, IkeSa, Path, Session};
@@ -17,9 +18,6 @@ use crate::timers::HALF_OPEN_LIFETIME;
 
 /// Port of IKE without NAT traversal.
 const PORT_IKE: u16 = 500;
-
-/// Explicit IV epochs have 22 bits (design decision D17); a pair near the end is rekeyed instead of installed again.
-const LAST_EPOCH: u32 = (1 << 22) - 1;
 
 impl<E: Environment> Endpoint<E> {
     /// Connects to a static gateway, or adds what is missing of one VPN when it is connected. False: no such gateway or VPN, or
@@ -36,7 +34,11 @@ impl<E: Environment> Endpoint<E> {
                     c.state == ChildState::Live
                         && matches!(&task, Task::NewChild { vpn, .. } if *vpn == c.vpn)
                 };
-                if !session.children.iter().any(exists) {
+                let asked = |r: &child::Requested| {
+                    matches!(&task, Task::NewChild { vpn, .. } if *vpn == r.vpn)
+                };
+                let mut requested = session.ikes.iter().filter_map(IkeSa::requested_child);
+                if !session.children.iter().any(exists) && !requested.any(asked) {
                     session.want(task, now);
                 }
             }
@@ -178,18 +180,42 @@ impl<E: Environment> Endpoint<E> {
         })
     }
 
-    /// Asks for the pair to be installed again, under a new epoch: the data plane has lost it. A pair whose epochs are used
-    /// up is rekeyed instead.
+    /// Asks for the pair to be installed again, under a new epoch: the data plane has lost it. A pair whose epochs end soon is
+    /// rekeyed besides, and one whose epochs are used up is rekeyed instead, and false comes back.
     pub fn reinstall(&mut self, child: ChildId, now: Time) -> bool {
+        let mut usable = false;
         self.with_child(child, now, |ctx, session, id| {
             let Some(found) = session.child(id) else {
                 return Ok(());
             };
-            if found.epoch >= LAST_EPOCH {
+            let (epoch, live) = (found.epoch, found.state == ChildState::Live);
+            if is_epoch_soft(epoch) && live {
                 session.want(Task::RekeyChild(id), now);
-            } else {
+            }
+            usable = epoch < LAST_EPOCH;
+            if usable {
                 child::install(ctx, session, id);
             }
+            Ok(())
+        });
+        usable
+    }
+
+    /// The data plane has used these numbers and wants to use more (design decision D17): once the higher ceilings are stored,
+    /// [`EventKind::ChildGrant`] grants them.
+    pub fn grant(&mut self, child: ChildId, used: Numbers, now: Time) -> bool {
+        self.with_child(child, now, |ctx, session, id| {
+            let Some(found) = session.child_mut(id) else {
+                return Ok(());
+            };
+            let ceilings = found.ceilings.granted(used);
+            let raised = found.ceilings != ceilings;
+            found.ceilings = ceilings;
+            session.volatile.dirty |= raised;
+            ctx.event(EventKind::ChildGrant {
+                child: id,
+                ceilings,
+            });
             Ok(())
         })
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ravelin_types::{ChildId, Identity, Spi, Time, TrafficSelector};
+use ravelin_types::{ChildId, Identity, Numbers, Spi, Time, TrafficSelector};
 
 use super::Endpoint;
 use super::dispatch::shared;
@@ -94,6 +94,8 @@ pub struct ChildSummary {
     pub live: bool,
     /// Epoch of the last install.
     pub epoch: u32,
+    /// Numbers that the data plane may use.
+    pub ceilings: Numbers,
     /// When it was made.
     pub created_at: Time,
     /// When it is rekeyed.
@@ -155,6 +157,7 @@ impl<E: Environment> Endpoint<E> {
                     active: c.active,
                     live: c.state == ChildState::Live,
                     epoch: c.epoch,
+                    ceilings: c.ceilings,
                     created_at: c.created_at,
                     rekey_at: c.soft_at,
                     expires_at: c.hard_at,
@@ -178,6 +181,14 @@ impl<E: Environment> Endpoint<E> {
     /// First messages remembered.
     pub(crate) fn test_first_messages(&self) -> usize {
         self.first_messages.len()
+    }
+
+    /// As if the pair had been installed this often.
+    pub(crate) fn test_epoch(&mut self, child: ChildId, epoch: u32) {
+        let children = self.sessions.values_mut().flat_map(|s| &mut s.children);
+        for c in children.filter(|c| c.id == child) {
+            c.epoch = epoch;
+        }
     }
 
     /// As if this many jobs more were under way; `None` ends it.

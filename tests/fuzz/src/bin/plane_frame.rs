@@ -64,7 +64,7 @@ fn pair() -> SaPair {
         inbound: half(0x1101),
         outbound: half(0x2202),
         state: Outbound::Active,
-        sequence_ceiling: 0,
+        ceilings: ravelin_types::Numbers::FIRST,
         inner_vrf: VrfId::DEFAULT,
         tunnel_unit: 0,
         local_ts: vec![TrafficSelector::any(false), TrafficSelector::any(true)],

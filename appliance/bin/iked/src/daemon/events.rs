@@ -57,6 +57,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
                 );
             }
             EventKind::ChildInstall(install) => self.install(&install, now),
+            EventKind::ChildGrant { child, ceilings } => self.plane.grant(child, ceilings),
             EventKind::ChildActivateOutbound(child) => self.plane.activate(child),
             EventKind::ChildRemove { child, linger_ms } => self.routes.down(child, linger_ms, now),
             EventKind::PeerMoved { children, outer } => {
@@ -109,7 +110,7 @@ pub(super) fn pair_of(install: &ChildInstall, parameters: &TunnelParameters) -> 
         } else {
             Outbound::Standby
         },
-        sequence_ceiling: 0,
+        ceilings: install.ceilings,
         inner_vrf: parameters.inner_vrf,
         tunnel_unit: parameters.tunnel_unit,
         local_ts: install.local_ts.clone(),
@@ -138,7 +139,7 @@ pub(super) fn held_pair(child: &ChildSummary, parameters: &TunnelParameters) -> 
         } else {
             Outbound::Standby
         },
-        sequence_ceiling: 0,
+        ceilings: child.ceilings,
         inner_vrf: parameters.inner_vrf,
         tunnel_unit: parameters.tunnel_unit,
         local_ts: child.local_ts.clone(),

@@ -30,7 +30,7 @@ pub(crate) fn pair(id: u64, epoch: u32) -> SaPair {
         inbound: half(0x1000),
         outbound: half(0x2000),
         state: Outbound::Active,
-        sequence_ceiling: 0,
+        ceilings: ravelin_types::Numbers::FIRST,
         inner_vrf: VrfId::DEFAULT,
         tunnel_unit: 0,
         local_ts: vec![TrafficSelector::any(false)],
@@ -73,6 +73,14 @@ impl Twin {
             Request::Move { pair, outer } => {
                 if let Some(pair) = self.pairs.get_mut(&pair) {
                     pair.outer = outer;
+                }
+                Some(Reply::Done)
+            }
+            Request::Grant(grants) => {
+                for (pair, ceilings) in grants {
+                    if let Some(pair) = self.pairs.get_mut(&pair) {
+                        pair.ceilings = ceilings;
+                    }
                 }
                 Some(Reply::Done)
             }

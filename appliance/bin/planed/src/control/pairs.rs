@@ -95,7 +95,15 @@ impl Control {
             }
             Request::Move { pair, outer } => controller.relocate(pair, outer),
             Request::List => return Reply::Pairs(controller.list()),
-            Request::SyncDone => log::info!("iked: {} pairs in step", controller.list().len()),
+            Request::SyncDone => {
+                log::info!("iked: {} pairs in step", controller.list().len());
+                controller.ask_again();
+            }
+            Request::Grant(grants) => {
+                for (pair, ceilings) in grants {
+                    controller.grant(pair, ceilings);
+                }
+            }
             Request::Counters(pairs) => return Reply::Counters(controller.pair_counters(&pairs)),
         }
         self.parts.controller.publish();
@@ -107,7 +115,7 @@ impl Control {
 mod tests {
     use super::*;
     use ravelin_ctl::sa::{DfBit, Outbound, Outer, SaHalf};
-    use ravelin_types::{EspEncr, SecretBytes, Spi};
+    use ravelin_types::{EspEncr, Numbers, SecretBytes, Spi};
 
     fn pair(id: u64, prefix: &str) -> SaPair {
         let half = || SaHalf {
@@ -128,7 +136,7 @@ mod tests {
             inbound: half(),
             outbound: half(),
             state: Outbound::Active,
-            sequence_ceiling: 0,
+            ceilings: Numbers::FIRST,
             inner_vrf: VrfId::DEFAULT,
             tunnel_unit: 0,
             local_ts: vec![],

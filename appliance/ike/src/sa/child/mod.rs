@@ -13,7 +13,7 @@ pub(crate) mod start;
 use std::sync::Arc;
 
 use ravelin_crypto::Secret;
-use ravelin_types::{ChildId, Spi, TrafficSelector};
+use ravelin_types::{ChildId, Numbers, Spi, TrafficSelector};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use answer::{Answer, answer_in_auth};
@@ -195,6 +195,7 @@ pub(crate) fn add(
         local_ts: new.local_ts,
         remote_ts: new.remote_ts,
         epoch: 0,
+        ceilings: Numbers::FIRST,
         active: new.active,
         state: ChildState::Live,
         replaces: new.replaces,
@@ -237,6 +238,7 @@ pub(crate) fn install(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
         gateway: Arc::from(gateway.as_str()),
         vpn: Arc::from(child.vpn.as_str()),
         epoch: child.epoch,
+        ceilings: child.ceilings,
         outer,
         encr: child.suite.encr,
         integ: child.suite.integ,
