@@ -226,9 +226,10 @@ pub(crate) fn on_response(
     };
     let sa = session.ike_mut(ike)?;
     let spi_i = sa.spi_i;
-    if !matches!(sa.state, State::InitSent(_)) {
+    let State::InitSent(sent) = &sa.state else {
         return Err(Fault::Discard(Discard::WrongExchange));
-    }
+    };
+    let asked_with = sent.dh.0.group();
     if let Some(cookie) = parts
         .notify(kind::COOKIE)
         .filter(|n| (1..=64).contains(&n.data.len()))
@@ -244,6 +245,10 @@ pub(crate) fn on_response(
         let Some(group) = offered else {
             return give_up(ctx, session, Reason::NotOffered("a key exchange group"));
         };
+        // A late answer to an earlier request of ours: another request now would cross the answer to the one that is out.
+        if group == asked_with {
+            return Err(Fault::Discard(Discard::WrongExchange));
+        }
         return again(ctx, session, ike, Round::Group(group));
     }
     if let Some(n) = parts.error() {

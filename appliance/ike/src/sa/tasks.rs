@@ -8,7 +8,7 @@ use crate::config::Dpd;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::DownReason;
 use crate::outbox::Ctx;
-use crate::session::{ChildState, DownReasonStored, Session};
+use crate::session::{ChildState, DownReasonStored, IkeSa, Session};
 use crate::stats::{Count, Discard};
 use crate::timers::{EXPIRED_WAIT, MAX_REFUSALS, WORK_WAIT};
 
@@ -147,7 +147,10 @@ pub(crate) fn want_missing_children(ctx: &mut Ctx<'_>, session: &mut Session, at
                     && c.local_ts.iter().any(|t| selectors.local.covers(t))
                     && c.remote_ts.iter().any(|t| selectors.remote.covers(t))
             };
-            if !session.children.iter().any(fits) {
+            // One that an exchange under way is to make is not missing; its failure comes back here.
+            let asked = |r: &child::Requested| r.is_for(&vpn.name, selectors);
+            let mut requested = session.ikes.iter().filter_map(IkeSa::requested_child);
+            if !session.children.iter().any(fits) && !requested.any(asked) {
                 session.want(
                     Task::NewChild {
                         vpn: vpn.name.clone(),

@@ -1,71 +1,17 @@
-//! The process dies at any record boundary and goes on from its journal: same octets, no IV twice, no tunnel lost.
+//! The process dies and goes on from its journal: what it had under way, what waits, what is granted. [`super::cuts`] cuts it at
+//! every moment of every exchange.
 
 use std::time::Duration;
 
 use proptest::prelude::*;
 use ravelin_crypto::DhGroup;
+use ravelin_types::{Numbers, numbers};
 
 use super::world::Side;
 use super::*;
+use crate::event::EventKind;
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// Runs a scenario, killing one side after the `at`-th step of the pump.
-fn scenario(seed: u64, pfs: bool, crash: impl Fn(&mut World, usize)) {
-    let (mut a, mut b) = (peer(), gateway());
-    if pfs {
-        a.vpns[0].pfs = Some(DhGroup::Curve25519);
-        b.vpns[0].pfs = Some(DhGroup::Curve25519);
-    }
-    let mut w = World::new(seed, config(a), config(b));
-    let mut step = 0;
-    let mut act = |w: &mut World, time: Duration| {
-        let until = w.now + time;
-        while w.now < until {
-            w.run_for(Duration::from_millis(5));
-            crash(w, step);
-            step += 1;
-        }
-    };
-    act(&mut w, Duration::from_millis(100));
-    let now = w.now;
-    if let Some(child) = w.a.plane.keys().next().copied() {
-        w.a.endpoint.rekey_child(child, now);
-    }
-    w.pump();
-    act(&mut w, Duration::from_millis(100));
-    let now = w.now;
-    if let Some(ike) = w.b.up().first().map(|s| s.ike) {
-        w.b.endpoint.rekey_ike(ike, now);
-    }
-    w.pump();
-    act(&mut w, Duration::from_millis(100));
-    assert!(w.run_until(MINUTE * 2, World::is_up), "{}", w.explain());
-    w.run_for(MINUTE * 4);
-    w.check_agreement();
-    w.check_no_divergence();
-    let lost = |n: &Node| {
-        n.downs()
-            .iter()
-            .any(|d| *d != crate::DownReason::InitialContact)
-    };
-    assert!(!lost(&w.a) && !lost(&w.b), "{}", w.explain());
-}
-
-#[test]
-fn each_side_may_die_at_each_moment_of_each_exchange() {
-    for pfs in [false, true] {
-        for side in [Side::A, Side::B] {
-            for at in 0..60 {
-                scenario(1, pfs, |w, step| {
-                    if step == at {
-                        w.crash(side);
-                    }
-                });
-            }
-        }
-    }
-}
 
 #[test]
 fn a_restored_endpoint_repeats_its_outstanding_request_and_its_last_response() {
@@ -138,6 +84,55 @@ fn a_pair_that_the_data_plane_lost_is_installed_under_a_new_epoch() {
     w.pump();
     assert_eq!(w.b.plane[&child].install.epoch, lost.install.epoch + 1);
     w.check_agreement();
+}
+
+#[test]
+fn ceilings_are_granted_after_their_record_and_survive() {
+    let mut w = world(7);
+    w.establish();
+    let (child, now) = (*w.a.plane.keys().next().unwrap(), w.now);
+    let first = w.a.plane[&child].install.ceilings;
+    assert_eq!(first, Numbers::FIRST);
+    let used = Numbers {
+        outbound: first.outbound - 1,
+        inbound: 0,
+    };
+    assert!(w.a.endpoint.grant(child, used, now));
+    let record = w.a.endpoint.poll_record().unwrap();
+    let event = w.a.endpoint.poll_event().unwrap();
+    assert_eq!(event.after, record.seq, "the grant waits for its record");
+    let granted = first.granted(used);
+    assert!(
+        matches!(event.kind, EventKind::ChildGrant { child: c, ceilings } if c == child && ceilings == granted)
+    );
+    // Both were lost with the process: nothing was granted. Asked again, it is.
+    w.crash(Side::A);
+    assert!(w.a.endpoint.grant(child, used, now));
+    w.pump();
+    assert_eq!(w.a.plane[&child].install.ceilings, granted);
+    w.crash(Side::A);
+    assert!(w.a.endpoint.reinstall(child, now));
+    w.pump();
+    assert_eq!(w.a.plane[&child].install.ceilings, granted);
+    assert!(!w.a.endpoint.grant(ravelin_types::PairId(999), used, now));
+}
+
+#[test]
+fn the_last_epochs_end_in_a_rekey() {
+    let mut w = world(8);
+    w.establish();
+    let (child, now) = (*w.a.plane.keys().next().unwrap(), w.now);
+    let near = numbers::LAST_EPOCH - numbers::EPOCHS_LEFT_SOFT;
+    w.a.endpoint.test_epoch(child, near);
+    assert!(w.a.endpoint.reinstall(child, now));
+    w.run_for(MINUTE);
+    assert!(w.a.plane.contains_key(&child), "epochs are left");
+    w.a.endpoint.test_epoch(child, numbers::LAST_EPOCH - 1);
+    assert!(w.a.endpoint.reinstall(child, w.now), "the last epoch");
+    assert!(!w.a.endpoint.reinstall(child, w.now), "none is left");
+    w.run_for(MINUTE);
+    w.check_agreement();
+    assert!(!w.a.plane.contains_key(&child), "rekeyed");
 }
 
 proptest! {

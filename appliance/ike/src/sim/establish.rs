@@ -32,6 +32,22 @@ fn a_static_peer_connects_and_both_agree() {
 }
 
 #[test]
+fn a_commit_during_the_set_up_makes_no_second_child() {
+    for milliseconds in 0..40 {
+        let mut w = world(40);
+        w.pump();
+        w.run_for(Duration::from_millis(milliseconds));
+        let (config, now) = (Arc::clone(&w.configs[0]), w.now);
+        w.a.endpoint.set_config(config, now);
+        w.pump();
+        assert!(w.run_until(MINUTE, World::is_up), "{}", w.explain());
+        w.run_for(Duration::from_secs(1));
+        w.check_agreement();
+        assert_eq!(w.a.plane.len(), 1, "after {milliseconds} ms");
+    }
+}
+
+#[test]
 fn every_suite_comes_up() {
     for dh in [
         DhGroup::Modp2048,

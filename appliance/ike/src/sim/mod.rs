@@ -5,6 +5,7 @@
 
 mod collide;
 mod crash;
+mod cuts;
 mod establish;
 mod hostile;
 mod liveness;

@@ -1,6 +1,6 @@
 //! One side: an endpoint with its journal, its data plane's table, and what it said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -89,6 +89,14 @@ pub(crate) struct Node {
     pub(crate) refuse_installs: bool,
     /// Epochs seen for each pair: none may come twice.
     epochs: Vec<(ChildId, u32)>,
+    /// Moments so far at which the process may die: before each record, event, datagram and job, and after the last of a turn.
+    pub(crate) boundaries: u64,
+    /// The moments at which it does, in order.
+    pub(crate) cuts: VecDeque<u64>,
+    /// It has died in this turn; [`Node::crash`] brings it back.
+    pub(crate) died: bool,
+    /// Why sessions ended, in all lives.
+    pub(crate) all_downs: Vec<DownReason>,
 }
 
 impl Node {
@@ -108,22 +116,43 @@ impl Node {
             failures: Vec::new(),
             refuse_installs: false,
             epochs: Vec::new(),
+            boundaries: 0,
+            cuts: VecDeque::new(),
+            died: false,
+            all_downs: Vec::new(),
         }
+    }
+
+    /// One more moment; true when the process dies at it.
+    fn dies(&mut self) -> bool {
+        self.boundaries += 1;
+        self.died = self.cuts.front() == Some(&self.boundaries);
+        if self.died {
+            self.cuts.pop_front();
+        }
+        self.died
     }
 
     pub(crate) fn handle(&mut self, now: Time, datagram: &Datagram<'_>) {
         self.endpoint.handle(now, datagram);
     }
 
-    /// Does what the daemon does after each call; returns what leaves.
+    /// Does what the daemon does after each call; returns what leaves. What the process dies before stays undone.
     pub(crate) fn pump(&mut self, now: Time) -> Vec<Transmit> {
         let mut out = Vec::new();
+        let before = self.boundaries;
         loop {
             while let Some(work) = self.endpoint.poll_work() {
+                if self.dies() {
+                    return out;
+                }
                 let result = work.job.run();
                 self.endpoint.complete(now, work.id, result);
             }
             while let Some(record) = self.endpoint.poll_record() {
+                if self.dies() {
+                    return out;
+                }
                 assert!(record.seq > self.durable);
                 self.durable = record.seq;
                 match record.op {
@@ -132,12 +161,18 @@ impl Node {
                 };
             }
             if let Some(event) = self.endpoint.poll_event() {
+                if self.dies() {
+                    return out;
+                }
                 assert!(event.after <= self.durable);
                 self.apply(now, event.kind);
                 continue;
             }
             while let Some(transmit) = self.endpoint.poll_transmit() {
                 assert!(transmit.after <= self.durable);
+                if self.dies() {
+                    return out;
+                }
                 if let Some(child) = transmit.after_install {
                     let asked = self.epochs.iter().any(|(c, _)| *c == child);
                     assert!(
@@ -146,6 +181,9 @@ impl Node {
                     );
                 }
                 out.push(transmit);
+            }
+            if self.boundaries > before {
+                self.dies();
             }
             return out;
         }
@@ -178,6 +216,12 @@ impl Node {
                     self.endpoint.install_done(install.child, now);
                 }
             }
+            EventKind::ChildGrant { child, ceilings } => {
+                if let Some(pair) = self.plane.get_mut(child) {
+                    pair.install.ceilings = *ceilings;
+                }
+            }
+            EventKind::IkeDown { reason, .. } => self.all_downs.push(*reason),
             EventKind::ChildActivateOutbound(child) => {
                 if let Some(pair) = self.plane.get_mut(child) {
                     pair.active = true;
@@ -200,7 +244,7 @@ impl Node {
             in_use: Vec::new(),
         };
         env.next_slot = 0x1000 + (seed as u32 & 0xffff);
-        let mut endpoint = Endpoint::new(config, env, now).unwrap();
+        let mut endpoint = Endpoint::new(Arc::clone(&config), env, now).unwrap();
         let report = endpoint.restore(self.journal.values(), now);
         assert!(report.failed.is_empty());
         assert!(
@@ -208,12 +252,20 @@ impl Node {
             "no SPI is allocated before those in use are known"
         );
         endpoint.environment().in_use = report.child_spis.clone();
+        // As the daemon does at its start.
+        endpoint.set_config(config, now);
         self.endpoint = endpoint;
         self.durable = JournalSeq(0);
+        self.died = false;
         self.events.clear();
         // Reconciliation with the data plane.
         let known: Vec<_> = report.children.iter().map(|c| c.child).collect();
         self.plane.retain(|id, _| known.contains(id));
+        for child in report.children.iter().filter(|c| c.active) {
+            if let Some(pair) = self.plane.get_mut(&child.child) {
+                pair.active = true;
+            }
+        }
         for child in known {
             if !self.plane.contains_key(&child) {
                 self.endpoint.reinstall(child, now);

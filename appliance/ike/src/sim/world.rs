@@ -10,7 +10,7 @@ use ravelin_types::{Time, VrfId};
 use super::{Node, Rng, address};
 use crate::config::Config;
 use crate::event::{Datagram, EventKind, Transmit};
-use crate::msg::{Message, Payload};
+use crate::msg::{ExchangeType, Message, Payload};
 
 /// How the link treats datagrams.
 #[derive(Clone, Copy)]
@@ -74,6 +74,8 @@ pub(crate) struct World {
     /// Called after every step of a node: crashes.
     pub(crate) crash_percent: u64,
     pub(crate) crashes: u64,
+    /// What is being tried, for the reader of a failure.
+    pub(crate) case: String,
     /// Prints what is sent, decrypted; set SIM_TRACE when building to look into a failure.
     trace: bool,
 }
@@ -93,11 +95,12 @@ impl World {
             filter: None,
             crash_percent: 0,
             crashes: 0,
+            case: String::new(),
             trace: option_env!("SIM_TRACE").is_some(),
         }
     }
 
-    fn node(&mut self, side: Side) -> &mut Node {
+    pub(crate) fn node(&mut self, side: Side) -> &mut Node {
         match side {
             Side::A => &mut self.a,
             Side::B => &mut self.b,
@@ -110,6 +113,9 @@ impl World {
             let now = self.now;
             let sent = self.node(side).pump(now);
             sent.into_iter().for_each(|t| self.send(side, t));
+            if self.node(side).died {
+                self.crash(side);
+            }
             if self.crash_percent > 0 && self.rng.chance(self.crash_percent) {
                 self.crash(side);
             }
@@ -117,12 +123,17 @@ impl World {
     }
 
     pub(crate) fn crash(&mut self, side: Side) {
-        self.crashes += 1;
-        let (seed, now) = (self.rng.next(), self.now);
-        let config = Arc::clone(&self.configs[side as usize]);
-        self.node(side).crash(seed, config, now);
-        let sent = self.node(side).pump(now);
-        sent.into_iter().for_each(|t| self.send(side, t));
+        loop {
+            self.crashes += 1;
+            let (seed, now) = (self.rng.next(), self.now);
+            let config = Arc::clone(&self.configs[side as usize]);
+            self.node(side).crash(seed, config, now);
+            let sent = self.node(side).pump(now);
+            sent.into_iter().for_each(|t| self.send(side, t));
+            if !self.node(side).died {
+                return;
+            }
+        }
     }
 
     fn send(&mut self, side: Side, t: Transmit) {
@@ -364,31 +375,40 @@ impl World {
             let h = message.header;
             let iv = sk.body.get(..8).unwrap_or(&[]).to_vec();
             if let Some(other) = seen.insert((h.spi_i, h.spi_r, h.initiator, iv), data) {
-                assert_eq!(other, data, "an IV was used for two messages");
+                assert_eq!(other, data, "{}: an IV for two messages", self.case);
             }
         }
     }
 
-    /// No message ID was used for two different requests or two different responses of one IKE SA.
+    /// No message ID was used for two different requests or two different responses of one IKE SA. First messages differ only
+    /// by what the responder asked for: a cookie, a group.
     pub(crate) fn check_no_divergence(&self) {
         let mut seen: BTreeMap<(u64, u64, bool, bool, u32), &Vec<u8>> = BTreeMap::new();
+        let mut first: BTreeMap<FirstMessage, &Vec<u8>> = BTreeMap::new();
         for (_, data) in &self.transcript {
             let message = Message::parse(data).expect("what we send parses");
             let h = message.header;
             if message.sk().is_none() {
+                // Answers without an SA ("no such SPI") have no state behind them.
+                if h.exchange != ExchangeType::IkeSaInit {
+                    continue;
+                }
+                if let Some(other) = first.insert(first_message(&message), data) {
+                    assert_eq!(other, data, "{}: a first message made twice", self.case);
+                }
                 continue;
             }
             if let Some(other) = seen.insert(
                 (h.spi_i, h.spi_r, h.initiator, h.response, h.message_id),
                 data,
             ) {
-                assert_eq!(other, data, "a message ID was used for two messages");
+                assert_eq!(other, data, "{}: an ID for two messages", self.case);
             }
         }
     }
 
     pub(crate) fn explain(&self) -> String {
-        let mut out = format!("at {:?}\n", self.now);
+        let mut out = format!("{} at {:?}\n", self.case, self.now);
         for node in [&self.a, &self.b] {
             out += &format!("{}:\n", node.name);
             for s in node.endpoint.ike_sas() {
@@ -425,4 +445,20 @@ impl World {
         }
         out
     }
+}
+
+/// What tells IKE_SA_INIT messages apart: SPIs, direction, notifications (cookies among them), group and nonce.
+type FirstMessage = (u64, u64, bool, Vec<(u16, Vec<u8>)>, Option<u16>);
+
+fn first_message(message: &Message) -> FirstMessage {
+    let h = message.header;
+    let notifies = message.payloads.iter().filter_map(|p| match p {
+        Payload::Notify(n) => Some((n.kind, n.data.clone())),
+        _ => None,
+    });
+    let group = message.payloads.iter().find_map(|p| match p {
+        Payload::Ke(ke) => Some(ke.group),
+        _ => None,
+    });
+    (h.spi_i, h.spi_r, h.response, notifies.collect(), group)
 }

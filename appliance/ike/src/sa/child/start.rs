@@ -7,7 +7,7 @@ use ravelin_types::{ChildId, Spi, Time, TrafficSelector};
 use serde::{Deserialize, Serialize};
 
 use super::{Collision, Context, Fresh, New, add, lowest, remove};
-use crate::config::{Gateway, Vpn};
+use crate::config::{Gateway, SelectorPair, Vpn};
 use crate::error::{Fault, Reason};
 use crate::msg::ke::Ke;
 use crate::msg::nonce::Nonce;
@@ -42,6 +42,15 @@ pub(crate) struct Requested {
     pub(crate) collision: Option<Collision<ChildId>>,
     /// SPIs that the peer deleted before its response, which made them, was here.
     pub(crate) deleted: Vec<u32>,
+}
+
+impl Requested {
+    /// Whether it is to carry what this pair of selectors stands for.
+    pub(crate) fn is_for(&self, vpn: &str, selectors: &SelectorPair) -> bool {
+        self.vpn == vpn
+            && self.local_ts.iter().any(|t| selectors.local.covers(t))
+            && self.remote_ts.iter().any(|t| selectors.remote.covers(t))
+    }
 }
 
 /// Deletions remembered until the response comes; the peer can make one child by it.
