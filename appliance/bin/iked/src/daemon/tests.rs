@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use ravelin_ctl::daemon as mgmt;
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply};
+use ravelin_ctl::sa::{Event, Request, ToPlaned};
+use ravelin_types::numbers::GRANT;
+use ravelin_types::{Numbers, PairId};
 
 use bench::{Bench, LEFT, RIGHT};
 
@@ -88,6 +91,86 @@ fn a_planed_that_lost_its_pairs_gets_them_with_a_new_epoch() {
     assert_eq!(before[0].inbound, after[0].inbound);
     assert!(after[0].epoch > before[0].epoch);
     bench.assert_tunnel();
+}
+
+#[test]
+fn ceilings_are_granted_when_planed_asks_and_outlive_both_daemons() {
+    let mut bench = up();
+    let first = bench.right().pairs()[0].clone();
+    assert_eq!(first.ceilings, Numbers::FIRST);
+    let used = Numbers {
+        outbound: GRANT - 5,
+        inbound: 3,
+    };
+    let wanted = Numbers::FIRST.granted(used);
+    let ask = Event::CeilingWanted(vec![(first.pair, used), (PairId(999), used)]);
+    bench.right().plane_says(ask);
+    assert_eq!(bench.right().pairs()[0].ceilings, wanted);
+    let grants = |bench: &Bench| {
+        let grant = |frame: &&ToPlaned| matches!(&frame.body, Request::Grant(grants) if *grants == [(first.pair, wanted)]);
+        bench.node(RIGHT).frames().iter().filter(grant).count()
+    };
+    assert_eq!(grants(&bench), 1);
+    // Asked again, because the answer was lost: the same answer, and nothing more is granted.
+    let again = Event::CeilingWanted(vec![(first.pair, used)]);
+    bench.right().plane_says(again);
+    assert_eq!(grants(&bench), 2);
+
+    bench.restart(RIGHT);
+    bench.configure(RIGHT);
+    bench.right().plane_restarts();
+    bench.right().connect_plane();
+    bench.run(Duration::from_secs(1));
+    let later = bench.right().pairs()[0].clone();
+    assert!(later.pair == first.pair && later.epoch > first.epoch);
+    assert_eq!(later.ceilings, wanted);
+}
+
+#[test]
+fn a_pair_that_resumed_at_its_ceilings_is_rekeyed() {
+    let mut bench = up();
+    let old = bench.right().pairs()[0].pair;
+    bench.right().plane_says(Event::Resumed(vec![old]));
+    bench.run(Duration::from_secs(20));
+    bench.assert_tunnel();
+    assert_ne!(bench.right().pairs()[0].pair, old);
+}
+
+#[test]
+fn an_append_torn_anywhere_brings_the_tunnel_back() {
+    let mut torn = 0;
+    for node in [LEFT, RIGHT] {
+        for turn in 1.. {
+            let mut lives = false;
+            for percent in [0, 1, 50, 99, 100] {
+                let mut bench = Bench::new();
+                bench.configure_both();
+                bench.connect_planes();
+                bench.dies_in_append(node, turn, percent);
+                bench.run(Duration::from_secs(20));
+                bench.assert_tunnel();
+                let old = bench.left().pairs()[0].pair;
+                // The order itself may be what is torn.
+                for _ in 0..2 {
+                    if bench.left().pairs()[0].pair == old {
+                        let rekey = DaemonQuery::RekeyChild(Some(old));
+                        assert_eq!(bench.query(LEFT, rekey), DaemonReply::Done(1));
+                    }
+                    // Longer than a request is repeated.
+                    bench.run(Duration::from_secs(80));
+                    bench.assert_tunnel();
+                }
+                let new = bench.left().pairs()[0].pair;
+                assert_ne!(new, old, "{node} {turn} {percent}");
+                lives = bench.node(node).lives();
+                torn += usize::from(!lives);
+            }
+            if lives {
+                break;
+            }
+        }
+    }
+    assert!(torn >= 5 * 10, "only {torn} torn appends");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use ravelin_ctl::ike::{
     VpnConfig,
 };
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply};
-use ravelin_ctl::sa::{DfBit, FromPlaned, SaPair, ToPlaned};
+use ravelin_ctl::sa::{DfBit, Event, FromPlaned, SaPair, ToPlaned};
 use ravelin_ctl::{Envelope, Hello, Role, daemon as mgmt};
 use ravelin_routing::{AriProgress, AriRoute, RoutingError};
 use ravelin_types::{
@@ -111,6 +111,18 @@ pub struct Node {
     reply_to: mpsc::Sender<Envelope<mgmt::Reply>>,
     generation: u64,
     now: Time,
+    tear: Option<Tear>,
+    /// It has died of it and waits for its configuration.
+    torn: bool,
+}
+
+/// The daemon dies in the middle of an append.
+#[derive(Clone, Copy)]
+struct Tear {
+    /// In this turn of those that write to the vault.
+    turn: u32,
+    /// This much of what the turn writes is written.
+    percent: u64,
 }
 
 impl Node {
@@ -132,9 +144,52 @@ impl Node {
             reply_to,
             generation: 0,
             now,
+            tear: None,
+            torn: false,
         };
         node.start(now);
         node
+    }
+
+    /// The daemon will die in the `turn`-th turn from now that writes to the vault, after `percent` of what the turn writes,
+    /// and nothing of the turn leaves it.
+    fn dies_in_append(&mut self, turn: u32, percent: u64) {
+        self.tear = Some(Tear { turn, percent });
+    }
+
+    /// Whether it is still to die.
+    pub fn lives(&self) -> bool {
+        self.tear.is_some()
+    }
+
+    fn vault_octets(&self) -> u64 {
+        std::fs::metadata(self.folder.path().join("vault"))
+            .unwrap()
+            .len()
+    }
+
+    /// Dies when its time has come in the turn that began with a vault of `before` octets.
+    fn dies(&mut self, before: u64) -> bool {
+        let written = self.vault_octets().saturating_sub(before);
+        let Some(tear) = self.tear.as_mut().filter(|_| written > 0) else {
+            return false;
+        };
+        tear.turn -= 1;
+        if tear.turn > 0 {
+            return false;
+        }
+        let kept = before + written * tear.percent / 100;
+        (self.tear, self.torn) = (None, true);
+        self.daemon = None; // lets go of the vault
+        self.wire.borrow_mut().clear();
+        let vault = std::fs::File::options()
+            .write(true)
+            .open(self.folder.path().join("vault"))
+            .unwrap();
+        vault.set_len(kept).unwrap();
+        let now = self.now;
+        self.start(now);
+        true
     }
 
     fn start(&mut self, now: Time) {
@@ -192,6 +247,15 @@ impl Node {
         self.settle(now);
     }
 
+    /// planed reports something.
+    pub fn plane_says(&mut self, event: Event) {
+        let now = self.now;
+        let body = FromPlaned::Event(event);
+        let message = LinkEvent::Message(Envelope { id: 0, body });
+        self.daemon().handle_plane(message, now);
+        self.settle(now);
+    }
+
     /// planed stays connected and says nothing more.
     pub fn plane_hangs(&mut self) {
         self.hung = true;
@@ -224,7 +288,11 @@ impl Node {
     fn settle(&mut self, now: Time) {
         self.now = now;
         loop {
+            let before = self.vault_octets();
             self.deadline = self.daemon().settle(now);
+            if self.dies(before) {
+                return;
+            }
             let mut moved = false;
             while self.daemon().work_under_way() > 0 {
                 let done = self.done.blocking_recv().unwrap();
@@ -342,6 +410,11 @@ impl Bench {
         self.nodes[node].start(now);
     }
 
+    /// See [`Node::dies_in_append`].
+    pub fn dies_in_append(&mut self, node: usize, turn: u32, percent: u64) {
+        self.nodes[node].dies_in_append(turn, percent);
+    }
+
     pub fn inject(&mut self, node: usize, data: &[u8]) {
         let local = SocketAddr::new(ADDRESSES[node].parse().unwrap(), 500);
         let remote = SocketAddr::new(ADDRESSES[1 - node].parse().unwrap(), 500);
@@ -361,6 +434,10 @@ impl Bench {
             for index in 0..2 {
                 let now = self.now;
                 self.nodes[index].settle(now);
+                if std::mem::take(&mut self.nodes[index].torn) {
+                    self.configure(index);
+                    self.nodes[index].connect_plane();
+                }
                 let sent: Vec<Inbound> = self.nodes[index].wire.borrow_mut().drain(..).collect();
                 for inbound in sent {
                     self.network.push((self.now + LATENCY, 1 - index, inbound));
