@@ -124,6 +124,8 @@ suite_system() {
 	if build_tests; then
 		# shellcheck disable=SC2016
 		run_programs '$1 == bench && $2 == "test" && $3 != "tidy"' --test-threads=1
+		# A filter may have left no capture.
+		[ -n "$filter" ] || step nonces "$RAVELIN_BIN_DIR/ravelin-nonces" "$RAVELIN_ARTIFACTS"
 	fi
 	suite_end
 }

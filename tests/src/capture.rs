@@ -2,6 +2,7 @@
 
 use crate::frame::{Frame, Kind};
 use crate::netns::Netns;
+use crate::nonces::{self, Judge};
 use crate::pcap::{self, Captured};
 use crate::process::Process;
 use crate::wait::wait_until;
@@ -18,10 +19,24 @@ const QUIET_LIMIT: Duration = Duration::from_secs(10);
 const QUIET_POLLS: u32 = 10;
 const BUFFER_KIB: &str = "65536";
 
-/// A running capture of one interface, both directions.
+/// A running capture of one interface, both directions. Whatever it was started for, at its end it must not hold a nonce or a
+/// sequence number that a gateway sent twice ([`crate::nonces`]).
 pub struct Capture {
     process: Process,
     file: PathBuf,
+    repeats: Repeats,
+    judged: bool,
+}
+
+/// What a capture says about repeated nonces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeats {
+    /// None may be.
+    Refused,
+    /// Copies of a packet may be, two packets under one number may not.
+    Copies,
+    /// Whoever takes the trace judges it.
+    Elsewhere,
 }
 
 impl Capture {
@@ -62,7 +77,26 @@ impl Capture {
         command.args(arguments);
         let mut process = Process::start(&format!("tcpdump-{name}"), folder, &mut command)?;
         process.wait_log("listening on", READY_LIMIT)?;
-        Ok(Self { process, file })
+        Ok(Self {
+            process,
+            file,
+            repeats: Repeats::Refused,
+            judged: false,
+        })
+    }
+
+    /// Something between the gateways and this capture copies packets, and that is what the test is about.
+    #[must_use]
+    pub fn with_copies(mut self) -> Self {
+        self.repeats = Repeats::Copies;
+        self
+    }
+
+    /// For a caller that judges repeated nonces itself: the demo, whose verdict names them.
+    #[must_use]
+    pub fn judged_by_caller(mut self) -> Self {
+        self.repeats = Repeats::Elsewhere;
+        self
     }
 
     /// Waits until none of the captures has grown for a while, so that no packet is between two of them when they stop.
@@ -103,8 +137,9 @@ impl Capture {
     /// Stops and reads what was captured.
     ///
     /// # Errors
-    /// When the kernel dropped packets (the capture would prove nothing) or the file is bad.
+    /// When the kernel dropped packets (the capture would prove nothing), the file is bad, or a nonce was repeated.
     pub fn finish(mut self) -> Result<Trace> {
+        self.judged = true;
         self.process.signal(Signal::SIGINT);
         self.process.stop()?;
         let log = self.process.log();
@@ -113,13 +148,49 @@ impl Capture {
             .rev()
             .find_map(|l| l.strip_suffix(" packets dropped by kernel"));
         match dropped.map(str::trim) {
-            Some("0") => Ok(Trace {
-                frames: pcap::read(&self.file)?,
-            }),
+            Some("0") => {
+                let frames = pcap::read(&self.file)?;
+                self.judge(&frames)?;
+                Ok(Trace { frames })
+            }
             other => Err(BenchError::Unexpected(format!(
                 "capture {} lost packets: {other:?}",
                 self.file.display()
             ))),
+        }
+    }
+}
+
+impl Capture {
+    fn judge(&self, frames: &[Captured]) -> Result<()> {
+        let mut judge = Judge::of(nonces::watched());
+        judge.see(frames);
+        let mut repeats = judge.repeats().to_vec();
+        repeats.retain(|repeat| match self.repeats {
+            Repeats::Refused => true,
+            Repeats::Copies => !repeat.copy,
+            Repeats::Elsewhere => false,
+        });
+        nonces::fault(&repeats).map_or(Ok(()), |fault| {
+            let file = self.file.display();
+            Err(BenchError::Unexpected(format!("capture {file}: {fault}")))
+        })
+    }
+}
+
+impl Drop for Capture {
+    /// A capture that nobody finishes is judged all the same.
+    fn drop(&mut self) {
+        if self.judged {
+            return;
+        }
+        self.process.signal(Signal::SIGINT);
+        let stopped = self.process.stop();
+        let judged = stopped.and_then(|_| self.judge(&pcap::read(&self.file)?));
+        if let Err(error) = judged {
+            // A test that is failing already must not be aborted by a second panic.
+            assert!(std::thread::panicking(), "{error}");
+            eprintln!("{error}");
         }
     }
 }

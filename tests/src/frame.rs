@@ -65,24 +65,24 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// The ESP packet in an ESP frame.
+    pub fn esp_octets(&self) -> Option<&'a [u8]> {
+        match self.kind {
+            Kind::Esp => Some(self.payload),
+            Kind::EspInUdp => self.payload.get(8..),
+            _ => None,
+        }
+    }
+
     /// SPI and sequence number of an ESP frame.
     pub fn esp(&self) -> Option<(u32, u32)> {
-        let esp = match self.kind {
-            Kind::Esp => self.payload,
-            Kind::EspInUdp => self.payload.get(8..)?,
-            _ => return None,
-        };
+        let esp = self.esp_octets()?;
         Some((be32(esp, 0)?, be32(esp, 4)?))
     }
 
     /// The explicit IV of an ESP frame whose cipher is a counter mode.
     pub fn esp_iv(&self) -> Option<u64> {
-        let esp = if self.kind == Kind::EspInUdp {
-            self.payload.get(8..)?
-        } else {
-            self.payload
-        };
-        self.esp()?;
+        let esp = self.esp_octets()?;
         Some(u64::from(be32(esp, 8)?) << 32 | u64::from(be32(esp, 12)?))
     }
 

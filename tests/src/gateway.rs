@@ -52,6 +52,7 @@ impl Gateway {
             .map_err(|e| BenchError::io("make the gateway's folder", e))?;
         std::fs::write(folder.join("ravelin.conf"), configuration)
             .map_err(|e| BenchError::io("write ravelin.conf", e))?;
+        crate::nonces::watch(configuration);
         let mut gateway = Self {
             netns_name: netns.name().to_owned(),
             folder,
@@ -78,6 +79,8 @@ impl Gateway {
     ) -> Result<Self> {
         let mut gateway = Self::start_some(netns, folder, configuration, &[])?;
         gateway.fault = Some(fault.to_owned());
+        std::fs::write(gateway.folder.join(crate::nonces::EXCUSED), fault)
+            .map_err(|e| BenchError::io("note the fault", e))?;
         for daemon in DAEMONS {
             gateway.start_daemon(daemon)?;
         }

@@ -18,6 +18,7 @@ pub mod middle;
 pub mod monitor;
 pub mod nat;
 pub mod netns;
+pub mod nonces;
 pub mod pair;
 pub mod pcap;
 pub mod probe;

@@ -76,7 +76,7 @@ pub struct Recorder {
 impl Recorder {
     fn start(site: &Site) -> Result<Self> {
         Ok(Self {
-            outer: Capture::start(&site.enb, "enb0", site.folder(), "outer")?,
+            outer: Capture::start(&site.enb, "enb0", site.folder(), "outer")?.judged_by_caller(),
             clear: Capture::start(&site.core, "core0", site.folder(), "clear")?,
             marks: vec![],
         })
