@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -16,6 +17,10 @@ use crate::Error;
 
 /// Owner and group may connect; the group is that of the daemons.
 const SOCKET_MODE: u32 = 0o660;
+/// A daemon that died while it started a program leaves the lock to that program until it has begun: so long we wait for it.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+/// Pause between attempts meanwhile.
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 
 /// The listening socket.
 pub struct Listener {
@@ -61,19 +66,29 @@ impl Listener {
 }
 
 fn lock(path: PathBuf, daemon: &'static str) -> Result<Flock<File>, Error> {
-    let file = OpenOptions::new()
+    let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
         .open(&path)
         .map_err(Error::file(&path))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-        Errno::EAGAIN => Error::Running { path, daemon },
-        other => Error::File {
-            path,
-            source: other.into(),
-        },
-    })
+    let start = Instant::now();
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((back, Errno::EAGAIN)) if start.elapsed() < LOCK_WAIT => {
+                file = back;
+                std::thread::sleep(LOCK_RETRY);
+            }
+            Err((_, Errno::EAGAIN)) => return Err(Error::Running { path, daemon }),
+            Err((_, errno)) => {
+                return Err(Error::File {
+                    path,
+                    source: errno.into(),
+                });
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -40,6 +40,21 @@ fn the_socket_of_a_dead_run_is_replaced() {
 }
 
 #[test]
+fn a_lock_that_outlives_its_run_for_a_moment_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = Listener::bind(dir.path(), "netd").unwrap();
+    let dying = std::thread::spawn(move || {
+        let moment = std::process::Command::new("sleep").arg("0.2").status();
+        drop(old);
+        moment.unwrap()
+    });
+    let listener = Listener::bind(dir.path(), "netd").unwrap();
+    assert!(dying.join().unwrap().success());
+    let _client = UnixStream::connect(dir.path().join("netd.sock")).unwrap();
+    listener.accept().unwrap();
+}
+
+#[test]
 fn what_stands_in_the_way_is_named() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("netd.sock")).unwrap();
