@@ -7,7 +7,9 @@ mod harness;
 use harness::*;
 use ravelin_ctl::sa::DfBit;
 use ravelin_dataplane::DropReason;
-use ravelin_types::PairId;
+use ravelin_dataplane::link::Inject;
+use ravelin_esp::{MemoryBuf, PacketBuf};
+use ravelin_types::{PairId, UnitName};
 use ravelin_wire::icmp::{self, IcmpError};
 use ravelin_wire::ip;
 use std::net::IpAddr;
@@ -227,4 +229,26 @@ fn a_flood_of_reports_is_bounded() {
     net.a.receive(UNTRUST, &too_big(&esp, 1280));
     net.a.run();
     told(&mut net, false, 1350);
+}
+
+#[test]
+fn the_host_is_told_about_its_own_packets_too() {
+    for v6 in [false, true] {
+        let mut net = Net::new(false, false);
+        let tunnel = net.a.controller.index_of(&UnitName::new("st0", 0)).unwrap();
+        let ours = addr(if v6 { "2001:db8:1::1" } else { "10.1.0.1" });
+        let large = packet(ours, host(2, v6), 64, true, (7, 8), &[5; 1400]);
+        let inject = Inject::Packet(tunnel, MemoryBuf::new(&large));
+        let shared = net.a.controller.shared().clone();
+        assert!(shared.links[0].injects.push(inject).is_ok());
+        assert!(net.a.sent(UNTRUST).is_empty() && net.a.sent(TRUST).is_empty());
+        assert_eq!(net.a.drops(), vec![(DropReason::TooBig, 1)]);
+        let (_, told) = shared.punt.pop().unwrap();
+        assert_eq!(told.interface, tunnel);
+        let meta = ip::parse(told.buf.data()).unwrap();
+        assert_eq!((meta.source, meta.destination), (host(2, v6), ours));
+        let at = if v6 { 46 } else { 26 };
+        let mtu = &told.buf.data()[at..at + 2];
+        assert_eq!(mtu, 1400u16.to_be_bytes());
+    }
 }

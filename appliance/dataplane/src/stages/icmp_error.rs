@@ -1,4 +1,6 @@
-//! ICMP errors about packets that end here. The error is routed in the next run like any packet of our own.
+//! ICMP errors about packets that end here. The error is routed in the next run like any packet of our own; one about a packet of the
+//! host goes back to it by the twin that the packet came from, in the name of the packet's destination, for the host's kernel refuses
+//! what seems to come from itself.
 
 use std::net::IpAddr;
 
@@ -8,6 +10,7 @@ use ravelin_wire::ip;
 
 use crate::packet::{Origin, Packet};
 use crate::platform::{Platform, Pool};
+use crate::stages::punt;
 use crate::tables::{IfIndex, NextHop, Tables};
 use crate::worker::Worker;
 
@@ -25,7 +28,13 @@ pub(crate) fn send<P: Platform>(
     if !icmp::may_answer(&packet.meta, packet.data()) {
         return;
     }
-    let Some(source) = source_address(tables, packet.ingress, packet.meta.is_v6()) else {
+    let of_host = packet.origin == Origin::Host;
+    let source = if of_host {
+        Some(packet.meta.destination)
+    } else {
+        source_address(tables, packet.ingress, packet.meta.is_v6())
+    };
+    let Some(source) = source else {
         return;
     };
     if !worker.icmp_errors.allow(worker.now) {
@@ -46,17 +55,22 @@ pub(crate) fn send<P: Platform>(
         return;
     };
     let next_hop = tables.next_hop(vrf, meta.destination);
-    if matches!(next_hop, NextHop::Local | NextHop::None) {
+    if next_hop == NextHop::None || (next_hop == NextHop::Local) != of_host {
         return;
     }
-    worker.vectors.generated.push(Packet {
+    let answer = Packet {
         buf,
         meta,
         ingress: packet.ingress,
         vrf,
         next_hop,
         origin: Origin::Own,
-    });
+    };
+    if of_host {
+        punt::packet(worker, tables, answer);
+    } else {
+        worker.vectors.generated.push(answer);
+    }
 }
 
 /// The address of the interface the packet came in by (RFC 1812 section 4.3.2.4), else any of its instance.
