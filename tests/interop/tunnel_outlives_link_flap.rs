@@ -15,7 +15,7 @@ use ravelin_tests::wait::wait_until;
 use std::time::Duration;
 
 const RECOVERY: Duration = Duration::from_secs(30);
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 
 fn crosses(site: &Site, of: Addresses) -> bool {
     ping(&site.core, of.core, of.enb_inner, 1, 56).unwrap_or(0) == 1
