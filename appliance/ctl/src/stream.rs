@@ -37,6 +37,14 @@ pub enum StreamError {
     },
 }
 
+impl StreamError {
+    /// Whether nothing came in time; the connection stays usable.
+    pub fn is_timeout(&self) -> bool {
+        use io::ErrorKind::{TimedOut, WouldBlock};
+        matches!(self, Self::Io(error) if matches!(error.kind(), TimedOut | WouldBlock))
+    }
+}
+
 /// One side of a connection after the handshake.
 pub struct Stream {
     socket: UnixStream,

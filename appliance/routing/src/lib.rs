@@ -3,6 +3,7 @@
 //! * [`mirror`]: the kernel's state as a pure state machine and the socket that feeds it (planed);
 //! * [`NeighbourKeeper`]: asks the kernel to keep the next hops of the fast path resolved (planed);
 //! * [`AriRoutes`]: the routes of traffic selectors that FRR redistributes (iked);
+//! * [`SignalRoutes`]: host routes by which routers learn that this node serves (netd);
 //! * [`Kernel`]: addresses, link settings and static routes, reconciled with what is wanted (mgmtd).
 //!
 //! It does *not* render or drive FRR, forward packets, or decide which route is wanted. Sockets block or poll; there are
@@ -16,6 +17,7 @@ pub mod mirror;
 mod neighbour;
 pub mod netlink;
 mod record;
+mod signal;
 
 pub use ari::{AriOwner, AriProgress, AriRoute, AriRoutes};
 pub use error::RoutingError;
@@ -25,6 +27,7 @@ pub use kernel::{
 };
 pub use neighbour::{GcThresholds, NeighbourKeeper, set_gc_thresholds, set_reprobes};
 pub use record::{NextHop, RouteRecord, RouteTarget};
+pub use signal::SignalRoutes;
 
 /// The kernel's main table, which is the default routing instance's.
 pub const TABLE_MAIN: u32 = 254;
@@ -37,3 +40,5 @@ pub const RTPROT_KERNEL: u8 = 2;
 pub const RTPROT_STATIC: u8 = 4;
 /// Traffic-selector routes (auto route insertion), ours by iked; `ari-ts` in /etc/iproute2/rt_protos.
 pub const RTPROT_ARI_TS: u8 = 200;
+/// Signal routes, ours by netd: `active-signal-route`.
+pub const RTPROT_SIGNAL: u8 = 201;

@@ -5,8 +5,8 @@ mod common;
 
 use common::{in_namespace, ip};
 use ravelin_routing::{
-    AriRoute, AriRoutes, Hop, InterfaceAddress, Kernel, LinkSettings, RoutingError, StaticRoute,
-    StaticTarget, TABLE_MAIN,
+    AriRoute, AriRoutes, Hop, InterfaceAddress, Kernel, LinkSettings, RoutingError, SignalRoutes,
+    StaticRoute, StaticTarget, TABLE_MAIN,
 };
 use ravelin_types::{PairId, Time};
 use std::time::Duration;
@@ -252,5 +252,30 @@ fn a_missing_tunnel_is_named() {
             .unwrap();
         let failed = ari.step(Time(1)).unwrap().failed;
         assert_eq!(failed[0].1.to_string(), "no such device `st0-7`");
+    });
+}
+
+#[test]
+fn signal_routes_come_once_and_go() {
+    in_namespace(|| {
+        let mut signals = SignalRoutes::open().unwrap();
+        let addresses = ["192.0.2.201", "2001:db8::201"].map(|text| text.parse().unwrap());
+        for address in addresses {
+            assert!(signals.add(address).unwrap());
+            assert!(!signals.add(address).unwrap(), "it stands already");
+        }
+        let mut listed = signals.list().unwrap();
+        listed.sort();
+        assert_eq!(listed, addresses);
+        assert!(ip("route show proto 201").contains("blackhole 192.0.2.201"));
+        assert!(ip("-6 route show proto 201").contains("blackhole 2001:db8::201"));
+        // Routes of others to the same address are not touched.
+        ip("route add blackhole 192.0.2.201 metric 77");
+        for address in addresses {
+            assert!(signals.remove(address).unwrap());
+            assert!(!signals.remove(address).unwrap(), "it is gone already");
+        }
+        assert!(signals.list().unwrap().is_empty());
+        assert!(ip("route show").contains("blackhole 192.0.2.201"));
     });
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use ravelin_ctl::netd::MAX_SIGNAL_ROUTES;
 use ravelin_types::UnitName;
 
 use crate::registry::TWINS_MAX;
@@ -75,6 +76,18 @@ pub enum Error {
     /// No such twin.
     #[error("{0}: there is no twin")]
     Absent(UnitName),
+    /// A request about signal routes, which belong to a connection, came to the registry of devices.
+    #[error("signal routes are no device")]
+    NoDevice,
+    /// Too many signal routes.
+    #[error("{0} signal routes in one request, more than {MAX_SIGNAL_ROUTES}")]
+    TooManySignals(usize),
+    /// rtnetlink.
+    #[error("{0}")]
+    Kernel(#[from] ravelin_routing::RoutingError),
+    /// A thread could not be started.
+    #[error("thread: {0}")]
+    Thread(io::Error),
     /// Too many.
     #[error("{0}: {TWINS_MAX} twins exist already")]
     Full(UnitName),

@@ -2,7 +2,8 @@
 //!
 //! It makes persistent multi-queue devices on request and keeps one detached queue on each, so that carrier, addresses
 //! and routes stay while planed restarts. It switches off everything by which the kernel would forward or answer for others, and
-//! keeps it off. It moves no packets, owns no addresses and reads no configuration file.
+//! keeps it off. It also holds the signal routes, by which routers learn that planed forwards ([`signal`]). It moves no packets, owns
+//! no addresses and reads no configuration file.
 //!
 //! When netd itself restarts, planed's queues keep the devices meanwhile, and planed's next `Ensure` lets netd adopt
 //! them. It needs CAP_NET_ADMIN and write access to `/proc/sys/net`.
@@ -13,6 +14,7 @@ mod filter;
 mod guard;
 mod registry;
 mod server;
+mod signal;
 mod sysctl;
 
 use std::path::PathBuf;
@@ -56,8 +58,9 @@ fn run(run_dir: PathBuf) -> Result<std::convert::Infallible, Error> {
     registry::raise_descriptor_limit()?;
     guard::secure(&sysctl::Tree::system())?;
     guard::start(sysctl::Tree::system())?;
+    let signals = signal::start()?;
     Notifier::from_environment().ready();
-    server.serve()
+    server.serve(signals)
 }
 
 enum Command {

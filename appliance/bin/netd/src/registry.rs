@@ -37,6 +37,7 @@ impl Registry {
             netd::Request::Ensure(wanted) => self.ensure(wanted),
             netd::Request::Remove(unit) => self.remove(unit),
             netd::Request::List => self.list(),
+            netd::Request::Signal(_) => Err(Error::NoDevice),
         };
         outcome.unwrap_or_else(|error| {
             log::warn!("{error}");

@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ravelin_ctl::netd::SIGNAL_SILENCE;
 use ravelin_ctl::{Envelope, Hello, Role, Stream, StreamError, netd};
 use ravelin_platform::{Listener, instance};
 
 use crate::error::Error;
 use crate::registry::Registry;
+use crate::signal::{self, ClientId};
 use crate::sysctl::Tree;
 
 /// Clients at one time: planed, one that is just being replaced, and a few tools.
@@ -41,22 +43,30 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Platform`] when the socket itself fails.
-    pub fn serve(self) -> Result<Infallible, Error> {
+    pub fn serve(self, signals: signal::Shared) -> Result<Infallible, Error> {
         let registry = Arc::new(Mutex::new(Registry::new(Tree::system())));
         let clients = Arc::new(AtomicUsize::new(0));
+        let mut id: ClientId = 0;
         loop {
             let socket = self.listener.accept()?;
+            id += 1;
             let seat = Seat::take(&clients);
-            let (hello, registry) = (self.hello.clone(), Arc::clone(&registry));
             let Some(seat) = seat else {
                 log::warn!("a client is refused: {CLIENTS_MAX} are connected");
                 continue;
             };
+            let client = Client {
+                id,
+                registry: Arc::clone(&registry),
+                signals: Arc::clone(&signals),
+            };
+            let hello = self.hello.clone();
             let work = move || {
                 let _seat = seat;
-                if let Err(error) = converse(socket, &hello, &registry) {
+                if let Err(error) = client.converse(socket, &hello) {
                     log::info!("a client left: {error}");
                 }
+                signal::lock(&client.signals).release(client.id);
             };
             if let Err(error) = std::thread::Builder::new()
                 .name("client".to_owned())
@@ -68,29 +78,63 @@ impl Server {
     }
 }
 
-fn converse(
-    socket: UnixStream,
-    hello: &Hello,
-    registry: &Mutex<Registry>,
-) -> Result<(), StreamError> {
-    socket.set_write_timeout(Some(CLIENT_PATIENCE))?;
-    socket.set_read_timeout(Some(CLIENT_PATIENCE))?;
-    let mut stream = Stream::open(socket, hello)?;
-    stream.set_receive_timeout(None)?;
-    let peer = stream.peer();
-    log::info!(
-        "{} (process {}) is connected",
-        peer.role.process_name(),
-        peer.pid
-    );
-    loop {
-        let Envelope { id, body } = stream.receive::<Envelope<netd::Request>>()?;
-        // A request changes one entry at a time, so the registry is sound even after a panic elsewhere.
-        let body = registry
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .answer(&body);
-        stream.send(&Envelope { id, body })?;
+/// One connection.
+struct Client {
+    id: ClientId,
+    registry: Arc<Mutex<Registry>>,
+    signals: signal::Shared,
+}
+
+impl Client {
+    fn converse(&self, socket: UnixStream, hello: &Hello) -> Result<(), StreamError> {
+        socket.set_write_timeout(Some(CLIENT_PATIENCE))?;
+        socket.set_read_timeout(Some(CLIENT_PATIENCE))?;
+        let mut stream = Stream::open(socket, hello)?;
+        stream.set_receive_timeout(None)?;
+        let peer = stream.peer();
+        log::info!(
+            "{} (process {}) is connected",
+            peer.role.process_name(),
+            peer.pid
+        );
+        loop {
+            let Envelope { id, body } = match stream.receive::<Envelope<netd::Request>>() {
+                Err(error) if error.is_timeout() => {
+                    self.silent();
+                    // It may speak again after any time.
+                    stream.set_receive_timeout(None)?;
+                    continue;
+                }
+                received => received?,
+            };
+            let body = self.answer(&stream, &body)?;
+            stream.send(&Envelope { id, body })?;
+        }
+    }
+
+    fn answer(&self, stream: &Stream, body: &netd::Request) -> Result<netd::Reply, StreamError> {
+        let netd::Request::Signal(addresses) = body else {
+            // A request changes one entry at a time, so the registry is sound even after a panic elsewhere.
+            let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+            return Ok(registry.answer(body));
+        };
+        let silence = (!addresses.is_empty()).then_some(SIGNAL_SILENCE);
+        stream.set_receive_timeout(silence)?;
+        let outcome = signal::lock(&self.signals).claim(self.id, addresses);
+        Ok(match outcome {
+            Ok(()) => netd::Reply::Done,
+            Err(error) => netd::Reply::Failed(error.to_string()),
+        })
+    }
+
+    /// The client hangs: its process is stopped, or its threads are.
+    fn silent(&self) {
+        if signal::lock(&self.signals).release(self.id) {
+            log::warn!(
+                "silent for {} ms: its signal routes are withdrawn",
+                SIGNAL_SILENCE.as_millis()
+            );
+        }
     }
 }
 

@@ -4,10 +4,10 @@
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
-use ravelin_ctl::netd::{Device, Reply, Request};
+use ravelin_ctl::netd::{Device, Reply, Request, SIGNAL_BEAT, SIGNAL_SILENCE};
 use ravelin_ctl::{Envelope, Hello, Role, Stream};
 use ravelin_tuntap::{Kind, Queue};
 use ravelin_types::{InstanceId, UnitName};
@@ -317,5 +317,75 @@ fn refusals_name_the_unit() {
             .refused(Request::Ensure(alias))
             .contains("belongs to ge-0/0/0.100")
     );
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// Waits until `ip route show proto 201` holds these and no other addresses; meanwhile `client` says what it wants again and again.
+fn wait_signals(client: Option<(&mut Client, &[&str])>, wanted: &[&str]) {
+    let deadline = Instant::now() + READY_PATIENCE;
+    let mut client = client;
+    loop {
+        if let Some((client, said)) = &mut client {
+            let said = said.iter().map(|text| text.parse().unwrap()).collect();
+            assert_eq!(client.ask(Request::Signal(said)), Reply::Done);
+        }
+        let shown = ip("route show proto 201");
+        let found: Vec<&str> = shown
+            .lines()
+            .filter_map(|line| line.split(' ').nth(1))
+            .collect();
+        if found == wanted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "wanted {wanted:?}: {shown}");
+        std::thread::sleep(SIGNAL_BEAT / 5);
+    }
+}
+
+#[test]
+fn signal_routes_stand_while_their_client_says_so() {
+    let dir = fresh("signal");
+    ip("link set lo up");
+    let netd = Netd::start(&dir);
+    let both: &[&str] = &["192.0.2.201", "192.0.2.202"];
+    let mut client = netd.client();
+    wait_signals(Some((&mut client, both)), both);
+    wait_signals(Some((&mut client, &both[1..])), &both[1..]);
+    // Silence withdraws, the next word restores, the end of the connection withdraws.
+    wait_signals(None, &[]);
+    wait_signals(Some((&mut client, both)), both);
+    drop(client);
+    wait_signals(None, &[]);
+
+    // netd dies: what stood stands, and one that is claimed in time has no flap.
+    let mut client = netd.client();
+    wait_signals(Some((&mut client, both)), both);
+    drop(netd);
+    drop(client);
+    wait_signals(None, both);
+    let monitor = Command::new("ip")
+        .args(["monitor", "route"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let netd = Netd::start(&dir);
+    let mut client = netd.client();
+    wait_signals(Some((&mut client, &both[..1])), &both[..1]);
+    let mut monitor = monitor;
+    monitor.kill().unwrap();
+    let seen = monitor.wait_with_output().unwrap().stdout;
+    let seen = String::from_utf8(seen).unwrap();
+    assert!(!seen.contains("192.0.2.201"), "{seen}");
+    drop(client);
+    wait_signals(None, &[]);
+
+    let mut client = netd.client();
+    let many = vec!["192.0.2.1".parse().unwrap(); 65];
+    assert!(
+        client
+            .refused(Request::Signal(many))
+            .contains("more than 64")
+    );
+    assert!(SIGNAL_SILENCE > 2 * SIGNAL_BEAT);
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -32,7 +32,7 @@ pub use socket::MirrorSocket;
 use crate::kernel::{InterfaceAddress, LinkInfo, decode_address, decode_link};
 use crate::netlink::{NextHopMessage, RtMessage};
 use crate::record::RouteRecord;
-use crate::{RTPROT_ARI_TS, TABLE_MAIN};
+use crate::{RTPROT_ARI_TS, RTPROT_SIGNAL, TABLE_MAIN};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::LinkMessage;
@@ -458,7 +458,9 @@ fn decode_route(message: &RouteMessage) -> Option<RouteRecord> {
                 || (forwards && a.is_unicast_link_local())
         }
     };
-    let ignored = record.protocol == RTPROT_ARI_TS || record.tos != 0 || outside;
+    // Ours, for others to redistribute: neither says where a packet goes.
+    let ours = matches!(record.protocol, RTPROT_ARI_TS | RTPROT_SIGNAL);
+    let ignored = ours || record.tos != 0 || outside;
     (!ignored).then_some(record)
 }
 

@@ -187,6 +187,9 @@ fn our_own_selector_routes_and_foreign_kinds_are_ignored() {
     let mut mirror = mirror();
     let mut ours = record("10.1.0.0/16", 2, &[hop("10.0.0.2", 1)]);
     ours.protocol = RTPROT_ARI_TS;
+    let mut signal = record("10.4.0.1/32", 3, &[]);
+    signal.protocol = crate::RTPROT_SIGNAL;
+    signal.target = crate::RouteTarget::Blackhole;
     let mut by_tos = record("10.2.0.0/16", 2, &[hop("10.0.0.2", 1)]);
     by_tos.tos = 16;
     let multicast = record("224.0.0.0/4", 2, &[hop("10.0.0.2", 1)]);
@@ -196,6 +199,7 @@ fn our_own_selector_routes_and_foreign_kinds_are_ignored() {
     let cloned = RtMessage::Route(RouteNetlinkMessage::NewRoute(cloned));
     let messages = [
         new(&ours),
+        new(&signal),
         new(&by_tos),
         new(&multicast),
         new(&link_local),
