@@ -3,11 +3,13 @@
 //! One struct per container or list of the model that something acts on; a statement without a field here is legal but
 //! without effect, so a field is added together with what acts on it. Names are those of the model.
 
+mod chassis;
 mod interfaces;
 mod read;
 mod routing;
 mod security;
 
+pub use chassis::{Chassis, HighAvailability, Monitor, RedundancyGroup};
 pub use interfaces::{Family, Interface, InterfaceAddress, Unit};
 pub use read::SecretText;
 pub use routing::{RouteHop, StaticRoute};
@@ -24,6 +26,9 @@ pub struct Config {
     /// `system`.
     #[serde(default, rename = "ravelin-system:system")]
     pub system: System,
+    /// `chassis`.
+    #[serde(default, rename = "ravelin-chassis:chassis")]
+    pub chassis: Chassis,
     #[serde(default, rename = "ravelin-interfaces:interfaces")]
     interfaces: interfaces::Interfaces,
     #[serde(default, rename = "ravelin-routing:routing-options")]

@@ -16,6 +16,7 @@ pub const SOURCES: &[Source] = &[
     module!("ravelin-extensions"),
     module!("ravelin-types"),
     module!("ravelin-system"),
+    module!("ravelin-chassis"),
     module!("ravelin-interfaces"),
     module!("ravelin-routing"),
     module!("ravelin-security"),

@@ -19,7 +19,13 @@ fn texts(words: &str, partial: &str) -> Vec<String> {
 fn statements_and_values_come_from_the_model() {
     assert_eq!(
         texts("", ""),
-        ["system", "interfaces", "routing-options", "security"]
+        [
+            "system",
+            "chassis",
+            "interfaces",
+            "routing-options",
+            "security"
+        ]
     );
     assert_eq!(texts("security", "ip"), ["ipsec"]);
     assert_eq!(

@@ -413,3 +413,33 @@ fn any_garbage_returns() {
     }
     crate::parse(SAMPLE);
 }
+
+#[test]
+fn the_announcement_is_read_printed_and_completed() {
+    let text = "chassis {\n    high-availability {\n        hold-time 30;\n        services-redundancy-group 1 {\n            \
+        active-signal-route 192.0.2.201;\n            monitor {\n                interface [ ge-0/0/0 ge-0/0/1 ];\n            \
+        }\n        }\n    }\n}\n";
+    let parsed = MODEL.load("t.conf", text).unwrap();
+    assert_eq!(*MODEL.print(&parsed.tree, Secrets::Show), text);
+    let lines = MODEL.print_set(&parsed.tree, Secrets::Show);
+    assert!(lines.contains(
+        "set chassis high-availability services-redundancy-group 1 active-signal-route 192.0.2.201\n"
+    ));
+    let node = parsed.config.chassis.high_availability;
+    assert_eq!(node.hold_time, Some(30));
+    let group = &node.services_redundancy_group[0];
+    assert_eq!(group.active_signal_route.len(), 1);
+    assert_eq!(group.monitor.interface, ["ge-0/0/0", "ge-0/0/1"]);
+    let offered = complete(
+        MODEL.schema(),
+        &parsed.tree,
+        &[
+            "chassis",
+            "high-availability",
+            "services-redundancy-group",
+            "1",
+        ],
+        "a",
+    );
+    assert_eq!(offered.candidates[0].text, "active-signal-route");
+}
