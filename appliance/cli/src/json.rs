@@ -48,6 +48,7 @@ fn daemon(answer: &DaemonReply) -> Value {
             json!({ "routes": list.iter().map(route).collect::<Vec<_>>() })
         }
         DaemonReply::Drops(list) => json!({ "drops": list }),
+        DaemonReply::HighAvailability(all) => json!({ "high_availability": all }),
         DaemonReply::Done(count) => json!({ "done": count }),
         DaemonReply::Failed(line) => json!({ "errors": [line] }),
     }

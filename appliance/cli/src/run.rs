@@ -54,6 +54,7 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
         Verb::RekeyIke => DaemonQuery::RekeyIke(index(value)?),
         Verb::RekeyIpsec => DaemonQuery::RekeyChild(index(value)?.map(PairId)),
         Verb::ShowDrops => DaemonQuery::Drops,
+        Verb::ShowHighAvailability => DaemonQuery::HighAvailability,
         Verb::ShowIkeSas { .. } => DaemonQuery::IkeSas,
         Verb::ShowIkeStatistics => DaemonQuery::IkeStatistics,
         Verb::ShowInterfaces { .. } => DaemonQuery::Interfaces,

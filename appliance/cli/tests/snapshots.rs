@@ -92,6 +92,16 @@ fn interfaces_routes_system() {
     snapshot("route", "show route", replies::routes);
     snapshot("drops", "show security drops", replies::drops);
     snapshot("processes", "show system processes", replies::processes);
+    snapshot(
+        "high_availability",
+        "show chassis high-availability information",
+        replies::high_availability,
+    );
+    snapshot(
+        "high_availability_starting",
+        "show chassis high-availability information",
+        replies::high_availability_starting,
+    );
 }
 
 #[test]

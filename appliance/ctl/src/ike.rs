@@ -8,13 +8,28 @@ use std::net::IpAddr;
 
 use crate::sa::DfBit;
 
+/// `hold-time` when none is configured.
+pub const DEFAULT_HOLD_S: u32 = 10;
+
 /// All that iked needs to know.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IkeConfig {
     /// This node of an HA pair.
     pub node: NodeId,
     /// Gateways in the order of the configuration; the first that fits a peer is taken.
     pub gateways: Vec<GatewayConfig>,
+    /// How long `ari-ts` routes stay without a planed that forwards, in seconds.
+    pub hold_s: u32,
+}
+
+impl Default for IkeConfig {
+    fn default() -> Self {
+        Self {
+            node: NodeId::default(),
+            gateways: Vec::new(),
+            hold_s: DEFAULT_HOLD_S,
+        }
+    }
 }
 
 /// `security ike gateway`.

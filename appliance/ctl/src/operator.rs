@@ -51,6 +51,8 @@ pub enum DaemonQuery {
     Routes,
     /// planed: discarded packets by reason.
     Drops,
+    /// planed: its state, its health and its signal routes.
+    HighAvailability,
 }
 
 impl DaemonQuery {
@@ -62,6 +64,7 @@ impl DaemonQuery {
                 | DaemonQuery::Interfaces
                 | DaemonQuery::Routes
                 | DaemonQuery::Drops
+                | DaemonQuery::HighAvailability
         )
     }
 }
@@ -103,6 +106,8 @@ pub enum DaemonReply {
     Routes(Vec<Route>),
     /// Answer to [`DaemonQuery::Drops`].
     Drops(Vec<Drop>),
+    /// Answer to [`DaemonQuery::HighAvailability`].
+    HighAvailability(HighAvailability),
     /// How many objects an order touched.
     Done(u64),
     /// Why not.
@@ -289,6 +294,38 @@ pub struct Drop {
     pub meaning: String,
     /// Packets.
     pub packets: u64,
+}
+
+/// What `show chassis high-availability information` tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HighAvailability {
+    /// `starting`, `syncing`, `forwarding` or `holding` (forwarding while iked is away).
+    pub state: String,
+    /// Seconds in this state.
+    pub state_s: u64,
+    /// What a start waits for.
+    pub waiting: Vec<String>,
+    /// What keeps the node from being announced.
+    pub fault: Option<String>,
+    /// SA pairs installed.
+    pub pairs: u64,
+    /// Signal routes.
+    pub signals: Vec<Signal>,
+}
+
+/// A signal route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signal {
+    /// Its services redundancy group.
+    pub group: u32,
+    /// Its address.
+    pub address: IpAddr,
+    /// Whether it is announced.
+    pub up: bool,
+    /// Seconds since it came or went.
+    pub since_s: u64,
+    /// Why it is down.
+    pub reason: Option<String>,
 }
 
 /// A process of ours.

@@ -13,6 +13,19 @@ pub struct PlaneConfig {
     pub tunnels: Vec<TunnelConfig>,
     /// Addresses where ESP is accepted: the local addresses of the IKE gateways.
     pub ike_addresses: Vec<(VrfId, IpAddr)>,
+    /// What tells routers that this node serves.
+    pub signals: Vec<SignalGroup>,
+}
+
+/// The active signal routes of a `services-redundancy-group`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalGroup {
+    /// Number of the group.
+    pub group: u32,
+    /// Host routes that stand while planed forwards.
+    pub addresses: Vec<IpAddr>,
+    /// Ports that must have a link for it; when none is named, any port will do.
+    pub monitored: Vec<String>,
 }
 
 /// Where a port's NIC is.

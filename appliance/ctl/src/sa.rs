@@ -9,6 +9,12 @@ use ravelin_types::{
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::time::Duration;
+
+/// How often planed sends [`Event::State`].
+pub const STATE_BEAT: Duration = Duration::from_secs(1);
+/// Silence of planed after which iked takes it for dead: six beats, and more than planed waits for netd within one step.
+pub const STATE_SILENCE: Duration = Duration::from_secs(6);
 
 /// Most pairs in one [`Request::Install`] or [`Request::Grant`].
 pub const MAX_BATCH: usize = 4096;
@@ -132,6 +138,9 @@ pub enum InstallError {
     /// The inbound SPI is reserved or was not made by [`Spi::compose`].
     #[error("the inbound SPI is reserved")]
     BadSpi,
+    /// planed has no configuration yet: ask again.
+    #[error("planed has no configuration yet")]
+    NotConfigured,
     /// `st0.N` is not configured.
     #[error("the tunnel interface is not configured")]
     NoTunnelInterface,
@@ -179,6 +188,8 @@ pub struct PairState {
     pub outbound: Spi,
     /// Epoch it was installed with.
     pub epoch: u32,
+    /// Outer addresses and ports it uses.
+    pub outer: Outer,
     /// Whether it encrypts.
     pub active: bool,
 }
@@ -232,6 +243,20 @@ pub enum Event {
     CeilingWanted(Vec<(PairId, Numbers)>),
     /// The numbers of these pairs were lost, so they have resumed at their ceilings, below which the peer is not heard: rekey.
     Resumed(Vec<PairId>),
+    /// A pair whose installation was answered by success was refused by its worker, and is gone.
+    InstallFailed {
+        /// Which.
+        pair: PairId,
+        /// The installation.
+        epoch: u32,
+        /// Why.
+        reason: InstallError,
+    },
+    /// Sent on each change and every [`STATE_BEAT`].
+    State {
+        /// Whether transit packets are forwarded.
+        forwarding: bool,
+    },
 }
 
 /// Frames from iked to planed.

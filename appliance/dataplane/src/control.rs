@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ravelin_ctl::sa::Event as SaEvent;
+use ravelin_ctl::sa::{Event as SaEvent, InstallError};
 use ravelin_types::{PairId, Time, UnitName, VrfId};
 
 use crate::counters::WorkerCounters;
@@ -99,6 +99,15 @@ impl<P: Platform> Controller<P> {
             .get(name)
             .copied()
             .filter(|index| self.working.config.interface(*index).is_some())
+    }
+
+    /// Holds transit and ESP back, or lets them flow: a start is complete when routes and SAs are (design decision D5). What comes
+    /// meanwhile is discarded and counted rather than left in the queues of the ports, because IKE and ARP come by the same queues
+    /// and the start waits for them, and because a burst of old packets would help nobody. Publishes with the next
+    /// [`Controller::publish`].
+    pub fn hold_transit(&mut self, held: bool) {
+        self.dirty |= self.working.transit_held != held;
+        self.working.transit_held = held;
     }
 
     /// Publishes what changed since the last call.
@@ -200,19 +209,34 @@ impl<P: Platform> Controller<P> {
             Event::Exhausting(pair) => notices.push(Notice::Sa(SaEvent::Exhausting(pair))),
             Event::PathTooSmall(report) => self.path_report(&report, now),
             Event::CeilingWanted(pair, used) => self.pairs.ask(pair, used),
-            Event::InstallFailed(pair) => self.install_failed(pair),
+            Event::InstallFailed {
+                pair,
+                epoch,
+                reason,
+            } => notices.extend(self.install_failed(pair, epoch, reason).map(Notice::Sa)),
             // Dropping wipes the keys, here and not on a worker.
             Event::Retired(sa, keys) => drop((sa, keys)),
             Event::PortDetached(port, io) => notices.push(Notice::PortDetached(port, io)),
         }
     }
 
-    fn install_failed(&mut self, pair: PairId) {
-        log::error!(
-            "pair {} was refused by its worker: engine full or outer families mixed",
-            pair.0
-        );
+    /// A worker refused what [`Controller::install`] had accepted. One that was replaced meanwhile is no longer of interest.
+    fn install_failed(
+        &mut self,
+        pair: PairId,
+        epoch: u32,
+        reason: InstallError,
+    ) -> Option<SaEvent> {
+        if self.pairs.epoch(pair) != Some(epoch) {
+            return None;
+        }
+        log::error!("pair {} was refused by its worker: {reason}", pair.0);
         self.forget(pair);
+        Some(SaEvent::InstallFailed {
+            pair,
+            epoch,
+            reason,
+        })
     }
 
     /// Discards by reason, summed over the workers; only those that happened.

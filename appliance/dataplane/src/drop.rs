@@ -97,6 +97,7 @@ reasons! {
     PuntRingFull "punt-ring-full" false "host path did not keep up",
     HostDown "host-down" false "the host's twin of this interface is absent or down",
     InjectInvalid "inject-invalid" false "the host sent a packet that cannot leave",
+    NotSynchronised "not-synchronised" false "came before routes and SAs were complete after a start",
 }
 
 /// How many reasons there are.

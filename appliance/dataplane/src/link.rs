@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use arc_swap::ArcSwap;
 use crossbeam_queue::ArrayQueue;
+use ravelin_ctl::sa::InstallError;
 use ravelin_esp::OuterAddresses;
 use ravelin_types::{Numbers, PairId};
 
@@ -101,8 +102,15 @@ pub enum Event<P: Platform> {
     PathTooSmall(PathReport),
     /// Few numbers are left below the ceilings; these are used.
     CeilingWanted(PairId, Numbers),
-    /// A pair that could not be installed: engine full or outer families mixed.
-    InstallFailed(PairId),
+    /// A pair that could not be installed.
+    InstallFailed {
+        /// The pair.
+        pair: PairId,
+        /// The installation.
+        epoch: u32,
+        /// Why.
+        reason: InstallError,
+    },
     /// What is left of a removed pair, to be wiped.
     Retired(Option<Box<Sa>>, [Option<Key<P>>; 2]),
     /// A port that is no longer used.

@@ -27,6 +27,8 @@ pub const fn slot_of(spi: u32) -> u32 {
 pub struct PairFacts {
     /// The pair.
     pub pair: PairId,
+    /// Its installation.
+    pub epoch: u32,
     /// Its slot.
     pub slot: u32,
     /// Selectors, tunnel and owner.

@@ -292,6 +292,11 @@ pub struct Tables {
     pub config: Arc<Config>,
     /// By [`VrfId`].
     pub vrfs: Vec<Vrf>,
+    /// Whether transit and ESP wait for the end of a start: they are discarded as [`DropReason::NotSynchronised`], and only the
+    /// host path works.
+    ///
+    /// [`DropReason::NotSynchronised`]: crate::DropReason::NotSynchronised
+    pub transit_held: bool,
 }
 
 impl Tables {

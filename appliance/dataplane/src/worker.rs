@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ravelin_ctl::sa::InstallError;
 use ravelin_esp::{CryptoEngine, CryptoOp, PacketBuf};
 use ravelin_types::Time;
 
@@ -349,11 +350,20 @@ impl<P: Platform> Worker<P> {
             inbound_key,
             outbound_key,
         } = pending;
-        let (pair, slot) = (facts.pair, facts.slot as usize);
+        let slot = facts.slot as usize;
+        let failed = |reason| Event::InstallFailed {
+            pair: facts.pair,
+            epoch: facts.epoch,
+            reason,
+        };
+        let (engine_full, unusable) = (
+            failed(InstallError::TableFull),
+            failed(InstallError::BadSelectors),
+        );
         let inbound_id = match self.engine.insert(inbound_key) {
             Ok(id) => id,
             Err(key) => {
-                self.tell(Event::InstallFailed(pair));
+                self.tell(engine_full);
                 self.tell(Event::Retired(None, [Some(key), Some(outbound_key)]));
                 return;
             }
@@ -362,7 +372,7 @@ impl<P: Platform> Worker<P> {
             Ok(id) => id,
             Err(key) => {
                 let other = self.engine.remove(inbound_id);
-                self.tell(Event::InstallFailed(pair));
+                self.tell(engine_full);
                 self.tell(Event::Retired(None, [other, Some(key)]));
                 return;
             }
@@ -376,7 +386,7 @@ impl<P: Platform> Worker<P> {
                     self.engine.remove(inbound_id),
                     self.engine.remove(outbound_id),
                 ];
-                self.tell(Event::InstallFailed(pair));
+                self.tell(unusable);
                 self.tell(Event::Retired(None, keys));
             }
         }

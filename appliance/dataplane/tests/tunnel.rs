@@ -5,8 +5,10 @@ mod harness;
 
 use harness::*;
 use ravelin_ctl::sa::{Event, InstallError, Outbound};
-use ravelin_dataplane::DropReason;
 use ravelin_dataplane::control::Notice;
+use ravelin_dataplane::io::memory::MemoryPool;
+use ravelin_dataplane::{DropReason, Worker};
+use ravelin_esp::engine::PortableEngine;
 use ravelin_types::*;
 use ravelin_wire::ip;
 use std::time::Duration;
@@ -51,6 +53,84 @@ fn there_and_back_in_all_family_combinations() {
             }
         }
     }
+}
+
+#[test]
+fn transit_and_esp_wait_for_the_end_of_a_start_and_the_host_path_does_not() {
+    let mut net = Net::new(false, false);
+    let (there, back) = (
+        udp(host(1, false), host(2, false), (7, 8), b"ping"),
+        udp(host(2, false), host(1, false), (8, 7), b"pong"),
+    );
+    net.a.controller.hold_transit(true);
+    net.a.run();
+    net.a.receive(TRUST, &there);
+    assert!(net.cable().is_empty());
+    net.b.receive(TRUST, &back);
+    assert_eq!(net.cable().len(), 1, "ESP to the one that starts");
+    assert!(net.a.sent(TRUST).is_empty());
+    assert_eq!(net.a.drops(), [(DropReason::NotSynchronised, 2)]);
+    // IKE comes through: without it no start would come to its end.
+    net.a.receive(
+        UNTRUST,
+        &udp(outer(2, false), outer(1, false), (500, 500), &[0; 64]),
+    );
+    net.a.run();
+    assert!(net.a.controller.shared().punt.pop().is_some());
+
+    net.a.controller.hold_transit(false);
+    net.a.run();
+    net.a.receive(TRUST, &there);
+    assert_eq!(net.cable().len(), 1);
+    assert_eq!(net.b.sent(TRUST).len(), 1);
+    net.b.receive(TRUST, &back);
+    net.cable();
+    assert_eq!(net.a.sent(TRUST).len(), 1);
+    assert_eq!(
+        net.a.drops(),
+        [(DropReason::NotSynchronised, 2)],
+        "no old packet, and no new drop"
+    );
+}
+
+#[test]
+fn what_a_worker_refuses_is_told_and_forgotten() {
+    let mut gateway = Gateway::new(1);
+    let shared = gateway.controller.shared().clone();
+    // Room for one key, and a pair has two.
+    gateway.workers[0] = Worker::new(0, shared, PortableEngine::new(1), MemoryPool);
+    let first = pair(1, 1, false, false);
+    gateway.install(std::slice::from_ref(&first));
+    let refusals = |gateway: &mut Gateway| {
+        gateway.run();
+        let notices = std::mem::take(&mut gateway.notices);
+        let told = |notice: Notice<_>| match notice {
+            Notice::Sa(Event::InstallFailed {
+                pair,
+                epoch,
+                reason,
+            }) => Some((pair, epoch, reason)),
+            _ => None,
+        };
+        notices.into_iter().filter_map(told).collect::<Vec<_>>()
+    };
+    let told = refusals(&mut gateway);
+    assert_eq!(told, [(first.pair, first.epoch, InstallError::TableFull)]);
+    assert!(gateway.controller.list().is_empty());
+    // The refusal of an installation that was replaced meanwhile says nothing about the new one.
+    let second = pair(1, 2, false, false);
+    let results = gateway.controller.install(std::slice::from_ref(&second));
+    assert_eq!(results[0].1, Ok(()));
+    let stale = ravelin_dataplane::link::Event::InstallFailed {
+        pair: second.pair,
+        epoch: second.epoch + 1,
+        reason: InstallError::TableFull,
+    };
+    let queued = gateway.controller.shared().links[0].events.push(stale);
+    assert!(queued.is_ok());
+    gateway.notices.extend(gateway.controller.poll(gateway.now));
+    assert!(gateway.notices.is_empty());
+    assert_eq!(gateway.controller.list().len(), 1);
 }
 
 #[test]

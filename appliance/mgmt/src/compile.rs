@@ -3,6 +3,7 @@
 //! What the YANG model can check is checked there; here is what needs arithmetic: addresses that must be ours, families
 //! that must agree. An error names the statement path as the operator wrote it.
 
+mod chassis;
 mod ike;
 mod plane;
 
@@ -43,7 +44,8 @@ pub fn compile(config: &Config) -> Result<Compiled, Vec<CompileError>> {
     let mut errors = Vec::new();
     let mut warnings = Vec::new();
     let ike = ike::compile(config, &mut errors, &mut warnings);
-    let plane = plane::compile(config, &ike, &mut errors, &mut warnings);
+    let mut plane = plane::compile(config, &ike, &mut errors, &mut warnings);
+    plane.signals = chassis::signals(config, &mut errors);
     let kernel = plane::kernel_plan(config);
     if errors.is_empty() {
         Ok(Compiled {

@@ -213,5 +213,6 @@ fn config() -> PlaneConfig {
             protected: vec![],
         }],
         ike_addresses: vec![],
+        signals: vec![],
     }
 }

@@ -46,6 +46,8 @@ pub struct Compiled {
     pub tunnels: HashMap<(String, String), TunnelParameters>,
     /// Where to listen, each once.
     pub listen: Vec<(VrfId, IpAddr)>,
+    /// How long `ari-ts` routes stay without a planed that forwards.
+    pub hold_s: u32,
 }
 
 /// A configuration that cannot be run.
@@ -185,6 +187,7 @@ pub fn compile(config: &IkeConfig) -> Result<Compiled, ConfigError> {
     let mut ike = ike::Config::default();
     let mut out = Compiled {
         node: config.node,
+        hold_s: config.hold_s,
         ..Compiled::default()
     };
     for gateway in &config.gateways {

@@ -30,6 +30,7 @@ use tokio::sync::mpsc;
 
 use crate::config::ConfigStore;
 use crate::environment::DaemonEnvironment;
+use crate::hold::{Change, Hold};
 use crate::install::{Notice, Plane};
 use crate::journal::{Gate, Journal};
 use crate::link::LinkEvent;
@@ -93,6 +94,7 @@ pub struct Daemon<T, K> {
     plane_retry: Option<Time>,
     mgmt: Option<mpsc::Sender<Envelope<mgmt::Reply>>>,
     routes: Routes<K>,
+    hold: Hold,
     pool: Pool<Work>,
     transport: T,
     socket_counters: Arc<SocketCounters>,
@@ -126,7 +128,8 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             plane_was_ready: false,
             plane_retry: None,
             mgmt: None,
-            routes: Routes::new(parts.kernel, Time::MAX),
+            routes: Routes::new(parts.kernel),
+            hold: Hold::new(now),
             pool: parts.pool,
             transport: parts.transport,
             socket_counters: parts.socket_counters,
@@ -171,6 +174,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
                 self.plane.disconnected();
                 self.endpoint.environment().set_now(now);
                 self.endpoint.set_passable(false, now);
+                self.hold.gone(now);
             }
             LinkEvent::Message(Envelope {
                 id,
@@ -211,6 +215,18 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             }
             sa::Event::Sent(pairs) => self.endpoint.children_sent(&pairs, now),
             sa::Event::Alive(pairs) => self.endpoint.children_alive(&pairs, now),
+            sa::Event::InstallFailed {
+                pair,
+                epoch,
+                reason,
+            } => self.plane.refused_late(pair, epoch, reason),
+            sa::Event::State { forwarding } => {
+                self.hold.said(forwarding, now);
+                // It may just have got its configuration.
+                if self.plane.has_deferred() {
+                    self.plane_retry = Some(now);
+                }
+            }
             sa::Event::CeilingWanted(asks) => {
                 for (pair, used) in asks {
                     self.endpoint.grant(pair, used, now);
@@ -271,11 +287,16 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             moved |= self.retry_deferred(now);
             self.send_frames();
             if self.plane.is_ready() && !self.plane_was_ready {
-                // Only now is known which routes are wanted; those left over from another life may go. The kernel may
-                // also have dropped some with their devices.
                 self.plane_was_ready = true;
-                self.routes.suspect(now);
+                // The kernel may have dropped some with their devices.
+                self.routes.devices_may_have_changed(now);
                 self.endpoint.set_passable(true, now);
+            }
+            // Only now is known which routes are wanted; those left over from another life may go.
+            match self.hold.poll(self.plane.is_ready(), now) {
+                Some(Change::Restore) => self.routes.restore(now),
+                Some(Change::Withdraw) => self.routes.withdraw(now),
+                None => {}
             }
             for (pair, linger_ms) in self.routes.step(now) {
                 self.plane.remove(pair, linger_ms);
@@ -301,6 +322,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             .unwrap_or(Time::MAX);
         endpoint
             .min(self.routes.next())
+            .min(self.hold.next())
             .min(retry)
             .min(plane_retry)
             .min(overdue)

@@ -1,10 +1,10 @@
 //! What planed should hold, and the requests that bring it there. A state machine without I/O.
 //!
 //! ```text
-//!            connected                 answer to List                nothing left of the list
-//!   Down ----------------> Listing ----------------------> Syncing --------------------------> Ready
-//!    ^                    (List sent)   remove strangers,  (installs)     (SyncDone sent)        |
-//!    +------------------------------- disconnected ---------------------------------------------+
+//!            connected                 answer to List              nothing left of the list, answer to SyncDone
+//!   Down ----------------> Listing ----------------------> Syncing ---------------------------------------> Ready
+//!    ^                    (List sent)   remove strangers,  (installs)                                          |
+//!    +------------------------------- disconnected ------------------------------------------------------------+
 //! ```
 //!
 //! The wanted pairs are kept here and survive planed's death. After a reconnection planed's list is compared with them
@@ -65,6 +65,7 @@ enum Op {
 enum UnderWay {
     List,
     Install,
+    SyncDone,
     Counters(u64),
 }
 
@@ -73,7 +74,7 @@ enum UnderWay {
 pub enum Notice {
     /// The pair is in planed.
     Installed(PairId),
-    /// planed refused it; it is not wanted any more.
+    /// planed refused it, at once or when its worker had it; it is not wanted any more.
     Failed(PairId, InstallError),
     /// planed has lost the pair, or refuses its epoch: want it again with a new epoch.
     Renew(PairId),
@@ -336,15 +337,24 @@ impl Plane {
                 self.notices
                     .push_back(Notice::Counters(token, Some(counters)));
             }
+            (UnderWay::SyncDone, _) => {
+                if self.phase == Phase::Syncing {
+                    self.phase = Phase::Ready;
+                }
+            }
             (UnderWay::Counters(token), _) => self.notices.push_back(Notice::Counters(token, None)),
             (UnderWay::List, _) => log::error!("planed does not answer a list with a list"),
         }
     }
 
     fn next_op(&mut self) -> Option<ToPlaned> {
-        if self.phase == Phase::Syncing && self.to_sync.is_empty() {
-            self.phase = Phase::Ready;
-            return Some(self.frame(Request::SyncDone, None));
+        // After everything that the comparison has queued, so that planed has lost the strangers when it opens.
+        if self.phase == Phase::Syncing && self.to_sync.is_empty() && self.ops.is_empty() {
+            let asked = |what: &UnderWay| matches!(what, UnderWay::SyncDone);
+            if self.under_way.values().any(asked) {
+                return None;
+            }
+            return Some(self.frame(Request::SyncDone, Some(UnderWay::SyncDone)));
         }
         loop {
             if matches!(self.ops.front()?, Op::Install(_)) {
@@ -444,11 +454,17 @@ impl Plane {
                 self.notices.push_back(Notice::Renew(id));
                 return; // still to be synchronised
             }
+            // It will have one, and until then nothing flows: planed's start waits for this pair.
+            Err(InstallError::NotConfigured) => {
+                wanted.status = Status::Deferred;
+                self.deferred += 1;
+                return;
+            }
+            // Of a newer configuration than planed's, which the other pairs must not wait for.
             Err(InstallError::NoTunnelInterface) if wanted.deferrals < MAX_DEFERRALS => {
                 wanted.status = Status::Deferred;
                 wanted.deferrals += 1;
                 self.deferred += 1;
-                return;
             }
             Err(InstallError::SequenceLost) => {
                 self.wanted.remove(&id);
@@ -460,6 +476,19 @@ impl Plane {
             }
         }
         self.to_sync.remove(&id);
+    }
+
+    /// A worker of planed refused what planed had accepted. One that was installed again or removed meanwhile is no longer of
+    /// interest.
+    pub fn refused_late(&mut self, pair: PairId, epoch: u32, error: InstallError) {
+        let same = |wanted: &Wanted| {
+            wanted.pair.epoch == epoch && matches!(wanted.status, Status::Sent | Status::Installed)
+        };
+        if self.wanted.get(&pair).is_some_and(same) {
+            self.wanted.remove(&pair);
+            self.to_sync.remove(&pair);
+            self.notices.push_back(Notice::Failed(pair, error));
+        }
     }
 
     fn reconcile(&mut self, list: &[PairState]) {
@@ -490,11 +519,13 @@ impl Plane {
                 if wanted.pair.state == Outbound::Active && !state.active {
                     self.ops.push_back(Op::Activate(*id));
                 }
-                // The list has no addresses, and a move may have been lost with the connection.
-                self.ops.push_back(Op::Move {
-                    pair: *id,
-                    outer: wanted.pair.outer,
-                });
+                // A move may have been lost with the connection.
+                if state.outer != wanted.pair.outer {
+                    self.ops.push_back(Op::Move {
+                        pair: *id,
+                        outer: wanted.pair.outer,
+                    });
+                }
                 continue;
             }
             if state.is_some() {

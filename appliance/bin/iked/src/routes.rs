@@ -61,6 +61,8 @@ impl RouteKernel for AriRoutes {
 pub struct Routes<K> {
     kernel: K,
     by_pair: HashMap<PairId, Vec<AriRoute>>,
+    /// Whether the kernel has what the pairs want: not before the first comparison, nor while planed is lost for too long.
+    live: bool,
     /// SAs that wait for their routes to go: pair, linger, since when.
     leaving: VecDeque<(PairId, u32, Time)>,
     next_step: Option<Time>,
@@ -69,15 +71,16 @@ pub struct Routes<K> {
 }
 
 impl<K: RouteKernel> Routes<K> {
-    /// No pairs yet. The kernel is compared at the first step at or after `first_reconcile`: after a restart, when the
-    /// pairs of the vault are back.
-    pub fn new(kernel: K, first_reconcile: Time) -> Self {
+    /// No pairs yet. The kernel is left as it is until [`Routes::restore`] or [`Routes::withdraw`]: after a restart it has the routes
+    /// of the former life, which may all be wanted.
+    pub fn new(kernel: K) -> Self {
         Self {
             kernel,
             by_pair: HashMap::new(),
+            live: false,
             leaving: VecDeque::new(),
             next_step: None,
-            next_reconcile: first_reconcile,
+            next_reconcile: Time::MAX,
             failures: 0,
         }
     }
@@ -87,19 +90,48 @@ impl<K: RouteKernel> Routes<K> {
         self.failures
     }
 
-    /// The pair is in planed: its routes may appear.
+    /// The pair is in planed: its routes may appear, unless planed is lost or not known yet.
     pub fn up(&mut self, pair: &SaPair, now: Time) {
         let routes = routes_of(pair);
-        for route in &routes {
-            if let Err(error) = self.kernel.add(pair.pair, route) {
-                self.failures += 1;
-                log::warn!("route {} of pair {}: {error}", route.prefix, pair.pair.0);
-            }
+        if routes.is_empty() {
+            return;
         }
-        if !routes.is_empty() {
-            self.by_pair.insert(pair.pair, routes);
+        if self.live {
+            self.add(pair.pair, &routes);
             self.next_step = Some(now);
         }
+        self.by_pair.insert(pair.pair, routes);
+    }
+
+    fn add(&mut self, pair: PairId, routes: &[AriRoute]) {
+        for route in routes {
+            if let Err(error) = self.kernel.add(pair, route) {
+                self.failures += 1;
+                log::warn!("route {} of pair {}: {error}", route.prefix, pair.0);
+            }
+        }
+    }
+
+    /// planed forwards and has our pairs: the kernel gets what they want, and loses what nobody wants.
+    pub fn restore(&mut self, now: Time) {
+        self.live = true;
+        let by_pair = std::mem::take(&mut self.by_pair);
+        for (pair, routes) in &by_pair {
+            self.add(*pair, routes);
+        }
+        self.by_pair = by_pair;
+        self.suspect(now);
+    }
+
+    /// planed is lost for too long: all routes go, those of a former life too. The pairs' wishes are kept.
+    pub fn withdraw(&mut self, now: Time) {
+        self.live = false;
+        for (pair, routes) in &self.by_pair {
+            for route in routes {
+                self.kernel.remove(*pair, route);
+            }
+        }
+        self.suspect(now);
     }
 
     /// Withdraws the pair's routes; [`Routes::step`] hands the pair out when they are gone.
@@ -116,8 +148,14 @@ impl<K: RouteKernel> Routes<K> {
         self.next_step.unwrap_or(Time::MAX).min(self.next_reconcile)
     }
 
-    /// A tunnel device may have come or gone: compare soon.
-    pub fn suspect(&mut self, now: Time) {
+    /// A tunnel device may have come or gone: what the kernel has is compared soon, if it has been before.
+    pub fn devices_may_have_changed(&mut self, now: Time) {
+        if self.live {
+            self.suspect(now);
+        }
+    }
+
+    fn suspect(&mut self, now: Time) {
         self.next_reconcile = now;
     }
 

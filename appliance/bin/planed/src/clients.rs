@@ -136,6 +136,16 @@ pub struct Client {
 }
 
 impl Client {
+    /// Its connection.
+    pub fn id(&self) -> ClientId {
+        self.id
+    }
+
+    /// Whether it is iked.
+    pub fn is_iked(&self) -> bool {
+        self.role == Role::Iked
+    }
+
     /// False when the client does not keep up or is gone; it is cut off then.
     fn send(&self, id: u32, body: FromPlaned) -> bool {
         match self.sender.try_send(Envelope { id, body }) {

@@ -11,8 +11,11 @@ mod configuration;
 mod kernel;
 mod pairs;
 mod queries;
+mod signals;
+mod startup;
 mod view;
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
@@ -25,6 +28,7 @@ use ravelin_types::Time;
 
 use crate::clients::{Client, ClientId, Clients};
 use crate::error::Error;
+use crate::health::Health;
 use crate::mgmtd::Question;
 use crate::nic::Dpdk;
 use crate::nic::ports::Ports;
@@ -33,6 +37,7 @@ use crate::twins::Twins;
 use configuration::Configuration;
 use kernel::Kernel;
 use pairs::SelectorRoutes;
+use startup::Startup;
 
 /// Sleep of a quiet round: what a request or a new neighbour waits at most.
 const PACE: Duration = Duration::from_millis(2);
@@ -65,6 +70,8 @@ pub struct Parts {
     pub twins: Twins,
     /// Host path.
     pub punt: Punt,
+    /// Where the monitor looks.
+    pub health: Arc<Health>,
     /// Requests.
     pub inputs: Receiver<Input>,
     /// Service manager.
@@ -77,9 +84,11 @@ pub struct Control {
     kernel: Kernel,
     clients: Clients,
     configuration: Configuration,
+    startup: Startup,
     selector_routes: SelectorRoutes,
     complaint: String,
     next_chores: Time,
+    next_state: Time,
     next_alive: Option<Time>,
     heartbeats: Vec<u64>,
 }
@@ -89,14 +98,18 @@ impl Control {
     ///
     /// # Errors
     /// When rtnetlink does not answer.
-    pub fn new(parts: Parts) -> Result<Self, Error> {
+    pub fn new(mut parts: Parts) -> Result<Self, Error> {
+        parts.controller.hold_transit(true);
+        parts.controller.publish();
         Ok(Self {
             kernel: Kernel::open()?,
             clients: Clients::default(),
             configuration: Configuration::default(),
+            startup: Startup::default(),
             selector_routes: SelectorRoutes::default(),
             complaint: String::new(),
             next_chores: Time::default(),
+            next_state: Time::default(),
             next_alive: parts.notifier.interval().map(|_| Time::default()),
             heartbeats: Vec::new(),
             parts,
@@ -107,11 +120,13 @@ impl Control {
     pub fn run(&mut self) {
         self.parts.notifier.ready();
         while self.take_inputs() {
+            self.parts.health.beat();
             self.kernel.poll(PACE, &mut self.parts.controller);
             for notice in self.parts.controller.poll(now()) {
                 self.take_notice(notice);
             }
             let now = now();
+            self.follow_startup(now);
             if now >= self.next_chores {
                 self.next_chores = now + CHORES;
                 self.chores(now);
@@ -130,10 +145,21 @@ impl Control {
     fn take_inputs(&mut self) -> bool {
         for _ in 0..INPUTS_PER_ROUND {
             match self.parts.inputs.try_recv() {
-                Ok(Input::Client(client)) => self.clients.add(client),
-                Ok(Input::ClientGone(client)) => self.clients.remove(client),
+                Ok(Input::Client(client)) => {
+                    if client.is_iked() {
+                        self.startup.iked_joined(client.id());
+                        // It hears at once where we stand.
+                        self.next_state = Time::default();
+                    }
+                    self.clients.add(client);
+                }
+                Ok(Input::ClientGone(client)) => {
+                    self.startup.left(client);
+                    self.clients.remove(client);
+                }
                 Ok(Input::Sa(client, number, request)) => {
-                    let reply = self.serve_pairs(request);
+                    self.startup.heard(client, now());
+                    let reply = self.serve_pairs(client, request);
                     self.clients.reply(client, number, reply);
                 }
                 Ok(Input::Mgmtd(question)) => self.serve_mgmtd(question),
@@ -146,7 +172,12 @@ impl Control {
 
     fn take_notice(&mut self, notice: Notice<Dpdk>) {
         match notice {
-            Notice::Sa(event) => self.clients.event(&event),
+            Notice::Sa(event) => {
+                if let sa::Event::InstallFailed { pair, .. } = &event {
+                    self.selector_routes.remove(*pair);
+                }
+                self.clients.event(&event);
+            }
             Notice::NeighbourWanted(interface, address) => self.kernel.resolve(interface, address),
             Notice::PortDetached(port, queues) => {
                 drop(queues);
@@ -157,11 +188,33 @@ impl Control {
 
     fn chores(&mut self, now: Time) {
         self.follow_links();
+        self.follow_signals();
         self.parts.twins.check();
         if !self.parts.twins.is_settled() {
             self.settle_twins();
         }
         self.kernel.upkeep(now, &self.parts.controller);
+    }
+
+    /// Lets transit flow when the start is complete, and tells iked and the monitor.
+    fn follow_startup(&mut self, now: Time) {
+        let flows = self.startup.phase().0.forwards();
+        // They cannot be taken back, and comparing all twins in every round costs.
+        let settled = flows || self.parts.twins.is_settled();
+        let changed = self
+            .startup
+            .advance(self.kernel.is_complete(), settled, now);
+        if changed {
+            let held = !self.startup.phase().0.forwards();
+            self.parts.controller.hold_transit(held);
+            self.parts.controller.publish();
+            self.follow_signals();
+        }
+        if changed || now >= self.next_state {
+            self.next_state = now + sa::STATE_BEAT;
+            let forwarding = self.startup.phase().0.forwards();
+            self.clients.event(&sa::Event::State { forwarding });
+        }
     }
 
     /// Brings the twins to what is wanted; failures are logged once and tried again.

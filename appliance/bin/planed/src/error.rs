@@ -71,6 +71,9 @@ pub enum Error {
     /// netd did not do it.
     #[error("netd: {unit}: {reason}")]
     Netd { unit: String, reason: String },
+    /// netd could not set signal routes.
+    #[error("netd: {0}")]
+    Signal(String),
     /// The control connection to netd.
     #[error("netd.sock: {0}")]
     NetdSocket(#[from] ravelin_ctl::StreamError),

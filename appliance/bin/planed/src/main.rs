@@ -5,7 +5,7 @@
 //!   iked  --SA pairs-------->   |  ^                          |  ^
 //!   kernel --rtnetlink--------> |  |                   punt rings injects
 //!   netd  <--twins--------------+  +--events--           v  |
-//!                                                      punt thread <--> TAP and TUN twins
+//!   netd  <--signal routes-- monitor thread            punt thread <--> TAP and TUN twins
 //! ```
 //! It has no private key, no configuration file and no name resolution, and it keeps forwarding while iked and mgmtd restart. The
 //! pipeline is `ravelin-dataplane`; here are the threads, the sockets and the glue to DPDK and to the kernel.
@@ -15,6 +15,7 @@ mod args;
 mod clients;
 mod control;
 mod error;
+mod health;
 mod mgmtd;
 #[cfg(feature = "misbehave")]
 mod misbehave;
@@ -39,6 +40,7 @@ use ravelin_platform::{harden, instance, logging};
 use args::{Args, Command};
 use control::{Control, Input, Parts};
 use error::Error;
+use health::{Health, Monitor};
 use nic::buffer::FramePool;
 use nic::environment::Environment;
 use nic::ports::Ports;
@@ -101,15 +103,27 @@ fn run(args: &Args) -> Result<(), Error> {
         inputs.clone(),
     )?;
     server.start(inputs)?;
+    let health = Arc::new(Health::default());
+    let netd = args.run_dir.join("netd.sock");
+    let monitor = Monitor::start(
+        Arc::clone(&health),
+        Arc::clone(&shared),
+        Arc::clone(&punt.counters),
+        netd.clone(),
+        hello.clone(),
+    )?;
     let mut control = Control::new(Parts {
         controller: Controller::new(shared),
         ports: Ports::new(environment, args.workers),
-        twins: twins::Twins::new(args.run_dir.join("netd.sock"), hello),
+        twins: twins::Twins::new(netd, hello),
         punt,
+        health,
         inputs: receiver,
         notifier: Notifier::from_environment(),
     })?;
     control.run();
+    // The announcement goes before what it announces.
+    monitor.end();
     stop.store(true, Ordering::Relaxed);
     for thread in workers {
         let _ = thread.join();

@@ -127,6 +127,7 @@ impl Host {
                 Err(TryRecvError::Disconnected) => return false,
             }
         }
+        self.counters.heartbeat.add(1);
         let delivered = self.deliver();
         self.collect(delivered == 0);
         true

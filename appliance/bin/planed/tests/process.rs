@@ -12,7 +12,10 @@ use ravelin_ctl::daemon::{self, Part};
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply};
 use ravelin_ctl::plane::{Device, PlaneConfig, PortConfig, UnitConfig};
 use ravelin_ctl::{Envelope, Hello, Role, Stream, netd, sa};
-use ravelin_types::{Generation, InstanceId, UnitName, VrfId};
+use ravelin_types::{
+    EspEncr, Generation, InstanceId, Numbers, PairId, SecretBytes, Spi, TrafficSelector, UnitName,
+    VrfId,
+};
 
 /// Generous: a loaded machine starts DPDK in seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -113,6 +116,7 @@ fn config(device: &str) -> PlaneConfig {
         }],
         tunnels: vec![],
         ike_addresses: vec![],
+        signals: vec![],
     }
 }
 
@@ -120,6 +124,47 @@ fn prepare(generation: u64, device: &str) -> daemon::Request {
     daemon::Request::Prepare {
         generation: Generation(generation),
         part: Part::Plane(config(device)),
+    }
+}
+
+/// planed's answer to a request, events left out.
+fn answer(iked: &mut Stream, wanted: u32) -> sa::Reply {
+    loop {
+        let Envelope { id, body } = iked.receive::<Envelope<sa::FromPlaned>>().unwrap();
+        if let sa::FromPlaned::Reply(reply) = body {
+            assert_eq!(id, wanted);
+            return reply;
+        }
+    }
+}
+
+fn pair() -> sa::SaPair {
+    let half = |spi| sa::SaHalf {
+        spi: Spi(spi),
+        key: SecretBytes::new(vec![7; 20]),
+    };
+    let anything = TrafficSelector::from_prefix("10.0.0.0/8".parse().unwrap());
+    sa::SaPair {
+        pair: PairId(1),
+        epoch: 1,
+        outer: sa::Outer {
+            vrf: VrfId::DEFAULT,
+            local: [192, 0, 2, 1].into(),
+            remote: [192, 0, 2, 2].into(),
+            udp: None,
+        },
+        encr: EspEncr::Aes128Gcm,
+        inbound: half(0x1000),
+        outbound: half(0x2000),
+        state: sa::Outbound::Active,
+        ceilings: Numbers::FIRST,
+        inner_vrf: VrfId::DEFAULT,
+        tunnel_unit: 0,
+        local_ts: vec![anything],
+        remote_ts: vec![anything],
+        replay_window: 64,
+        df_bit: sa::DfBit::Clear,
+        tunnel_mtu_octets: None,
     }
 }
 
@@ -133,9 +178,17 @@ fn ready_watched_served_and_ended() {
         body: sa::Request::List,
     })
     .unwrap();
-    let answer: Envelope<sa::FromPlaned> = iked.receive().unwrap();
-    assert_eq!(answer.id, 7);
-    assert_eq!(answer.body, sa::FromPlaned::Reply(sa::Reply::Pairs(vec![])));
+    // It hears where planed stands before anything else.
+    let state: Envelope<sa::FromPlaned> = iked.receive().unwrap();
+    let waiting = sa::Event::State { forwarding: false };
+    assert_eq!((state.id, state.body), (0, sa::FromPlaned::Event(waiting)));
+    assert_eq!(answer(&mut iked, 7), sa::Reply::Pairs(vec![]));
+    // Without a configuration nothing is known about any tunnel interface.
+    let body = sa::Request::Install(vec![pair()]);
+    iked.send(&Envelope { id: 8, body }).unwrap();
+    let refused = Err(sa::InstallError::NotConfigured);
+    let refused = sa::Reply::Installed(vec![(PairId(1), refused)]);
+    assert_eq!(answer(&mut iked, 8), refused);
 
     let mut second = spawn(&planed.folder);
     let status = second.wait().unwrap();

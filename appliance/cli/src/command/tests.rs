@@ -77,7 +77,7 @@ fn errors_name_word_place_and_candidates() {
         fails("show secrity drops"),
         (
             5,
-            "unknown word `secrity`, expected configuration, interfaces, route, security or system"
+            "unknown word `secrity`, expected chassis, configuration, interfaces, route, security or system"
                 .to_owned()
         )
     );

@@ -2,6 +2,7 @@
 //!
 //! A value that does not fit its line goes to the next one, flush with the right edge, so that columns stay columns.
 
+mod chassis;
 mod ike;
 mod interfaces;
 mod ipsec;
@@ -51,6 +52,9 @@ fn daemon(verb: Verb, answer: &DaemonReply) -> Option<String> {
         }
         (Verb::ShowRoute, DaemonReply::Routes(list)) => route::tables(list),
         (Verb::ShowDrops, DaemonReply::Drops(list)) => system::drops(list),
+        (Verb::ShowHighAvailability, DaemonReply::HighAvailability(all)) => {
+            chassis::high_availability(all)
+        }
         (Verb::ClearIke | Verb::ClearIpsec, DaemonReply::Done(count)) => {
             format!("{count} security associations deleted\n")
         }

@@ -1,8 +1,8 @@
 //! Answers as daemons give them, with ordinary and with the longest values.
 
 use ravelin_ctl::operator::{
-    DaemonReply, Drop, IkeSa, Interface, IpsecSa, IpsecStatistics, NextHop, ProcessStatus, Reply,
-    Route,
+    DaemonReply, Drop, HighAvailability, IkeSa, Interface, IpsecSa, IpsecStatistics, NextHop,
+    ProcessStatus, Reply, Route, Signal,
 };
 use ravelin_ctl::sa::PairCounters;
 use ravelin_types::{Generation, Identity, PairId, Spi, TrafficSelector};
@@ -141,6 +141,47 @@ fn some_drops() -> Vec<Drop> {
             18_446_744_073_709,
         ),
     ]
+}
+
+pub fn high_availability() -> Reply {
+    let signal = |group, address: &str, up, reason: Option<&str>| Signal {
+        group,
+        address: address.parse().unwrap(),
+        up,
+        since_s: 61,
+        reason: reason.map(str::to_owned),
+    };
+    Reply::Daemon(DaemonReply::HighAvailability(HighAvailability {
+        state: "holding".into(),
+        state_s: 4_000,
+        waiting: Vec::new(),
+        fault: None,
+        pairs: 131_072,
+        signals: vec![
+            signal(1, "198.51.100.201", true, None),
+            signal(1, "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", true, None),
+            signal(2, "198.51.100.202", false, Some("ge-0/0/1 has no link")),
+        ],
+    }))
+}
+
+pub fn high_availability_starting() -> Reply {
+    let down = Signal {
+        group: 1,
+        address: "198.51.100.201".parse().unwrap(),
+        up: false,
+        since_s: 3,
+        reason: Some("worker 1 does not run".into()),
+    };
+    let waiting = ["device holder", "routes of the kernel", "SAs of iked"];
+    Reply::Daemon(DaemonReply::HighAvailability(HighAvailability {
+        state: "syncing".into(),
+        state_s: 3,
+        waiting: waiting.map(str::to_owned).to_vec(),
+        fault: Some("worker 1 does not run".into()),
+        pairs: 0,
+        signals: vec![down],
+    }))
 }
 
 pub fn drops() -> Reply {

@@ -81,6 +81,10 @@ impl Pairs {
         Some((child.slot, child.owner))
     }
 
+    pub(super) fn epoch(&self, pair: PairId) -> Option<u32> {
+        self.records.get(&pair).map(|record| record.epoch)
+    }
+
     /// A pair wants higher ceilings. One that is gone does not.
     pub(super) fn ask(&mut self, pair: PairId, used: Numbers) {
         if self.records.contains_key(&pair) {
@@ -300,6 +304,7 @@ impl<P: Platform> Controller<P> {
         let iv = IvPrefix::new(self.pairs.node, sa.epoch).ok_or(InstallError::StaleEpoch)?;
         let facts = PairFacts {
             pair: sa.pair,
+            epoch: sa.epoch,
             slot,
             child: Arc::clone(child),
             outer,
@@ -503,6 +508,7 @@ impl<P: Platform> Controller<P> {
             inbound: record.inbound,
             outbound: record.outbound,
             epoch: record.epoch,
+            outer: record.outer,
             active: record.active,
         };
         self.pairs.records.iter().map(state).collect()

@@ -21,6 +21,8 @@ pub(crate) fn route<P: Platform>(
             packet.next_hop = tables.next_hop(packet.vrf, packet.meta.destination);
             if packet.next_hop == NextHop::Local {
                 worker.vectors.local.push(packet);
+            } else if tables.transit_held {
+                worker.drop(packet, DropReason::NotSynchronised);
             } else {
                 policy::enter(worker, tables, packet);
             }

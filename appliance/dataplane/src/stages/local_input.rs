@@ -37,7 +37,7 @@ fn demultiplex<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Pac
         .map(|interface| interface.kind);
     let outside = ingress != Some(InterfaceKind::Tunnel);
     match packet.meta.protocol {
-        PROTOCOL_ESP if outside => worker.vectors.esp_input.push(packet),
+        PROTOCOL_ESP if outside => esp(worker, tables, packet),
         PROTOCOL_ESP | PROTOCOL_AH => worker.drop(packet, DropReason::AhUnsupported),
         protocol::UDP
             if packet.meta.destination_port == UDP_ENCAP_PORT && packet.meta.has_ports =>
@@ -45,7 +45,7 @@ fn demultiplex<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Pac
             match udp_encap(&packet.meta, packet.data()) {
                 UdpEncap::Keepalive => worker.drop(packet, DropReason::NatKeepalive),
                 UdpEncap::Malformed => worker.drop(packet, DropReason::UdpEncapMalformed),
-                UdpEncap::Esp if outside => worker.vectors.esp_input.push(packet),
+                UdpEncap::Esp if outside => esp(worker, tables, packet),
                 UdpEncap::Esp => worker.drop(packet, DropReason::UnknownSpi),
                 UdpEncap::Ike => punt::packet(worker, tables, packet),
             }
@@ -58,6 +58,15 @@ fn demultiplex<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Pac
             punt::packet(worker, tables, packet);
         }
         _ => punt::packet(worker, tables, packet),
+    }
+}
+
+/// ESP to us. During a start its SA may just not be back yet, so that no other reason would be true.
+fn esp<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::Buf>) {
+    if tables.transit_held {
+        worker.drop(packet, DropReason::NotSynchronised);
+    } else {
+        worker.vectors.esp_input.push(packet);
     }
 }
 

@@ -108,6 +108,7 @@ pub fn config(n: u8) -> PlaneConfig {
             (VrfId::DEFAULT, outer(n, false)),
             (VrfId::DEFAULT, outer(n, true)),
         ],
+        signals: vec![],
     }
 }
 

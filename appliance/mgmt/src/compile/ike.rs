@@ -37,6 +37,7 @@ pub(super) fn compile(
     IkeConfig {
         node: NodeId::default(),
         gateways,
+        hold_s: super::chassis::hold_s(config),
     }
 }
 

@@ -246,3 +246,78 @@ fn nothing_compiles_to_nothing() {
     assert!(none.ike.gateways.is_empty());
     assert_eq!(none.kernel.devices.len(), 1, "lo is ours even so");
 }
+
+/// The site, announced.
+const ANNOUNCED: &str = "system {
+    host-name secgw;
+}
+chassis {
+    high-availability {
+        hold-time 3;
+        services-redundancy-group 1 {
+            active-signal-route [ 198.51.100.201 2001:db8:b::201 ];
+            monitor {
+                interface ge-0/0/1;
+            }
+        }
+        services-redundancy-group 2 {
+            active-signal-route 198.51.100.202;
+        }
+        services-redundancy-group 3;
+    }
+}
+";
+
+fn announced() -> String {
+    SITE.replacen("system {\n    host-name secgw;\n}\n", ANNOUNCED, 1)
+}
+
+#[test]
+fn signal_routes_and_the_hold_time_reach_the_daemons() {
+    let site = compiled(SITE);
+    assert!(site.plane.signals.is_empty());
+    assert_eq!(site.ike.hold_s, 10, "the default");
+    let made = compiled(&announced());
+    assert_eq!(made.ike.hold_s, 3);
+    let [first, second] = made.plane.signals.as_slice() else {
+        panic!("{:?}", made.plane.signals)
+    };
+    let addresses: Vec<String> = first.addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(addresses, ["198.51.100.201", "2001:db8:b::201"]);
+    assert_eq!(
+        (first.group, first.monitored.as_slice()),
+        (1, &["ge-0/0/1".to_owned()][..])
+    );
+    assert_eq!((second.group, second.monitored.len()), (2, 0));
+}
+
+#[test]
+fn signal_routes_that_cannot_be_are_named() {
+    let refused = |from: &str, to: &str| {
+        let text = announced();
+        assert!(text.contains(from));
+        let loaded = MODEL.load("t.conf", &text.replacen(from, to, 1));
+        match loaded {
+            Ok(parsed) => compile(&parsed.config).unwrap_err()[0].to_string(),
+            Err(problem) => problem.to_string(),
+        }
+    };
+    assert_eq!(
+        refused("198.51.100.202", "198.51.100.201"),
+        "[chassis high-availability services-redundancy-group 2 active-signal-route 198.51.100.201] \
+         `198.51.100.201` also belongs to group 1"
+    );
+    assert_eq!(
+        refused("198.51.100.202", "127.0.0.1"),
+        "[chassis high-availability services-redundancy-group 2 active-signal-route 127.0.0.1] \
+         `127.0.0.1` is no address that a host can have"
+    );
+    assert_eq!(
+        refused("interface ge-0/0/1", "interface ge-0/0/9"),
+        "[chassis high-availability services-redundancy-group 1 monitor interface ge-0/0/9] there is no port `ge-0/0/9`"
+    );
+    assert!(refused("hold-time 3", "hold-time 301").contains("expected a number of 1..300"));
+    assert!(
+        refused("interface ge-0/0/1", "interface st0").contains("expected a port, as ge-0/0/0")
+    );
+}

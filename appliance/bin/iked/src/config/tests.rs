@@ -46,6 +46,7 @@ fn config() -> IkeConfig {
     IkeConfig {
         node: NodeId::default(),
         gateways: vec![gateway],
+        hold_s: 10,
     }
 }
 

@@ -40,6 +40,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
         let listening = self.transport.listen(&config.listen);
         self.set_node(config.node)
             .map_err(|error| error.to_string())?;
+        self.hold.set_length(config.hold_s);
         self.endpoint.set_config(Arc::clone(&config.ike), now);
         if first {
             self.take_up(now);

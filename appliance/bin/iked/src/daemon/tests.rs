@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ravelin_ctl::daemon as mgmt;
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply};
-use ravelin_ctl::sa::{Event, Request, ToPlaned};
+use ravelin_ctl::sa::{self, Event, Request, ToPlaned};
 use ravelin_types::numbers::GRANT;
 use ravelin_types::{Numbers, PairId};
 
@@ -171,6 +171,48 @@ fn an_append_torn_anywhere_brings_the_tunnel_back() {
         }
     }
     assert!(torn >= 5 * 10, "only {torn} torn appends");
+}
+
+#[test]
+fn routes_outlive_planed_for_the_hold_time_and_return_with_it() {
+    let mut bench = up();
+    bench.right().plane_restarts();
+    bench.run(Duration::from_millis(9_900));
+    assert_eq!(bench.right().routes(), ["10.1.0.0/16 st0-0"]);
+    bench.run(Duration::from_millis(200));
+    assert!(bench.right().routes().is_empty());
+    bench.right().connect_plane();
+    bench.run(Duration::from_millis(500));
+    assert_eq!(bench.right().routes(), ["10.1.0.0/16 st0-0"]);
+    bench.assert_tunnel();
+}
+
+#[test]
+fn a_planed_that_hangs_loses_its_routes_and_gets_them_back() {
+    let mut bench = up();
+    bench.right().plane_hangs();
+    bench.run(Duration::from_secs(15));
+    assert_eq!(bench.right().routes(), ["10.1.0.0/16 st0-0"]);
+    bench.run(Duration::from_secs(2));
+    assert!(bench.right().routes().is_empty());
+    bench
+        .right()
+        .plane_says(sa::Event::State { forwarding: true });
+    bench.run(Duration::from_millis(500));
+    assert_eq!(bench.right().routes(), ["10.1.0.0/16 st0-0"]);
+}
+
+#[test]
+fn a_pair_that_a_worker_refuses_is_deleted_at_both_ends() {
+    let mut bench = up();
+    let pair = bench.right().pairs()[0].clone();
+    bench.right().worker_refuses(&pair);
+    bench.run(Duration::from_millis(100));
+    assert!(bench.right().routes().is_empty() && bench.left().routes().is_empty());
+    assert!(bench.left().pairs().is_empty());
+    bench.run(Duration::from_secs(60));
+    bench.assert_tunnel();
+    assert_ne!(bench.right().pairs()[0].pair, pair.pair);
 }
 
 #[test]

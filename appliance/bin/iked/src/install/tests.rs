@@ -46,7 +46,7 @@ pub(crate) fn pair(id: u64, epoch: u32) -> SaPair {
 pub(crate) struct Twin {
     pub(crate) pairs: BTreeMap<PairId, SaPair>,
     epochs: HashMap<PairId, u32>,
-    synced: bool,
+    pub(crate) synced: bool,
     refuse: Option<InstallError>,
 }
 
@@ -125,6 +125,7 @@ fn state(pair: &SaPair) -> PairState {
         inbound: pair.inbound.spi,
         outbound: pair.outbound.spi,
         epoch: pair.epoch,
+        outer: pair.outer,
         active: pair.state == Outbound::Active,
     }
 }
@@ -178,7 +179,10 @@ fn pairs_wanted_before_the_connection_are_installed_in_one_batch() {
     assert_eq!(batch.len(), 3);
     let reply = twin.answer(install.body.clone()).unwrap();
     plane.handle_reply(install.id, reply);
-    assert_eq!(plane.poll_frame().unwrap().body, Request::SyncDone);
+    let done = plane.poll_frame().unwrap();
+    assert_eq!(done.body, Request::SyncDone);
+    assert!(!plane.is_ready() && plane.poll_frame().is_none());
+    plane.handle_reply(done.id, Reply::Done);
     assert!(plane.is_ready() && plane.settled(PairId(1)));
 }
 
@@ -240,27 +244,37 @@ fn refusals_are_told_and_forgotten() {
 }
 
 #[test]
-fn a_planed_without_its_configuration_is_asked_again_but_not_for_ever() {
+fn a_planed_without_its_configuration_is_asked_until_it_has_one() {
     let (mut plane, mut twin) = (Plane::new(), Twin::default());
     plane.want(pair(1, 1), false);
-    twin.refuse = Some(InstallError::NoTunnelInterface);
+    twin.refuse = Some(InstallError::NotConfigured);
     plane.connected(InstanceId(1));
     assert!(settle(&mut plane, &mut twin).is_empty());
     assert!(plane.has_deferred() && !plane.settled(PairId(1)) && !plane.is_ready());
+    for _ in 0..2 * MAX_DEFERRALS {
+        plane.retry();
+        assert!(settle(&mut plane, &mut twin).is_empty());
+    }
     // The connection breaks and comes back: the epoch was never used, so it is asked for as it was.
     plane.connected(InstanceId(1));
-    assert!(settle(&mut plane, &mut twin).is_empty());
+    assert!(settle(&mut plane, &mut twin).is_empty() && !twin.synced);
     twin.refuse = None;
     plane.retry();
     assert_eq!(
         settle(&mut plane, &mut twin),
         [Notice::Installed(PairId(1))]
     );
-    assert!(plane.is_ready() && !plane.has_deferred());
+    assert!(plane.is_ready() && twin.synced && !plane.has_deferred());
+}
 
+#[test]
+fn a_missing_tunnel_interface_is_asked_for_again_but_not_for_ever() {
+    let (mut plane, mut twin) = (Plane::new(), Twin::default());
     twin.refuse = Some(InstallError::NoTunnelInterface);
     plane.want(pair(2, 1), false);
+    plane.connected(InstanceId(1));
     let mut notices = settle(&mut plane, &mut twin);
+    assert!(plane.is_ready(), "the others need not wait");
     while plane.has_deferred() {
         assert!(notices.is_empty());
         plane.retry();
@@ -270,6 +284,80 @@ fn a_planed_without_its_configuration_is_asked_again_but_not_for_ever() {
         notices,
         [Notice::Failed(PairId(2), InstallError::NoTunnelInterface)]
     );
+}
+
+#[test]
+fn equal_lists_change_nothing() {
+    let (mut plane, mut twin) = (Plane::new(), Twin::default());
+    plane.connected(InstanceId(1));
+    (1..=3).for_each(|id| plane.want(pair(id, 1), false));
+    settle(&mut plane, &mut twin);
+    plane.connected(InstanceId(1));
+    let list = plane.poll_frame().unwrap();
+    let reply = twin.answer(list.body).unwrap();
+    plane.handle_reply(list.id, reply);
+    assert_eq!(plane.poll_frame().unwrap().body, Request::SyncDone);
+    assert_eq!(plane.poll_notice(), None);
+}
+
+#[test]
+fn the_difference_of_lists_and_nothing_else_is_told() {
+    let (mut plane, mut twin) = (Plane::new(), Twin::default());
+    plane.connected(InstanceId(1));
+    (1..=4).for_each(|id| plane.want(pair(id, 1), false));
+    settle(&mut plane, &mut twin);
+    plane.disconnected();
+    // Lost with the connection: 1 has moved, 2 is not wanted any more; planed has 3 of another epoch, and the stranger 9.
+    plane.move_outer(PairId(1), outer(8));
+    plane.remove(PairId(2), 0);
+    twin.pairs.get_mut(&PairId(3)).unwrap().epoch = 7;
+    twin.install(pair(9, 1)).unwrap();
+    plane.connected(InstanceId(1));
+    let list = plane.poll_frame().unwrap();
+    let reply = twin.answer(list.body).unwrap();
+    plane.handle_reply(list.id, reply);
+    assert_eq!(plane.poll_notice(), Some(Notice::Renew(PairId(3))));
+    let mut renewed = plane.pair(PairId(3)).unwrap().clone();
+    renewed.epoch = 8;
+    plane.want(renewed, false);
+    let (mut removed, mut moved, mut installed) = (Vec::new(), Vec::new(), Vec::new());
+    while let Some(frame) = plane.poll_frame() {
+        match &frame.body {
+            Request::Remove { pair, linger_ms: 0 } => removed.push(pair.0),
+            Request::Move { pair, .. } => moved.push(pair.0),
+            Request::Install(batch) => installed.extend(batch.iter().map(|pair| pair.pair.0)),
+            Request::SyncDone => {}
+            other => panic!("{other:?}"),
+        }
+        let reply = twin.answer(frame.body).unwrap();
+        plane.handle_reply(frame.id, reply);
+    }
+    removed.sort_unstable();
+    removed.dedup();
+    assert_eq!(
+        (removed, moved, installed),
+        (vec![2, 3, 9], vec![1], vec![3])
+    );
+    assert!(plane.is_ready() && twin.synced);
+}
+
+#[test]
+fn a_refusal_by_the_worker_ends_the_pair_that_was_meant() {
+    let (mut plane, mut twin) = (Plane::new(), Twin::default());
+    plane.connected(InstanceId(1));
+    plane.want(pair(1, 4), false);
+    settle(&mut plane, &mut twin);
+    let full = InstallError::TableFull;
+    plane.refused_late(PairId(1), 3, full);
+    plane.refused_late(PairId(2), 4, full);
+    assert_eq!(
+        plane.poll_notice(),
+        None,
+        "another installation, another pair"
+    );
+    plane.refused_late(PairId(1), 4, full);
+    assert_eq!(plane.poll_notice(), Some(Notice::Failed(PairId(1), full)));
+    assert!(plane.is_empty() && plane.settled(PairId(1)));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::install::tests::pair;
 struct Twin {
     wanted: BTreeSet<(PairId, String)>,
     stuck: bool,
-    steps: u32,
+    compared: u32,
 }
 
 #[derive(Clone, Default)]
@@ -36,12 +36,12 @@ impl RouteKernel for Kernel {
     }
 
     fn reconcile(&mut self) -> Result<(), RoutingError> {
+        self.0.borrow_mut().compared += 1;
         Ok(())
     }
 
     fn step(&mut self, now: Time) -> Result<AriProgress, RoutingError> {
-        let mut twin = self.0.borrow_mut();
-        twin.steps += 1;
+        let twin = self.0.borrow_mut();
         let next = twin.stuck.then_some(now + Duration::from_millis(6));
         Ok(AriProgress {
             next,
@@ -52,6 +52,14 @@ impl RouteKernel for Kernel {
 
 fn ms(ms: u64) -> Time {
     Time(ms * 1000)
+}
+
+/// Routes of a planed that forwards, compared at 0.
+fn live(kernel: &Kernel) -> Routes<Kernel> {
+    let mut routes = Routes::new(kernel.clone());
+    routes.restore(ms(0));
+    routes.step(ms(0));
+    routes
 }
 
 fn with_remote(id: u64, prefixes: &[&str]) -> SaPair {
@@ -66,7 +74,7 @@ fn with_remote(id: u64, prefixes: &[&str]) -> SaPair {
 #[test]
 fn routes_follow_the_selectors_but_never_the_default() {
     let kernel = Kernel::default();
-    let mut routes = Routes::new(kernel.clone(), Time::MAX);
+    let mut routes = live(&kernel);
     let pair = with_remote(1, &["10.1.0.0/16", "2001:db8:1::/48", "0.0.0.0/0", "::/0"]);
     routes.up(&pair, ms(1));
     let wanted: Vec<String> = kernel
@@ -79,13 +87,13 @@ fn routes_follow_the_selectors_but_never_the_default() {
     assert_eq!(wanted, ["10.1.0.0/16 st0-0", "2001:db8:1::/48 st0-0"]);
     assert_eq!(routes.next(), ms(1));
     assert!(routes.step(ms(1)).is_empty());
-    assert_eq!(routes.next(), Time::MAX);
+    assert_eq!(routes.next(), ms(10_000), "the next comparison");
 }
 
 #[test]
 fn the_sa_leaves_after_its_route_or_when_the_kernel_is_stuck() {
     let kernel = Kernel::default();
-    let mut routes = Routes::new(kernel.clone(), Time::MAX);
+    let mut routes = live(&kernel);
     routes.up(&with_remote(1, &["10.1.0.0/16"]), ms(0));
     routes.step(ms(0));
     kernel.0.borrow_mut().stuck = true;
@@ -105,11 +113,56 @@ fn the_sa_leaves_after_its_route_or_when_the_kernel_is_stuck() {
 #[test]
 fn the_kernel_is_compared_now_and_then() {
     let kernel = Kernel::default();
-    let mut routes = Routes::new(kernel.clone(), ms(5));
+    let mut routes = Routes::new(kernel.clone());
+    routes.devices_may_have_changed(ms(1));
+    assert_eq!(
+        routes.next(),
+        Time::MAX,
+        "not before it is known what is wanted"
+    );
+    routes.restore(ms(5));
     assert_eq!(routes.next(), ms(5));
     routes.step(ms(5));
-    assert_eq!(kernel.0.borrow().steps, 1);
+    assert_eq!(kernel.0.borrow().compared, 1);
     assert_eq!(routes.next(), ms(10_005));
-    routes.suspect(ms(100));
+    routes.devices_may_have_changed(ms(100));
     assert_eq!(routes.next(), ms(100));
+}
+
+#[test]
+fn nothing_is_told_to_the_kernel_before_the_first_comparison() {
+    let kernel = Kernel::default();
+    let mut routes = Routes::new(kernel.clone());
+    routes.up(&with_remote(1, &["10.1.0.0/16"]), ms(0));
+    routes.up(&with_remote(2, &["10.2.0.0/16"]), ms(0));
+    routes.down(PairId(2), 0, ms(1));
+    assert_eq!(routes.step(ms(1)), [(PairId(2), 0)], "the SA does not wait");
+    assert!(kernel.0.borrow().wanted.is_empty());
+    routes.restore(ms(2));
+    assert_eq!(kernel.0.borrow().wanted.len(), 1);
+    routes.step(ms(2));
+    assert_eq!(kernel.0.borrow().compared, 1);
+}
+
+#[test]
+fn withdrawn_routes_return_for_the_pairs_that_are_left() {
+    let kernel = Kernel::default();
+    let mut routes = live(&kernel);
+    for (id, prefix) in [(1, "10.1.0.0/16"), (2, "10.2.0.0/16")] {
+        routes.up(&with_remote(id, &[prefix]), ms(1));
+    }
+    routes.withdraw(ms(2));
+    assert!(kernel.0.borrow().wanted.is_empty());
+    routes.step(ms(2));
+    assert_eq!(
+        kernel.0.borrow().compared,
+        2,
+        "routes of a former life go too"
+    );
+    routes.down(PairId(1), 0, ms(3));
+    routes.up(&with_remote(3, &["10.3.0.0/16"]), ms(3));
+    assert!(kernel.0.borrow().wanted.is_empty());
+    routes.restore(ms(4));
+    let owners: Vec<u64> = kernel.0.borrow().wanted.iter().map(|(o, _)| o.0).collect();
+    assert_eq!(owners, [2, 3]);
 }

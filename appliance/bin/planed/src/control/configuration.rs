@@ -11,7 +11,7 @@ use ravelin_ctl::operator::DaemonReply;
 use ravelin_ctl::plane::PlaneConfig;
 use ravelin_dataplane::control::PreparedConfig;
 use ravelin_platform::clock::now;
-use ravelin_types::{Generation, UnitName};
+use ravelin_types::{Generation, Time, UnitName};
 
 use super::Control;
 use super::view::Unit;
@@ -20,10 +20,6 @@ use crate::mgmtd::Question;
 use crate::nic::ports::Ports;
 use crate::twins::Wanted;
 
-/// How long an apply waits for netd, which may start after us.
-const NETD_WAIT: Duration = Duration::from_secs(10);
-/// Pause between attempts to reach netd meanwhile.
-const NETD_RETRY: Duration = Duration::from_millis(50);
 /// How long a worker may take to give back a queue pair: many rounds of its longest sleep.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// Pause between looks meanwhile.
@@ -151,21 +147,21 @@ impl Control {
             .twins
             .want(twins(running, &self.parts.ports, index_of));
         self.kernel.set_units(units(running, index_of));
-        self.reach_netd()?;
+        let made = self.make_twins();
         self.kernel.rebuild(&mut self.parts.controller);
-        Ok(generation)
+        let gateways = !self.configuration.running.ike_addresses.is_empty();
+        self.startup.configured(gateways, now());
+        self.next_state = Time::default();
+        self.follow_signals();
+        made.map(|()| generation)
     }
 
-    /// Makes the twins; waits for a netd that is not there yet.
-    fn reach_netd(&mut self) -> Result<(), String> {
-        let deadline = now() + NETD_WAIT;
-        loop {
-            match self.parts.twins.reconcile(&self.parts.punt) {
-                Ok(()) => return Ok(()),
-                Err(Error::NetdSocket(_)) if now() < deadline => std::thread::sleep(NETD_RETRY),
-                // The configuration runs all the same; the chores go on trying.
-                Err(error) => return Err(error.to_string()),
-            }
+    /// Makes the twins. A netd that is not there yet fails nothing: the configuration runs, the chores go on trying, and transit
+    /// waits for them.
+    fn make_twins(&mut self) -> Result<(), String> {
+        match self.parts.twins.reconcile(&self.parts.punt) {
+            Ok(()) | Err(Error::NetdSocket(_)) => Ok(()),
+            Err(error) => Err(error.to_string()),
         }
     }
 
@@ -209,6 +205,7 @@ impl Control {
         let deadline = now() + CLOSE_WAIT;
         while !self.configuration.closing.is_empty() && now() < deadline {
             std::thread::sleep(CLOSE_RETRY);
+            self.parts.health.beat();
             for notice in self.parts.controller.poll(now()) {
                 self.take_notice(notice);
             }

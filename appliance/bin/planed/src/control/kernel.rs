@@ -37,6 +37,7 @@ pub struct Kernel {
     kept: HashMap<(u32, IpAddr), Time>,
     next_upkeep: Time,
     stale: bool,
+    complete: bool,
 }
 
 impl Kernel {
@@ -56,6 +57,7 @@ impl Kernel {
             kept: HashMap::new(),
             next_upkeep: Time::default(),
             stale: false,
+            complete: false,
         })
     }
 
@@ -66,11 +68,17 @@ impl Kernel {
         }
         let now = now();
         for event in self.events.drain(..) {
+            self.complete |= matches!(event, MirrorEvent::Synced);
             self.stale |= self.view.take(&event, controller, now);
         }
         if self.stale {
             self.rebuild(controller);
         }
+    }
+
+    /// Whether the first dump of the kernel's state has come to its end.
+    pub fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// A socket that failed is replaced: its first dump repairs what was lost, except removals, which the rebuild sees to.

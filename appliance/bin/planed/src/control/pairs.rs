@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use ravelin_ctl::sa::{Reply, Request, SaPair};
+use ravelin_ctl::sa::{InstallError, Reply, Request, SaPair};
 use ravelin_platform::clock::now;
 use ravelin_types::{PairId, Prefix, Time, TrafficSelector, VrfId};
 
 use super::Control;
+use crate::clients::ClientId;
 
 /// A route that stands for remote selectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,13 +71,18 @@ impl SelectorRoutes {
 }
 
 impl Control {
-    pub(super) fn serve_pairs(&mut self, request: Request) -> Reply {
+    pub(super) fn serve_pairs(&mut self, client: ClientId, request: Request) -> Reply {
         #[cfg(feature = "misbehave")]
         let Some(request) = crate::misbehave::request(request) else {
             return Reply::Done;
         };
         let controller = &mut self.parts.controller;
         match request {
+            // Without a configuration no tunnel interface is there, which says nothing about the pairs.
+            Request::Install(batch) if !self.startup.is_configured() => {
+                let refused = |pair: &SaPair| (pair.pair, Err(InstallError::NotConfigured));
+                return Reply::Installed(batch.iter().map(refused).collect());
+            }
             Request::Install(batch) => {
                 let results = controller.install(&batch);
                 for (pair, (id, outcome)) in batch.iter().zip(&results) {
@@ -97,6 +103,7 @@ impl Control {
             Request::List => return Reply::Pairs(controller.list()),
             Request::SyncDone => {
                 log::info!("iked: {} pairs in step", controller.list().len());
+                self.startup.in_step(client);
                 controller.ask_again();
             }
             Request::Grant(grants) => {

@@ -37,6 +37,9 @@ impl Control {
             DaemonQuery::Interfaces => DaemonReply::Interfaces(self.interfaces()),
             DaemonQuery::Routes => DaemonReply::Routes(self.routes()),
             DaemonQuery::Drops => DaemonReply::Drops(self.drops(|_| true)),
+            DaemonQuery::HighAvailability => {
+                DaemonReply::HighAvailability(self.high_availability())
+            }
             DaemonQuery::IpsecStatistics => DaemonReply::IpsecStatistics(self.ipsec_statistics()),
             _ => return None,
         })

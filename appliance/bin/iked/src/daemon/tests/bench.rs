@@ -12,7 +12,7 @@ use ravelin_ctl::ike::{
     VpnConfig,
 };
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply};
-use ravelin_ctl::sa::{DfBit, Event, FromPlaned, SaPair, ToPlaned};
+use ravelin_ctl::sa::{DfBit, Event, FromPlaned, InstallError, STATE_BEAT, SaPair, ToPlaned};
 use ravelin_ctl::{Envelope, Hello, Role, daemon as mgmt};
 use ravelin_routing::{AriProgress, AriRoute, RoutingError};
 use ravelin_types::{
@@ -106,6 +106,7 @@ pub struct Node {
     instance: u64,
     frames: Option<mpsc::Receiver<ToPlaned>>,
     hung: bool,
+    next_beat: Time,
     asked: Vec<ToPlaned>,
     replies: mpsc::Receiver<Envelope<mgmt::Reply>>,
     reply_to: mpsc::Sender<Envelope<mgmt::Reply>>,
@@ -139,6 +140,7 @@ impl Node {
             instance: 1,
             frames: None,
             hung: false,
+            next_beat: Time::default(),
             asked: Vec::new(),
             replies,
             reply_to,
@@ -240,6 +242,7 @@ impl Node {
     pub fn plane_restarts(&mut self) {
         self.frames = None;
         self.twin.pairs.clear();
+        self.twin.synced = false;
         self.instance += 1;
         self.hung = false;
         let now = self.now;
@@ -259,6 +262,26 @@ impl Node {
     /// planed stays connected and says nothing more.
     pub fn plane_hangs(&mut self) {
         self.hung = true;
+    }
+
+    /// A worker of planed refuses what planed had accepted.
+    pub fn worker_refuses(&mut self, pair: &SaPair) {
+        self.twin.pairs.remove(&pair.pair);
+        self.plane_says(Event::InstallFailed {
+            pair: pair.pair,
+            epoch: pair.epoch,
+            reason: InstallError::TableFull,
+        });
+    }
+
+    /// planed forwards once its pairs are iked's, and says so from then on.
+    fn beat(&mut self, now: Time) {
+        if self.frames.is_some() && self.twin.synced && !self.hung && now >= self.next_beat {
+            self.next_beat = now + STATE_BEAT;
+            let body = FromPlaned::Event(Event::State { forwarding: true });
+            let message = LinkEvent::Message(Envelope { id: 0, body });
+            self.daemon().handle_plane(message, now);
+        }
     }
 
     /// What planed holds.
@@ -288,6 +311,7 @@ impl Node {
     fn settle(&mut self, now: Time) {
         self.now = now;
         loop {
+            self.beat(now);
             let before = self.vault_octets();
             self.deadline = self.daemon().settle(now);
             if self.dies(before) {
@@ -313,6 +337,7 @@ impl Node {
                     let body = FromPlaned::Reply(reply);
                     let message = LinkEvent::Message(Envelope { id: frame.id, body });
                     self.daemon().handle_plane(message, now);
+                    self.next_beat = self.next_beat.min(now);
                 }
             }
             if !moved {
@@ -453,6 +478,7 @@ impl Bench {
             let next = arrival.min(deadline).max(self.now);
             if next > end {
                 self.now = end;
+                self.nodes.iter_mut().for_each(|node| node.settle(end));
                 return;
             }
             self.now = next;
@@ -536,5 +562,6 @@ fn config(node: usize) -> IkeConfig {
     IkeConfig {
         node: NodeId::default(),
         gateways: vec![gateway],
+        hold_s: 10,
     }
 }

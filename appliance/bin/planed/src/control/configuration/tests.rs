@@ -41,6 +41,7 @@ fn units_are_known_by_their_kernel_name() {
             protected: vec![],
         }],
         ike_addresses: vec![],
+        signals: vec![],
     };
     let units = units(&config, |name| Some(IfIndex(name.unit as u16 + 10)));
     let facts = |kernel: &str| {

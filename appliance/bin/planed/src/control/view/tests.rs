@@ -43,6 +43,7 @@ fn controller() -> Controller<Memory> {
             protected: vec![prefix("10.45.0.0/16")],
         }],
         ike_addresses: vec![],
+        signals: vec![],
     };
     let mut controller = Controller::new(Shared::<Memory>::new(1, 16, 64, cells(16)));
     let macs = [("ge-0/0/0", [2; 6]), ("ge-0/0/1", [4; 6])];
