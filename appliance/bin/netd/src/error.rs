@@ -36,7 +36,7 @@ pub enum Error {
         reason: String,
     },
     /// A thread did not start.
-    #[error("thread guard: {0}")]
+    #[error("thread: {0}")]
     Thread(io::Error),
     /// The system refused something that every daemon needs, or another netd serves the same folder.
     #[error("{0}")]
@@ -85,9 +85,6 @@ pub enum Error {
     /// rtnetlink.
     #[error("{0}")]
     Kernel(#[from] ravelin_routing::RoutingError),
-    /// A thread could not be started.
-    #[error("thread: {0}")]
-    Thread(io::Error),
     /// Too many.
     #[error("{0}: {TWINS_MAX} twins exist already")]
     Full(UnitName),

@@ -338,7 +338,6 @@ fn wait_signals(client: Option<(&mut Client, &[&str])>, wanted: &[&str]) {
             return;
         }
         assert!(Instant::now() < deadline, "wanted {wanted:?}: {shown}");
-        std::thread::sleep(SIGNAL_BEAT / 5);
     }
 }
 
