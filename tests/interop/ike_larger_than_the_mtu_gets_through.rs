@@ -1,5 +1,5 @@
-//! IKE messages that do not fit into one packet: as IP fragments in both directions and over both families, joined by the data
-//! plane before they reach iked, and fragmented by the kernel on their way out.
+//! IKE messages that do not fit into one packet, in both directions and over both families: as IP fragments, joined by the data
+//! plane before they reach iked and fragmented by the kernel on their way out; and as fragments of IKE itself (RFC 7383).
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -23,10 +23,13 @@ fn many_proposals() -> String {
     all.join(",")
 }
 
-/// A connection whose every set-up message, ours to IKE_AUTH included, is larger than 1,500 octets.
+/// A connection whose every set-up message, ours to IKE_AUTH included, is larger than 1,500 octets; IKE_SA_INIT, which cannot be
+/// cut by IKE itself, only without fragmentation.
 fn connection(outer: Addresses, fragmentation: &str) -> Connection {
     let mut connection = enb_connection("large", outer);
-    connection.proposals = many_proposals();
+    if fragmentation == "no" {
+        connection.proposals = many_proposals();
+    }
     connection
         .options
         .push(format!("fragmentation = {fragmentation}"));
@@ -99,5 +102,28 @@ fn as_ip_fragments_both_ways_over_both_families() {
         "truncated",
     ] {
         assert_eq!(gateway.drops(reason).unwrap(), 0, "{reason}");
+    }
+}
+
+#[test]
+fn as_fragments_of_ike_both_ways_over_both_families() {
+    let site = Site::new("ike_fragments").unwrap();
+    let gateway = site.start_gateway().unwrap();
+    let counted = |name: &str| {
+        let text = gateway
+            .cli("show security ike statistics | display json")
+            .unwrap();
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        report["ike_statistics"][name].as_u64().unwrap_or(0)
+    };
+    for (rounds, (name, outer)) in (1..).zip([("v4", V4), ("v6", V6)]) {
+        let ip_fragments = large_tunnel(&site, name, outer, "yes");
+        assert_eq!(ip_fragments, (0, 0), "{name}: nothing is left to IP");
+        // IKE_AUTH and the rekey, each way.
+        let (joined, cut) = (
+            counted("messages joined from fragments"),
+            counted("messages sent as fragments"),
+        );
+        assert!(joined >= 2 * rounds && cut >= 2 * rounds, "{joined} {cut}");
     }
 }

@@ -4,8 +4,7 @@
 //! datagrams and the time, runs its key exchange [`Work`], stores its [`Record`]s, and sends its [`Transmit`]s once the
 //! records they depend on are durable (write-ahead: after a crash the restored endpoint repeats itself bit by bit).
 //!
-//! What it does not do: certificates, EAP, MOBIKE, fragmentation (RFC 7383 fragments are recognised and refused), the
-//! data plane, name resolution.
+//! What it does not do: certificates, EAP, MOBIKE, the data plane, name resolution.
 //!
 //! ```text
 //!  datagram -> msg -> endpoint (cookie, routing by SPI) -> window -> sa/{init, auth, child, rekey, delete, established}
@@ -19,6 +18,7 @@ pub mod endpoint;
 pub mod environment;
 pub mod error;
 pub mod event;
+pub mod fragment;
 pub mod identity;
 pub mod msg;
 pub mod proposal;

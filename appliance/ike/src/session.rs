@@ -7,20 +7,21 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use ravelin_crypto::SkCipher;
+use ravelin_crypto::{SkCipher, Zeroizing};
 use ravelin_types::{ChildId, Identity, Numbers, Spi, Time, TrafficSelector, VrfId};
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
 use crate::error::Fault;
 use crate::event::{DownReason, Outer};
+use crate::fragment::{self, Joining};
 use crate::keymat::{ChildKeys, IkeKeys};
-use crate::msg::{ExchangeType, Header, Payload, sk};
+use crate::msg::{ExchangeType, Header, Payload, sk, skf};
 use crate::proposal::{EspSuite, IkeSuite};
 use crate::sa::child::Requested;
 use crate::sa::{Exchange, State, Task};
 use crate::stats::Discard;
-use crate::window::Window;
+use crate::window::{Datagrams, Window};
 
 /// IKE SAs of one session: the old one and those of two simultaneous rekeys, and one more rekeyed soon after.
 pub const MAX_IKE_SAS: usize = 6;
@@ -146,6 +147,9 @@ impl Path {
     }
 }
 
+/// What an authentic message holds, or what is wrong with it.
+pub(crate) type Content = Result<Vec<Payload>, crate::msg::ParseError>;
+
 #[derive(Serialize, Deserialize)]
 pub(crate) struct IkeSa {
     pub(crate) id: u64,
@@ -165,6 +169,8 @@ pub(crate) struct IkeSa {
     pub(crate) hard_at: Time,
     /// When a state that must not last ends.
     pub(crate) expires_at: Option<Time>,
+    /// Both ends know fragments (RFC 7383 section 2.3).
+    pub(crate) fragmentation: bool,
     /// TEMPORARY_FAILUREs since the last success.
     pub(crate) refusals: u32,
     #[serde(skip)]
@@ -173,6 +179,9 @@ pub(crate) struct IkeSa {
     pub(crate) ciphers: Option<Box<(SkCipher, SkCipher)>>,
     #[serde(skip)]
     pub(crate) traffic: Traffic,
+    /// Fragments of the peer's next request and of the response that is waited for.
+    #[serde(skip)]
+    pub(crate) joining: Option<Box<[Joining; 2]>>,
 }
 
 /// Messages of one IKE SA since the daemon's start.
@@ -225,10 +234,12 @@ impl IkeSa {
             soft_at: Time::MAX,
             hard_at: Time::MAX,
             expires_at: None,
+            fragmentation: false,
             refusals: 0,
             preparing: None,
             ciphers: None,
             traffic: Traffic::default(),
+            joining: None,
         }
     }
 
@@ -272,11 +283,7 @@ impl IkeSa {
     }
 
     /// Checks and decrypts a message of the peer.
-    pub(crate) fn open(
-        &mut self,
-        sk: &sk::Sk,
-        data: &[u8],
-    ) -> Result<Result<Vec<Payload>, crate::msg::ParseError>, Fault> {
+    pub(crate) fn open(&mut self, sk: &sk::Sk, data: &[u8]) -> Result<Content, Fault> {
         let initiator = self.initiator;
         let (from_i, from_r) = self.ciphers()?;
         match sk.open(data, if initiator { from_r } else { from_i }) {
@@ -286,14 +293,76 @@ impl IkeSa {
         }
     }
 
-    /// Encrypts a message of ours.
+    /// Checks and decrypts a fragment of the peer.
+    pub(crate) fn open_fragment(
+        &mut self,
+        skf: &skf::Skf,
+        data: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        if !self.fragmentation {
+            return Err(Fault::Discard(Discard::Fragment));
+        }
+        let initiator = self.initiator;
+        let (from_i, from_r) = self.ciphers()?;
+        skf.open(data, if initiator { from_r } else { from_i })
+            .ok_or(Fault::Discard(Discard::Integrity))
+    }
+
+    /// Adds an authentic fragment of the message that is expected; the payloads once it is whole.
+    pub(crate) fn join(
+        &mut self,
+        header: &Header,
+        skf: &skf::Skf,
+        piece: Zeroizing<Vec<u8>>,
+    ) -> Result<Option<Content>, Fault> {
+        let joining = self.joining.get_or_insert_default();
+        let [requests, responses] = &mut **joining;
+        let joining = if header.response { responses } else { requests };
+        let whole = joining
+            .add(header.message_id, skf, piece)
+            .map_err(Fault::Discard)?;
+        Ok(whole.map(|(first, chain)| sk::parse_inner(first, &chain, 0)))
+    }
+
+    /// Encrypts a message of ours, in fragments when it is long and the peer knows them.
     pub(crate) fn seal(
         &mut self,
         env: &mut dyn Environment,
         header: &Header,
         payloads: &[Payload],
-    ) -> Result<Vec<u8>, Fault> {
+    ) -> Result<Datagrams, Fault> {
+        let (first, chain) = sk::chain(payloads);
+        let fragmentation = self.fragmentation;
+        let cipher = self.sealing()?;
+        let whole = sk::sealed_octets(chain.len(), cipher) <= fragment::MAX_DATAGRAM_OCTETS;
+        if whole || !fragmentation {
+            let iv = self.next_iv(env)?;
+            let cipher = self.sealing()?;
+            return Ok(vec![sk::seal_raw(header, first, &chain, cipher, &iv)?]);
+        }
+        let room = skf::room(cipher, fragment::MAX_DATAGRAM_OCTETS).max(1);
+        let pieces: Vec<&[u8]> = chain.chunks(room).collect();
+        // Nothing of ours is 75 MB long.
+        let total = u16::try_from(pieces.len()).unwrap_or(u16::MAX);
+        let mut datagrams = Datagrams::with_capacity(pieces.len());
+        for (at, piece) in (1..=total).zip(pieces) {
+            let iv = self.next_iv(env)?;
+            let cipher = self.sealing()?;
+            let place = (at, total);
+            datagrams.push(skf::seal(header, first, place, piece, cipher, &iv)?);
+        }
+        Ok(datagrams)
+    }
+
+    /// The cipher of what we send.
+    fn sealing(&mut self) -> Result<&SkCipher, Fault> {
         let initiator = self.initiator;
+        let (from_i, from_r) = self.ciphers()?;
+        Ok(if initiator { from_i } else { from_r })
+    }
+
+    /// An initialisation vector that was never used.
+    fn next_iv(&mut self, env: &mut dyn Environment) -> Result<Vec<u8>, Fault> {
         let aead = self.suite()?.encr.is_aead();
         let mut iv = vec![0u8; self.ciphers()?.0.iv_len()];
         if aead {
@@ -302,13 +371,7 @@ impl IkeSa {
         } else {
             env.random(&mut iv)?;
         }
-        let (from_i, from_r) = self.ciphers()?;
-        Ok(sk::seal(
-            header,
-            payloads,
-            if initiator { from_i } else { from_r },
-            &iv,
-        )?)
+        Ok(iv)
     }
 
     /// The child that an exchange of ours under way is to make.

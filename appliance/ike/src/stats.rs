@@ -51,6 +51,10 @@ counted!(
         InitConflict = "IKE_SA_INIT differs from the one under way",
         /// A fragment (RFC 7383), which was not negotiated.
         Fragment = "fragment not negotiated",
+        /// A fragment that was taken before, or one of a message that was answered.
+        FragmentRepeated = "fragment repeated",
+        /// A fragment beyond the bounds, or of a coarser cut than what is held.
+        FragmentRefused = "fragment refused",
         /// The peer rebooted or lies: unauthenticated error about an SA.
         UnauthenticatedNotify = "unprotected notification ignored",
         /// The work's SA is gone.
@@ -111,6 +115,10 @@ counted!(
         DpdDead = "peers found dead",
         /// NAT keepalives sent.
         NatKeepalive = "NAT keepalives sent",
+        /// Messages joined from fragments.
+        Joined = "messages joined from fragments",
+        /// Messages sent as fragments.
+        Cut = "messages sent as fragments",
         /// INVALID_IKE_SPI sent.
         InvalidIkeSpi = "invalid IKE SPI answered",
         /// Peers that moved.

@@ -18,6 +18,9 @@ pub const RETRANSMIT_MOST: Duration = Duration::from_secs(5);
 /// loses half of all exchanges but for one time in 8,000.
 pub const GIVE_UP: Duration = Duration::from_secs(60);
 
+/// A message as it travels: one datagram, or its fragments (RFC 7383).
+pub(crate) type Datagrams = Vec<Vec<u8>>;
+
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Window {
     next_request: u32,
@@ -32,7 +35,7 @@ pub(crate) struct Window {
 #[derive(Serialize, Deserialize)]
 struct Cached {
     id: u32,
-    data: Vec<u8>,
+    data: Datagrams,
     gate: Option<ChildId>,
 }
 
@@ -40,7 +43,7 @@ struct Cached {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Outstanding {
     pub(crate) id: u32,
-    pub(crate) data: Vec<u8>,
+    pub(crate) data: Datagrams,
     pub(crate) exchange: Exchange,
     pub(crate) gate: Option<ChildId>,
     pub(crate) sent_at: Time,
@@ -57,7 +60,7 @@ pub(crate) struct Outstanding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     New,
-    Repeat(Vec<u8>, Option<ChildId>),
+    Repeat(Datagrams, Option<ChildId>),
     BeingAnswered,
     Outside,
 }
@@ -78,7 +81,7 @@ impl Window {
     }
 
     /// Stores the response to the request that was expected.
-    pub(crate) fn answer(&mut self, id: u32, data: Vec<u8>, gate: Option<ChildId>) {
+    pub(crate) fn answer(&mut self, id: u32, data: Datagrams, gate: Option<ChildId>) {
         self.expected = id.wrapping_add(1);
         self.answering = false;
         self.last = Some(Cached { id, data, gate });
@@ -90,7 +93,7 @@ impl Window {
 
     pub(crate) fn send(
         &mut self,
-        data: Vec<u8>,
+        data: Datagrams,
         exchange: Exchange,
         gate: Option<ChildId>,
         now: Time,

@@ -9,9 +9,10 @@ use ravelin_ike::msg::auth::Auth;
 use ravelin_ike::msg::id::Id;
 use ravelin_ike::msg::ke::Ke;
 use ravelin_ike::msg::nonce::Nonce;
+use ravelin_ike::msg::notify::{Notify, kind};
 use ravelin_ike::msg::sa::{Proposal, Sa, Transform};
 use ravelin_ike::msg::ts::{Range, Selector, Ts};
-use ravelin_ike::msg::{ExchangeType, Header, Message, Payload, sk};
+use ravelin_ike::msg::{ExchangeType, Header, Message, Payload, sk, skf};
 use ravelin_ike::{
     Config, Datagram, Endpoint, Environment, EnvironmentError, EventKind, RecordOp, Transmit,
 };
@@ -226,6 +227,7 @@ impl Peer {
                     public: private.public().to_vec(),
                 }),
                 Payload::Nonce(Nonce(NONCE_I.to_vec())),
+                Payload::Notify(Notify::new(kind::FRAGMENTATION_SUPPORTED, &[])),
             ],
         }
         .emit();
@@ -298,12 +300,37 @@ impl Peer {
         sk::seal_raw(&header, first, chain, &self.to_endpoint, &IV).unwrap()
     }
 
+    /// A message of the peer around `chain`, cut into so many fragments (RFC 7383).
+    pub fn cut(
+        &self,
+        exchange: u8,
+        response: bool,
+        id: u32,
+        first: u8,
+        chain: &[u8],
+        total: u16,
+    ) -> Vec<Vec<u8>> {
+        let header = header(self.spi_r, exchange, response, id);
+        let room = chain.len().div_ceil(usize::from(total)).max(1);
+        let mut pieces = chain.chunks(room);
+        (1..=total)
+            .map(|number| {
+                let piece = pieces.next().unwrap_or_default();
+                let place = (number, total);
+                skf::seal(&header, first, place, piece, &self.to_endpoint, &IV).unwrap()
+            })
+            .collect()
+    }
+
     /// Checks that what the endpoint says is a message, and when it is of this IKE SA, that the peer can read it.
     pub fn check(&self, data: &[u8]) {
         let message = Message::parse(data).unwrap();
         let ours = (message.header.spi_i, message.header.spi_r) == (SPI_I, self.spi_r);
         if let Some(sk) = message.sk().filter(|_| ours) {
             sk.open(data, &self.from_endpoint).unwrap();
+        }
+        if let Some(Payload::Skf(skf)) = message.payloads.last().filter(|_| ours) {
+            skf.open(data, &self.from_endpoint).unwrap();
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ravelin_crypto::sha256;
+use ravelin_crypto::{Zeroizing, sha256};
 use ravelin_types::Time;
 
 use super::{Endpoint, MAX_TOMBSTONES, TOMBSTONE_LIFETIME, Tombstone};
@@ -11,10 +11,11 @@ use crate::environment::Environment;
 use crate::error::Fault;
 use crate::event::{Datagram, JournalSeq};
 use crate::msg::notify::{Notify, kind};
+use crate::msg::skf::Skf;
 use crate::msg::{ExchangeType, Header, Message, Payload};
 use crate::outbox::Ctx;
 use crate::sa::{Incoming, State, auth, established, init, send_back};
-use crate::session::Session;
+use crate::session::{Content, IkeSa, Session};
 use crate::stats::{Count, Discard};
 use crate::window::Verdict;
 
@@ -166,26 +167,26 @@ fn deliver(
     if (h.spi_i, h.spi_r) != (sa.spi_i, sa.spi_r) {
         return Err(Fault::Discard(Discard::UnknownSpi));
     }
-    if matches!(message.payloads.last(), Some(Payload::Skf(_))) {
-        return Err(Fault::Discard(Discard::Fragment));
-    }
-    let Some(sk) = message.sk().filter(|_| message.payloads.len() == 1) else {
-        let notifies = message
-            .payloads
-            .iter()
-            .any(|p| matches!(p, Payload::Notify(_)));
-        return Err(Fault::Discard(if notifies {
-            Discard::UnauthenticatedNotify
-        } else {
-            Discard::Unprotected
-        }));
+    let opened = match message.payloads.as_slice() {
+        [Payload::Sk(sk)] => Opened::Whole(sa.open(sk, datagram.data)?),
+        [Payload::Skf(skf)] => Opened::Piece(skf, sa.open_fragment(skf, datagram.data)?),
+        others => {
+            let notifies = others.iter().any(|p| matches!(p, Payload::Notify(_)));
+            return Err(Fault::Discard(if notifies {
+                Discard::UnauthenticatedNotify
+            } else {
+                Discard::Unprotected
+            }));
+        }
     };
-    let payloads = sa.open(sk, datagram.data)?;
     sa.traffic.received += 1;
     if h.response {
         if !sa.window.awaits(h.message_id) {
             return Err(Fault::Discard(Discard::UnexpectedResponse));
         }
+        let Some(payloads) = join(ctx, sa, h, opened)? else {
+            return Ok(());
+        };
         established::heard(ctx, session, &incoming);
         return match session.ike_mut(ike)?.state {
             State::AuthSent(_) => auth::initiator::on_response(ctx, session, ike, payloads),
@@ -193,6 +194,10 @@ fn deliver(
         };
     }
     match sa.window.judge(h.message_id) {
+        // RFC 7383 section 2.6.1: the first fragment of a repeated request stands for all of them.
+        Verdict::Repeat(..) if matches!(opened, Opened::Piece(skf, _) if skf.number != 1) => {
+            Err(Fault::Discard(Discard::FragmentRepeated))
+        }
         Verdict::Repeat(data, gate) => {
             ctx.stats.add(Count::Repeated);
             sa.traffic.sent += 1;
@@ -208,11 +213,39 @@ fn deliver(
                 State::Established | State::Replaced | State::Closing => {}
                 _ => return Err(Fault::Discard(Discard::WrongExchange)),
             }
+            let Some(payloads) = join(ctx, sa, h, opened)? else {
+                return Ok(());
+            };
             if first {
                 return auth::responder::on_request(ctx, session, ike, &incoming, payloads);
             }
             established::heard(ctx, session, &incoming);
             established::on_request(ctx, session, ike, &incoming, payloads)
+        }
+    }
+}
+
+/// A protected message, authentic.
+enum Opened<'a> {
+    Whole(Content),
+    Piece(&'a Skf, Zeroizing<Vec<u8>>),
+}
+
+/// The payloads of the message once all of it is here.
+fn join(
+    ctx: &mut Ctx<'_>,
+    sa: &mut IkeSa,
+    header: &Header,
+    opened: Opened<'_>,
+) -> Result<Option<Content>, Fault> {
+    match opened {
+        Opened::Whole(payloads) => Ok(Some(payloads)),
+        Opened::Piece(skf, piece) => {
+            let whole = sa.join(header, skf, piece)?;
+            if whole.is_some() {
+                ctx.stats.add(Count::Joined);
+            }
+            Ok(whole)
         }
     }
 }

@@ -205,6 +205,7 @@ impl<E: Environment> Endpoint<E> {
             incoming,
             nat_local,
             nat_remote,
+            fragmentation: parts.notify(kind::FRAGMENTATION_SUPPORTED).is_some(),
         };
         Ok(Outcome::Start(
             Box::new(answer),

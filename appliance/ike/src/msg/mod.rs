@@ -3,7 +3,7 @@
 //! What it does: parses a whole datagram into a [`Header`] and typed [`Payload`]s, and emits them again so that
 //! `parse(emit(x)) == x`. Every error names the payload and the octet offset at which the message went wrong.
 //! What it does not: decide whether a payload makes sense in an exchange, decrypt (see [`sk`] for the envelope; the
-//! keys belong to the SA), or reassemble fragments (an SKF payload is parsed and kept whole).
+//! keys belong to the SA), or join fragments (an SKF payload is one fragment).
 //!
 //! RFC 7296 section 3; RFC 7383 section 2.5 for the fragment payload.
 

@@ -8,6 +8,7 @@
 use ravelin_crypto::{SkCipher, Zeroizing};
 
 use super::codec::Reader;
+use super::header::HEADER_OCTETS;
 use super::payload::{emit_chain, number, parse_chain};
 use super::{Header, ParseError, ParseErrorKind, Payload, PayloadType};
 
@@ -64,21 +65,56 @@ pub fn parse_plain(first: u8, plain: &[u8], base: usize) -> Result<Vec<Payload>,
         offset: base + plain.len(),
         kind,
     };
-    let Some((pad, rest)) = plain.split_last() else {
+    if plain.is_empty() {
         return Err(error(ParseErrorKind::Truncated));
-    };
-    let length = rest
-        .len()
-        .checked_sub(usize::from(*pad))
-        .ok_or(error(ParseErrorKind::Padding))?;
-    let payloads = parse_chain(first, rest.get(..length).unwrap_or(&[]), base)?;
+    }
+    let chain = strip(plain).ok_or(error(ParseErrorKind::Padding))?;
+    parse_inner(first, chain, base)
+}
+
+/// What is left of decrypted content without its padding.
+pub(super) fn strip(plain: &[u8]) -> Option<&[u8]> {
+    let (pad, rest) = plain.split_last()?;
+    rest.get(..rest.len().checked_sub(usize::from(*pad))?)
+}
+
+/// Decrypted content with padding and pad length.
+pub(super) fn pad(chain: &[u8], cipher: &SkCipher) -> Zeroizing<Vec<u8>> {
+    let block = cipher.block_len().max(1);
+    let pad = (block - (chain.len() + 1) % block) % block;
+    let mut plain = Zeroizing::new(Vec::with_capacity(chain.len() + pad + 1));
+    plain.extend_from_slice(chain);
+    plain.resize(chain.len() + pad, 0);
+    plain.push(u8::try_from(pad).unwrap_or(0));
+    plain
+}
+
+/// Parses the payloads of a chain that was protected; `base` is where it starts, for errors.
+pub fn parse_inner(first: u8, chain: &[u8], base: usize) -> Result<Vec<Payload>, ParseError> {
+    let payloads = parse_chain(first, chain, base)?;
     if payloads
         .iter()
         .any(|p| matches!(p, Payload::Sk(_) | Payload::Skf(_)))
     {
-        return Err(error(ParseErrorKind::Misplaced));
+        return Err(ParseError {
+            payload: PayloadType::Payload(number::SK),
+            offset: base + chain.len(),
+            kind: ParseErrorKind::Misplaced,
+        });
     }
     Ok(payloads)
+}
+
+/// The octets of a chain and the type of its first payload.
+pub(crate) fn chain(payloads: &[Payload]) -> (u8, Zeroizing<Vec<u8>>) {
+    let (first, chain) = emit_chain(payloads);
+    (first, Zeroizing::new(chain))
+}
+
+/// Octets of the message that [`seal_raw`] makes of a chain of this length.
+pub(crate) fn sealed_octets(chain_octets: usize, cipher: &SkCipher) -> usize {
+    let padded = (chain_octets + 1).next_multiple_of(cipher.block_len().max(1));
+    HEADER_OCTETS + GENERIC_OCTETS + cipher.iv_len() + padded + cipher.icv_len()
 }
 
 /// Builds a whole message whose payloads are all inside an encrypted payload.
@@ -88,8 +124,7 @@ pub fn seal(
     cipher: &SkCipher,
     iv: &[u8],
 ) -> Result<Vec<u8>, ravelin_crypto::Error> {
-    let (first, chain) = emit_chain(payloads);
-    let chain = Zeroizing::new(chain);
+    let (first, chain) = chain(payloads);
     seal_raw(header, first, &chain, cipher, iv)
 }
 
@@ -101,12 +136,7 @@ pub fn seal_raw(
     cipher: &SkCipher,
     iv: &[u8],
 ) -> Result<Vec<u8>, ravelin_crypto::Error> {
-    let block = cipher.block_len().max(1);
-    let pad = (block - (chain.len() + 1) % block) % block;
-    let mut plain = Zeroizing::new(Vec::with_capacity(chain.len() + pad + 1));
-    plain.extend_from_slice(chain);
-    plain.resize(chain.len() + pad, 0);
-    plain.push(u8::try_from(pad).unwrap_or(0));
+    let plain = pad(chain, cipher);
     let body_octets = iv.len() + plain.len() + cipher.icv_len();
     let mut out = header.emit(number::SK, GENERIC_OCTETS + body_octets);
     out.extend_from_slice(&[first, 0]);

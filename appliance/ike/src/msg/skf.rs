@@ -1,7 +1,22 @@
-//! Encrypted fragment payload (RFC 7383 section 2.5): parsed so that it is recognised; not reassembled.
+//! The encrypted fragment payload (RFC 7383 section 2.5): cutting a message into fragments that are sealed one by one, and
+//! checking and decrypting one. Joining them is the IKE SA's business ([`crate::fragment`]).
+//!
+//! ```text
+//! header | generic header of SKF | number | total | IV | ciphertext of (piece | padding | pad length) | ICV
+//! <-------------- associated data -------------->
+//! ```
 
-use super::codec::Reader;
-use super::{ParseError, ParseErrorKind};
+use ravelin_crypto::{SkCipher, Zeroizing};
+
+use super::codec::{Reader, put_len};
+use super::header::HEADER_OCTETS;
+use super::payload::number;
+use super::sk::{pad, strip};
+use super::{Header, ParseError, ParseErrorKind};
+
+const GENERIC_OCTETS: usize = 4;
+/// Number and total.
+const FIXED_OCTETS: usize = 4;
 
 /// A fragment of an encrypted message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,4 +51,45 @@ impl Skf {
         out.extend_from_slice(&self.total.to_be_bytes());
         out.extend_from_slice(&self.body);
     }
+
+    /// Checks and decrypts the piece; `message` is the whole datagram that this payload was parsed from. `None`: not from
+    /// the peer, or its padding is longer than it.
+    pub fn open(&self, message: &[u8], cipher: &SkCipher) -> Option<Zeroizing<Vec<u8>>> {
+        let aad = message.get(..message.len().saturating_sub(self.body.len()))?;
+        let (iv, sealed) = self.body.split_at_checked(cipher.iv_len())?;
+        let mut plain = cipher.open(iv, aad, sealed).ok()?;
+        let octets = strip(&plain)?.len();
+        plain.truncate(octets);
+        Some(plain)
+    }
+}
+
+/// Octets of a chain that one fragment carries in a message of at most `most_octets`.
+pub fn room(cipher: &SkCipher, most_octets: usize) -> usize {
+    let around = HEADER_OCTETS + GENERIC_OCTETS + FIXED_OCTETS + cipher.iv_len() + cipher.icv_len();
+    let block = cipher.block_len().max(1);
+    let blocks = most_octets.saturating_sub(around) / block;
+    (blocks * block).saturating_sub(1)
+}
+
+/// Seals one fragment: the piece of the chain with this number.
+pub fn seal(
+    header: &Header,
+    first: u8,
+    (at, total): (u16, u16),
+    piece: &[u8],
+    cipher: &SkCipher,
+    iv: &[u8],
+) -> Result<Vec<u8>, ravelin_crypto::Error> {
+    let plain = pad(piece, cipher);
+    let octets = GENERIC_OCTETS + FIXED_OCTETS + iv.len() + plain.len() + cipher.icv_len();
+    let mut out = header.emit(number::SKF, octets);
+    out.extend_from_slice(&[if at == 1 { first } else { 0 }, 0]);
+    put_len(&mut out, octets);
+    out.extend_from_slice(&at.to_be_bytes());
+    out.extend_from_slice(&total.to_be_bytes());
+    let sealed = cipher.seal(iv, &out, &plain)?;
+    out.extend_from_slice(iv);
+    out.extend_from_slice(&sealed);
+    Ok(out)
 }

@@ -61,6 +61,7 @@ pub(crate) struct Reply {
     nat_local: bool,
     nat_remote: bool,
     float: bool,
+    fragmentation: bool,
 }
 
 /// A request whose key exchange is running.
@@ -71,6 +72,8 @@ pub(crate) struct Answer {
     pub(crate) incoming: Incoming,
     pub(crate) nat_local: bool,
     pub(crate) nat_remote: bool,
+    /// The peer knows fragments (RFC 7383).
+    pub(crate) fragmentation: bool,
 }
 
 /// SHA-1(SPIs | address | port) (section 2.23).
@@ -131,6 +134,10 @@ pub(crate) fn detect_nat(
     ))
 }
 
+fn fragmentation_supported() -> Payload {
+    Payload::Notify(Notify::new(kind::FRAGMENTATION_SUPPORTED, &[]))
+}
+
 /// Starts a session with a static peer: the key pair first.
 pub(crate) fn start(ctx: &mut Ctx<'_>, session: &mut Session, group: DhGroup) -> Result<(), Fault> {
     let ike = session.current;
@@ -183,6 +190,7 @@ fn send_request(
     }));
     payloads.push(Payload::Nonce(Nonce(sent.nonce.clone())));
     payloads.extend(nat_payloads(sa.spi_i, 0, path.local, path.remote)?);
+    payloads.push(fragmentation_supported());
     sa.spi_r = 0;
     sa.window.restart();
     let data = Message {
@@ -194,7 +202,7 @@ fn send_request(
     sa.state = State::InitSent(sent);
     sa.expires_at = None;
     sa.window
-        .send(data.clone(), Exchange::Init, None, now, GIVE_UP);
+        .send(vec![data.clone()], Exchange::Init, None, now, GIVE_UP);
     sa.traffic.sent += 1;
     session.volatile.dirty = true;
     ctx.stats.add(Count::InitStarted);
@@ -288,6 +296,7 @@ pub(crate) fn on_response(
         nat_local,
         nat_remote,
         float: gateway.always_port_4500 || nat_local || nat_remote,
+        fragmentation: parts.notify(kind::FRAGMENTATION_SUPPORTED).is_some(),
     };
     ctx.work(session, ike, job, Continuation::InitAgree(Box::new(reply)))?;
     if let Some(o) = session.ike_mut(ike)?.window.outstanding_mut() {
@@ -361,6 +370,7 @@ pub(crate) fn agreed(
     };
     sa.window.close();
     sa.spi_r = reply.spi_r;
+    sa.fragmentation = reply.fragmentation;
     sa.suite = Some(reply.suite);
     let seeds = Seeds {
         nonce_i: &sent.nonce,
@@ -403,6 +413,7 @@ pub(crate) fn answer(
         return Err(Fault::Discard(Discard::StaleWork));
     }
     sa.spi_r = spi_r;
+    sa.fragmentation = a.fragmentation;
     sa.suite = Some(suite);
     let seeds = Seeds {
         nonce_i: &a.nonce_i,
@@ -430,12 +441,14 @@ pub(crate) fn answer(
         a.incoming.local,
         a.incoming.remote,
     )?);
+    // RFC 7383 section 2.3: the responder says so only to an initiator that did.
+    payloads.extend(a.fragmentation.then(fragmentation_supported));
     let data = Message {
         header: sa.header(ExchangeType::IkeSaInit, true, 0),
         payloads,
     }
     .emit();
-    sa.window.answer(0, data.clone(), None);
+    sa.window.answer(0, vec![data.clone()], None);
     sa.traffic.sent += 1;
     sa.state = State::HalfOpen(HalfOpen {
         nonce_i: a.nonce_i,
@@ -448,7 +461,7 @@ pub(crate) fn answer(
     session.path.nat_remote = a.nat_remote;
     session.volatile.dirty = true;
     ctx.stats.add(Count::InitAnswered);
-    send_back(ctx, session, &a.incoming, data, None);
+    send_back(ctx, session, &a.incoming, vec![data], None);
     Ok(())
 }
 

@@ -33,7 +33,7 @@ use crate::msg::{ExchangeType, Payload};
 use crate::outbox::Ctx;
 use crate::session::Session;
 use crate::stats::Count;
-use crate::window::GIVE_UP;
+use crate::window::{Datagrams, GIVE_UP};
 
 /// The state of one IKE SA.
 #[derive(Serialize, Deserialize)]
@@ -129,6 +129,9 @@ pub(crate) fn respond(
     let sa = session.ike_mut(ike)?;
     let header = sa.header(incoming.exchange, true, incoming.message_id);
     let data = sa.seal(ctx.env, &header, payloads)?;
+    if data.len() > 1 {
+        ctx.stats.add(Count::Cut);
+    }
     sa.window.answer(incoming.message_id, data.clone(), gate);
     sa.traffic.sent += 1;
     session.volatile.dirty = true;
@@ -141,13 +144,15 @@ pub(crate) fn send_back(
     ctx: &mut Ctx<'_>,
     session: &Session,
     incoming: &Incoming,
-    data: Vec<u8>,
+    data: Datagrams,
     gate: Option<ChildId>,
 ) {
     let mut path = session.path;
     path.local = incoming.local;
     path.remote = incoming.remote;
-    ctx.transmit(&path, data, gate);
+    for datagram in data {
+        ctx.transmit(&path, datagram, gate);
+    }
 }
 
 /// Answers with one notification.
@@ -241,10 +246,15 @@ pub(crate) fn request_within(
     let sa = session.ike_mut(ike)?;
     let header = sa.header(exchange_type, false, sa.window.next_request());
     let data = sa.seal(ctx.env, &header, payloads)?;
+    if data.len() > 1 {
+        ctx.stats.add(Count::Cut);
+    }
     sa.window.send(data.clone(), exchange, gate, now, patience);
     sa.traffic.sent += 1;
     session.volatile.dirty = true;
-    ctx.transmit(&path, data, gate);
+    for datagram in data {
+        ctx.transmit(&path, datagram, gate);
+    }
     Ok(())
 }
 

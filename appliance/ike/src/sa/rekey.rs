@@ -291,6 +291,8 @@ fn successor(
     lifetime_s: u32,
 ) -> Result<u64, Fault> {
     let old = session.ike_mut(old)?;
+    // Negotiated once, in the IKE_SA_INIT of the first one (RFC 7383 section 2.3).
+    let fragmentation = old.fragmentation;
     let keys = IkeKeys::rekeyed(suite, old.suite()?.prf, &old.keys()?.d, shared, seeds)?;
     let lifetime = ctx.lifetime(lifetime_s, initiator)?;
     let id = ctx.out.new_id();
@@ -298,6 +300,7 @@ fn successor(
     (sa.spi_i, sa.spi_r) = (seeds.spi_i, seeds.spi_r);
     (sa.suite, sa.keys) = (Some(suite), Some(keys));
     (sa.soft_at, sa.hard_at) = (lifetime.soft_at, lifetime.hard_at);
+    sa.fragmentation = fragmentation;
     session.ikes.push(sa);
     session.volatile.dirty = true;
     Ok(id)

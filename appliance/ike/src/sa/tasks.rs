@@ -213,7 +213,9 @@ fn ike_timeout(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) -> Result<(),
             let (data, gate) = (o.data.clone(), o.gate);
             sa.traffic.retransmitted += 1;
             ctx.stats.add(Count::Retransmitted);
-            ctx.transmit(&path, data, gate);
+            for datagram in data {
+                ctx.transmit(&path, datagram, gate);
+            }
         }
     }
     let Ok(sa) = session.ike_mut(ike) else {

@@ -7,6 +7,7 @@ mod collide;
 mod crash;
 mod cuts;
 mod establish;
+mod fragments;
 mod hostile;
 mod liveness;
 mod node;

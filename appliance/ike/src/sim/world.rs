@@ -371,9 +371,13 @@ impl World {
         let mut seen: BTreeMap<(u64, u64, bool, Vec<u8>), &Vec<u8>> = BTreeMap::new();
         for (_, data) in &self.transcript {
             let message = Message::parse(data).expect("what we send parses");
-            let Some(sk) = message.sk() else { continue };
+            let body = match message.payloads.last() {
+                Some(Payload::Sk(sk)) => &sk.body,
+                Some(Payload::Skf(skf)) => &skf.body,
+                _ => continue,
+            };
             let h = message.header;
-            let iv = sk.body.get(..8).unwrap_or(&[]).to_vec();
+            let iv = body.get(..8).unwrap_or(&[]).to_vec();
             if let Some(other) = seen.insert((h.spi_i, h.spi_r, h.initiator, iv), data) {
                 assert_eq!(other, data, "{}: an IV for two messages", self.case);
             }
@@ -383,25 +387,27 @@ impl World {
     /// No message ID was used for two different requests or two different responses of one IKE SA. First messages differ only
     /// by what the responder asked for: a cookie, a group.
     pub(crate) fn check_no_divergence(&self) {
-        let mut seen: BTreeMap<(u64, u64, bool, bool, u32), &Vec<u8>> = BTreeMap::new();
+        type Name = ((u64, u64), (bool, bool), u32, u16);
+        let mut seen: BTreeMap<Name, &Vec<u8>> = BTreeMap::new();
         let mut first: BTreeMap<FirstMessage, &Vec<u8>> = BTreeMap::new();
         for (_, data) in &self.transcript {
             let message = Message::parse(data).expect("what we send parses");
             let h = message.header;
-            if message.sk().is_none() {
+            let fragment = match message.payloads.last() {
+                Some(Payload::Sk(_)) => 0,
+                Some(Payload::Skf(skf)) => skf.number,
                 // Answers without an SA ("no such SPI") have no state behind them.
-                if h.exchange != ExchangeType::IkeSaInit {
+                _ if h.exchange != ExchangeType::IkeSaInit => continue,
+                _ => {
+                    if let Some(other) = first.insert(first_message(&message), data) {
+                        assert_eq!(other, data, "{}: a first message made twice", self.case);
+                    }
                     continue;
                 }
-                if let Some(other) = first.insert(first_message(&message), data) {
-                    assert_eq!(other, data, "{}: a first message made twice", self.case);
-                }
-                continue;
-            }
-            if let Some(other) = seen.insert(
-                (h.spi_i, h.spi_r, h.initiator, h.response, h.message_id),
-                data,
-            ) {
+            };
+            let (spis, flags) = ((h.spi_i, h.spi_r), (h.initiator, h.response));
+            let name = (spis, flags, h.message_id, fragment);
+            if let Some(other) = seen.insert(name, data) {
                 assert_eq!(other, data, "{}: an ID for two messages", self.case);
             }
         }

@@ -7,10 +7,10 @@ fn only_the_next_request_is_new_and_the_last_response_is_repeated() {
     assert_eq!(w.judge(1), Verdict::Outside);
     w.answering = true;
     assert_eq!(w.judge(0), Verdict::BeingAnswered);
-    w.answer(0, vec![1, 2], None);
-    assert_eq!(w.judge(0), Verdict::Repeat(vec![1, 2], None));
+    w.answer(0, vec![vec![1, 2]], None);
+    assert_eq!(w.judge(0), Verdict::Repeat(vec![vec![1, 2]], None));
     assert_eq!(w.judge(1), Verdict::New);
-    w.answer(1, vec![3], None);
+    w.answer(1, vec![vec![3]], None);
     assert_eq!(w.judge(0), Verdict::Outside);
     assert_eq!(w.judge(2), Verdict::New);
 }
@@ -19,7 +19,7 @@ fn only_the_next_request_is_new_and_the_last_response_is_repeated() {
 fn requests_back_off_and_give_up() {
     let mut w = Window::default();
     let mut now = Time(0);
-    w.send(vec![9], Exchange::Dpd, None, now, GIVE_UP);
+    w.send(vec![vec![9]], Exchange::Dpd, None, now, GIVE_UP);
     let mut gaps = Vec::new();
     while let Some(o) = w.outstanding_mut() {
         let next = o.next_at.min(o.give_up_at);
@@ -37,7 +37,7 @@ fn requests_back_off_and_give_up() {
 #[test]
 fn a_response_is_accepted_once() {
     let mut w = Window::default();
-    w.send(vec![9], Exchange::Dpd, None, Time(0), GIVE_UP);
+    w.send(vec![vec![9]], Exchange::Dpd, None, Time(0), GIVE_UP);
     assert!(w.awaits(0) && !w.awaits(1) && !w.is_idle());
     w.close();
     assert!(!w.awaits(0) && w.is_idle());

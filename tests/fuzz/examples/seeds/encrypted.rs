@@ -66,6 +66,10 @@ pub fn seeds() -> Vec<Seed> {
             "delete-ike",
             message(INFORMATIONAL, 0, &[Payload::Delete(Delete::Ike)]),
         ),
+        (
+            "fragments",
+            message(INFORMATIONAL, 0xb8, &[spis(CHILD_SPI)]),
+        ),
         ("rekey-child", replaced.concat()),
         ("rekey-ike", message(CREATE_CHILD_SA, 0, &rekey_ike)),
         ("response", message(INFORMATIONAL, 7, &[])),

@@ -2,7 +2,7 @@
 //!
 //! An input is up to four messages, each `exchange, flags, first payload, length`, then that many octets of payloads; the
 //! target seals them with the keys. Flags: bit 0 a response; bits 1 and 2 the message ID: the next, the one before, one too
-//! far, zero. In between time passes, so that rekeys, retransmissions and expiry run too.
+//! far, zero; bit 3: as fragments, one more than bits 6 and 7 say, bit 4 in reverse order, bit 5 the first one twice. In between time passes, so that rekeys, retransmissions and expiry run too.
 #![no_main]
 
 #[path = "../peer.rs"]
@@ -41,8 +41,23 @@ fuzz_target!(|data: &[u8]| {
             _ => 0,
         };
         let response = flags & 1 == 1;
-        let message = peer.seal(*exchange, response, id, *first, chain);
-        let answers = peer::deliver(&mut endpoint, &message, now, &mut journal);
+        let messages = if flags & 8 == 0 {
+            vec![peer.seal(*exchange, response, id, *first, chain)]
+        } else {
+            let total = u16::from(flags >> 6) + 1;
+            let mut all = peer.cut(*exchange, response, id, *first, chain, total);
+            if flags & 16 != 0 {
+                all.reverse();
+            }
+            if flags & 32 != 0 {
+                all.insert(1, all[0].clone());
+            }
+            all
+        };
+        let mut answers = Vec::new();
+        for message in &messages {
+            answers.extend(peer::deliver(&mut endpoint, message, now, &mut journal));
+        }
         next += u32::from(id == next && !response && !answers.is_empty());
         for answer in &answers {
             peer.check(&answer.data);
