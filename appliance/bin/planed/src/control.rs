@@ -146,12 +146,13 @@ impl Control {
         for _ in 0..INPUTS_PER_ROUND {
             match self.parts.inputs.try_recv() {
                 Ok(Input::Client(client)) => {
-                    if client.is_iked() {
-                        self.startup.iked_joined(client.id());
-                        // It hears at once where we stand.
-                        self.next_state = Time::default();
-                    }
+                    let iked = client.is_iked().then_some(client.id());
                     self.clients.add(client);
+                    if let Some(iked) = iked {
+                        self.startup.iked_joined(iked);
+                        // It hears where we stand before any answer.
+                        self.tell_state();
+                    }
                 }
                 Ok(Input::ClientGone(client)) => {
                     self.startup.left(client);
@@ -212,9 +213,13 @@ impl Control {
         }
         if changed || now >= self.next_state {
             self.next_state = now + sa::STATE_BEAT;
-            let forwarding = self.startup.phase().0.forwards();
-            self.clients.event(&sa::Event::State { forwarding });
+            self.tell_state();
         }
+    }
+
+    fn tell_state(&mut self) {
+        let forwarding = self.startup.phase().0.forwards();
+        self.clients.event(&sa::Event::State { forwarding });
     }
 
     /// Brings the twins to what is wanted; failures are logged once and tried again.

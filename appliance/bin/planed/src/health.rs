@@ -44,8 +44,10 @@ pub struct Health {
 /// What the monitor last found.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// What hangs.
+    /// What hangs, or has not begun.
     pub fault: Option<Fault>,
+    /// All threads ran at some time: a fault from then on is one, not the start.
+    has_run: bool,
     /// Addresses that were announced once: whether they are now, and since when.
     pub signals: BTreeMap<IpAddr, (bool, Time)>,
 }
@@ -148,11 +150,15 @@ impl Report {
     fn note(&mut self, fault: Option<Fault>, standing: &BTreeSet<IpAddr>, now: Time) {
         if fault != self.fault {
             match fault {
-                Some(fault) => log::error!("{fault}: signal routes are withdrawn"),
+                Some(fault) if self.has_run => {
+                    log::error!("{fault}: signal routes are withdrawn");
+                }
+                Some(_) => {}
                 None => log::info!("all threads run"),
             }
         }
         self.fault = fault;
+        self.has_run |= fault.is_none();
         for address in standing {
             self.signals.entry(*address).or_insert((false, now));
         }
