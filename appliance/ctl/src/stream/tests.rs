@@ -1,7 +1,7 @@
 //! The handshake.
 
 use super::*;
-use crate::Role;
+use crate::{PROTOCOL_VERSION, Role};
 use ravelin_types::InstanceId;
 
 #[test]
@@ -34,7 +34,7 @@ fn another_version_is_refused_by_name() {
         .unwrap();
     assert_eq!(
         error.to_string(),
-        "ravelin-planed speaks control protocol 99, we speak 1"
+        format!("ravelin-planed speaks control protocol 99, we speak {PROTOCOL_VERSION}")
     );
     other.join().unwrap();
 }
