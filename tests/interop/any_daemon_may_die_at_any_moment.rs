@@ -345,7 +345,7 @@ fn traffic_returns_after_every_kill() {
 }
 
 #[test]
-#[ignore = "soak"]
+#[ignore = "soak: 50 kills of each daemon"]
 fn traffic_returns_after_fifty_kills_of_each() {
     let each =
         move |_: &mut Dice, kills: u32| DAEMONS[(kills / KILLS_EACH) as usize % DAEMONS.len()];

@@ -153,7 +153,7 @@ fn fifty_thousand_packets_a_second_survive_rekeys() {
 }
 
 #[test]
-#[ignore = "soak"]
+#[ignore = "soak: ten minutes at full rate"]
 fn fifty_thousand_packets_a_second_survive_ten_minutes_of_rekeys() {
     carries_everything("pair_fifty_kpps_soak", SOAK_TIME);
 }
