@@ -200,9 +200,7 @@ impl<P: Platform> Controller<P> {
                 notices.push(Notice::Sa(SaEvent::PeerUses(pair)));
             }
             Event::PeerMoved { pair, remote, port } => {
-                if let Some(mut outer) = self.pairs.outer(pair) {
-                    outer.remote = remote;
-                    outer.udp = outer.udp.map(|(local, _)| (local, port));
+                if let Some(outer) = self.pairs.heard_at(pair, remote, port) {
                     notices.push(Notice::Sa(SaEvent::PeerMoved { pair, outer }));
                 }
             }

@@ -362,7 +362,14 @@ fn nat_rebinding_is_reported_once_and_followed_when_told() {
         .collect();
     assert_eq!(moved.len(), 1);
     assert_eq!(moved[0].udp, Some((4500, 1024)));
+    // An iked that comes later hears of it, until the pair has moved.
+    let pending = [Event::PeerMoved {
+        pair: PairId(1),
+        outer: moved[0],
+    }];
+    assert_eq!(net.b.controller.moved(), pending);
     net.b.controller.relocate(PairId(1), moved[0]);
+    assert_eq!(net.b.controller.moved(), []);
     net.b.run();
     net.b
         .receive(TRUST, &udp(host(2, false), host(1, false), (7, 8), b"x"));

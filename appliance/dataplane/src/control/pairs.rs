@@ -1,6 +1,7 @@
 //! SA pairs: install, activate, move, remove, list.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub(super) struct Pairs {
     asking: BTreeMap<PairId, Numbers>,
     /// To be asked for with the next [`Controller::poll`].
     wanted: BTreeSet<PairId>,
+    /// Where peers were heard that iked has not followed there: nobody may have told it.
+    moved: BTreeMap<PairId, Outer>,
     /// Resumed at their ceilings; to be told with the next [`Controller::poll`].
     resumed: Vec<PairId>,
     /// Pairs per worker.
@@ -65,14 +68,11 @@ impl Pairs {
             lingering: Vec::new(),
             asking: BTreeMap::new(),
             wanted: BTreeSet::new(),
+            moved: BTreeMap::new(),
             resumed: Vec::new(),
             load: vec![0; workers],
             node: NodeId::default(),
         }
-    }
-
-    pub(super) fn outer(&self, pair: PairId) -> Option<Outer> {
-        self.records.get(&pair).map(|record| record.outer)
     }
 
     /// Slot and owner of a pair.
@@ -83,6 +83,15 @@ impl Pairs {
 
     pub(super) fn epoch(&self, pair: PairId) -> Option<u32> {
         self.records.get(&pair).map(|record| record.epoch)
+    }
+
+    /// The peer of a pair was heard at another address or port; the addresses that follow from it.
+    pub(super) fn heard_at(&mut self, pair: PairId, remote: IpAddr, port: u16) -> Option<Outer> {
+        let mut outer = self.records.get(&pair)?.outer;
+        outer.remote = remote;
+        outer.udp = outer.udp.map(|(local, _)| (local, port));
+        self.moved.insert(pair, outer);
+        Some(outer)
     }
 
     /// A pair wants higher ceilings. One that is gone does not.
@@ -239,6 +248,7 @@ impl<P: Platform> Controller<P> {
     /// Raises the ceilings of a pair.
     pub fn grant(&mut self, pair: PairId, ceilings: Numbers) {
         self.pairs.asking.remove(&pair);
+        self.pairs.moved.remove(&pair);
         if let Some(record) = self.pairs.records.get(&pair) {
             let (slot, owner) = (record.child.slot, record.child.owner);
             self.command(owner, Command::Grant { slot, ceilings });
@@ -424,6 +434,7 @@ impl<P: Platform> Controller<P> {
         };
         let (old, spi) = (std::mem::replace(&mut record.outer, outer), record.outbound);
         let (slot, owner) = (record.child.slot, record.child.owner);
+        self.pairs.moved.remove(&pair);
         self.command(
             owner,
             Command::Move {
@@ -480,6 +491,7 @@ impl<P: Platform> Controller<P> {
             return;
         };
         self.pairs.asking.remove(&pair);
+        self.pairs.moved.remove(&pair);
         let Record {
             child,
             prefixes,
@@ -499,6 +511,15 @@ impl<P: Platform> Controller<P> {
         if let Some(load) = self.pairs.load.get_mut(usize::from(child.owner)) {
             *load = load.saturating_sub(1);
         }
+    }
+
+    /// Peers that were heard elsewhere, for an iked that was away: a worker reports an address once.
+    pub fn moved(&self) -> Vec<SaEvent> {
+        let event = |(pair, outer): (&PairId, &Outer)| SaEvent::PeerMoved {
+            pair: *pair,
+            outer: *outer,
+        };
+        self.pairs.moved.iter().map(event).collect()
     }
 
     /// What is installed.

@@ -105,6 +105,9 @@ impl Control {
                 log::info!("iked: {} pairs in step", controller.list().len());
                 self.startup.in_step(client);
                 controller.ask_again();
+                for moved in controller.moved() {
+                    self.clients.event(&moved);
+                }
             }
             Request::Grant(grants) => {
                 for (pair, ceilings) in grants {
