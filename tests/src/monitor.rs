@@ -51,8 +51,9 @@ impl Monitor {
     fn mark(&self, netns: &Netns, address: &str) -> Result<()> {
         let what = format!("ip monitor in {} to report", self.netns_name);
         wait_until(&what, READY_LIMIT, || {
+            // A gateway that reconciles its addresses just then takes it away first.
             netns.sh(&format!(
-                "ip addr add {address}/32 dev lo; ip addr del {address}/32 dev lo"
+                "ip addr add {address}/32 dev lo; ip addr del {address}/32 dev lo 2>&1 || true"
             ))?;
             Ok(self
                 .process
