@@ -4,6 +4,7 @@
 use std::os::fd::AsFd;
 use std::process::Command;
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use ravelin_tuntap::{Device, DeviceName, Error, Kind, Queue, index, set_mac, set_mtu, set_up};
@@ -44,8 +45,10 @@ fn state(device: &str) -> [String; 3] {
 fn next_packet(queue: &Queue, into: &mut [u8]) -> Option<usize> {
     for _ in 0..100 {
         let mut fds = [PollFd::new(queue.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut fds, PollTimeout::from(2000u16)).expect("poll") == 0 {
-            return None;
+        match poll(&mut fds, PollTimeout::from(2000u16)) {
+            Ok(0) => return None,
+            Ok(_) | Err(Errno::EINTR) => {} // interrupted: a machine that was paused
+            Err(error) => panic!("poll: {error}"),
         }
         if let Some(octets) = queue.recv(into).expect("recv") {
             return Some(octets);

@@ -1,6 +1,7 @@
 //! The daemon in a fresh network namespace, seen through its socket. Needs root.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // test helpers may fail loudly too
 
+use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -37,7 +38,12 @@ impl Netd {
             dir: dir.to_owned(),
         };
         let mut message = [0; 16];
-        let octets = notify.recv(&mut message).expect("readiness");
+        let octets = loop {
+            match notify.recv(&mut message) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {} // a machine that was paused
+                result => break result.expect("readiness"),
+            }
+        };
         assert_eq!(&message[..octets], b"READY=1");
         netd
     }

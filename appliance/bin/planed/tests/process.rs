@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::io::ErrorKind;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -57,7 +58,12 @@ impl Planed {
 
     fn notification(&self) -> String {
         let mut text = [0; 64];
-        let octets = self.notifications.recv(&mut text).unwrap();
+        let octets = loop {
+            match self.notifications.recv(&mut text) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {} // a machine that was paused
+                result => break result.unwrap(),
+            }
+        };
         String::from_utf8(text[..octets].to_vec()).unwrap()
     }
 
