@@ -2,9 +2,9 @@
 //! and which addresses the host has just asked for, so that the answers of new ones come through as well.
 //!
 //! Both are small tables indexed by a hash: a stranger may fall on a place that is taken and is then treated like a neighbour, which
-//! happens to one in 65,536 per neighbour.
+//! happens to one in 65,536 per neighbour. The hash is keyed at random, so that nobody can tell which addresses those are.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
@@ -28,6 +28,7 @@ pub struct Stations {
     known: Box<[AtomicU16]>,
     /// When the answers to each place's last question are due, in microseconds.
     asked: Box<[AtomicU64]>,
+    key: RandomState,
 }
 
 impl Default for Stations {
@@ -35,21 +36,22 @@ impl Default for Stations {
         Self {
             known: (0..KNOWN_PLACES).map(|_| AtomicU16::new(0)).collect(),
             asked: (0..ASKED_PLACES).map(|_| AtomicU64::new(0)).collect(),
+            key: RandomState::new(),
         }
     }
 }
 
-fn hash(key: impl Hash) -> usize {
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(key) as usize
-}
-
 impl Stations {
+    fn hash(&self, key: impl Hash) -> usize {
+        self.key.hash_one(key) as usize
+    }
+
     fn place(&self, interface: IfIndex, station: Mac) -> &AtomicU16 {
-        &self.known[hash((interface, station)) % KNOWN_PLACES]
+        &self.known[self.hash((interface, station)) % KNOWN_PLACES]
     }
 
     fn question(&self, interface: IfIndex, address: IpAddr) -> &AtomicU64 {
-        &self.asked[hash((interface, address)) % ASKED_PLACES]
+        &self.asked[self.hash((interface, address)) % ASKED_PLACES]
     }
 
     /// A neighbour has this station.
