@@ -7,6 +7,7 @@
 use ravelin_tests::capture::Capture;
 use ravelin_tests::gateway::Gateway;
 use ravelin_tests::site::{CONFIGURATION, GATEWAY_TRUST, Site, V4, enb_connection};
+use ravelin_tests::steady;
 use ravelin_tests::strongswan::StrongSwan;
 use ravelin_tests::traffic::ping;
 use ravelin_tests::wait::wait_until;
@@ -88,7 +89,7 @@ fn starts_in(order: [&str; 4]) {
         (1, 1)
     );
     let trace = outer.finish().unwrap();
-    assert!(trace.cleartext().is_empty(), "{name}: cleartext");
+    assert!(steady::protected(&trace).is_empty(), "{name}: cleartext");
     assert_eq!(trace.repeated_nonces(V4.gateway_outer), vec![], "{name}");
 }
 
