@@ -27,6 +27,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("ravelin-bin-iked", 4),
     ("ravelin-bin-mgmtd", 4),
     ("ravelin-bin-cli", 4),
+    ("ravelin-bin-host", 4),
     ("ravelin-misbehave", 4),
     ("ravelin-tests", 5),
     ("ravelin-fuzz", 5),

@@ -11,12 +11,15 @@
 //! | `mgmtd.sock` | mgmtd | planed, iked: configuration down, status up | [`daemon`] with [`plane`] and [`ike`] parts |
 //! | `mgmtd.sock` | mgmtd | the CLI | [`operator`] |
 //!
+//! What `ravelin-host` and mgmtd tell each other goes by files, whose contents are in [`host`].
+//!
 //! This crate holds the messages and the codec, and a blocking stream for threads; it decides nothing.
 #![forbid(unsafe_code)]
 
 pub mod codec;
 pub mod daemon;
 pub mod hello;
+pub mod host;
 pub mod ike;
 pub mod netd;
 pub mod operator;

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod hardware;
 mod id;
 mod identity;
 mod name;
@@ -17,6 +18,7 @@ mod suite;
 mod time;
 
 pub use error::ParseError;
+pub use hardware::{Mac, PciAddress};
 pub use id::{ChildId, Generation, InstanceId, NodeId, PairId, VrfId};
 pub use identity::Identity;
 pub use name::{MAX_KERNEL_NAME_OCTETS, UnitName};

@@ -1,0 +1,82 @@
+//! `ravelin-host`: what the appliance does to its own machine, one subcommand per step of the boot.
+//!
+//! Each subcommand is a oneshot unit of systemd, runs as root and has a folder here. None may keep the machine from booting: what
+//! goes wrong is told on the consoles, noted for `show`, and the next step is taken.
+//!
+//! Every path is taken below a root, `/` unless `--root` says otherwise, so that tests run on recorded trees.
+#![forbid(unsafe_code)]
+
+mod consoles;
+mod error;
+mod files;
+mod prepare;
+mod root;
+
+use std::process::ExitCode;
+
+use ravelin_platform::logging;
+
+use error::Error;
+use root::Root;
+
+/// What a subcommand is: its name, its line of the help, and its work on the arguments behind its name.
+struct Subcommand {
+    name: &'static str,
+    help: &'static str,
+    run: fn(&Root, &[String]) -> Result<(), Error>,
+}
+
+/// In the order of the boot.
+const SUBCOMMANDS: &[Subcommand] = &[Subcommand {
+    name: "prepare",
+    help: "find the NICs, choose and bind their drivers, reserve memory and cores",
+    run: prepare::run,
+}];
+
+fn main() -> ExitCode {
+    logging::init();
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let root = match Root::take(&mut arguments) {
+        Ok(root) => root,
+        Err(error) => return misused(&error),
+    };
+    let Some(name) = arguments.first() else {
+        return misused(&Error::Missing("a subcommand"));
+    };
+    match name.as_str() {
+        "--help" | "-h" => {
+            println!("{}", usage());
+            return ExitCode::SUCCESS;
+        }
+        "--version" => {
+            println!("{}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
+    }
+    let Some(subcommand) = SUBCOMMANDS.iter().find(|s| s.name == name) else {
+        return misused(&Error::Unexpected(name.clone()));
+    };
+    match (subcommand.run)(&root, &arguments[1..]) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ (Error::Unexpected(_) | Error::Missing(_))) => misused(&error),
+        Err(error) => {
+            log::error!("{error}");
+            consoles::report(&root, &[format!("{}: {error}", subcommand.name)]);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn misused(error: &Error) -> ExitCode {
+    eprintln!("ravelin-host: {error}\n{}", usage());
+    ExitCode::from(2)
+}
+
+fn usage() -> String {
+    let mut text = "usage: ravelin-host [--root DIR] SUBCOMMAND".to_owned();
+    for subcommand in SUBCOMMANDS {
+        text.push_str(&format!("\n  {:<10}{}", subcommand.name, subcommand.help));
+    }
+    text
+}
