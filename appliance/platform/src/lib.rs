@@ -10,6 +10,7 @@ mod harden;
 mod instance;
 mod listener;
 pub mod logging;
+pub mod nft;
 pub mod notify;
 
 pub use error::Error;

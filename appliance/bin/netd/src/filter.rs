@@ -11,8 +11,7 @@
 //! A table outlives netd, as the twins do. This takes the place of a VRF for the management interface, which needs a kernel module
 //! that not every kernel has.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use ravelin_platform::nft;
 
 use crate::error::Error;
 
@@ -48,36 +47,12 @@ table inet ravelin_host {
 /// # Errors
 /// [`Error::Filter`] with nft's words.
 pub fn install() -> Result<(), Error> {
-    let failed = |reason: String| Error::Filter { reason };
-    let mut child = Command::new("nft")
-        .args(["-f", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| failed(error.to_string()))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin
-            .write_all(RULES.as_bytes())
-            .map_err(|error| failed(error.to_string()))?;
-    }
-    let output = child
-        .wait_with_output()
-        .map_err(|error| failed(error.to_string()))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(failed(
-        String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-    ))
+    nft::apply(RULES).map_err(|refused| Error::Filter {
+        reason: refused.to_string(),
+    })
 }
 
 /// Whether the table is there.
 pub fn is_installed() -> bool {
-    let listed = Command::new("nft")
-        .args(["list", "table", "inet", TABLE])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    listed.is_ok_and(|status| status.success())
+    nft::has_table("inet", TABLE)
 }

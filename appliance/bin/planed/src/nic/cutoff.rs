@@ -5,9 +5,8 @@
 //! The rule stays when planed dies: nothing answers in its place. It is taken away only when the port is removed.
 
 use std::fs;
-use std::io::Write;
-use std::process::{Command, Stdio};
 
+use ravelin_platform::nft;
 use ravelin_tuntap::DeviceName;
 
 use crate::error::Error;
@@ -34,7 +33,7 @@ pub fn cut_off(interface: &DeviceName) -> Result<(), Error> {
     ravelin_tuntap::index(interface)
         .map_err(|error| failed(interface, "look for it", error.to_string()))?;
     let adopted = is_cut_off(interface);
-    let outcome = nft(interface, &script(interface.as_str()))
+    let outcome = apply(interface, &script(interface.as_str()))
         .and_then(|()| silence(interface, true))
         .and_then(|()| {
             ravelin_tuntap::set_up(interface, true)
@@ -48,12 +47,7 @@ pub fn cut_off(interface: &DeviceName) -> Result<(), Error> {
 
 /// Whether the rule is there.
 pub fn is_cut_off(interface: &DeviceName) -> bool {
-    let listed = Command::new("nft")
-        .args(["list", "table", "netdev", &table(interface.as_str())])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    listed.is_ok_and(|status| status.success())
+    nft::has_table("netdev", &table(interface.as_str()))
 }
 
 /// Gives the interface back to the kernel.
@@ -64,7 +58,7 @@ pub fn restore(interface: &DeviceName) -> Result<(), Error> {
     let table = table(interface.as_str());
     // Adding first makes the deletion succeed in any case.
     let script = format!("add table netdev {table}\ndelete table netdev {table}\n");
-    nft(interface, &script)?;
+    apply(interface, &script)?;
     silence(interface, false)
 }
 
@@ -106,25 +100,9 @@ fn failed(interface: &DeviceName, step: &'static str, reason: String) -> Error {
     }
 }
 
-fn nft(interface: &DeviceName, script: &str) -> Result<(), Error> {
+fn apply(interface: &DeviceName, script: &str) -> Result<(), Error> {
     const STEP: &str = "drop what the kernel would take, by nft";
-    let io = |error: std::io::Error| failed(interface, STEP, error.to_string());
-    let mut child = Command::new("nft")
-        .args(["-f", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(io)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(script.as_bytes()).map_err(io)?;
-    }
-    let output = child.wait_with_output().map_err(io)?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(failed(interface, STEP, reason))
+    nft::apply(script).map_err(|refused| failed(interface, STEP, refused.to_string()))
 }
 
 #[cfg(test)]
