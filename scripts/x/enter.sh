@@ -77,7 +77,7 @@ for name in TERM CI COLUMNS http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PRO
 done
 cd "$X_SRC"
 exec chroot "$root" /usr/bin/env -i \
-	PATH="$X_CARGO_HOME/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" HOME=/root LANG=C.UTF-8 \
+	PATH="$X_CARGO_HOME/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" HOME=/root LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 \
 	CARGO_HOME="$X_CARGO_HOME" RUSTUP_HOME="$X_RUSTUP_HOME" RUSTUP_AUTO_INSTALL=0 CARGO_TARGET_DIR="$X_TARGET" \
 	SSL_CERT_FILE="$bundle" RAVELIN_INSIDE=1 \
 	X_SRC="$X_SRC" X_BUILD_UID="$X_BUILD_UID" X_BUILD_GID="$X_BUILD_GID" "$@"

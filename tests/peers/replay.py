@@ -8,17 +8,10 @@ import socket
 import struct
 import sys
 
+from frames import frames, with_payload
+
 iface, mode, path = sys.argv[1:]
 ENB = socket.inet_aton("192.0.2.10")
-
-
-def frames(path):
-    data = open(path, "rb").read()
-    at = 24
-    while at + 16 <= len(data):
-        length = struct.unpack_from("<I", data, at + 8)[0]
-        yield data[at + 16 : at + 16 + length]
-        at += 16 + length
 
 
 def is_esp(frame):
@@ -32,23 +25,6 @@ def is_esp(frame):
     )
 
 
-def checksum(header):
-    total = sum(struct.unpack("!10H", header))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
-def resize(frame, payload):
-    """The same headers around another UDP payload; the UDP checksum is left out (0)."""
-    ip = bytearray(frame[14:34])
-    struct.pack_into("!H", ip, 2, 28 + len(payload))
-    ip[10:12] = bytes(2)
-    struct.pack_into("!H", ip, 10, checksum(bytes(ip)))
-    udp = frame[34:38] + struct.pack("!HH", 8 + len(payload), 0)
-    return frame[:14] + bytes(ip) + udp + payload
-
-
 def damage(frame):
     esp = bytearray(frame[42:])
     if mode == "forge":
@@ -57,7 +33,7 @@ def damage(frame):
         esp[0] ^= 0x3F
     elif mode == "cut":
         esp = esp[:7]
-    return resize(frame, bytes(esp))
+    return with_payload(frame, bytes(esp))
 
 
 raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)

@@ -8,18 +8,11 @@ import socket
 import struct
 import sys
 
+from frames import frames, with_payload
+
 iface, source, mode, path = sys.argv[1:]
 GATEWAY = socket.inet_aton("192.0.2.1")
 NATT = b"\x11\x94"
-
-
-def frames(path):
-    data = open(path, "rb").read()
-    at = 24
-    while at + 16 <= len(data):
-        length = struct.unpack_from("<I", data, at + 8)[0]
-        yield data[at + 16 : at + 16 + length]
-        at += 16 + length
 
 
 def to_gateway(frame):
@@ -32,26 +25,13 @@ def to_gateway(frame):
     )
 
 
-def checksum(header):
-    total = sum(struct.unpack("!10H", header))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
 def spoofed(frame):
     payload = bytearray(frame[42:])
     if mode == "forged-esp":
         struct.pack_into("!I", payload, 4, struct.unpack_from("!I", payload, 4)[0] + 100000)
     elif mode == "forged-ike":
         struct.pack_into("!I", payload, 4 + 20, struct.unpack_from("!I", payload, 4 + 20)[0] + 1)
-    ip = bytearray(frame[14:34])
-    ip[12:16] = socket.inet_aton(source)
-    struct.pack_into("!H", ip, 2, 28 + len(payload))
-    ip[10:12] = bytes(2)
-    struct.pack_into("!H", ip, 10, checksum(bytes(ip)))
-    # A UDP checksum of 0 is none (RFC 768).
-    return frame[:14] + bytes(ip) + NATT + NATT + struct.pack("!HH", 8 + len(payload), 0) + payload
+    return with_payload(frame, bytes(payload), socket.inet_aton(source), NATT + NATT)
 
 
 raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
