@@ -15,6 +15,7 @@
 pub mod compile;
 mod error;
 mod holder;
+mod judge;
 pub mod kernel;
 mod link;
 mod manager;
@@ -22,6 +23,7 @@ mod server;
 mod store;
 
 pub use error::MgmtError;
+pub use judge::read_text;
 pub use link::LinkId;
 pub use manager::{Event, Manager, Settings};
 pub use server::{Server, serve};

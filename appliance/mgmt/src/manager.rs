@@ -6,9 +6,10 @@
 mod commit;
 mod operator;
 
-use crate::compile::{Compiled, compile};
+use crate::compile::Compiled;
 use crate::error::MgmtError;
 use crate::holder::Holder;
+use crate::judge::read_text;
 use crate::kernel::Order;
 use crate::link::{Awaited, Link, LinkId, Unsent};
 use crate::store::Store;
@@ -202,27 +203,10 @@ impl Manager {
 
     /// Reads, judges and compiles a text; one line per fault.
     fn read(&self, origin: &str, text: &str) -> Result<(Tree, Compiled), Vec<String>> {
-        let parsed = self
-            .model
-            .load(origin, text)
-            .map_err(|problem| match problem {
-                Problem::Refused(refusal) => {
-                    refusal.to_string().lines().map(str::to_owned).collect()
-                }
-                Problem::Model(error) => vec![error.to_string()],
-            })?;
-        match compile(&parsed.config) {
-            Ok(compiled) => Ok((parsed.tree, compiled)),
-            Err(errors) => Err(errors
-                .iter()
-                .map(
-                    |error| match self.model.position(&parsed.tree, &error.path) {
-                        Some(pos) => format!("{origin}:{}:{}: {error}", pos.line, pos.column),
-                        None => format!("{origin}: {error}"),
-                    },
-                )
-                .collect()),
-        }
+        read_text(&self.model, origin, text).map_err(|problem| match problem {
+            Problem::Refused(refusal) => refusal.to_string().lines().map(str::to_owned).collect(),
+            Problem::Model(error) => vec![error.to_string()],
+        })
     }
 
     /// Handles events until all their senders are gone.
