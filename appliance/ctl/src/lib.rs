@@ -18,6 +18,7 @@
 
 pub mod codec;
 pub mod daemon;
+pub mod day0;
 pub mod hello;
 pub mod host;
 pub mod ike;
