@@ -1,12 +1,11 @@
 #!/bin/sh
 # Makes the peer guest of the VM tests: Debian's kernel with its XFRM ESP, strongSwan, and what its init calls, in an initramfs.
-# usage: build.sh TREE OUT     TREE has boot/vmlinuz-* and usr/lib/modules (the unpacked kernel package, or a root with one in it);
-#                              OUT gets vmlinux, initrd and version
+# usage: build.sh DEB OUT      DEB is a Debian package linux-image-<version>; OUT gets vmlinux, initrd and inputs
 # Runs inside the sysroot, whose strongSwan and tools it takes; needs no privilege. Boots in seconds, since it holds nothing else.
 set -eu
 umask 022
 here=$(cd "$(dirname "$0")" && pwd -P)
-tree=$1 out=$2
+deb=$1 out=$2
 
 # What the init and the tests call.
 programs="/usr/bin/dash /usr/bin/busybox /usr/bin/ip /usr/bin/ping /usr/bin/kmod /usr/bin/socat /usr/bin/iperf3 /usr/bin/tcpdump
@@ -23,16 +22,26 @@ die() {
 	exit 1
 }
 
-set -- "$tree"/boot/vmlinuz-*
-if [ $# != 1 ] || [ ! -f "$1" ]; then
-	die "$tree/boot has not exactly one vmlinuz: $*"
-fi
-kernel=$1
-version=${kernel##*/vmlinuz-}
+# What all of it is made from: nothing is made again while this stays the same.
+inputs=$(cat "$here"/* /etc/debian_version | sha256sum | cut -c1-16)-$(sha256sum "$deb" | cut -c1-16)-$(swanctl --version | cksum | cut -d' ' -f1)
+[ "$(cat "$out/inputs" 2>/dev/null)" != "$inputs" ] || exit 0
 
 mkdir -p "$out"
-stage=$(mktemp -d "$out/stage.XXXXXX")
-trap 'rm -rf "$stage"' EXIT
+work=$(mktemp -d "$out/work.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM HUP
+stage=$work/stage
+tree=$work/tree
+mkdir "$stage" "$tree"
+dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$tree" --wildcards './boot/vmlinuz-*' './usr/lib/modules/*/modules.*' \
+	'./usr/lib/modules/*/kernel/arch' './usr/lib/modules/*/kernel/crypto' './usr/lib/modules/*/kernel/lib' './usr/lib/modules/*/kernel/net' \
+	'./usr/lib/modules/*/kernel/drivers/net' './usr/lib/modules/*/kernel/drivers/virtio' './usr/lib/modules/*/kernel/drivers/char' \
+	'./usr/lib/modules/*/kernel/drivers/firmware' || die "$deb is no kernel package"
+set -- "$tree"/boot/vmlinuz-*
+kernel=$1
+[ -f "$kernel" ] || die "$deb holds no kernel"
+version=${kernel##*/vmlinuz-}
+
 mkdir -p "$stage/dev" "$stage/proc" "$stage/sys" "$stage/run" "$stage/tmp" "$stage/etc/swanctl" "$stage/usr/bin" "$stage/usr/lib64" \
 	"$stage/var"
 for link in bin:usr/bin sbin:usr/bin lib:usr/lib lib64:usr/lib64 usr/sbin:bin var/run:../run; do
@@ -87,24 +96,16 @@ install -m 755 "$here/init" "$stage/init"
 
 # Modules with all they need, unpacked: the guest's processor is slow.
 source=$tree/usr/lib/modules/$version
-[ -d "$source" ] || source=$tree/lib/modules/$version
-[ -d "$source" ] || die "$tree has no modules of $version"
-index=$stage/index
-mkdir -p "$index/lib/modules"
-ln -s "$(cd "$source" && pwd -P)" "$index/lib/modules/$version"
-if [ ! -e "$source/modules.dep" ]; then
-	rm "$index/lib/modules/$version"
-	cp -al "$source" "$index/lib/modules/$version" 2>/dev/null || cp -a "$source" "$index/lib/modules/"
-	depmod -b "$index" "$version"
-fi
+ln -s usr/lib "$tree/lib"
+depmod -b "$tree" "$version"
 target=$stage/usr/lib/modules/$version
 mkdir -p "$target"
 for module in $modules; do
-	modprobe --dirname "$index" --set-version "$version" --show-depends "$module" >"$stage/depends" ||
+	modprobe --dirname "$tree" --set-version "$version" --show-depends "$module" >"$work/depends" ||
 		die "kernel $version has no module $module"
-	sed -n 's/^insmod \([^ ]*\).*/\1/p' "$stage/depends"
-done | sort -u >"$stage/files"
-[ -s "$stage/files" ] || die "no module of $version was found"
+	sed -n 's/^insmod \([^ ]*\).*/\1/p' "$work/depends"
+done | sort -u >"$work/files"
+[ -s "$work/files" ] || die "no module of $version was found"
 while read -r file; do
 	name=${file##*/}
 	case $name in
@@ -112,10 +113,8 @@ while read -r file; do
 	*.zst) zstd -qdc "$file" >"$target/${name%.zst}" ;;
 	*) cp "$file" "$target/$name" ;;
 	esac
-done <"$stage/files"
-cp "$source/modules.builtin" "$source/modules.order" "$target/"
-[ ! -e "$source/modules.builtin.modinfo" ] || cp "$source/modules.builtin.modinfo" "$target/"
-rm -rf "$index" "$stage/depends" "$stage/files"
+done <"$work/files"
+cp "$source/modules.builtin" "$source/modules.builtin.modinfo" "$source/modules.order" "$target/"
 depmod -b "$stage" "$version"
 
 (cd "$stage" && find . -print0 | LC_ALL=C sort -z | cpio --quiet --null --create --format=newc --owner=0:0 --reproducible) \
@@ -131,4 +130,4 @@ LC_ALL=C grep -obUaF "$magic" "$kernel" | while IFS=: read -r offset _; do
 done
 [ "$(head -c 4 "$out/vmlinux.new" | tail -c 3)" = ELF ] || die "$kernel holds no zstd-compressed kernel"
 mv "$out/vmlinux.new" "$out/vmlinux"
-printf '%s\n' "$version" >"$out/version"
+printf '%s\n' "$inputs" >"$out/inputs"
