@@ -47,6 +47,9 @@ bind "$X_CARGO_HOME"
 bind "$X_RUSTUP_HOME" ro
 bind "$X_SRC"
 bind "$X_TARGET"
+# What image/build keeps between builds.
+mkdir -p "$X_CACHE/image"
+bind "$X_CACHE/image"
 bind /etc/ssl/certs ro
 bind /usr/local/share/ca-certificates ro
 bundle=/etc/ssl/certs/ca-certificates.crt
@@ -71,7 +74,7 @@ fi
 set -- sh "$X_SRC/scripts/x/inside.sh" "$@"
 for name in TERM CI COLUMNS http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY RUST_LOG RUST_BACKTRACE \
 	RUSTUP_TOOLCHAIN CARGO_BUILD_JOBS CARGO_INCREMENTAL CARGO_NET_OFFLINE CARGO_TERM_COLOR CARGO_TERM_PROGRESS_WHEN \
-	RAVELIN_NO_HUGE PROPTEST_CASES; do
+	RAVELIN_NO_HUGE RAVELIN_MIRROR RAVELIN_PROFILE SOURCE_DATE_EPOCH PROPTEST_CASES; do
 	eval "value=\${$name:-}"
 	[ -z "$value" ] || set -- "$name=$value" "$@"
 done
@@ -79,5 +82,5 @@ cd "$X_SRC"
 exec chroot "$root" /usr/bin/env -i \
 	PATH="$X_CARGO_HOME/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" HOME=/root LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 \
 	CARGO_HOME="$X_CARGO_HOME" RUSTUP_HOME="$X_RUSTUP_HOME" RUSTUP_AUTO_INSTALL=0 CARGO_TARGET_DIR="$X_TARGET" \
-	SSL_CERT_FILE="$bundle" RAVELIN_INSIDE=1 \
+	SSL_CERT_FILE="$bundle" RAVELIN_INSIDE=1 X_IMAGE_CACHE="$X_CACHE/image" \
 	X_SRC="$X_SRC" X_BUILD_UID="$X_BUILD_UID" X_BUILD_GID="$X_BUILD_GID" "$@"

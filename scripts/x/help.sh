@@ -5,6 +5,11 @@ help() {
 usage: sudo ./x [--native] COMMAND [ARGUMENTS]        (as root, sudo is not needed)
 
   build                          build everything
+  image [OPTIONS]                build the appliance image in target/image: raw, qcow2 and what is made from them
+      --update-lock              move image/packages/appliance.lock to what the mirror has now, and build nothing
+      --profile dev|release      the daemons' profile (default release)
+      --only raw|qcow2           only that file
+      --out DIR                  somewhere else
   demo [--keep] [--quick]        strongSwan's traffic crosses the gateway; --keep leaves a CLI open,
                                  --quick: IPv4 only and little traffic
   demo --break NAME              the same with a gateway broken on purpose, which the checker must find:
@@ -21,6 +26,7 @@ in it, in a private mount and pid namespace of which nothing stays behind. --nat
 
 environment
   RAVELIN_HUGEPAGES=N   2 MB hugepages to borrow while the command runs (default 512, 0 for none)
+  RAVELIN_PROFILE=NAME  default of image --profile
   RAVELIN_MIRROR=URL    Debian mirror (default http://deb.debian.org/debian)
   XDG_CACHE_HOME        where the sysroot is kept
   CARGO_TARGET_DIR      where cargo builds (default target/ of the checkout)

@@ -80,7 +80,7 @@ find_cache() {
 	make_owned_dir "$X_CACHE"
 	mkdir -p "$X_CACHE/root"
 	X_MOUNT=$X_CACHE/root
-	export X_MOUNT
+	export X_CACHE X_MOUNT
 }
 
 # free_mb DIR: free space of its file system.

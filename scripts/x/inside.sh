@@ -8,6 +8,7 @@ trap 'exit 143' TERM
 . "$X_SRC/scripts/x/common.sh"
 . "$X_SRC/scripts/x/cargo.sh"
 . "$X_SRC/scripts/x/fuzz.sh"
+. "$X_SRC/scripts/x/image.sh"
 . "$X_SRC/scripts/x/suites.sh"
 . "$X_SRC/scripts/x/report.sh"
 cd "$X_SRC"
@@ -17,6 +18,7 @@ shift
 case $command in
 build) build "$@" ;;
 demo) demo "$@" ;;
+image) image "$@" ;;
 test) run_tests "$@" ;;
 lint) run_tests lint tidy ;;
 bench) bench "$@" ;;
