@@ -53,20 +53,24 @@ impl Scene {
         ping(&self.site.core, V4.core, nat::inner(1), count, 56).unwrap()
     }
 
-    /// Where the gateway believes the peer to be, for IKE and for ESP.
-    fn peer_at(&self) -> [SocketAddr; 2] {
-        [
+    /// Where the gateway believes the peer to be, for every IKE SA (two while one is rekeyed) and every child.
+    fn peer_at(&self) -> Vec<SocketAddr> {
+        let mut at = Vec::new();
+        for (kind, list) in [
             ("ike", "ike_security_associations"),
             ("ipsec", "ipsec_security_associations"),
-        ]
-        .map(|(kind, list)| {
+        ] {
             let command = format!("show security {kind} security-associations | display json");
             let text = self.gateway.cli(&command).unwrap();
             let report: serde_json::Value = serde_json::from_str(&text).unwrap();
             let sas = report[list].as_array().unwrap();
-            assert_eq!(sas.len(), 1, "{text}");
-            sas[0]["remote"].as_str().unwrap().parse().unwrap()
-        })
+            assert!(!sas.is_empty(), "{text}");
+            at.extend(
+                sas.iter()
+                    .map(|sa| -> SocketAddr { sa["remote"].as_str().unwrap().parse().unwrap() }),
+            );
+        }
+        at
     }
 
     fn is_at(&self, address: IpAddr, ports: &std::ops::Range<u16>) -> bool {
