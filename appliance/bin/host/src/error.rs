@@ -30,6 +30,9 @@ pub enum Error {
         /// What is wrong, with line and column.
         source: serde_json::Error,
     },
+    /// The model of this build is broken.
+    #[error(transparent)]
+    Model(#[from] ravelin_config::ModelError),
 }
 
 impl Error {

@@ -1,23 +1,12 @@
-//! `ravelin-host`: what the appliance does to its own machine, one subcommand per step of the boot.
-//!
-//! Each subcommand is a oneshot unit of systemd, runs as root and has a folder here. None may keep the machine from booting: what
-//! goes wrong is told on the consoles, noted for `show`, and the next step is taken.
-//!
-//! Every path is taken below a root, `/` unless `--root` says otherwise, so that tests run on recorded trees.
+//! The `ravelin-host` program: arguments, logging, and the table of subcommands.
 #![forbid(unsafe_code)]
-
-mod consoles;
-mod error;
-mod files;
-mod prepare;
-mod root;
 
 use std::process::ExitCode;
 
+use ravelin_host::error::Error;
+use ravelin_host::root::Root;
+use ravelin_host::{consoles, day0, prepare};
 use ravelin_platform::logging;
-
-use error::Error;
-use root::Root;
 
 /// What a subcommand is: its name, its line of the help, and its work on the arguments behind its name.
 struct Subcommand {
@@ -27,11 +16,18 @@ struct Subcommand {
 }
 
 /// In the order of the boot.
-const SUBCOMMANDS: &[Subcommand] = &[Subcommand {
-    name: "prepare",
-    help: "find the NICs, choose and bind their drivers, reserve memory and cores",
-    run: prepare::run,
-}];
+const SUBCOMMANDS: &[Subcommand] = &[
+    Subcommand {
+        name: "prepare",
+        help: "find the NICs, choose and bind their drivers, reserve memory and cores",
+        run: prepare::run,
+    },
+    Subcommand {
+        name: "day0",
+        help: "take the first configuration from a disk or the hypervisor, once",
+        run: day0::run,
+    },
+];
 
 fn main() -> ExitCode {
     logging::init();
