@@ -94,7 +94,7 @@ fn four_family_combinations_and_both_key_sizes() {
     let socket = gateway.socket("planed");
     let hello = Hello::new(Role::Iked, InstanceId(1));
     let mut planed = wait_until("planed's socket", Duration::from_secs(30), || {
-        Ok(Stream::connect(&socket, &hello).ok())
+        Ok(Stream::connect(&socket, &hello, Role::Planed).ok())
     })
     .unwrap();
     request(&mut planed, 1, Request::SyncDone);

@@ -36,11 +36,12 @@ impl Client {
     /// [`CliError::Unreachable`] or [`CliError::NoAnswer`].
     pub fn ask(&self, request: Request) -> Result<Reply, CliError> {
         let hello = Hello::new(Role::Operator, self.instance);
-        let mut stream =
-            Stream::connect(&self.path, &hello).map_err(|source| CliError::Unreachable {
+        let mut stream = Stream::connect(&self.path, &hello, Role::Mgmtd).map_err(|source| {
+            CliError::Unreachable {
                 path: self.path.clone(),
                 source,
-            })?;
+            }
+        })?;
         stream
             .set_receive_timeout(Some(ANSWER_LIMIT))
             .map_err(CliError::NoAnswer)?;

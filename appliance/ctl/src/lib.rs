@@ -6,14 +6,14 @@
 //!
 //! | socket | served by | clients | messages |
 //! |---|---|---|---|
-//! | `netd.sock` | netd | planed | [`netd`] |
+//! | `netd.sock` | netd | planed; mgmtd, which asks whether it lives | [`netd`] |
 //! | `planed.sock` | planed | iked | [`sa`] |
 //! | `mgmtd.sock` | mgmtd | planed, iked: configuration down, status up | [`daemon`] with [`plane`] and [`ike`] parts |
 //! | `mgmtd.sock` | mgmtd | the CLI | [`operator`] |
 //!
 //! What `ravelin-host` and mgmtd tell each other goes by files, whose contents are in [`host`].
 //!
-//! This crate holds the messages and the codec, and a blocking stream for threads; it decides nothing.
+//! This crate holds the messages and the codec, a blocking stream for threads, and who may speak as whom ([`peer`]).
 #![forbid(unsafe_code)]
 
 pub mod codec;
@@ -24,6 +24,7 @@ pub mod host;
 pub mod ike;
 pub mod netd;
 pub mod operator;
+pub mod peer;
 pub mod plane;
 pub mod sa;
 pub mod stream;

@@ -1,7 +1,8 @@
 //! A blocking connection for threads. Daemons with an event loop use [`crate::codec`] on their own sockets.
 
 use crate::codec::{CodecError, Decoder, encode};
-use crate::hello::{Hello, PROTOCOL_VERSION};
+use crate::hello::{Hello, PROTOCOL_VERSION, Role};
+use crate::peer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{self, Read, Write};
@@ -35,6 +36,20 @@ pub enum StreamError {
         /// Its version.
         theirs: u32,
     },
+    /// The other side is not who it says to be.
+    #[error("user {uid} may not speak as {name}")]
+    Impostor {
+        /// Who it says to be.
+        name: &'static str,
+        /// The user of its process.
+        uid: u32,
+    },
+    /// This socket is not for the other side, or not its own.
+    #[error("{name} has no business at this socket")]
+    Role {
+        /// Who it is.
+        name: &'static str,
+    },
 }
 
 impl StreamError {
@@ -53,20 +68,49 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Connects to `path` and greets.
+    /// Connects to the socket of `server` at `path` and greets.
     ///
     /// # Errors
-    /// When nobody listens, or the other side is of another version.
-    pub fn connect(path: &Path, hello: &Hello) -> Result<Self, StreamError> {
-        Self::open(UnixStream::connect(path)?, hello)
+    /// When nobody listens, the other side is of another version, or it is not `server`.
+    pub fn connect(path: &Path, hello: &Hello, server: Role) -> Result<Self, StreamError> {
+        let stream = Self::open(UnixStream::connect(path)?, hello)?;
+        stream.expect(&[server])
+    }
+
+    /// Greets a client that was just accepted and must be one of `roles`. It may take `patience` to greet, and to take each message
+    /// later on; what it sends then is waited for without end.
+    ///
+    /// # Errors
+    /// As [`Stream::open`], and [`StreamError::Role`].
+    pub fn accept(
+        socket: UnixStream,
+        hello: &Hello,
+        patience: Duration,
+        roles: &[Role],
+    ) -> Result<Self, StreamError> {
+        socket.set_write_timeout(Some(patience))?;
+        socket.set_read_timeout(Some(patience))?;
+        let stream = Self::open(socket, hello)?.expect(roles)?;
+        stream.set_receive_timeout(None)?;
+        Ok(stream)
+    }
+
+    fn expect(self, roles: &[Role]) -> Result<Self, StreamError> {
+        let role = self.peer.role;
+        if roles.contains(&role) {
+            return Ok(self);
+        }
+        let name = role.process_name();
+        Err(StreamError::Role { name })
     }
 
     /// Greets on a socket that was accepted or connected. A socket without a read timeout waits two seconds for the greeting.
     ///
     /// # Errors
-    /// As [`Stream::connect`].
+    /// As [`Stream::connect`]; [`StreamError::Impostor`] when the other process is not of the user that its role belongs to.
     pub fn open(socket: UnixStream, hello: &Hello) -> Result<Self, StreamError> {
         let patience = socket.read_timeout()?;
+        let uid = peer::user(&socket)?;
         socket.set_read_timeout(patience.or(Some(GREETING_LIMIT)))?;
         let mut stream = Self {
             socket,
@@ -80,6 +124,11 @@ impl Stream {
                 name: stream.peer.role.process_name(),
                 theirs: stream.peer.version,
             });
+        }
+        let role = stream.peer.role;
+        if !peer::may_speak(uid, role) {
+            let name = role.process_name();
+            return Err(StreamError::Impostor { name, uid });
         }
         stream.socket.set_read_timeout(patience)?;
         Ok(stream)

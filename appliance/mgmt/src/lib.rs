@@ -25,6 +25,6 @@ mod store;
 pub use error::MgmtError;
 pub use judge::read_text;
 pub use link::LinkId;
-pub use manager::{Event, Manager, Settings};
+pub use manager::{Event, Manager, Pulse, Settings};
 pub use server::{Server, serve};
 pub use store::Store;

@@ -5,6 +5,9 @@
 
 mod commit;
 mod operator;
+mod pulse;
+
+pub use pulse::Pulse;
 
 use crate::compile::Compiled;
 use crate::error::MgmtError;
@@ -115,6 +118,7 @@ pub struct Manager {
     last_generation: Generation,
     links: BTreeMap<LinkId, Link>,
     holder: Holder,
+    pulse: Option<Pulse>,
     /// Why the stored configuration does not run.
     start_error: Option<String>,
 }
@@ -150,6 +154,7 @@ impl Manager {
             last_generation,
             links: BTreeMap::new(),
             holder,
+            pulse: None,
             start_error: None,
         };
         manager.load_stored();
@@ -214,7 +219,7 @@ impl Manager {
         loop {
             let event = match self.backlog.pop_front() {
                 Some(event) => event,
-                None => match self.inbox.recv() {
+                None => match self.next_event(None) {
                     Ok(event) => event,
                     Err(_) => return,
                 },

@@ -1,11 +1,11 @@
 //! `mgmtd.sock`: accepts daemons and operators, one thread each, and turns what they say into events.
 //!
-//! The socket is for its owner alone. Daemons are handed keys, so whoever says to be one must run as root or as we do.
+//! The socket is for its owner and the operators' group. Daemons are handed keys, so whoever says to be one must run as its user
+//! ([`ravelin_ctl::peer`]), and a daemon's user is no operator.
 
 use crate::error::MgmtError;
 use crate::manager::Event;
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-use nix::unistd::geteuid;
+use nix::unistd::{Group, chown};
 use ravelin_ctl::daemon::Reply;
 use ravelin_ctl::operator::{self as ops};
 use ravelin_ctl::{Envelope, Hello, Role, Stream, StreamError};
@@ -22,10 +22,12 @@ use std::time::Duration;
 
 /// Connections at once: two daemons and many operators' terminals and scripts.
 const MAX_CONNECTIONS: usize = 128;
-/// A partner that has not greeted by then is dropped.
-const GREETING_LIMIT: Duration = Duration::from_secs(5);
-/// A partner that does not read for so long is dropped.
-const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// A partner that has not greeted by then, or that does not read for so long, is dropped.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Operators, and the daemons that take configuration.
+const CLIENTS: [Role; 3] = [Role::Operator, Role::Planed, Role::Iked];
+/// The group whose users reach the socket. Without it (a developer's machine) the socket keeps the group of the process.
+const OPERATORS: &str = "ravelin-cli";
 /// The longest an operator waits: a commit with both its steps at their limits, twice for the way back.
 const ANSWER_LIMIT: Duration = Duration::from_secs(150);
 
@@ -57,7 +59,15 @@ pub fn serve(run_dir: &Path, hello: Hello) -> Result<Server, MgmtError> {
         other => other,
     };
     let listener = listener.map_err(bad)?;
+    // The group first: until then nobody but the owner gets in.
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(bad)?;
+    if let Ok(Some(group)) = Group::from_name(OPERATORS) {
+        // Who is not in the group himself serves his own group.
+        chown(&path, None, Some(group.gid)).unwrap_or_else(|errno| {
+            log::warn!("{} is not for {OPERATORS}: {errno}", path.display())
+        });
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).map_err(bad)?;
     Ok(Server {
         listener,
         path,
@@ -96,8 +106,12 @@ impl Server {
             .name("connection".to_owned())
             .spawn(move || {
                 let _slot = slot;
-                if let Err(error) = converse(socket, link, &hello, &events) {
-                    log::debug!("connection {link}: {error}");
+                match converse(socket, link, &hello, &events) {
+                    Ok(()) => {}
+                    Err(error @ (StreamError::Impostor { .. } | StreamError::Role { .. })) => {
+                        log::warn!("a connection is refused: {error}");
+                    }
+                    Err(error) => log::debug!("connection {link}: {error}"),
                 }
             });
         if let Err(error) = spawned {
@@ -128,25 +142,11 @@ fn converse(
     hello: &Hello,
     events: &Sender<Event>,
 ) -> Result<(), StreamError> {
-    let trusted = trusted(&socket);
-    socket.set_read_timeout(Some(GREETING_LIMIT))?;
-    socket.set_write_timeout(Some(WRITE_LIMIT))?;
-    let stream = Stream::open(socket, hello)?;
-    stream.set_receive_timeout(None)?;
+    let stream = Stream::accept(socket, hello, PATIENCE, &CLIENTS)?;
     match stream.peer().role {
         Role::Operator => operator(stream, events),
-        Role::Planed | Role::Iked if trusted => daemon(stream, link, events),
-        role => {
-            log::warn!("a connection as {} is refused", role.process_name());
-            Ok(())
-        }
+        _ => daemon(stream, link, events),
     }
-}
-
-/// Whether the process at the other end is one of us.
-fn trusted(socket: &UnixStream) -> bool {
-    let peer = getsockopt(socket, PeerCredentials);
-    peer.is_ok_and(|peer| peer.uid() == 0 || peer.uid() == geteuid().as_raw())
 }
 
 fn daemon(mut stream: Stream, link: u64, events: &Sender<Event>) -> Result<(), StreamError> {

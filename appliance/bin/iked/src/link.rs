@@ -7,7 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ravelin_ctl::{CodecError, Decoder, Hello, PROTOCOL_VERSION, encode};
+use ravelin_ctl::{CodecError, Decoder, Hello, PROTOCOL_VERSION, Role, encode, peer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -48,20 +48,28 @@ enum LinkError {
     Codec(#[from] CodecError),
     #[error("{name} speaks control protocol {theirs}, we speak {PROTOCOL_VERSION}")]
     Version { name: &'static str, theirs: u32 },
+    #[error("user {uid} may not speak as {name}")]
+    Impostor { name: &'static str, uid: u32 },
+    #[error("{0} has no business at this socket")]
+    Stranger(&'static str),
     #[error("the daemon does not listen to this link any more")]
     Unused,
 }
 
-/// Keeps a link to the daemon at `path` until nobody reads the events.
-pub async fn run<Out, In>(path: PathBuf, hello: Hello, events: mpsc::Sender<LinkEvent<Out, In>>)
-where
+/// Keeps a link to `server` at `path` until nobody reads the events.
+pub async fn run<Out, In>(
+    path: PathBuf,
+    hello: Hello,
+    server: Role,
+    events: mpsc::Sender<LinkEvent<Out, In>>,
+) where
     Out: Serialize + Send + 'static,
     In: DeserializeOwned + Send + 'static,
 {
     let mut complaint = String::new();
     while !events.is_closed() {
         if let Ok(socket) = UnixStream::connect(&path).await {
-            let error = serve(socket, &hello, &events).await;
+            let error = serve(socket, &hello, server, &events).await;
             let _ = events.send(LinkEvent::Down).await;
             // The same complaint once: another build on the other side stays that way for long.
             let text = format!("control connection {}: {error}", path.display());
@@ -78,16 +86,22 @@ where
 async fn serve<Out, In>(
     socket: UnixStream,
     hello: &Hello,
+    server: Role,
     events: &mpsc::Sender<LinkEvent<Out, In>>,
 ) -> LinkError
 where
     Out: Serialize + Send + 'static,
     In: DeserializeOwned + Send + 'static,
 {
+    let uid = match peer::user(&socket) {
+        Ok(uid) => uid,
+        Err(error) => return error.into(),
+    };
     let (mut reader, mut writer) = socket.into_split();
     let mut decoder = Decoder::new();
-    let peer = match greet(&mut reader, &mut writer, &mut decoder, hello).await {
-        Ok(peer) => peer,
+    let peer = match greet(&mut reader, &mut writer, &mut decoder, hello, uid).await {
+        Ok(peer) if peer.role == server => peer,
+        Ok(peer) => return LinkError::Stranger(peer.role.process_name()),
         Err(error) => return error,
     };
     let (sender, mut outgoing) = mpsc::channel(OUT_QUEUE);
@@ -128,6 +142,7 @@ async fn greet(
     writer: &mut OwnedWriteHalf,
     decoder: &mut Decoder,
     hello: &Hello,
+    uid: u32,
 ) -> Result<Hello, LinkError> {
     writer.write_all(&encode(hello)?).await?;
     let peer: Hello = receive(reader, decoder).await?;
@@ -136,6 +151,10 @@ async fn greet(
             name: peer.role.process_name(),
             theirs: peer.version,
         });
+    }
+    if !peer::may_speak(uid, peer.role) {
+        let name = peer.role.process_name();
+        return Err(LinkError::Impostor { name, uid });
     }
     Ok(peer)
 }

@@ -108,16 +108,20 @@ async fn serve(options: &Options) -> Result<(), RunError> {
     tokio::spawn(link::run(
         options.run_dir.join("planed.sock"),
         hello.clone(),
+        Role::Planed,
         plane_events,
     ));
     tokio::spawn(link::run(
         options.run_dir.join("mgmtd.sock"),
         hello,
+        Role::Mgmtd,
         mgmt_events,
     ));
-    Notifier::from_environment().ready();
+    let notifier = Notifier::from_environment();
+    notifier.ready();
     turns(
         daemon,
+        &notifier,
         Inputs {
             queues,
             done,
@@ -130,13 +134,21 @@ async fn serve(options: &Options) -> Result<(), RunError> {
 
 async fn turns<T: Transport, K: RouteKernel>(
     mut daemon: Daemon<T, K>,
+    notifier: &Notifier,
     mut inputs: Inputs,
 ) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let beat = notifier.interval();
+    let mut next_beat = Time::default();
     loop {
         let deadline = daemon.settle(clock::now());
-        let pause = deadline.since(clock::now()).min(MAX_SLEEP);
+        let now = clock::now();
+        if beat.is_some() && now >= next_beat {
+            notifier.alive();
+            next_beat = now + beat.unwrap_or(MAX_SLEEP);
+        }
+        let pause = deadline.since(now).min(beat.unwrap_or(MAX_SLEEP));
         // Existing SAs before new ones: a flood of first messages must not delay a rekey or a probe.
         tokio::select! {
             biased;

@@ -2,12 +2,13 @@
 #![forbid(unsafe_code)]
 
 use ravelin_ctl::{Hello, RUN_DIR, Role};
-use ravelin_mgmt::{Manager, MgmtError, Settings, Store, kernel, serve};
+use ravelin_mgmt::{Manager, MgmtError, Pulse, Settings, Store, kernel, serve};
 use ravelin_platform::notify::Notifier;
 use ravelin_platform::{instance, logging};
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
 
@@ -83,10 +84,18 @@ fn run(arguments: &Arguments) -> Result<Infallible, RunError> {
     let (events, inbox) = channel();
     let store = Store::new(&arguments.config, &arguments.run_dir);
     let mut manager = Manager::new(store, Settings::default(), hello, inbox, orders)?;
+    let notifier = Arc::new(Notifier::from_environment());
+    if let Some(every) = notifier.interval() {
+        let notifier = Arc::clone(&notifier);
+        manager.set_pulse(Pulse {
+            every,
+            beat: Box::new(move || notifier.alive()),
+        });
+    }
     let managing = thread::Builder::new().name("manager".to_owned());
     managing
         .spawn(move || manager.run())
         .map_err(MgmtError::Thread)?;
-    Notifier::from_environment().ready();
+    notifier.ready();
     Ok(server.run(&events)?)
 }

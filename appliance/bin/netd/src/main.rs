@@ -16,6 +16,7 @@ mod registry;
 mod server;
 mod signal;
 mod sysctl;
+mod watchdog;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,8 +60,9 @@ fn run(run_dir: PathBuf) -> Result<std::convert::Infallible, Error> {
     guard::secure(&sysctl::Tree::system())?;
     guard::start(sysctl::Tree::system())?;
     let signals = signal::start()?;
-    Notifier::from_environment().ready();
-    server.serve(signals)
+    let notifier = Notifier::from_environment();
+    notifier.ready();
+    server.serve(signals, notifier)
 }
 
 enum Command {

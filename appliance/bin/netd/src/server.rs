@@ -9,15 +9,19 @@ use std::time::Duration;
 
 use ravelin_ctl::netd::SIGNAL_SILENCE;
 use ravelin_ctl::{Envelope, Hello, Role, Stream, StreamError, netd};
+use ravelin_platform::notify::Notifier;
 use ravelin_platform::{Listener, instance};
 
 use crate::error::Error;
 use crate::registry::Registry;
 use crate::signal::{self, ClientId};
 use crate::sysctl::Tree;
+use crate::watchdog;
 
 /// Clients at one time: planed, one that is just being replaced, and a few tools.
 const CLIENTS_MAX: usize = 8;
+/// Who may ask: planed for everything, mgmtd whether we live.
+const CLIENTS: [Role; 2] = [Role::Planed, Role::Mgmtd];
 /// How long a client may take to greet or to take an answer.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -42,9 +46,10 @@ impl Server {
     /// Serves clients until the process is ended.
     ///
     /// # Errors
-    /// [`Error::Platform`] when the socket itself fails.
-    pub fn serve(self, signals: signal::Shared) -> Result<Infallible, Error> {
+    /// [`Error::Platform`] when the socket itself fails, [`Error::Thread`].
+    pub fn serve(self, signals: signal::Shared, notifier: Notifier) -> Result<Infallible, Error> {
         let registry = Arc::new(Mutex::new(Registry::new(Tree::system())));
+        watchdog::start(notifier, Arc::clone(&registry), Arc::clone(&signals))?;
         let clients = Arc::new(AtomicUsize::new(0));
         let mut id: ClientId = 0;
         loop {
@@ -87,10 +92,7 @@ struct Client {
 
 impl Client {
     fn converse(&self, socket: UnixStream, hello: &Hello) -> Result<(), StreamError> {
-        socket.set_write_timeout(Some(CLIENT_PATIENCE))?;
-        socket.set_read_timeout(Some(CLIENT_PATIENCE))?;
-        let mut stream = Stream::open(socket, hello)?;
-        stream.set_receive_timeout(None)?;
+        let mut stream = Stream::accept(socket, hello, CLIENT_PATIENCE, &CLIENTS)?;
         let peer = stream.peer();
         log::info!(
             "{} (process {}) is connected",
@@ -113,6 +115,10 @@ impl Client {
     }
 
     fn answer(&self, stream: &Stream, body: &netd::Request) -> Result<netd::Reply, StreamError> {
+        if stream.peer().role != Role::Planed && *body != netd::Request::List {
+            let refusal = "twins and signal routes are planed's alone";
+            return Ok(netd::Reply::Failed(refusal.to_owned()));
+        }
         let netd::Request::Signal(addresses) = body else {
             // A request changes one entry at a time, so the registry is sound even after a panic elsewhere.
             let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);

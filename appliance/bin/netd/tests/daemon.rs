@@ -56,7 +56,8 @@ impl Netd {
 
     fn client(&self) -> Client {
         let hello = Hello::new(Role::Planed, InstanceId(1));
-        let stream = Stream::connect(&self.dir.join("netd.sock"), &hello).expect("connect");
+        let stream =
+            Stream::connect(&self.dir.join("netd.sock"), &hello, Role::Netd).expect("connect");
         assert_eq!(stream.peer().role, Role::Netd);
         stream.set_receive_timeout(Some(READY_PATIENCE)).unwrap();
         Client { stream, next: 1 }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use ravelin_dataplane::link::MAX_WORKERS;
 
 /// Shown by `--help`.
-pub const USAGE: &str = "usage: ravelin-planed [--run-dir DIR] [--workers N] [--memory-mib N]
+pub const USAGE: &str =
+    "usage: ravelin-planed [--run-dir DIR] [--state-dir DIR] [--workers N] [--memory-mib N]
   --run-dir DIR     where the daemons' sockets are (default /run/ravelin)
+  --state-dir DIR   where its own state outlives it, on tmpfs (default: the run directory)
   --workers N       threads that move packets, 1 to 32 (default 1)
   --memory-mib N    memory for packets, 128 to 65536 (default 256)
   --version         print the version
@@ -23,6 +25,8 @@ const MEMORY_MAX_MIB: u32 = 65_536;
 pub struct Args {
     /// Folder of the control sockets.
     pub run_dir: PathBuf,
+    /// Folder of the state that outlives the process; the one above unless told otherwise.
+    pub state_dir: Option<PathBuf>,
     /// Threads that move packets.
     pub workers: usize,
     /// Memory for packets.
@@ -64,6 +68,7 @@ pub enum ArgsError {
 pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, ArgsError> {
     let mut args = Args {
         run_dir: PathBuf::from(ravelin_ctl::RUN_DIR),
+        state_dir: None,
         workers: 1,
         memory_mib: 256,
     };
@@ -74,6 +79,10 @@ pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, Arg
                     .next()
                     .map(PathBuf::from)
                     .ok_or(ArgsError::Missing("--run-dir"))?;
+            }
+            "--state-dir" => {
+                let folder = arguments.next().map(PathBuf::from);
+                args.state_dir = Some(folder.ok_or(ArgsError::Missing("--state-dir"))?);
             }
             "--workers" => {
                 args.workers =
@@ -130,12 +139,18 @@ mod tests {
             (args.run_dir, args.workers, args.memory_mib),
             ("/x".into(), 2, 256)
         );
+        assert_eq!(args.state_dir, None);
+        let Ok(Command::Run(args)) = read("--state-dir /y") else {
+            panic!("not understood")
+        };
+        assert_eq!(args.state_dir, Some("/y".into()));
         assert!(matches!(read("--version"), Ok(Command::Print(_))));
     }
 
     #[test]
     fn bad_values_are_named() {
         assert_eq!(read("-x"), Err(ArgsError::Unexpected("-x".to_owned())));
+        assert_eq!(read("--state-dir"), Err(ArgsError::Missing("--state-dir")));
         assert_eq!(read("--workers"), Err(ArgsError::Missing("--workers")));
         assert!(matches!(
             read("--workers 0"),

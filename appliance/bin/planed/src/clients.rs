@@ -17,7 +17,7 @@ use crate::error::Error;
 const QUEUE: usize = 1024;
 /// How long a client may take to greet or to take a frame.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Clients at one time: iked, one that is just being replaced, and a few tools.
+/// Clients at one time: iked, and some that are just being replaced.
 const MOST: usize = 8;
 
 /// Names one connection.
@@ -88,10 +88,7 @@ fn converse(
     hello: &Hello,
     control: &SyncSender<Input>,
 ) -> Result<(), StreamError> {
-    socket.set_write_timeout(Some(PATIENCE))?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    let mut stream = Stream::open(socket, hello)?;
-    stream.set_receive_timeout(None)?;
+    let mut stream = Stream::accept(socket, hello, PATIENCE, &[Role::Iked])?;
     let peer = stream.peer();
     log::info!(
         "{} (process {}) is connected",

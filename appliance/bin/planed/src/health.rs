@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ravelin_ctl::netd::{Reply, Request, SIGNAL_BEAT};
-use ravelin_ctl::{Envelope, Hello, Stream, StreamError};
+use ravelin_ctl::{Envelope, Hello, Role, Stream, StreamError};
 use ravelin_dataplane::Shared;
 use ravelin_dataplane::counters::WorkerCounters;
 use ravelin_platform::clock::now;
@@ -277,7 +277,7 @@ impl Announcer {
         let stream = match &mut self.netd {
             Some(stream) => stream,
             None => {
-                let stream = Stream::connect(&self.path, &self.hello)?;
+                let stream = Stream::connect(&self.path, &self.hello, Role::Netd)?;
                 stream.set_receive_timeout(Some(NETD_PATIENCE))?;
                 self.netd.insert(stream)
             }

@@ -86,7 +86,7 @@ fn run(args: &Args) -> Result<(), Error> {
     // The lock on the socket comes first: a second planed must change nothing.
     let server = clients::Server::bind(&args.run_dir, hello.clone())?;
     let environment = Environment::start(args.memory_mib)?;
-    let cells = cells(&args.run_dir)?;
+    let cells = cells(args.state_dir.as_ref().unwrap_or(&args.run_dir))?;
     let shared: Arc<Shared<Dpdk>> = Shared::new(
         args.workers,
         sa::MAX_SLOTS,
@@ -133,8 +133,8 @@ fn run(args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-fn cells(run_dir: &Path) -> Result<Cells, Error> {
-    let path = run_dir.join(STATE_FILE);
+fn cells(folder: &Path) -> Result<Cells, Error> {
+    let path = folder.join(STATE_FILE);
     Ok(Cells(ShmCells::open(&path, sa::MAX_SLOTS * state::WORDS)?))
 }
 

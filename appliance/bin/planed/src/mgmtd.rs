@@ -5,7 +5,7 @@ use std::sync::mpsc::{Sender, SyncSender, channel};
 use std::time::Duration;
 
 use ravelin_ctl::daemon::{Reply, Request};
-use ravelin_ctl::{Envelope, Hello, Stream, StreamError};
+use ravelin_ctl::{Envelope, Hello, Role, Stream, StreamError};
 
 use crate::control::Input;
 use crate::error::Error;
@@ -36,7 +36,7 @@ pub fn start(path: PathBuf, hello: Hello, control: SyncSender<Input>) -> Result<
     let work = move || {
         let mut complaint = String::new();
         loop {
-            match Stream::connect(&path, &hello) {
+            match Stream::connect(&path, &hello, Role::Mgmtd) {
                 Ok(stream) => {
                     log::info!("mgmtd is connected");
                     if converse(stream, &control).is_none() {

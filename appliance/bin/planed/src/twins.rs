@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ravelin_ctl::netd::{Device, Reply, Request};
-use ravelin_ctl::{Envelope, Hello, Stream, StreamError};
+use ravelin_ctl::{Envelope, Hello, Role, Stream, StreamError};
 use ravelin_dataplane::tables::IfIndex;
 use ravelin_platform::clock::now;
 use ravelin_tuntap::{DeviceName, Kind, Queue};
@@ -166,11 +166,12 @@ impl Twins {
             if now() < self.next_attempt {
                 return Err(Error::NetdSocket(StreamError::Closed));
             }
-            let stream = Stream::connect(&self.path, &self.hello).inspect_err(|error| {
-                let silent =
-                    matches!(error, StreamError::Io(e) if e.kind() == ErrorKind::WouldBlock);
-                self.next_attempt = now() + if silent { NETD_PAUSE } else { Duration::ZERO };
-            })?;
+            let stream =
+                Stream::connect(&self.path, &self.hello, Role::Netd).inspect_err(|error| {
+                    let silent =
+                        matches!(error, StreamError::Io(e) if e.kind() == ErrorKind::WouldBlock);
+                    self.next_attempt = now() + if silent { NETD_PAUSE } else { Duration::ZERO };
+                })?;
             stream.set_receive_timeout(Some(NETD_PATIENCE))?;
             self.netd = Some(stream);
         }

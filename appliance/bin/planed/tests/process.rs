@@ -69,7 +69,8 @@ impl Planed {
 
     fn connect(&self, role: Role) -> Stream {
         let hello = Hello::new(role, InstanceId(1));
-        let stream = Stream::connect(&self.folder.join("planed.sock"), &hello).unwrap();
+        let stream =
+            Stream::connect(&self.folder.join("planed.sock"), &hello, Role::Planed).unwrap();
         stream.set_receive_timeout(Some(PATIENCE)).unwrap();
         stream
     }
@@ -200,7 +201,7 @@ fn ready_watched_served_and_ended() {
     let status = second.wait().unwrap();
     assert!(!status.success(), "a second planed in the same folder");
     // The first still serves.
-    planed.connect(Role::Operator);
+    planed.connect(Role::Iked);
     planed.end();
 }
 
@@ -209,7 +210,7 @@ fn a_client_of_another_build_is_turned_away() {
     let planed = Planed::start("build");
     let mut hello = Hello::new(Role::Iked, InstanceId(1));
     hello.version += 1;
-    let stream = Stream::connect(&planed.folder.join("planed.sock"), &hello);
+    let stream = Stream::connect(&planed.folder.join("planed.sock"), &hello, Role::Planed);
     // Its greeting is right in our eyes; then the connection ends without an answer.
     if let Ok(mut stream) = stream {
         stream.set_receive_timeout(Some(PATIENCE)).unwrap();

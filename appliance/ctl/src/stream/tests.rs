@@ -47,3 +47,22 @@ fn a_listener_that_never_greets_is_given_up() {
     let error = Stream::open(socket, &hello).err().unwrap();
     assert!(matches!(error, StreamError::Io(e) if e.kind() == io::ErrorKind::WouldBlock));
 }
+
+#[test]
+fn a_client_whose_role_is_not_served_is_turned_away() {
+    for (role, served) in [(Role::Iked, true), (Role::Operator, false)] {
+        let (a, b) = UnixStream::pair().unwrap();
+        let client =
+            std::thread::spawn(move || Stream::open(b, &Hello::new(role, InstanceId(2))).map(drop));
+        let hello = Hello::new(Role::Planed, InstanceId(1));
+        let accepted = Stream::accept(a, &hello, GREETING_LIMIT, &[Role::Iked]);
+        match accepted {
+            Ok(_) => assert!(served),
+            Err(error) => {
+                assert!(!served);
+                assert_eq!(error.to_string(), "ravelin has no business at this socket");
+            }
+        }
+        client.join().unwrap().unwrap();
+    }
+}

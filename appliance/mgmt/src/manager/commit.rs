@@ -143,8 +143,7 @@ impl Manager {
         let deadline = Instant::now() + limit;
         let mut failures = Vec::new();
         while !open.is_empty() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.inbox.recv_timeout(left) {
+            match self.next_event(Some(deadline)) {
                 Ok(Event::Answer { link, id, reply }) => {
                     let name = self.name(link);
                     let Some(verdict) = self.answer(link, id, reply) else {

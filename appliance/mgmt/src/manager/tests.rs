@@ -46,7 +46,8 @@ impl Bench {
 
     fn connect(&self, role: Role) -> Stream {
         let hello = Hello::new(role, InstanceId(2));
-        let stream = Stream::connect(&self.folder.path().join("mgmtd.sock"), &hello).unwrap();
+        let stream =
+            Stream::connect(&self.folder.path().join("mgmtd.sock"), &hello, Role::Mgmtd).unwrap();
         stream
             .set_receive_timeout(Some(Duration::from_secs(20)))
             .unwrap();

@@ -11,17 +11,30 @@ type Events = mpsc::Receiver<LinkEvent<u32, u32>>;
 fn start(path: &std::path::Path) -> Events {
     let (sender, events) = mpsc::channel(EVENT_QUEUE);
     let hello = Hello::new(Role::Iked, InstanceId(1));
-    tokio::spawn(run::<u32, u32>(path.to_owned(), hello, sender));
+    tokio::spawn(run::<u32, u32>(
+        path.to_owned(),
+        hello,
+        Role::Planed,
+        sender,
+    ));
     events
 }
 
 async fn accept(listener: &UnixListener, version: u32) -> (OwnedReadHalf, OwnedWriteHalf, Decoder) {
+    accept_as(listener, version, Role::Planed).await
+}
+
+async fn accept_as(
+    listener: &UnixListener,
+    version: u32,
+    role: Role,
+) -> (OwnedReadHalf, OwnedWriteHalf, Decoder) {
     let (socket, _) = listener.accept().await.unwrap();
     let (mut reader, mut writer) = socket.into_split();
     let mut decoder = Decoder::new();
     let hello = Hello {
         version,
-        ..Hello::new(Role::Planed, InstanceId(2))
+        ..Hello::new(role, InstanceId(2))
     };
     writer.write_all(&encode(&hello).unwrap()).await.unwrap();
     let theirs: Hello = receive(&mut reader, &mut decoder).await.unwrap();
@@ -67,5 +80,15 @@ async fn another_version_is_refused() {
     let listener = UnixListener::bind(&path).unwrap();
     let mut events = start(&path);
     let _connection = accept(&listener, PROTOCOL_VERSION + 1).await;
+    assert!(matches!(events.recv().await, Some(LinkEvent::Down)));
+}
+
+#[tokio::test]
+async fn another_daemon_at_the_socket_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("planed.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut events = start(&path);
+    let _connection = accept_as(&listener, PROTOCOL_VERSION, Role::Netd).await;
     assert!(matches!(events.recv().await, Some(LinkEvent::Down)));
 }
