@@ -1,21 +1,6 @@
 # The disk, written into a plain file: partition table, file systems, boot loader. No loop device and no mount is needed.
 # Sourced by image.sh.
 
-# Sizes in MiB. A slot holds a root file system with room for the next releases; the data partition grows at boot.
-readonly BIOS_MIB=1
-readonly ESP_MIB=64
-readonly SLOT_MIB=1024
-readonly DATA_MIB=128
-# What the formats for hypervisors offer; it costs nothing until it is written.
-readonly DISK_GIB=8
-
-readonly ESP_AT=$((1 + BIOS_MIB))
-readonly SLOT_A_AT=$((ESP_AT + ESP_MIB))
-readonly SLOT_B_AT=$((SLOT_A_AT + SLOT_MIB))
-readonly DATA_AT=$((SLOT_B_AT + SLOT_MIB))
-# The last MiB is for the second copy of the table.
-readonly DISK_MIB=$((DATA_AT + DATA_MIB + 1))
-
 # uuid_of NAME: the same for the same version and commit, so that two builds are alike.
 uuid_of() {
 	printf 'ravelin %s %s %s' "$IMAGE_VERSION" "$IMAGE_COMMIT" "$1" | sha256sum |

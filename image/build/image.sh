@@ -14,7 +14,7 @@ IMAGE_BUILD=$(cd "$(dirname "$0")" && pwd -P)
 X_SRC=$(cd "$IMAGE_BUILD/../.." && pwd -P)
 IMAGE_SRC=$X_SRC/image
 . "$X_SRC/scripts/x/common.sh"
-for part in settings lock packages base modules tree initramfs disk boot formats; do
+for part in settings lock packages base modules tree initramfs disk-layout disk boot formats; do
 	. "$IMAGE_BUILD/$part.sh"
 done
 
@@ -32,6 +32,7 @@ begun_all=$(seconds)
 check_lock
 check_programs
 make_base
+make_peer
 if [ "$IMAGE_IF_CHANGED" = yes ] && is_current; then
 	exit 0
 fi
@@ -43,10 +44,10 @@ stamp "$IMAGE_TREE/boot"
 make_disk "$IMAGE_TREE" "$IMAGE_RAW.new"
 mv "$IMAGE_RAW.new" "$IMAGE_RAW"
 [ "$IMAGE_ONLY" = raw ] || make_qcow2
+sh "$IMAGE_BUILD/sbom.sh"
 if [ -z "$IMAGE_ONLY" ]; then
-	for part in ova sbom checksums; do
-		[ ! -e "$IMAGE_BUILD/$part.sh" ] || sh "$IMAGE_BUILD/$part.sh"
-	done
+	sh "$IMAGE_BUILD/ova.sh"
+	sh "$IMAGE_BUILD/checksums.sh"
 elif [ "$IMAGE_ONLY" = qcow2 ]; then
 	rm -f "$IMAGE_RAW"
 fi

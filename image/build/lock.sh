@@ -22,7 +22,6 @@ update_lock() {
 	side_apt apt-get install --print-uris '?and(?essential,?not(?name(^apt$)))' $(list_of "$IMAGE_SRC/packages/appliance.list") \
 		>"$IMAGE_TMP/uris" || die "appliance.list cannot be resolved, see above"
 	# 'URL' name_version_arch.deb size hash
-	awk -F"[' _]+" '/^.http/ { gsub("%3a", ":", $4); print $3 "=" $4 }' "$IMAGE_TMP/uris" >"$IMAGE_TMP/selected"
 	awk '/^.http/ { split($2, part, "_"); gsub("%3a", ":", part[2]); print part[1] "=" part[2] }' "$IMAGE_TMP/uris" \
 		>"$IMAGE_TMP/selected"
 	# shellcheck disable=SC2046

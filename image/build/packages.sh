@@ -58,3 +58,11 @@ make_repository() {
 			"$(sha256sum "$deb" | cut -d' ' -f1)"
 	done >"$1/Packages"
 }
+
+# make_peer: the guest that plays the eNodeB in `./x vm demo` runs the same kernel, with modules that the appliance does not keep.
+make_peer() {
+	[ "$IMAGE_ONLY" != raw ] || return 0
+	sha=$(awk '$1 ~ /^linux-image-[0-9]/ { print $3 }' "$IMAGE_LOCK")
+	[ -e "$(deb_of "$sha")" ] || fetch_packages
+	sh "$IMAGE_SRC/peer/build.sh" "$(deb_of "$sha")" "$IMAGE_OUT/peer"
+}

@@ -52,6 +52,8 @@ settle() {
 	IMAGE_TREE=$IMAGE_TMP/tree
 	IMAGE_VERSION=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$X_SRC/Cargo.toml")
 	IMAGE_COMMIT=$(git_here rev-parse --short=12 HEAD || echo unknown)
+	# What is not committed may be anything.
+	[ -z "$(git_here status --porcelain)" ] || IMAGE_COMMIT=$IMAGE_COMMIT-modified
 	IMAGE_NAME=ravelin-$IMAGE_VERSION
 	IMAGE_RAW=$IMAGE_OUT/$IMAGE_NAME.raw
 	IMAGE_QCOW2=$IMAGE_OUT/$IMAGE_NAME.qcow2

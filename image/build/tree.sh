@@ -79,6 +79,13 @@ finish_tree() {
 		chroot "$IMAGE_TREE" $command >"$log" 2>&1 || die "$command fails in the image: $(cat "$log")"
 	done
 	umount "$IMAGE_TREE/proc"
+	for unit in $(list_of "$IMAGE_SRC/packages/masked.list"); do
+		ln -sf /dev/null "$IMAGE_TREE/etc/systemd/system/$unit"
+	done
+	ln -sf /usr/lib/systemd/system/multi-user.target "$IMAGE_TREE/etc/systemd/system/default.target"
+	# Or each boot would think that /usr has been updated since the last one.
+	: >"$IMAGE_TREE/etc/.updated"
+	: >"$IMAGE_TREE/var/.updated"
 	rm -f "$IMAGE_TREE"/etc/*- "$IMAGE_TREE/var/cache/ldconfig/aux-cache"
 	rm -rf "$IMAGE_TREE"/run/* "$IMAGE_TREE"/tmp/*
 }
