@@ -1,5 +1,7 @@
 //! What goes wrong in the bench itself, as opposed to in what it tests.
 
+use ravelin_qemu::VmError;
+use ravelin_qemu::wait::Deadline;
 use thiserror::Error;
 
 /// A failure of the bench, naming the step.
@@ -44,6 +46,15 @@ pub enum BenchError {
     /// Something printed or captured is not of the expected form.
     #[error("{0}")]
     Unexpected(String),
+    /// A virtual machine or the harness around it failed.
+    #[error(transparent)]
+    Vm(#[from] VmError),
+}
+
+impl From<Deadline> for BenchError {
+    fn from(Deadline { what, seconds }: Deadline) -> Self {
+        Self::Deadline { what, seconds }
+    }
 }
 
 impl BenchError {

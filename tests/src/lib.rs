@@ -20,7 +20,6 @@ pub mod nat;
 pub mod netns;
 pub mod nonces;
 pub mod pair;
-pub mod pcap;
 pub mod probe;
 pub mod process;
 pub mod seen;
@@ -32,6 +31,7 @@ pub mod wait;
 pub mod watch;
 
 pub use error::BenchError;
+pub use ravelin_qemu::pcap;
 
 /// Result of the bench.
 pub type Result<T> = std::result::Result<T, BenchError>;

@@ -1,41 +1,18 @@
-//! Waiting for a condition with a deadline; tests never wait a fixed time and hope.
+//! Waiting for a condition with a deadline; tests never wait a fixed time and hope. The harness of virtual machines waits alike.
 
-use crate::{BenchError, Result};
-use std::time::{Duration, Instant};
+use crate::Result;
+use std::time::Duration;
 
-const POLL: Duration = Duration::from_millis(20);
+pub use ravelin_qemu::wait::pause;
 
 /// Calls `probe` until it yields a value or `limit` has passed.
 ///
 /// # Errors
-/// [`BenchError::Deadline`] naming `what`, or the probe's own error at once.
+/// [`crate::BenchError::Deadline`] naming `what`, or the probe's own error at once.
 pub fn wait_until<T>(
     what: &str,
     limit: Duration,
-    mut probe: impl FnMut() -> Result<Option<T>>,
+    probe: impl FnMut() -> Result<Option<T>>,
 ) -> Result<T> {
-    let start = Instant::now();
-    loop {
-        if let Some(value) = probe()? {
-            return Ok(value);
-        }
-        if start.elapsed() > limit {
-            return Err(BenchError::Deadline {
-                what: what.to_owned(),
-                seconds: limit.as_secs(),
-            });
-        }
-        pause(POLL);
-    }
-}
-
-/// Lets `time` pass: for traffic that must run a while, never in the hope that something is ready afterwards.
-pub fn pause(time: Duration) {
-    let end = Instant::now() + time;
-    while let Some(left) = end
-        .checked_duration_since(Instant::now())
-        .filter(|d| !d.is_zero())
-    {
-        std::thread::park_timeout(left);
-    }
+    ravelin_qemu::wait::wait_until(what, limit, probe)
 }

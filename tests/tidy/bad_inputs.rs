@@ -145,6 +145,8 @@ fn a_sleeping_test_is_found() {
         rules::sleep_in_tests("appliance/a/src/b/tests.rs", code).len(),
         1
     );
+    assert_eq!(rules::sleep_in_tests("qemu/src/b.rs", code).len(), 1);
+    assert_eq!(rules::sleep_in_tests("qemu/src/wait.rs", code), []);
     assert_eq!(rules::sleep_in_tests("appliance/a/src/b.rs", code), []);
 }
 

@@ -29,6 +29,8 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("ravelin-bin-cli", 4),
     ("ravelin-bin-host", 4),
     ("ravelin-misbehave", 4),
+    // The harness of virtual machines: beside the appliance, not part of it.
+    ("ravelin-qemu", 4),
     ("ravelin-tests", 5),
     ("ravelin-fuzz", 5),
 ];

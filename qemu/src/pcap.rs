@@ -1,6 +1,6 @@
 //! Reads (and writes) pcap files as tcpdump does: little-endian, microseconds or nanoseconds, Ethernet.
 
-use crate::{BenchError, Result};
+use crate::{Result, VmError};
 use std::path::Path;
 
 const MAGIC_US: u32 = 0xa1b2_c3d4;
@@ -25,8 +25,8 @@ pub struct Captured {
 /// When the file cannot be read or is not such a pcap.
 pub fn read(path: &Path) -> Result<Vec<Captured>> {
     let octets =
-        std::fs::read(path).map_err(|e| BenchError::io(format!("read {}", path.display()), e))?;
-    parse(&octets).ok_or_else(|| BenchError::Unexpected(format!("{} is no pcap", path.display())))
+        std::fs::read(path).map_err(|e| VmError::io(format!("read {}", path.display()), e))?;
+    parse(&octets).ok_or_else(|| VmError::Unexpected(format!("{} is no pcap", path.display())))
 }
 
 /// Writes frames, in microseconds.
@@ -34,21 +34,32 @@ pub fn read(path: &Path) -> Result<Vec<Captured>> {
 /// # Errors
 /// When the file cannot be written.
 pub fn write(path: &Path, frames: &[Captured]) -> Result<()> {
+    let mut octets = file_header();
+    for captured in frames {
+        octets.extend(record(captured.time_ns, &captured.frame));
+    }
+    std::fs::write(path, octets).map_err(|e| VmError::io(format!("write {}", path.display()), e))
+}
+
+/// What a file begins with.
+pub fn file_header() -> Vec<u8> {
     let mut octets = MAGIC_US.to_le_bytes().to_vec();
     octets.extend([2, 0, 4, 0]); // version 2.4
     for word in [0, 0, u32::from(u16::MAX), 1] {
         octets.extend(word.to_le_bytes());
     }
-    for captured in frames {
-        let seconds = (captured.time_ns / 1_000_000_000) as u32;
-        let micros = (captured.time_ns % 1_000_000_000 / 1000) as u32;
-        let length = captured.frame.len() as u32;
-        for word in [seconds, micros, length, length] {
-            octets.extend(word.to_le_bytes());
-        }
-        octets.extend(&captured.frame);
-    }
-    std::fs::write(path, octets).map_err(|e| BenchError::io(format!("write {}", path.display()), e))
+    octets
+}
+
+/// A frame as it is written after the header or another frame; `time_ns` is since 1970.
+pub fn record(time_ns: u64, frame: &[u8]) -> Vec<u8> {
+    let seconds = (time_ns / 1_000_000_000) as u32;
+    let micros = (time_ns % 1_000_000_000 / 1000) as u32;
+    let length = frame.len() as u32;
+    let words = [seconds, micros, length, length];
+    let mut octets: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    octets.extend(frame);
+    octets
 }
 
 fn parse(octets: &[u8]) -> Option<Vec<Captured>> {
