@@ -18,38 +18,43 @@ for part in settings lock packages base modules tree initramfs disk-layout disk 
 	. "$IMAGE_BUILD/$part.sh"
 done
 
-read_options "$@"
-settle
-trap clean_up EXIT
-trap 'exit 130' INT TERM HUP
-mkdir -p "$IMAGE_CACHE" "$IMAGE_OUT" "$IMAGE_TMP"
+# In a function, so that a change of this file does not reach a build that runs.
+main() {
+	read_options "$@"
+	settle
+	trap clean_up EXIT
+	trap 'exit 130' INT TERM HUP
+	mkdir -p "$IMAGE_CACHE" "$IMAGE_OUT" "$IMAGE_TMP"
 
-if [ "$IMAGE_UPDATE_LOCK" = yes ]; then
-	update_lock
-	exit 0
-fi
-begun_all=$(seconds)
-check_lock
-check_programs
-make_base
-make_peer
-if [ "$IMAGE_IF_CHANGED" = yes ] && is_current; then
-	exit 0
-fi
-need_free "$IMAGE_OUT" 2500 "the image"
-make_tree
-make_initramfs "$IMAGE_TREE" "$IMAGE_TREE/boot/initramfs"
-mv "$IMAGE_TREE"/boot/vmlinuz-* "$IMAGE_TREE/boot/vmlinuz"
-stamp "$IMAGE_TREE/boot"
-make_disk "$IMAGE_TREE" "$IMAGE_RAW.new"
-mv "$IMAGE_RAW.new" "$IMAGE_RAW"
-[ "$IMAGE_ONLY" = raw ] || make_qcow2
-sh "$IMAGE_BUILD/sbom.sh"
-if [ -z "$IMAGE_ONLY" ]; then
-	sh "$IMAGE_BUILD/ova.sh"
-	sh "$IMAGE_BUILD/checksums.sh"
-elif [ "$IMAGE_ONLY" = qcow2 ]; then
-	rm -f "$IMAGE_RAW"
-fi
-inputs >"$IMAGE_OUT/$IMAGE_NAME.inputs"
-say "image of $IMAGE_VERSION ($IMAGE_COMMIT, $IMAGE_PROFILE profile) in $IMAGE_OUT in $(($(seconds) - begun_all)) s"
+	if [ "$IMAGE_UPDATE_LOCK" = yes ]; then
+		update_lock
+		exit 0
+	fi
+	begun_all=$(seconds)
+	check_lock
+	check_programs
+	make_base
+	make_peer
+	if [ "$IMAGE_IF_CHANGED" = yes ] && is_current; then
+		exit 0
+	fi
+	need_free "$IMAGE_OUT" 2500 "the image"
+	make_tree
+	make_initramfs "$IMAGE_TREE" "$IMAGE_TREE/boot/initramfs"
+	mv "$IMAGE_TREE"/boot/vmlinuz-* "$IMAGE_TREE/boot/vmlinuz"
+	stamp "$IMAGE_TREE/boot"
+	make_disk "$IMAGE_TREE" "$IMAGE_RAW.new"
+	mv "$IMAGE_RAW.new" "$IMAGE_RAW"
+	[ "$IMAGE_ONLY" = raw ] || make_qcow2
+	sh "$IMAGE_BUILD/sbom.sh"
+	if [ -z "$IMAGE_ONLY" ]; then
+		sh "$IMAGE_BUILD/ova.sh"
+		sh "$IMAGE_BUILD/checksums.sh"
+	elif [ "$IMAGE_ONLY" = qcow2 ]; then
+		rm -f "$IMAGE_RAW"
+	fi
+	inputs >"$IMAGE_OUT/$IMAGE_NAME.inputs"
+	say "image of $IMAGE_VERSION ($IMAGE_COMMIT, $IMAGE_PROFILE profile) in $IMAGE_OUT in $(($(seconds) - begun_all)) s"
+}
+
+main "$@"
