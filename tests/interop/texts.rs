@@ -8,6 +8,7 @@ use ravelin_config::Model;
 use ravelin_tests::site::CONFIGURATION;
 
 const PAIR: &str = include_str!("../configs/pair.conf");
+const FACTORY: &str = include_str!("../../image/root/usr/share/ravelin/factory-default.conf");
 
 #[test]
 fn every_configuration_of_the_tests_is_valid() {
@@ -18,7 +19,11 @@ fn every_configuration_of_the_tests_is_valid() {
         .replace("INNER", "10.71.0")
         .replace("OTHER", "10.72.0")
         .replace("ESTABLISH", "immediately");
-    for (name, text) in [("site.conf", CONFIGURATION), ("pair.conf", &pair)] {
+    for (name, text) in [
+        ("site.conf", CONFIGURATION),
+        ("pair.conf", &pair),
+        ("factory-default.conf", FACTORY),
+    ] {
         if let Err(problem) = model.load(name, text) {
             panic!("{problem}");
         }

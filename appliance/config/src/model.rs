@@ -89,6 +89,36 @@ impl Model {
         text::parse(&self.schema, text).map_err(|faults| refusal(source, faults))
     }
 
+    /// Reads a text on top of `base`, without judging it: what it states replaces or joins what stands there, `delete` lines
+    /// take away.
+    ///
+    /// # Errors
+    /// As [`Model::parse`].
+    pub fn amend(&self, source: &str, base: &Tree, text: &str) -> Result<Tree, Refusal> {
+        text::amend(&self.schema, base.clone(), text).map_err(|faults| refusal(source, faults))
+    }
+
+    /// `tree` with what `other` has below these containers, if it has nothing there itself; none when there is nothing to adopt.
+    pub fn adopt(&self, tree: &Tree, other: &Tree, path: &[&str]) -> Option<Tree> {
+        let mut adopted = tree.clone();
+        let (mut at, mut to, mut from) = (Schema::ROOT, &mut adopted.root, &other.root);
+        for (depth, name) in path.iter().enumerate() {
+            let id = self.schema.statement(at, name)?;
+            let key = ChildKey::single(id);
+            from = from.children.get(&key)?;
+            if depth + 1 == path.len() {
+                if to.children.contains_key(&key) {
+                    return None;
+                }
+                to.children.insert(key, from.clone());
+                break;
+            }
+            to = to.child(&self.schema, key, None);
+            at = id;
+        }
+        Some(adopted)
+    }
+
     /// Judges a tree: types, mandatory statements, references and rules of the model.
     ///
     /// # Errors

@@ -8,15 +8,17 @@ mod interfaces;
 mod read;
 mod routing;
 mod security;
+mod system;
 
 pub use chassis::{Chassis, HighAvailability, Monitor, RedundancyGroup};
 pub use interfaces::{Family, Interface, InterfaceAddress, Unit};
 pub use read::SecretText;
-pub use routing::{RouteHop, StaticRoute};
+pub use routing::{ManagementRoute, RouteHop, StaticRoute};
 pub use security::{
     DeadPeerDetection, Dynamic, Gateway, IdentityChoice, Ike, IkePolicy, IkeProposal, Ipsec,
     IpsecPolicy, IpsecProposal, PreSharedKey, Security, TrafficSelector, Vpn, VpnIke,
 };
+pub use system::{Authentication, Login, System, User};
 
 use serde::Deserialize;
 
@@ -33,17 +35,11 @@ pub struct Config {
     interfaces: interfaces::Interfaces,
     #[serde(default, rename = "ravelin-routing:routing-options")]
     routing: routing::RoutingOptions,
+    #[serde(default, rename = "ravelin-routing-instances:routing-instances")]
+    instances: routing::RoutingInstances,
     /// `security`.
     #[serde(default, rename = "ravelin-security:security")]
     pub security: Security,
-}
-
-/// `system`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct System {
-    /// Name of the node.
-    pub host_name: Option<String>,
 }
 
 impl Config {
@@ -60,5 +56,10 @@ impl Config {
     /// Static routes of both families.
     pub fn static_routes(&self) -> impl Iterator<Item = &StaticRoute> {
         self.routing.all()
+    }
+
+    /// Static routes of the management instance.
+    pub fn management_routes(&self) -> impl Iterator<Item = &ManagementRoute> {
+        self.instances.management_routes()
     }
 }

@@ -19,6 +19,7 @@ pub const SOURCES: &[Source] = &[
     module!("ravelin-chassis"),
     module!("ravelin-interfaces"),
     module!("ravelin-routing"),
+    module!("ravelin-routing-instances"),
     module!("ravelin-security"),
     module!("ravelin-security-ike"),
     module!("ravelin-security-ipsec"),

@@ -24,6 +24,7 @@ fn statements_and_values_come_from_the_model() {
             "chassis",
             "interfaces",
             "routing-options",
+            "routing-instances",
             "security"
         ]
     );

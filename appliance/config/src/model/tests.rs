@@ -2,6 +2,8 @@ use super::*;
 use crate::complete::{CandidateKind, complete};
 use std::sync::LazyLock;
 
+mod system;
+
 pub(crate) const SAMPLE: &str = include_str!("sample.conf");
 
 pub(crate) static MODEL: LazyLock<Model> = LazyLock::new(|| Model::new().unwrap());
@@ -328,13 +330,7 @@ fn a_leaf_added_to_a_module_needs_no_rust() {
         .iter()
         .map(|(name, text)| match *name {
             "ravelin-system" => {
-                let text = text
-                    .replacen("leaf host-name", &format!("{added}\n leaf host-name"), 1)
-                    .replacen(
-                        "import",
-                        "import ravelin-extensions { prefix rv; }\n import",
-                        1,
-                    );
+                let text = text.replacen("leaf host-name", &format!("{added}\n leaf host-name"), 1);
                 (*name, &*Box::leak(text.into_boxed_str()))
             }
             _ => (*name, *text),

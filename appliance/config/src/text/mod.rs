@@ -6,7 +6,7 @@ mod print;
 mod syntax;
 
 pub use lex::MAX_TEXT_OCTETS;
-pub(crate) use parse::{describe, parse};
+pub(crate) use parse::{amend, describe, parse};
 pub use print::{Secrets, print_braces, print_set};
 
 /// What is printed for a secret that is not to be shown; refused where a secret is read.

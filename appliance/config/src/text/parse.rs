@@ -11,8 +11,15 @@ const MAX_DIAGNOSTICS: usize = 16;
 
 /// Reads `text`. The tree says what the text says; libyang has not judged it yet.
 pub(crate) fn parse(schema: &Schema, text: &str) -> Result<Tree, Vec<Diagnostic>> {
+    amend(schema, Tree::default(), text)
+}
+
+/// Reads `text` on top of `base`: what it states replaces what stands there, and `delete` takes away. Only what the text gives
+/// has a place in the result, which is how the two are told apart here.
+pub(crate) fn amend(schema: &Schema, base: Tree, text: &str) -> Result<Tree, Vec<Diagnostic>> {
     let statements = syntax::read(text).map_err(|d| vec![d])?;
-    let mut tree = Tree::default();
+    let mut tree = base;
+    forget_places(&mut tree.root);
     let mut parser = Parser {
         schema,
         faults: Vec::new(),
@@ -27,6 +34,11 @@ pub(crate) fn parse(schema: &Schema, text: &str) -> Result<Tree, Vec<Diagnostic>
     } else {
         Err(parser.faults)
     }
+}
+
+fn forget_places(node: &mut Node) {
+    node.pos = None;
+    node.children.values_mut().for_each(forget_places);
 }
 
 /// Removes empty containers that mean nothing by their presence; braces without content and `delete` leave them.
@@ -197,6 +209,8 @@ impl Parser<'_> {
                 }
                 let fresh = !node.children.contains_key(&key);
                 let child = node.child(self.schema, key, Some(pos));
+                let fresh = fresh || child.pos.is_none();
+                child.pos.get_or_insert(pos);
                 // `inactive: route P discard;` speaks of the route: that is how one prints.
                 let entry = self.schema.node(id);
                 let whole = entry.oneline && entry.kind == Kind::List;
@@ -282,12 +296,18 @@ impl Parser<'_> {
         let text = value.map(|w| w.text.clone()).unwrap_or_default();
         match rest.of.verb {
             Verb::State => {
-                if let Some(old) = node.children.get(&key).filter(|old| old.value != text) {
-                    let line = old.pos.map_or(0, |p| p.line);
-                    return self.fault(
-                        pos,
-                        format!("`{}` has another value on line {line}", schema.name),
-                    );
+                let old = node.children.get(&key).filter(|old| old.value != text);
+                match old.map(|old| old.pos) {
+                    Some(Some(given)) => {
+                        let line = given.line;
+                        return self.fault(
+                            pos,
+                            format!("`{}` has another value on line {line}", schema.name),
+                        );
+                    }
+                    // Of the base.
+                    Some(None) => drop(node.children.remove(&key)),
+                    None => {}
                 }
             }
             Verb::Set => {
@@ -296,6 +316,7 @@ impl Parser<'_> {
             verb => return self.change(node, &key, verb),
         }
         let child = node.child(self.schema, key, Some(pos));
+        child.pos.get_or_insert(pos);
         child.value = text;
         child.inactive = rest.inactive;
     }
@@ -384,17 +405,20 @@ impl Parser<'_> {
         });
         let rivals: Vec<(ChildKey, Option<Pos>)> =
             rivals.map(|(k, n)| (k.clone(), n.pos)).collect();
-        match (rest.of.verb, rivals.first()) {
+        let given = rivals
+            .iter()
+            .find_map(|(rival, at)| at.map(|at| (rival, at)));
+        match (rest.of.verb, given) {
             (Verb::State, Some((rival, at))) => {
                 let other = &self.schema.node(rival.schema).name;
-                let line = at.map_or(0, |p| p.line);
+                let line = at.line;
                 self.fault(
                     pos,
                     format!("`{}` excludes `{other}` of line {line}", schema.name),
                 );
                 false
             }
-            (Verb::Set, _) => {
+            (Verb::State | Verb::Set, _) => {
                 for (rival, _) in &rivals {
                     node.children.remove(rival);
                 }

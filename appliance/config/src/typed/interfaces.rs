@@ -1,6 +1,6 @@
 //! `interfaces`.
 
-use super::read::{text, texts};
+use super::read::{present, text, texts};
 use ravelin_types::{ParseError, Prefix, UnitName};
 use serde::Deserialize;
 use std::fmt;
@@ -13,11 +13,11 @@ pub(super) struct Interfaces {
     pub interface: Vec<Interface>,
 }
 
-/// A port, `st0` or `lo0`.
+/// A port, `fxp0`, `st0` or `lo0`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Interface {
-    /// `ge-0/0/0`, `st0`, `lo0`.
+    /// `ge-0/0/0`, `fxp0`, `st0`, `lo0`.
     pub name: String,
     /// Text for people.
     pub description: Option<String>,
@@ -58,6 +58,9 @@ struct Families {
 pub struct Family {
     /// Its MTU in octets.
     pub mtu: Option<u16>,
+    /// Whether addresses come from the network, for `fxp0`.
+    #[serde(default, deserialize_with = "present")]
+    pub dhcp: bool,
     #[serde(default)]
     address: Vec<Address>,
 }

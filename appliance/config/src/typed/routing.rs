@@ -1,4 +1,4 @@
-//! `routing-options`.
+//! `routing-options` and `routing-instances`.
 
 use super::read::{present, text, texts};
 use ravelin_types::{ParseError, Prefix, UnitName};
@@ -75,5 +75,61 @@ impl RoutingOptions {
     pub fn all(&self) -> impl Iterator<Item = &StaticRoute> {
         let ribs = self.rib.iter().flat_map(|rib| &rib.routes.route);
         self.inet.route.iter().chain(ribs)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+pub(super) struct RoutingInstances {
+    #[serde(default)]
+    instance: Vec<Instance>,
+}
+
+/// The management instance: there is no other.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Instance {
+    #[serde(default)]
+    routing_options: ManagementOptions,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+struct ManagementOptions {
+    #[serde(default, rename = "static")]
+    inet: ManagementStatic,
+    #[serde(default)]
+    rib: Vec<ManagementRib>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+struct ManagementStatic {
+    #[serde(default)]
+    route: Vec<ManagementRoute>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+struct ManagementRib {
+    #[serde(default, rename = "static")]
+    routes: ManagementStatic,
+}
+
+/// A static route of the management instance.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ManagementRoute {
+    /// Destination.
+    #[serde(rename = "name", deserialize_with = "text")]
+    pub prefix: Prefix,
+    /// Next hop.
+    #[serde(deserialize_with = "text")]
+    pub next_hop: IpAddr,
+}
+
+impl RoutingInstances {
+    pub fn management_routes(&self) -> impl Iterator<Item = &ManagementRoute> {
+        self.instance.iter().flat_map(|instance| {
+            let options = &instance.routing_options;
+            let ribs = options.rib.iter().flat_map(|rib| &rib.routes.route);
+            options.inet.route.iter().chain(ribs)
+        })
     }
 }
