@@ -6,6 +6,7 @@ use ravelin_types::{Generation, Identity, PairId, Prefix, Spi, TrafficSelector, 
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
+use crate::host::wanted::{Class, PasswordHash};
 use crate::sa::PairCounters;
 
 /// The CLI to mgmtd.
@@ -24,6 +25,71 @@ pub enum Request {
         /// The text.
         text: String,
     },
+    /// Put this text, or these `set` and `delete` lines, on top of the running configuration; then as above.
+    AmendConfiguration {
+        /// Where it came from, for error messages.
+        origin: String,
+        /// The text.
+        text: String,
+    },
+    /// The running configuration in another form.
+    ExportConfiguration {
+        /// As `set` lines, not in braces.
+        set: bool,
+        /// With its secrets.
+        secrets: bool,
+    },
+    /// Who asks, what it may do, and what it should know first.
+    Session,
+    /// The first password of who asks.
+    SetPassword(PasswordHash),
+    /// Name, version and times of the node.
+    ShowNode,
+    /// Ends or restarts the node.
+    Power(Power),
+}
+
+/// How the node ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Power {
+    /// It starts again.
+    Reboot,
+    /// It stays off.
+    PowerOff,
+    /// It forgets everything and starts again as from the factory.
+    Zeroize,
+}
+
+impl Power {
+    /// As written in a request to the host side.
+    pub fn name(self) -> &'static str {
+        match self {
+            Power::Reboot => "reboot",
+            Power::PowerOff => "power-off",
+            Power::Zeroize => "zeroize",
+        }
+    }
+}
+
+impl Request {
+    /// The least class that may ask this.
+    pub fn class(&self) -> Class {
+        match self {
+            Request::Daemon(query) if query.changes() => Class::Operator,
+            Request::Daemon(_)
+            | Request::ShowProcesses
+            | Request::ShowConfiguration
+            | Request::ExportConfiguration { secrets: false, .. }
+            | Request::Session
+            | Request::SetPassword(_)
+            | Request::ShowNode => Class::ReadOnly,
+            Request::LoadConfiguration { .. }
+            | Request::AmendConfiguration { .. }
+            | Request::ExportConfiguration { secrets: true, .. }
+            | Request::Power(_) => Class::SuperUser,
+        }
+    }
 }
 
 /// A question or an order for one daemon.
@@ -56,6 +122,24 @@ pub enum DaemonQuery {
 }
 
 impl DaemonQuery {
+    /// Whether it is an order.
+    pub fn changes(&self) -> bool {
+        match self {
+            DaemonQuery::ClearIke(_)
+            | DaemonQuery::ClearIpsec(_)
+            | DaemonQuery::RekeyIke(_)
+            | DaemonQuery::RekeyChild(_) => true,
+            DaemonQuery::IkeSas
+            | DaemonQuery::IpsecSas
+            | DaemonQuery::IkeStatistics
+            | DaemonQuery::IpsecStatistics
+            | DaemonQuery::Interfaces
+            | DaemonQuery::Routes
+            | DaemonQuery::Drops
+            | DaemonQuery::HighAvailability => false,
+        }
+    }
+
     /// Whether planed answers it (else iked).
     pub fn for_planed(&self) -> bool {
         matches!(
@@ -85,8 +169,48 @@ pub enum Reply {
         /// Warnings.
         warnings: Vec<String>,
     },
+    /// Answer to [`Request::Session`].
+    Session(Session),
+    /// Answer to [`Request::ShowNode`].
+    Node(Node),
+    /// It is being done.
+    Accepted,
     /// Refused: one line per error, each naming file, line, statement and what was expected.
     Failed(Vec<String>),
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Name.
+    pub user: String,
+    /// What it may do.
+    pub class: Class,
+    /// Whether it must set a password first of all.
+    pub password_wanted: bool,
+    /// Name of the node.
+    pub host_name: Option<String>,
+    /// Software version.
+    pub software: String,
+    /// What is wrong with the node, the gravest first.
+    pub alarms: Vec<String>,
+}
+
+/// Name, version and times of the node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its configured name.
+    pub host_name: Option<String>,
+    /// Software version.
+    pub software: String,
+    /// Release of the kernel.
+    pub kernel: String,
+    /// Seconds since the kernel started.
+    pub uptime_s: u64,
+    /// Seconds since mgmtd started.
+    pub running_s: u64,
+    /// Seconds since the running configuration was applied.
+    pub configured_s: u64,
 }
 
 /// A daemon's answer.

@@ -4,11 +4,13 @@
 //! that must agree. An error names the statement path as the operator wrote it.
 
 mod chassis;
+mod host;
 mod ike;
 mod plane;
 
 use crate::kernel::KernelPlan;
 use ravelin_config::Config;
+use ravelin_ctl::host::wanted::HostConfig;
 use ravelin_ctl::ike::IkeConfig;
 use ravelin_ctl::plane::PlaneConfig;
 use thiserror::Error;
@@ -32,6 +34,8 @@ pub struct Compiled {
     pub ike: IkeConfig,
     /// For the kernel.
     pub kernel: KernelPlan,
+    /// For the host side; user ids are not given yet.
+    pub host: HostConfig,
     /// What the operator should know but need not change.
     pub warnings: Vec<String>,
 }
@@ -47,11 +51,13 @@ pub fn compile(config: &Config) -> Result<Compiled, Vec<CompileError>> {
     let mut plane = plane::compile(config, &ike, &mut errors, &mut warnings);
     plane.signals = chassis::signals(config, &mut errors);
     let kernel = plane::kernel_plan(config);
+    let host = host::compile(config, &mut errors);
     if errors.is_empty() {
         Ok(Compiled {
             plane,
             ike,
             kernel,
+            host,
             warnings,
         })
     } else {

@@ -8,13 +8,23 @@ use ravelin_config::{Diagnostic, Model, Problem, Refusal, Tree};
 /// # Errors
 /// [`Problem::Refused`] with every fault and its place.
 pub fn read_text(model: &Model, origin: &str, text: &str) -> Result<(Tree, Compiled), Problem> {
-    let parsed = model.load(origin, text)?;
-    let errors = match compile(&parsed.config) {
-        Ok(compiled) => return Ok((parsed.tree, compiled)),
+    let tree = model.parse(origin, text)?;
+    let compiled = read_tree(model, origin, &tree)?;
+    Ok((tree, compiled))
+}
+
+/// Judges and compiles a tree.
+///
+/// # Errors
+/// As [`read_text`].
+pub(crate) fn read_tree(model: &Model, origin: &str, tree: &Tree) -> Result<Compiled, Problem> {
+    let config = model.validate(origin, tree)?;
+    let errors = match compile(&config) {
+        Ok(compiled) => return Ok(compiled),
         Err(errors) => errors,
     };
     let place = |error: CompileError| Diagnostic {
-        pos: model.position(&parsed.tree, &error.path),
+        pos: model.position(tree, &error.path),
         path: error.path,
         message: error.message,
     };

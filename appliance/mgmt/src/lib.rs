@@ -15,6 +15,7 @@
 pub mod compile;
 mod error;
 mod holder;
+mod host;
 mod judge;
 pub mod kernel;
 mod link;
@@ -23,6 +24,7 @@ mod server;
 mod store;
 
 pub use error::MgmtError;
+pub use host::Who;
 pub use judge::read_text;
 pub use link::LinkId;
 pub use manager::{Event, Manager, Pulse, Settings};

@@ -3,27 +3,29 @@
 //! A commit waits for the daemons' verdicts inside one event; events of others are kept meanwhile and handled after it, so
 //! that nobody sees a half-made commit.
 
+mod access;
+mod alarms;
 mod commit;
 mod operator;
 mod pulse;
+mod start;
 
 pub use pulse::Pulse;
 
 use crate::compile::Compiled;
 use crate::error::MgmtError;
 use crate::holder::Holder;
-use crate::judge::read_text;
+use crate::host::HostKeeper;
 use crate::kernel::Order;
 use crate::link::{Awaited, Link, LinkId, Unsent};
 use crate::store::Store;
-use ravelin_config::{Model, Problem, Tree};
+use ravelin_config::{Model, Tree};
 use ravelin_ctl::daemon::{Part, Reply, Request};
 use ravelin_ctl::stream::Writer;
 use ravelin_ctl::{Hello, Role, operator as ops};
 use ravelin_types::Generation;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
@@ -56,6 +58,8 @@ pub enum Event {
     },
     /// An operator asks.
     Operator {
+        /// The user that asks; none when the kernel does not say.
+        uid: Option<u32>,
         /// What.
         request: ops::Request,
         /// Where the answer goes.
@@ -86,6 +90,7 @@ struct Running {
     tree: Tree,
     compiled: Compiled,
     generation: Generation,
+    since: Instant,
 }
 
 /// A step of the two, and what a daemon says of it.
@@ -119,12 +124,15 @@ pub struct Manager {
     links: BTreeMap<LinkId, Link>,
     holder: Holder,
     pulse: Option<Pulse>,
+    host: HostKeeper,
     /// Why the stored configuration does not run.
     start_error: Option<String>,
+    /// Why the host side was not told.
+    host_error: Option<String>,
 }
 
 impl Manager {
-    /// Reads the stored configuration. A broken one is reported, and the last good or an empty one runs instead.
+    /// Reads the stored configuration. A broken one is reported, and the last good one or the factory's runs instead.
     ///
     /// # Errors
     /// When this build's model is broken.
@@ -137,6 +145,7 @@ impl Manager {
     ) -> Result<Self, MgmtError> {
         let last_generation = Generation(store.generation().0.saturating_add(1));
         let holder = Holder::new(store.run_dir(), hello.clone());
+        let host = HostKeeper::new(store.file());
         let mut manager = Self {
             model: Model::new()?,
             store,
@@ -150,68 +159,20 @@ impl Manager {
                 tree: Tree::default(),
                 compiled: Compiled::default(),
                 generation: last_generation,
+                since: Instant::now(),
             },
             last_generation,
             links: BTreeMap::new(),
             holder,
             pulse: None,
+            host,
             start_error: None,
+            host_error: None,
         };
         manager.load_stored();
         manager.note_generation();
         manager.tell_kernel();
         Ok(manager)
-    }
-
-    fn load_stored(&mut self) {
-        let file = self.store.file().to_owned();
-        match self.read_file(&file) {
-            Ok(None) => log::info!("{} is absent: the configuration is empty", file.display()),
-            Ok(Some((tree, compiled, text))) => {
-                compiled.warnings.iter().for_each(|w| log::warn!("{w}"));
-                if let Err(error) = self.store.save_last_good(&text) {
-                    log::warn!("{error}");
-                }
-                self.running.tree = tree;
-                self.running.compiled = compiled;
-            }
-            Err(lines) => {
-                lines.iter().for_each(|line| log::error!("{line}"));
-                let last_good = self.store.last_good();
-                let instead = match self.read_file(&last_good) {
-                    Ok(Some((tree, compiled, _))) => {
-                        self.running.tree = tree;
-                        self.running.compiled = compiled;
-                        "the last good one runs instead"
-                    }
-                    _ => "an empty one runs instead",
-                };
-                log::error!("the stored configuration is refused; {instead}");
-                let first = lines.into_iter().next().unwrap_or_default();
-                self.start_error = Some(format!("{first} ({instead})"));
-            }
-        }
-    }
-
-    #[allow(clippy::type_complexity)]
-    fn read_file(
-        &self,
-        path: &Path,
-    ) -> Result<Option<(Tree, Compiled, zeroize::Zeroizing<String>)>, Vec<String>> {
-        let text = self.store.read(path).map_err(|e| vec![e.to_string()])?;
-        let Some(text) = text else {
-            return Ok(None);
-        };
-        let (tree, compiled) = self.read(&path.display().to_string(), &text)?;
-        Ok(Some((tree, compiled, text)))
-    }
-
-    /// Reads, judges and compiles a text; one line per fault.
-    fn read(&self, origin: &str, text: &str) -> Result<(Tree, Compiled), Vec<String>> {
-        read_text(&self.model, origin, text).map_err(|problem| match problem {
-            Problem::Refused(refusal) => refusal.to_string().lines().map(str::to_owned).collect(),
-            Problem::Model(error) => vec![error.to_string()],
-        })
     }
 
     /// Handles events until all their senders are gone.
@@ -242,7 +203,11 @@ impl Manager {
                 }
             }
             Event::Gone { link } => self.leave(link),
-            Event::Operator { request, answer } => self.operator(request, answer),
+            Event::Operator {
+                uid,
+                request,
+                answer,
+            } => self.operator(uid, request, answer),
         }
     }
 

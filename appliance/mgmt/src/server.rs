@@ -5,6 +5,8 @@
 
 use crate::error::MgmtError;
 use crate::manager::Event;
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use nix::unistd::geteuid;
 use nix::unistd::{Group, chown};
 use ravelin_ctl::daemon::Reply;
 use ravelin_ctl::operator::{self as ops};
@@ -142,11 +144,23 @@ fn converse(
     hello: &Hello,
     events: &Sender<Event>,
 ) -> Result<(), StreamError> {
+    let uid = peer_uid(&socket);
     let stream = Stream::accept(socket, hello, PATIENCE, &CLIENTS)?;
     match stream.peer().role {
-        Role::Operator => operator(stream, events),
+        Role::Operator => operator(stream, uid, events),
         _ => daemon(stream, link, events),
     }
+}
+
+/// The user id of the process at the other end.
+fn peer_uid(socket: &UnixStream) -> Option<u32> {
+    let peer = getsockopt(socket, PeerCredentials);
+    peer.ok().map(|peer| peer.uid())
+}
+
+/// Whether a process of this user is one of us.
+pub(crate) fn is_ours(uid: u32) -> bool {
+    uid == 0 || uid == geteuid().as_raw()
 }
 
 fn daemon(mut stream: Stream, link: u64, events: &Sender<Event>) -> Result<(), StreamError> {
@@ -177,11 +191,16 @@ fn daemon(mut stream: Stream, link: u64, events: &Sender<Event>) -> Result<(), S
     Err(ended)
 }
 
-fn operator(mut stream: Stream, events: &Sender<Event>) -> Result<(), StreamError> {
+fn operator(
+    mut stream: Stream,
+    uid: Option<u32>,
+    events: &Sender<Event>,
+) -> Result<(), StreamError> {
     loop {
         let envelope: Envelope<ops::Request> = stream.receive()?;
         let (answer, inbox) = channel();
         let asked = Event::Operator {
+            uid,
             request: envelope.body,
             answer,
         };

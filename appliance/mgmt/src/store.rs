@@ -4,6 +4,7 @@
 //!   ravelin.conf            what runs
 //!   ravelin.conf.1 ...      what ran before, the youngest first
 //!   ravelin.conf.last-good  the last text that was applied; used when somebody broke ravelin.conf by hand
+//!   ravelin.conf.broken     what was refused at a start, for whoever wants to know
 //! ```
 //!
 //! `ravelin.conf` exists at every moment: the new text is written beside it, flushed to disk, and renamed over it. Files
@@ -28,6 +29,7 @@ pub struct Store {
     file: PathBuf,
     generation_file: PathBuf,
     run_dir: PathBuf,
+    factory: Option<PathBuf>,
 }
 
 impl Store {
@@ -38,7 +40,36 @@ impl Store {
             file: file.to_owned(),
             generation_file: run_dir.join("mgmtd.generation"),
             run_dir: run_dir.to_owned(),
+            factory: None,
         }
+    }
+
+    /// The same with a configuration that runs as long as there is no other.
+    #[must_use]
+    pub fn with_factory(self, factory: &Path) -> Self {
+        Self {
+            factory: Some(factory.to_owned()),
+            ..self
+        }
+    }
+
+    /// The configuration of the factory.
+    pub fn factory(&self) -> Option<&Path> {
+        self.factory.as_deref()
+    }
+
+    /// Keeps the configuration file under another name as well, which the next commit does not touch.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn keep_broken(&self) -> Result<(), MgmtError> {
+        let kept = self.beside("broken");
+        let bad = |error| MgmtError::file("keep the broken text as", &kept, error);
+        match fs::remove_file(&kept) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(bad(error)),
+            _ => {}
+        }
+        fs::hard_link(&self.file, &kept).map_err(bad)
     }
 
     /// The configuration file.
@@ -100,7 +131,7 @@ impl Store {
             Err(error) => return Err(MgmtError::file("keep the old text as", &first, error)),
         }
         fs::rename(&fresh, &self.file).map_err(|e| MgmtError::file("replace", &self.file, e))?;
-        self.sync_folder()
+        sync_folder_of(&self.file)
     }
 
     /// Undoes the last [`Store::save`].
@@ -124,7 +155,7 @@ impl Store {
                 &self.beside(&number.to_string()),
             )?;
         }
-        self.sync_folder()
+        sync_folder_of(&self.file)
     }
 
     /// Remembers a text that was applied.
@@ -141,10 +172,7 @@ impl Store {
         {
             return Ok(());
         }
-        let fresh = self.beside("last-good.new");
-        write(&fresh, text)?;
-        fs::rename(&fresh, &path).map_err(|e| MgmtError::file("replace", &path, e))?;
-        self.sync_folder()
+        replace(&path, text)
     }
 
     /// The last generation used since the machine started.
@@ -174,16 +202,29 @@ impl Store {
             _ => Ok(()),
         }
     }
+}
 
-    /// Makes renames durable.
-    fn sync_folder(&self) -> Result<(), MgmtError> {
-        let folder = match self.file.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let synced = File::open(folder).and_then(|f| f.sync_all());
-        synced.map_err(|e| MgmtError::file("flush", folder, e))
-    }
+/// Makes `text` the content of `path`, for good and at one instant.
+///
+/// # Errors
+/// When the disk refuses; then the file is the old one.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), MgmtError> {
+    let mut fresh = path.to_owned().into_os_string();
+    fresh.push(".new");
+    let fresh = PathBuf::from(fresh);
+    write(&fresh, text)?;
+    fs::rename(&fresh, path).map_err(|e| MgmtError::file("replace", path, e))?;
+    sync_folder_of(path)
+}
+
+/// Makes renames in the folder of `path` durable.
+fn sync_folder_of(path: &Path) -> Result<(), MgmtError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let synced = File::open(folder).and_then(|f| f.sync_all());
+    synced.map_err(|e| MgmtError::file("flush", folder, e))
 }
 
 /// Writes `text` to disk for good.
@@ -201,8 +242,14 @@ fn write(path: &Path, text: &str) -> Result<(), MgmtError> {
         .mode(FILE_MODE)
         .open(path)
         .map_err(bad)?;
-    file.write_all(text.as_bytes()).map_err(bad)?;
-    file.sync_all().map_err(bad)
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all());
+    written.map_err(|error| {
+        // Half a file on a full disk helps nobody. What matters is the first error.
+        let _ = fs::remove_file(path);
+        bad(error)
+    })
 }
 
 #[cfg(test)]

@@ -13,15 +13,18 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 const CONFIGURATION: &str = "/etc/ravelin/ravelin.conf";
-const USAGE: &str = "usage: ravelin-mgmtd [--run-dir DIR] [--config FILE]
+const FACTORY: &str = "/usr/share/ravelin/factory-default.conf";
+const USAGE: &str = "usage: ravelin-mgmtd [--run-dir DIR] [--config FILE] [--factory FILE]
   --run-dir DIR   where mgmtd.sock is made (default /run/ravelin)
   --config FILE   the configuration (default /etc/ravelin/ravelin.conf)
+  --factory FILE  what runs while there is none (default /usr/share/ravelin/factory-default.conf)
   --version       print the version
   RUST_LOG        what to log: error, warn, info (default), debug";
 
 struct Arguments {
     run_dir: PathBuf,
     config: PathBuf,
+    factory: PathBuf,
 }
 
 /// Why the daemon does not run.
@@ -63,11 +66,13 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Command, String>
     let mut arguments = Arguments {
         run_dir: RUN_DIR.into(),
         config: CONFIGURATION.into(),
+        factory: FACTORY.into(),
     };
     while let Some(word) = words.next() {
         match word.as_str() {
             "--run-dir" => arguments.run_dir = words.next().ok_or(word)?.into(),
             "--config" => arguments.config = words.next().ok_or(word)?.into(),
+            "--factory" => arguments.factory = words.next().ok_or(word)?.into(),
             "--help" | "-h" => return Ok(Command::Print(USAGE)),
             "--version" => return Ok(Command::Print(env!("CARGO_PKG_VERSION"))),
             _ => return Err(word),
@@ -82,7 +87,7 @@ fn run(arguments: &Arguments) -> Result<Infallible, RunError> {
     let server = serve(&arguments.run_dir, hello.clone())?;
     let orders = kernel::start()?;
     let (events, inbox) = channel();
-    let store = Store::new(&arguments.config, &arguments.run_dir);
+    let store = Store::new(&arguments.config, &arguments.run_dir).with_factory(&arguments.factory);
     let mut manager = Manager::new(store, Settings::default(), hello, inbox, orders)?;
     let notifier = Arc::new(Notifier::from_environment());
     if let Some(every) = notifier.interval() {

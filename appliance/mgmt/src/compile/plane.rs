@@ -149,7 +149,9 @@ fn protected(config: &Config, name: &UnitName, unit: &Unit) -> Vec<Prefix> {
 pub(super) fn kernel_plan(config: &Config) -> KernelPlan {
     let mut devices: BTreeMap<String, Vec<InterfaceAddress>> = BTreeMap::new();
     devices.insert("lo".to_owned(), Vec::new());
-    for interface in config.interfaces() {
+    // The management interface is the host side's.
+    let ours = config.interfaces().iter();
+    for interface in ours.filter(|i| i.name != super::host::MANAGEMENT) {
         for unit in &interface.unit {
             let device = interface.unit_name(unit).kernel();
             let of_unit = unit.addresses().map(|a| InterfaceAddress {

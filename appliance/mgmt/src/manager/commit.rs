@@ -1,21 +1,56 @@
 //! A commit: every daemon prepares, the text is stored, every daemon applies; or nothing has changed.
 
+use super::start::lines_of;
 use super::{Event, Manager, Running, Step, part};
 use crate::compile::Compiled;
+use crate::judge::read_tree;
 use crate::link::{Awaited, LinkId, Unsent};
+use ravelin_config::{Secrets, Tree};
 use ravelin_ctl::daemon::Request;
 use ravelin_ctl::operator::Reply;
 use ravelin_types::Generation;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+/// What a text that does not speak of it leaves as it is.
+const LOGIN: &[&str] = &["system", "login"];
+
 impl Manager {
-    /// Validates, stores and applies a text.
+    /// Validates, stores and applies a text in place of all that runs. A text without users leaves those that there are:
+    /// whoever loads it would lock everybody out.
     pub(super) fn commit(&mut self, origin: &str, text: &str) -> Reply {
         let (tree, compiled) = match self.read(origin, text) {
             Ok(read) => read,
             Err(lines) => return Reply::Failed(lines),
         };
+        match self.model.adopt(&tree, &self.running.tree, LOGIN) {
+            Some(with_users) => {
+                let reply = self.commit_tree(origin, with_users);
+                let note = "[system login] the text has no users: those that there are stay";
+                add_warning(reply, note)
+            }
+            None => self.run_commit(origin, tree, compiled, text),
+        }
+    }
+
+    /// Puts a text on top of what runs; validates, stores and applies the whole.
+    pub(super) fn amend(&mut self, origin: &str, text: &str) -> Reply {
+        match self.model.amend(origin, &self.running.tree, text) {
+            Ok(tree) => self.commit_tree(origin, tree),
+            Err(refusal) => Reply::Failed(refusal.to_string().lines().map(str::to_owned).collect()),
+        }
+    }
+
+    fn commit_tree(&mut self, origin: &str, tree: Tree) -> Reply {
+        let compiled = match read_tree(&self.model, origin, &tree) {
+            Ok(compiled) => compiled,
+            Err(problem) => return Reply::Failed(lines_of(&problem)),
+        };
+        let text = self.model.print(&tree, Secrets::Show);
+        self.run_commit(origin, tree, compiled, &text)
+    }
+
+    fn run_commit(&mut self, origin: &str, tree: Tree, compiled: Compiled, text: &str) -> Reply {
         let generation = self.next_generation();
         let failures = self.prepare_all(generation, &compiled);
         if !failures.is_empty() {
@@ -26,6 +61,12 @@ impl Manager {
             self.abort_all(generation);
             return Reply::Failed(vec![error.to_string()]);
         }
+        if let Err(error) = self.host.want(&compiled.host) {
+            self.abort_all(generation);
+            let mut failures = vec![error.to_string()];
+            failures.extend(self.store.undo().err().map(|error| error.to_string()));
+            return Reply::Failed(failures);
+        }
         let failures = self.apply_all(generation);
         if !failures.is_empty() {
             return Reply::Failed(self.go_back(failures));
@@ -35,8 +76,10 @@ impl Manager {
             tree,
             compiled,
             generation,
+            since: Instant::now(),
         };
         self.start_error = None;
+        self.host_error = None;
         self.tell_kernel();
         if let Err(error) = self.store.save_last_good(text) {
             log::warn!("{error}");
@@ -59,6 +102,7 @@ impl Manager {
         if let Err(error) = self.store.undo() {
             failures.push(error.to_string());
         }
+        self.tell_host();
         self.running.generation = self.next_generation();
         let generation = self.running.generation;
         let old = self.running.compiled.clone();
@@ -192,5 +236,21 @@ impl Manager {
         let name = self.name(id);
         self.leave(id);
         format!("{name} went away")
+    }
+}
+
+fn add_warning(reply: Reply, warning: &str) -> Reply {
+    match reply {
+        Reply::Loaded {
+            generation,
+            mut warnings,
+        } => {
+            warnings.push(warning.to_owned());
+            Reply::Loaded {
+                generation,
+                warnings,
+            }
+        }
+        other => other,
     }
 }

@@ -1,10 +1,13 @@
 //! What operators ask.
 
 use super::Manager;
+use crate::host::Who;
 use crate::link::{Awaited, Unsent};
 use ravelin_config::Secrets;
 use ravelin_ctl::daemon::Request;
-use ravelin_ctl::operator::{self as ops, DaemonQuery, ProcessStatus, Reply};
+use ravelin_ctl::host::POWER_FILE;
+use ravelin_ctl::host::wanted::PasswordHash;
+use ravelin_ctl::operator::{self as ops, DaemonQuery, Node, Power, ProcessStatus, Reply};
 use ravelin_ctl::{Hello, Role};
 use ravelin_types::Generation;
 use std::sync::mpsc::Sender;
@@ -14,7 +17,23 @@ use std::time::Instant;
 const SHOWN: [Role; 2] = [Role::Planed, Role::Iked];
 
 impl Manager {
-    pub(super) fn operator(&mut self, request: ops::Request, answer: Sender<Reply>) {
+    pub(super) fn operator(
+        &mut self,
+        uid: Option<u32>,
+        request: ops::Request,
+        answer: Sender<Reply>,
+    ) {
+        let permitted = self.who(uid).and_then(|who| {
+            Self::permit(&who, &request)?;
+            Ok(who)
+        });
+        let who = match permitted {
+            Ok(who) => who,
+            Err(line) => {
+                let _ = answer.send(Reply::Failed(vec![line]));
+                return;
+            }
+        };
         let reply = match request {
             ops::Request::Daemon(query) => return self.pass_on(query, answer),
             ops::Request::ShowProcesses => Reply::Processes(self.processes()),
@@ -26,9 +45,74 @@ impl Manager {
                 let text = zeroize::Zeroizing::new(text);
                 self.commit(&origin, &text)
             }
+            ops::Request::AmendConfiguration { origin, text } => {
+                let text = zeroize::Zeroizing::new(text);
+                self.amend(&origin, &text)
+            }
+            ops::Request::ExportConfiguration { set, secrets } => self.export(set, secrets),
+            ops::Request::Session => Reply::Session(self.session(&who)),
+            ops::Request::SetPassword(hash) => self.set_password(&who, &hash),
+            ops::Request::ShowNode => Reply::Node(self.node()),
+            ops::Request::Power(power) => self.power(&who, power),
         };
         // The operator may have hung up.
         let _ = answer.send(reply);
+    }
+
+    fn export(&self, set: bool, secrets: bool) -> Reply {
+        let secrets = if secrets {
+            Secrets::Show
+        } else {
+            Secrets::Hide
+        };
+        let tree = &self.running.tree;
+        let text = if set {
+            self.model.print_set(tree, secrets)
+        } else {
+            self.model.print(tree, secrets)
+        };
+        Reply::Configuration(text.to_string())
+    }
+
+    /// Only the first password: the next ones are given by an administrator.
+    fn set_password(&mut self, who: &Who, hash: &PasswordHash) -> Reply {
+        if !self.wants_password(who) {
+            let line = "an administrator changes passwords: system login user NAME authentication";
+            return Reply::Failed(vec![line.to_owned()]);
+        }
+        let (name, class) = (&who.name, who.class.name());
+        let text = zeroize::Zeroizing::new(format!(
+            "set system login user {name} class {class}\n\
+             set system login user {name} authentication encrypted-password \"{}\"\n",
+            hash.expose()
+        ));
+        log::info!("{name} sets a first password");
+        self.amend("the first password", &text)
+    }
+
+    fn node(&self) -> Node {
+        let kernel = nix::sys::utsname::uname();
+        let kernel = kernel.map(|u| u.release().to_string_lossy().into_owned());
+        let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+        let uptime_s = uptime.split('.').next().and_then(|s| s.parse().ok());
+        Node {
+            host_name: self.running.compiled.host.host_name.clone(),
+            software: self.hello.software.clone(),
+            kernel: kernel.unwrap_or_default(),
+            uptime_s: uptime_s.unwrap_or_default(),
+            running_s: self.since.elapsed().as_secs(),
+            configured_s: self.running.since.elapsed().as_secs(),
+        }
+    }
+
+    /// Asks the host side, which watches for the file; nobody but this process can make it.
+    fn power(&self, who: &Who, power: Power) -> Reply {
+        log::warn!("{} asks for {}", who.name, power.name());
+        let request = self.store.run_dir().join(POWER_FILE);
+        match crate::store::replace(&request, power.name()) {
+            Ok(()) => Reply::Accepted,
+            Err(error) => Reply::Failed(vec![error.to_string()]),
+        }
     }
 
     /// Passes a question on; the answer goes to the operator when it comes.

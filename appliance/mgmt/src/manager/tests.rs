@@ -9,6 +9,8 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::thread;
 
+mod access;
+
 /// A whole mgmtd but for the kernel, in a folder of its own.
 struct Bench {
     folder: tempfile::TempDir,
@@ -348,7 +350,7 @@ fn a_broken_file_at_start_leaves_the_last_good_configuration() {
     let error = own.error.unwrap();
     assert!(
         error.contains(
-            "ravelin.conf:2:5: [system] unknown statement `hostname`; expected host-name"
+            "ravelin.conf:2:5: [system] unknown statement `hostname`; expected host-name or login"
         ),
         "{error}"
     );
