@@ -33,6 +33,14 @@ pub enum Error {
     /// The model of this build is broken.
     #[error(transparent)]
     Model(#[from] ravelin_config::ModelError),
+    /// A program that we need.
+    #[error("`{command}` fails: {reason}")]
+    Command {
+        /// Its command line.
+        command: String,
+        /// What it said, or why it did not run.
+        reason: String,
+    },
 }
 
 impl Error {

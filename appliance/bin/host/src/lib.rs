@@ -6,9 +6,11 @@
 //! Every path is taken below a root, `/` unless `--root` says otherwise, so that tests run on recorded trees.
 #![forbid(unsafe_code)]
 
+pub mod apply;
 pub mod consoles;
 pub mod day0;
 pub mod error;
 pub mod files;
+pub mod power;
 pub mod prepare;
 pub mod root;

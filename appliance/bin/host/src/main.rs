@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use ravelin_host::error::Error;
 use ravelin_host::root::Root;
-use ravelin_host::{consoles, day0, prepare};
+use ravelin_host::{apply, consoles, day0, power, prepare};
 use ravelin_platform::logging;
 
 /// What a subcommand is: its name, its line of the help, and its work on the arguments behind its name.
@@ -26,6 +26,16 @@ const SUBCOMMANDS: &[Subcommand] = &[
         name: "day0",
         help: "take the first configuration from a disk or the hypervisor, once",
         run: day0::run,
+    },
+    Subcommand {
+        name: "apply",
+        help: "host name, users and fxp0 as the configuration has them",
+        run: apply::run,
+    },
+    Subcommand {
+        name: "power",
+        help: "end or restart the node as an operator asked",
+        run: power::run,
     },
 ];
 

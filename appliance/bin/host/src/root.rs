@@ -34,6 +34,11 @@ impl Root {
         let path = absolute.as_ref();
         self.0.join(path.strip_prefix("/").unwrap_or(path))
     }
+
+    /// Whether this is the running machine, not a recorded one.
+    pub fn is_live(&self) -> bool {
+        self.0 == Path::new("/")
+    }
 }
 
 #[cfg(test)]

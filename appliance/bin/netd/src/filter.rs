@@ -8,8 +8,9 @@
 //!   input     elsewhere than on a twin: only for addresses of the interface itself, never for an IKE address of a twin or of lo
 //!   output    elsewhere than by a twin: only from addresses of the interface itself, so that no answer of a twin's address strays
 //! ```
-//! A table outlives netd, as the twins do. This takes the place of a VRF for the management interface, which needs a kernel module
-//! that not every kernel has.
+//! A table outlives netd, as the twins do. The appliance has its management interface in a VRF as well, where each packet passes twice:
+//! by the VRF's own device, whose table alone says what is local there, and by the interface, which is judged here. A VRF needs a kernel
+//! module that not every kernel has, so nothing rests on it.
 
 use ravelin_platform::nft;
 
@@ -28,13 +29,13 @@ table inet ravelin_host {
  chain input {
   type filter hook input priority filter; policy accept;
   iifname "lo" accept
-  meta iifkind "tun" accept
+  meta iifkind { "tun", "vrf" } accept
   fib daddr . iif type != { local, broadcast, anycast, multicast } counter drop
  }
  chain output {
   type filter hook output priority filter; policy accept;
   oifname "lo" accept
-  meta oifkind "tun" accept
+  meta oifkind { "tun", "vrf" } accept
   ip saddr 0.0.0.0 accept
   ip6 saddr :: accept
   fib saddr . oif type != local counter drop
