@@ -1,7 +1,8 @@
 //! The interactive command line: prompt, history, completion by Tab, help by `?`, one screen at a time.
 
-use crate::command::{Filter, Verb, choices, parse};
-use crate::{CliError, Client, caret, evaluate};
+use crate::command::{Filter, Parsed, Verb, choices, parse};
+use crate::terminal::{Terminal, Typed};
+use crate::{CliError, Client, caret, evaluate, login, shell};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -73,8 +74,12 @@ type LineEditor = Editor<Assistant, DefaultHistory>;
 /// # Errors
 /// Only the terminal's; a failed command is printed and the next one read.
 pub fn interact(client: &Client) -> Result<(), CliError> {
+    let terminal = Terminal::take();
+    if !login::begin(client, &terminal)? {
+        return Ok(());
+    }
     let help_wanted = Arc::new(AtomicBool::new(false));
-    let mut editor = editor(&help_wanted).map_err(terminal)?;
+    let mut editor = editor(&help_wanted).map_err(failed)?;
     let prompt = prompt();
     let mut initial = String::new();
     loop {
@@ -85,7 +90,7 @@ pub fn interact(client: &Client) -> Result<(), CliError> {
                 continue;
             }
             Err(ReadlineError::Eof) => return Ok(()),
-            Err(error) => return Err(terminal(error)),
+            Err(error) => return Err(failed(error)),
         };
         if help_wanted.swap(false, Ordering::Relaxed) {
             print!("{}", help(&line));
@@ -94,9 +99,10 @@ pub fn interact(client: &Client) -> Result<(), CliError> {
         }
         initial.clear();
         if !line.trim().is_empty() {
-            editor.add_history_entry(line.as_str()).map_err(terminal)?;
+            editor.add_history_entry(line.as_str()).map_err(failed)?;
         }
-        if !command(client, &mut editor, &line, prompt.chars().count())? {
+        let indent = prompt.chars().count();
+        if !command(client, &terminal, &mut editor, &line, indent)? {
             return Ok(());
         }
     }
@@ -105,6 +111,7 @@ pub fn interact(client: &Client) -> Result<(), CliError> {
 /// Runs one line; false on `exit`.
 fn command(
     client: &Client,
+    terminal: &Terminal,
     editor: &mut LineEditor,
     line: &str,
     indent: usize,
@@ -120,10 +127,7 @@ fn command(
     if parsed.verb == Verb::Exit {
         return Ok(false);
     }
-    if parsed.verb == Verb::LoadTerminal {
-        println!("[Type ^D at a new line to end input]");
-    }
-    match evaluate(client, &parsed, &mut io::stdin()) {
+    match carry_out(client, terminal, editor, &parsed) {
         Ok(text) => {
             let no_more = parsed.filters.iter().any(|(f, _)| *f == Filter::NoMore);
             page(editor, &text, no_more)?;
@@ -134,6 +138,47 @@ fn command(
         Err(error) => eprintln!("error: {error}"),
     }
     Ok(true)
+}
+
+/// What a command prints.
+fn carry_out(
+    client: &Client,
+    terminal: &Terminal,
+    editor: &mut LineEditor,
+    parsed: &Parsed,
+) -> Result<String, CliError> {
+    let nothing = Ok(String::new());
+    match parsed.verb {
+        Verb::StartShell { root } => {
+            shell::start(client, terminal, root)?;
+            nothing
+        }
+        Verb::LoadTerminal | Verb::MergeTerminal if terminal.is_one() => {
+            println!("[Type ^D at a new line to end input, ^C to give it up]");
+            match terminal.text() {
+                Ok(Typed::Text(text)) => evaluate(client, parsed, &mut text.as_bytes()),
+                Ok(Typed::Interrupted) => Ok("\nload given up: nothing is changed\n".to_owned()),
+                Err(error) => Err(CliError::Terminal(error.to_string())),
+            }
+        }
+        Verb::Reboot | Verb::PowerOff | Verb::Zeroize if !confirmed(editor, parsed.verb)? => {
+            nothing
+        }
+        _ => evaluate(client, parsed, &mut io::stdin()),
+    }
+}
+
+fn confirmed(editor: &mut LineEditor, verb: Verb) -> Result<bool, CliError> {
+    let question = match verb {
+        Verb::Zeroize => "Forget configuration, keys and logs, and restart? [yes,no] (no) ",
+        Verb::PowerOff => "Switch the system off? [yes,no] (no) ",
+        _ => "Restart the system? [yes,no] (no) ",
+    };
+    match editor.readline(question) {
+        Ok(answer) => Ok(answer.trim() == "yes"),
+        Err(ReadlineError::Interrupted | ReadlineError::Eof) => Ok(false),
+        Err(error) => Err(failed(error)),
+    }
 }
 
 /// Prints a screen at a time; `q` ends it.
@@ -156,7 +201,7 @@ fn page(editor: &mut LineEditor, text: &str, no_more: bool) -> Result<(), CliErr
             Ok(answer) if answer.trim().starts_with('q') => break,
             Ok(_) => {}
             Err(ReadlineError::Interrupted | ReadlineError::Eof) => break,
-            Err(error) => return Err(terminal(error)),
+            Err(error) => return Err(failed(error)),
         }
     }
     Ok(())
@@ -204,6 +249,6 @@ fn prompt() -> String {
     format!("{user}@{host}> ")
 }
 
-fn terminal(error: ReadlineError) -> CliError {
+fn failed(error: ReadlineError) -> CliError {
     CliError::Terminal(error.to_string())
 }

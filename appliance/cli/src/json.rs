@@ -20,6 +20,9 @@ pub(crate) fn render(reply: &Reply) -> String {
             generation,
             warnings,
         } => json!({ "generation": generation, "warnings": warnings }),
+        Reply::Session(session) => json!({ "session": session }),
+        Reply::Node(node) => json!({ "node": node }),
+        Reply::Accepted => json!({ "accepted": true }),
         Reply::Failed(lines) => json!({ "errors": lines }),
     };
     // A tree of strings and numbers always prints.

@@ -14,11 +14,14 @@ pub mod command;
 mod error;
 mod interactive;
 mod json;
+mod login;
 mod pipe;
 pub mod render;
 mod run;
+mod shell;
+mod terminal;
 
 pub use client::Client;
 pub use error::{CliError, CommandError, caret};
 pub use interactive::interact;
-pub use run::{evaluate, render_reply};
+pub use run::{evaluate, is_local, render_reply};

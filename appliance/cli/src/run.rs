@@ -2,14 +2,14 @@
 
 use crate::command::{Filter, Parsed, Verb, Word};
 use crate::{CliError, Client, CommandError, json, pipe, render};
-use ravelin_ctl::operator::{DaemonQuery, DaemonReply, Reply, Request};
+use ravelin_ctl::operator::{DaemonQuery, DaemonReply, Power, Reply, Request};
 use ravelin_types::PairId;
 use std::fs;
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// Runs a command (not [`Verb::Exit`]) and returns what to print. `terminal` gives the text of a configuration that is
+/// Runs a command (none of [`is_local`]) and returns what to print. `terminal` gives the text of a configuration that is
 /// typed or piped in.
 ///
 /// # Errors
@@ -61,29 +61,49 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
         Verb::ShowIpsecSas { .. } => DaemonQuery::IpsecSas,
         Verb::ShowIpsecStatistics => DaemonQuery::IpsecStatistics,
         Verb::ShowRoute => DaemonQuery::Routes,
-        Verb::ShowConfiguration | Verb::Exit => return Ok(Request::ShowConfiguration),
+        Verb::ShowConfiguration => return Ok(configuration(parsed)),
+        Verb::Exit | Verb::StartShell { .. } => return Ok(Request::Session),
+        Verb::ShowUptime | Verb::ShowVersion => return Ok(Request::ShowNode),
+        Verb::Reboot => return Ok(Request::Power(Power::Reboot)),
+        Verb::PowerOff => return Ok(Request::Power(Power::PowerOff)),
+        Verb::Zeroize => return Ok(Request::Power(Power::Zeroize)),
         Verb::ShowProcesses => return Ok(Request::ShowProcesses),
-        Verb::LoadFile => {
+        Verb::LoadFile | Verb::MergeFile => {
             let path = PathBuf::from(value.map_or("", |w| w.text.as_str()));
             let text =
                 fs::read_to_string(&path).map_err(|source| CliError::File { path, source })?;
-            return Ok(Request::LoadConfiguration {
-                origin: value.map(|w| w.text.clone()).unwrap_or_default(),
-                text,
-            });
+            let origin = value.map(|w| w.text.clone()).unwrap_or_default();
+            return Ok(load(parsed.verb, origin, text));
         }
-        Verb::LoadTerminal => {
+        Verb::LoadTerminal | Verb::MergeTerminal => {
             let mut text = String::new();
             terminal
                 .read_to_string(&mut text)
                 .map_err(|e| CliError::Terminal(e.to_string()))?;
-            return Ok(Request::LoadConfiguration {
-                origin: "terminal".to_owned(),
-                text,
-            });
+            return Ok(load(parsed.verb, "terminal".to_owned(), text));
         }
     };
     Ok(Request::Daemon(query))
+}
+
+/// Whether a command is carried out here, without a request.
+pub fn is_local(verb: Verb) -> bool {
+    matches!(verb, Verb::Exit | Verb::StartShell { .. })
+}
+
+fn load(verb: Verb, origin: String, text: String) -> Request {
+    match verb {
+        Verb::MergeFile | Verb::MergeTerminal => Request::AmendConfiguration { origin, text },
+        _ => Request::LoadConfiguration { origin, text },
+    }
+}
+
+fn configuration(parsed: &Parsed) -> Request {
+    let asked = |filter| parsed.filters.iter().any(|(f, _)| *f == filter);
+    match (asked(Filter::DisplaySet), asked(Filter::DisplaySecrets)) {
+        (false, false) => Request::ShowConfiguration,
+        (set, secrets) => Request::ExportConfiguration { set, secrets },
+    }
 }
 
 fn peer(value: Option<&Word>) -> Result<Option<IpAddr>, CommandError> {

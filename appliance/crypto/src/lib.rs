@@ -11,6 +11,7 @@
 //! | `dh.rs` and below | MODP, ECP, Curve25519 | RFC 3526, RFC 5903, RFC 8031, RFC 6989 |
 //! | `sk.rs` | AES-CBC + HMAC and AES-GCM for the SK payload | RFC 7296 3.14, RFC 5282 |
 //! | `hash.rs` | SHA-1 for NAT detection, SHA-2 | RFC 7296 2.23 |
+//! | `password.rs` | SHA-512 crypt for the passwords of users | Drepper, "Unix crypt using SHA-256 and SHA-512" |
 //! | `secret.rs` | zeroized octets without `Debug` | |
 //! | `rng.rs` | randomness | |
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ mod alg;
 mod dh;
 mod error;
 mod hash;
+mod password;
 mod prf;
 mod rng;
 pub mod secret;
@@ -28,6 +30,7 @@ pub use alg::{DhGroup, EncrAlg, IntegAlg, PrfAlg};
 pub use dh::DhPrivate;
 pub use error::Error;
 pub use hash::{sha1, sha256};
+pub use password::hash_password;
 pub use prf::{MAX_PRF_PLUS_BLOCKS, prf, prf_plus};
 pub use rng::random;
 pub use secret::{Secret, ct_eq};

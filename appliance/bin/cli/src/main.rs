@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use ravelin_cli::command::{Verb, parse};
-use ravelin_cli::{CliError, Client, caret, evaluate, interact};
+use ravelin_cli::{CliError, Client, caret, evaluate, interact, is_local};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -70,6 +70,11 @@ fn once(client: &Client, line: &str) -> Result<(), CliError> {
     };
     if parsed.verb == Verb::Exit {
         return Ok(());
+    }
+    if is_local(parsed.verb) {
+        return Err(CliError::Refused(vec![
+            "only at the prompt of the CLI".to_owned(),
+        ]));
     }
     let text = evaluate(client, &parsed, &mut io::stdin())?;
     match io::stdout().write_all(text.as_bytes()) {

@@ -9,6 +9,10 @@ pub enum Verb {
     Exit,
     LoadFile,
     LoadTerminal,
+    MergeFile,
+    MergeTerminal,
+    PowerOff,
+    Reboot,
     RekeyIke,
     RekeyIpsec,
     ShowConfiguration,
@@ -21,6 +25,10 @@ pub enum Verb {
     ShowIpsecStatistics,
     ShowProcesses,
     ShowRoute,
+    ShowUptime,
+    ShowVersion,
+    StartShell { root: bool },
+    Zeroize,
 }
 
 /// What a filter does with the lines before it.
@@ -30,6 +38,10 @@ pub enum Filter {
     Count,
     /// JSON in place of text.
     DisplayJson,
+    /// Secrets in place of `<hidden>`.
+    DisplaySecrets,
+    /// `set` lines in place of braces.
+    DisplaySet,
     /// Drops those that match.
     Except,
     /// Keeps those that match.
@@ -95,7 +107,14 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     group("request system configuration load", "Validate, store and apply a configuration"),
     group("request system configuration load file", "Read it from a file"),
     entry("request system configuration load file <file>", "Path of the file", Verb::LoadFile),
+    group("request system configuration load merge", "Put it on top of the running one"),
+    group("request system configuration load merge file", "Read it from a file"),
+    entry("request system configuration load merge file <file>", "Path of the file", Verb::MergeFile),
+    entry("request system configuration load merge terminal", "Read it from the terminal", Verb::MergeTerminal),
     entry("request system configuration load terminal", "Read it from the terminal", Verb::LoadTerminal),
+    entry("request system power-off", "Switch the system off", Verb::PowerOff),
+    entry("request system reboot", "Restart the system", Verb::Reboot),
+    entry("request system zeroize", "Forget everything and restart", Verb::Zeroize),
     group("show", "Show system information"),
     group("show chassis", "Show the node among others"),
     group("show chassis high-availability", "Show how this node is announced"),
@@ -116,6 +135,12 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     entry("show security ipsec statistics", "Show IPsec counters", Verb::ShowIpsecStatistics),
     group("show system", "Show system information"),
     entry("show system processes", "Show the processes of the gateway", Verb::ShowProcesses),
+    entry("show system uptime", "Show since when the system runs", Verb::ShowUptime),
+    entry("show version", "Show the software's version", Verb::ShowVersion),
+    group("start", "Start a program"),
+    entry("start shell", "A shell of the system", Verb::StartShell { root: false }),
+    group("start shell user", "A shell of another user"),
+    entry("start shell user root", "A shell of the system's root", Verb::StartShell { root: true }),
 ];
 
 /// All filters.
@@ -124,6 +149,8 @@ pub const PIPES: &[Entry<Filter>] = &[
     entry("count", "Count the lines", Filter::Count),
     group("display", "Show in another form"),
     entry("display json", "Show as JSON", Filter::DisplayJson),
+    entry("display secrets", "Show the configuration's secrets", Filter::DisplaySecrets),
+    entry("display set", "Show the configuration as set lines", Filter::DisplaySet),
     group("except", "Show lines that do not match"),
     entry("except <pattern>", "Regular expression", Filter::Except),
     group("match", "Show lines that match"),

@@ -77,7 +77,7 @@ fn errors_name_word_place_and_candidates() {
         fails("show secrity drops"),
         (
             5,
-            "unknown word `secrity`, expected chassis, configuration, interfaces, route, security or system"
+            "unknown word `secrity`, expected chassis, configuration, interfaces, route, security, system or version"
                 .to_owned()
         )
     );
@@ -101,7 +101,10 @@ fn errors_name_word_place_and_candidates() {
     );
     assert_eq!(
         fails("show route | display xml"),
-        (21, "unknown word `xml`, expected json".to_owned())
+        (
+            21,
+            "unknown word `xml`, expected json, secrets or set".to_owned()
+        )
     );
     assert_eq!(
         fails("show route | match \"x"),
@@ -120,7 +123,10 @@ fn errors_name_word_place_and_candidates() {
 
 #[test]
 fn completion() {
-    assert_eq!(words(""), ["clear", "exit", "quit", "request", "show"]);
+    assert_eq!(
+        words(""),
+        ["clear", "exit", "quit", "request", "show", "start"]
+    );
     assert_eq!(words("sh"), ["show"]);
     assert_eq!(words("sh sec i"), ["ike", "ipsec"]);
     assert_eq!(words("show security i"), ["ike", "ipsec"]);

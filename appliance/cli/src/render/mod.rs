@@ -21,7 +21,7 @@ pub(crate) fn text(verb: Verb, reply: &Reply) -> Option<String> {
         (Verb::ShowProcesses, Reply::Processes(list)) => system::processes(list),
         (Verb::ShowConfiguration, Reply::Configuration(text)) => text.clone(),
         (
-            Verb::LoadFile | Verb::LoadTerminal,
+            Verb::LoadFile | Verb::LoadTerminal | Verb::MergeFile | Verb::MergeTerminal,
             Reply::Loaded {
                 generation,
                 warnings,
@@ -30,6 +30,13 @@ pub(crate) fn text(verb: Verb, reply: &Reply) -> Option<String> {
             let warnings = warnings.iter().map(|w| format!("warning: {w}\n"));
             let done = format!("load complete, generation {generation}\n");
             warnings.chain([done]).collect()
+        }
+        (Verb::ShowVersion, Reply::Node(node)) => system::version(node),
+        (Verb::ShowUptime, Reply::Node(node)) => system::uptime(node),
+        (Verb::Reboot, Reply::Accepted) => "the system restarts now\n".to_owned(),
+        (Verb::PowerOff, Reply::Accepted) => "the system switches off now\n".to_owned(),
+        (Verb::Zeroize, Reply::Accepted) => {
+            "the system forgets everything and restarts now\n".to_owned()
         }
         (verb, Reply::Daemon(answer)) => daemon(verb, answer)?,
         _ => return None,

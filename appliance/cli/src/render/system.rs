@@ -1,8 +1,28 @@
-//! `show system processes` and `show security drops`.
+//! `show version`, `show system uptime`, `show system processes` and `show security drops`.
 
 use super::{duration, wrapped};
-use ravelin_ctl::operator::{Drop, ProcessStatus};
+use ravelin_ctl::operator::{Drop, Node, ProcessStatus};
 use std::fmt::Write;
+
+/// Name and versions.
+pub(super) fn version(node: &Node) -> String {
+    format!(
+        "Hostname: {}\nModel: Ravelin\nRavelin: {}\nKernel: Linux {}\n",
+        node.host_name.as_deref().unwrap_or("-"),
+        node.software,
+        node.kernel
+    )
+}
+
+/// Since when.
+pub(super) fn uptime(node: &Node) -> String {
+    format!(
+        "System booted:     {} ago\nProcesses started: {} ago\nLast configured:   {} ago\n",
+        duration(node.uptime_s),
+        duration(node.running_s),
+        duration(node.configured_s)
+    )
+}
 
 /// One line per process, and one more for its error.
 pub(super) fn processes(list: &[ProcessStatus]) -> String {
