@@ -38,17 +38,26 @@ impl Lab {
     /// # Errors
     /// When they cannot be made.
     pub fn new(test: &str) -> Result<Self> {
-        let temporary = std::env::temp_dir();
-        let base = std::env::var_os("RAVELIN_ARTIFACTS")
-            .map_or_else(|| temporary.join("ravelin-artifacts"), PathBuf::from);
-        let disks = std::env::var_os("RAVELIN_VM_DISKS")
-            .map_or_else(|| temporary.join("ravelin-vm-disks"), PathBuf::from);
-        let run = Path::new("/run/ravelin-vm");
-        let sockets = match make(run) {
-            Ok(()) => run.to_owned(),
-            Err(_) => temporary.join("ravelin-vm"),
-        };
+        let base = std::env::var_os("RAVELIN_ARTIFACTS").map_or_else(
+            || std::env::temp_dir().join("ravelin-artifacts"),
+            PathBuf::from,
+        );
+        let (sockets, disks) = bases();
         Self::inside(&base.join(test), &sockets, &disks)
+    }
+
+    /// Folders of which nothing is kept.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub fn scratch() -> Result<Self> {
+        let (sockets, disks) = bases();
+        let disks = Held::new(&disks)?;
+        Ok(Self {
+            artifacts: disks.path.clone(),
+            sockets: Held::new(&sockets)?,
+            disks,
+        })
     }
 
     fn inside(artifacts: &Path, sockets: &Path, disks: &Path) -> Result<Self> {
@@ -115,6 +124,19 @@ impl Drop for Held {
     fn drop(&mut self) {
         drop(std::fs::remove_dir_all(&self.path));
     }
+}
+
+/// Where the folders of all harnesses are: for sockets and for disks.
+fn bases() -> (PathBuf, PathBuf) {
+    let temporary = std::env::temp_dir();
+    let disks = std::env::var_os("RAVELIN_VM_DISKS")
+        .map_or_else(|| temporary.join("ravelin-vm-disks"), PathBuf::from);
+    let run = Path::new("/run/ravelin-vm");
+    let sockets = match make(run) {
+        Ok(()) => run.to_owned(),
+        Err(_) => temporary.join("ravelin-vm"),
+    };
+    (sockets, disks)
 }
 
 fn make(folder: &Path) -> Result<()> {

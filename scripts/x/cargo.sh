@@ -8,6 +8,8 @@ export LIBCLANG_PATH=/usr/lib/llvm-19/lib
 [ -z "${CI:-}" ] || export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}" CARGO_TERM_PROGRESS_WHEN=never
 # Where the bench finds the daemons and peers' programs built by us.
 export CARGO_TARGET_DIR RAVELIN_BIN_DIR="$CARGO_TARGET_DIR/debug"
+# Disks of virtual machines: not on /tmp, which is memory.
+export RAVELIN_VM_DISKS="$CARGO_TARGET_DIR/vm-disks"
 
 # as_owner COMMAND...: as the checkout's owner, so that no root-owned file appears in it.
 as_owner() {

@@ -10,6 +10,12 @@ usage: sudo ./x [--native] COMMAND [ARGUMENTS]        (as root, sudo is not need
       --profile dev|release      the daemons' profile (default release)
       --only raw|qcow2           only that file
       --out DIR                  somewhere else
+  vm run [OPTIONS]               the image in a virtual machine, its serial console on this terminal (Ctrl-] ends it);
+                                 fxp0 is reached by ssh -p 2222 admin@127.0.0.1
+      --nic virtio|vmxnet3|igb-vf, --nics N   model and number of the data NICs (virtio, 2)
+      --uefi, --cpus N, --memory MiB, --no-iommu, --ssh-port PORT
+      --seed FILE                day-0 medium, an ISO or a disk
+      --disk FILE                keep what the machine writes there; else it is new each time
   demo [--keep] [--quick]        strongSwan's traffic crosses the gateway; --keep leaves a CLI open,
                                  --quick: IPv4 only and little traffic
   demo --break NAME              the same with a gateway broken on purpose, which the checker must find:
@@ -26,6 +32,7 @@ in it, in a private mount and pid namespace of which nothing stays behind. --nat
 
 environment
   RAVELIN_HUGEPAGES=N   2 MB hugepages to borrow while the command runs (default 512, 0 for none)
+  RAVELIN_ACCEL=kvm|tcg  how virtual machines run (default: KVM if a guest runs under it, else translated)
   RAVELIN_PROFILE=NAME  default of image --profile
   RAVELIN_MIRROR=URL    Debian mirror (default http://deb.debian.org/debian)
   XDG_CACHE_HOME        where the sysroot is kept

@@ -11,6 +11,7 @@ trap 'exit 143' TERM
 . "$X_SRC/scripts/x/image.sh"
 . "$X_SRC/scripts/x/suites.sh"
 . "$X_SRC/scripts/x/report.sh"
+. "$X_SRC/scripts/x/vm.sh"
 cd "$X_SRC"
 
 command=$1
@@ -23,6 +24,7 @@ test) run_tests "$@" ;;
 lint) run_tests lint tidy ;;
 bench) bench "$@" ;;
 fuzz) fuzz "$@" ;;
+vm) vm "$@" ;;
 shell)
 	[ $# -gt 0 ] || set -- bash -i
 	"$@"
