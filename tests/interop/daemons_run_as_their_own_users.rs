@@ -65,14 +65,19 @@ fn open_tun(gateway: &Gateway) {
     mount(Some(&node), "/dev/net/tun", none, MsFlags::MS_BIND, none).unwrap();
 }
 
-/// Becomes the daemon's user, with the ambient capabilities of its unit.
+/// Becomes the daemon's user, with the groups and capabilities of its unit.
 fn wrapper(daemon: &str) -> Vec<String> {
     let unit = image_root().join(format!("usr/lib/systemd/system/ravelin-{daemon}.service"));
     let unit = fs::read_to_string(unit).unwrap();
-    let named = unit
-        .lines()
-        .find_map(|line| line.strip_prefix("AmbientCapabilities="));
-    let capabilities: Vec<String> = named
+    let value = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key));
+    let groups = match value("SupplementaryGroups=") {
+        Some(name) => {
+            assert_eq!(name, "ravelin-cli", "{daemon}");
+            format!("--groups={OPERATORS}")
+        }
+        None => "--clear-groups".to_owned(),
+    };
+    let capabilities: Vec<String> = value("AmbientCapabilities=")
         .unwrap()
         .split_whitespace()
         .map(|name| format!("+{}", name.trim_start_matches("CAP_").to_lowercase()))
@@ -82,7 +87,7 @@ fn wrapper(daemon: &str) -> Vec<String> {
         "setpriv",
         &format!("--reuid={}", user(daemon)),
         &format!("--regid={GROUP}"),
-        &format!("--groups={OPERATORS}"),
+        &groups,
         &format!("--bounding-set={capabilities}"),
         &format!("--inh-caps={capabilities}"),
         &format!("--ambient-caps={capabilities}"),

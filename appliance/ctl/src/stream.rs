@@ -58,6 +58,18 @@ impl StreamError {
         use io::ErrorKind::{TimedOut, WouldBlock};
         matches!(self, Self::Io(error) if matches!(error.kind(), TimedOut | WouldBlock))
     }
+
+    /// Whether the other side is merely not there: nothing to complain of, because processes start in any order.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Io(error) if is_absence(error))
+    }
+}
+
+/// Whether a connection failed because nobody listens.
+pub fn is_absence(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound, UnexpectedEof};
+    let kinds = [ConnectionRefused, ConnectionReset, NotFound, UnexpectedEof];
+    kinds.contains(&error.kind())
 }
 
 /// One side of a connection after the handshake.

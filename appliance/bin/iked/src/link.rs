@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ravelin_ctl::stream::is_absence;
 use ravelin_ctl::{CodecError, Decoder, Hello, PROTOCOL_VERSION, Role, encode, peer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -68,15 +69,19 @@ pub async fn run<Out, In>(
 {
     let mut complaint = String::new();
     while !events.is_closed() {
-        if let Ok(socket) = UnixStream::connect(&path).await {
-            let error = serve(socket, &hello, server, &events).await;
-            let _ = events.send(LinkEvent::Down).await;
-            // The same complaint once: another build on the other side stays that way for long.
-            let text = format!("control connection {}: {error}", path.display());
-            if text != complaint {
-                log::info!("{text}");
-                complaint = text;
+        let error = match UnixStream::connect(&path).await {
+            Ok(socket) => {
+                let error = serve(socket, &hello, server, &events).await;
+                let _ = events.send(LinkEvent::Down).await;
+                Some(error)
             }
+            Err(error) => (!is_absence(&error)).then(|| error.into()),
+        };
+        // The same complaint once: another build on the other side stays that way for long.
+        let text = error.map(|error| format!("control connection {}: {error}", path.display()));
+        if let Some(text) = text.filter(|text| *text != complaint) {
+            log::info!("{text}");
+            complaint = text;
         }
         tokio::time::sleep(RETRY).await;
     }

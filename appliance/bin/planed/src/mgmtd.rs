@@ -5,7 +5,7 @@ use std::sync::mpsc::{Sender, SyncSender, channel};
 use std::time::Duration;
 
 use ravelin_ctl::daemon::{Reply, Request};
-use ravelin_ctl::{Envelope, Hello, Role, Stream, StreamError};
+use ravelin_ctl::{Envelope, Hello, Role, Stream};
 
 use crate::control::Input;
 use crate::error::Error;
@@ -48,7 +48,7 @@ pub fn start(path: PathBuf, hello: Hello, control: SyncSender<Input>) -> Result<
                 Err(error) => {
                     // Once per reason: mgmtd may stay away for long.
                     let text = error.to_string();
-                    if text != complaint && !matches!(error, StreamError::Io(_)) {
+                    if text != complaint && !error.is_absence() {
                         log::warn!("mgmtd.sock: {text}");
                         complaint = text;
                     }
