@@ -43,16 +43,17 @@ main() {
 	make_initramfs "$IMAGE_TREE" "$IMAGE_TREE/boot/initramfs"
 	mv "$IMAGE_TREE"/boot/vmlinuz-* "$IMAGE_TREE/boot/vmlinuz"
 	stamp "$IMAGE_TREE/boot"
+	# Nothing of an earlier disk stands beside the new one.
+	for kind in raw qcow2 ova spdx.json sha256 inputs; do
+		rm -f "$IMAGE_OUT/$IMAGE_NAME.$kind"
+	done
 	make_disk "$IMAGE_TREE" "$IMAGE_RAW.new"
 	mv "$IMAGE_RAW.new" "$IMAGE_RAW"
 	[ "$IMAGE_ONLY" = raw ] || make_qcow2
+	[ -n "$IMAGE_ONLY" ] || sh "$IMAGE_BUILD/ova.sh"
+	[ "$IMAGE_ONLY" != qcow2 ] || rm -f "$IMAGE_RAW"
 	sh "$IMAGE_BUILD/sbom.sh"
-	if [ -z "$IMAGE_ONLY" ]; then
-		sh "$IMAGE_BUILD/ova.sh"
-		sh "$IMAGE_BUILD/checksums.sh"
-	elif [ "$IMAGE_ONLY" = qcow2 ]; then
-		rm -f "$IMAGE_RAW"
-	fi
+	sh "$IMAGE_BUILD/checksums.sh"
 	inputs >"$IMAGE_OUT/$IMAGE_NAME.inputs"
 	say "image of $IMAGE_VERSION ($IMAGE_COMMIT, $IMAGE_PROFILE profile) in $IMAGE_OUT in $(($(seconds) - begun_all)) s"
 }

@@ -11,8 +11,10 @@ readonly VMDK_DESCRIPTOR_OCTETS=10240
 
 make_ova() {
 	begun=$(seconds)
-	say "compressing the disk of $IMAGE_NAME.ova (about 1.5 minutes)"
+	say "compressing the disk of $IMAGE_NAME.ova"
 	parts=$IMAGE_OUT/$IMAGE_NAME.ova.parts
+	trap 'rm -rf "$parts"' EXIT
+	trap 'exit 130' INT TERM HUP
 	rm -rf "$parts"
 	mkdir "$parts"
 	disk=$IMAGE_NAME-disk1.vmdk
@@ -23,7 +25,6 @@ make_ova() {
 	tar --create --file="$parts/ova" --directory="$parts" --format=ustar --mtime="@$SOURCE_DATE_EPOCH" \
 		--owner=0 --group=0 --numeric-owner --mode=0644 "$IMAGE_NAME.ovf" "$IMAGE_NAME.mf" "$disk"
 	mv "$parts/ova" "$IMAGE_OUT/$IMAGE_NAME.ova"
-	rm -r "$parts"
 	say "$IMAGE_NAME.ova: $(($(stat -c %s "$IMAGE_OUT/$IMAGE_NAME.ova") / 1000000)) MB in $(($(seconds) - begun)) s"
 }
 

@@ -93,7 +93,7 @@ def linked($nodes; $macros):
 } | package) as $std
 | ({
 	SPDXID: "SPDXRef-appliance", name: "ravelin", versionInfo: $version, supplier: "Organization: Ravelin",
-	primaryPackagePurpose: "OPERATING-SYSTEM", downloadLocation: "NONE", licenseDeclared: "NOASSERTION",
+	primaryPackagePurpose: "OPERATING_SYSTEM", downloadLocation: "NONE", licenseDeclared: "NOASSERTION",
 	sourceInfo: "commit \($commit)"
 } | package) as $appliance
 | {

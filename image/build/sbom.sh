@@ -43,6 +43,8 @@ crates_of() {
 make_sbom() {
 	out=$IMAGE_OUT/$IMAGE_NAME.spdx.json
 	parts=$out.parts
+	trap 'rm -rf "$parts"' EXIT
+	trap 'exit 130' INT TERM HUP
 	rm -rf "$parts"
 	mkdir "$parts"
 	debian_packages "$IMAGE_TREE" >"$parts/packages"
@@ -57,7 +59,6 @@ make_sbom() {
 		--rawfile crates "$parts/crates" --rawfile locked "$parts/locked" --arg rust "$(rustc --version | cut -d' ' -f2)" \
 		--arg version "$IMAGE_VERSION" --arg commit "$IMAGE_COMMIT" --arg epoch "$SOURCE_DATE_EPOCH" --arg suite trixie \
 		"$parts/cargo" >"$out.new" || die "the list of what the appliance is made of cannot be made"
-	rm -r "$parts"
 	# A document's name space must be its own; two builds of one commit have the same document.
 	digest=$(sha256sum "$out.new" | cut -c1-32)
 	sed -i "s/@DIGEST@/$digest/" "$out.new"
