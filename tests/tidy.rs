@@ -16,6 +16,8 @@ mod layers;
 mod lexer;
 #[path = "tidy/limits.rs"]
 mod limits;
+#[path = "tidy/packages.rs"]
+mod packages;
 #[path = "tidy/proofs.rs"]
 mod proofs;
 #[path = "tidy/rules.rs"]
@@ -272,4 +274,20 @@ fn the_table_of_proofs_names_every_system_test() {
     let files: Vec<String> = names.filter(|name| name.ends_with(".rs")).collect();
     assert!(files.len() > 10, "the system tests are gone");
     none(proofs::check(&document, &files, &built));
+}
+
+#[test]
+fn packages_are_explained_and_locked() {
+    let folder = checkout().join("image/packages");
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    for name in ["build.list", "appliance.list", "modules.list"] {
+        none(packages::explained(name, &read(name)));
+    }
+    for name in ["build.list", "appliance.list"] {
+        none(packages::unique(name, &read(name)));
+    }
+    none(packages::locked(
+        &read("appliance.list"),
+        &read("appliance.lock"),
+    ));
 }

@@ -3,6 +3,7 @@
 use super::faults;
 use super::layers::{self, Package};
 use super::lexer::{has_word, split, without_inline_tests};
+use super::packages;
 use super::proofs;
 use super::rules::{self, Violation};
 use serde_json::json;
@@ -280,4 +281,17 @@ fn a_system_test_without_a_row_is_found() {
         texts(&["one", "two"], &["one.rs"]),
         ["interop/two.rs is no [[test]]"]
     );
+}
+
+#[test]
+fn packages_without_a_reason_without_a_lock_and_twice() {
+    let list = "# tools\njq\n\nless\nless  # pages\n";
+    assert_eq!(lines_of(&packages::explained("list", list)), [4]);
+    assert_eq!(lines_of(&packages::unique("list", list)), [5]);
+    let digest = "0".repeat(64);
+    let lock = format!("# made\njq 1.7 {digest} pool/main/j/jq.deb\n");
+    assert_eq!(lines_of(&packages::locked(list, &lock)), [4, 5]);
+    assert_eq!(lines_of(&packages::locked("jq # why\n", &lock)), NONE);
+    let broken = lock.replace("0 pool", " pool");
+    assert_eq!(lines_of(&packages::locked("", &broken)), [2]);
 }
