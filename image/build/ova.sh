@@ -42,10 +42,13 @@ fix_content_id() {
 	case $id in
 	fffffffe | ffffffff) id=00000001 ;;
 	esac
-	at=$(head -c $((VMDK_DESCRIPTOR_OCTET + VMDK_DESCRIPTOR_OCTETS)) "$2" | tail -c "$VMDK_DESCRIPTOR_OCTETS" |
-		grep --text --byte-offset --only-matching --max-count=1 '^CID=[0-9a-f]\{8\}$' | cut -d: -f1)
-	[ -n "$at" ] || die "qemu-img wrote no CID of eight digits into the descriptor of $2"
-	printf 'CID=%s' "$id" | dd of="$2" bs=1 seek=$((VMDK_DESCRIPTOR_OCTET + at)) conv=notrunc status=none
+	# The random one may have fewer digits, so the text is written anew, with the zero octets behind it that fill its place.
+	head -c $((VMDK_DESCRIPTOR_OCTET + VMDK_DESCRIPTOR_OCTETS)) "$2" | tail -c "$VMDK_DESCRIPTOR_OCTETS" | tr -d '\0' |
+		sed "s/^CID=[0-9a-f]*$/CID=$id/" >"$2.descriptor"
+	grep -q "^CID=$id$" "$2.descriptor" || die "qemu-img wrote no CID into the descriptor of $2"
+	truncate -s "$VMDK_DESCRIPTOR_OCTETS" "$2.descriptor"
+	dd if="$2.descriptor" of="$2" bs="$VMDK_DESCRIPTOR_OCTET" seek=1 conv=notrunc status=none
+	rm "$2.descriptor"
 }
 
 # make_ovf VMDK: the descriptor on standard output.
