@@ -23,7 +23,7 @@ die() {
 }
 
 # What all of it is made from: nothing is made again while this stays the same.
-inputs=$(cat "$here"/* /etc/debian_version | sha256sum | cut -c1-16)-$(sha256sum "$deb" | cut -c1-16)-$(swanctl --version | cksum | cut -d' ' -f1)
+inputs=$(cat "$here"/* /etc/debian_version | sha256sum | cut -c1-16)-$(sha256sum "$deb" | cut -c1-16)-$(swanctl --version 2>/dev/null | cksum | cut -d' ' -f1)
 [ "$(cat "$out/inputs" 2>/dev/null)" != "$inputs" ] || exit 0
 
 mkdir -p "$out"
