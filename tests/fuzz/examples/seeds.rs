@@ -5,6 +5,8 @@ use std::path::Path;
 
 #[path = "seeds/ctl.rs"]
 mod ctl;
+#[path = "seeds/day0.rs"]
+mod day0;
 #[path = "seeds/encrypted.rs"]
 mod encrypted;
 #[path = "seeds/esp.rs"]
@@ -25,6 +27,7 @@ fn main() -> std::io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     for (target, seeds) in [
         ("ctl_frame", ctl::seeds()),
+        ("day0_seed", day0::seeds()),
         ("esp_decapsulate", esp::seeds()),
         ("ike_encrypted", encrypted::seeds()),
         ("ike_message", ike::seeds()),

@@ -10,10 +10,12 @@
 //! itself), it never stores the factory default, and it never keeps the machine from booting: what goes wrong is told, and mgmtd
 //! runs the factory default as long as nothing is stored.
 
+mod appear;
 mod compose;
 mod decide;
 mod fault;
 mod find;
+pub mod fuzzing;
 mod keys;
 #[cfg(test)]
 mod media;
@@ -81,9 +83,12 @@ fn look(root: &Root, store: &Store) -> Result<Record, Error> {
         None
     });
     let applied = applied.and_then(|record| record.applied);
+    let stored = store.stored();
+    if stored == Stored::Nothing {
+        appear::wait(root);
+    }
     let Search { found, notes } = find::search(root);
     let source = found.as_ref().map(Found::source);
-    let stored = store.stored();
     let mut record = Record {
         outcome: Outcome::Configured,
         found: source.clone(),

@@ -87,3 +87,29 @@ fn what_mgmtd_cannot_carry_out_is_refused_too() {
     );
     assert!(faults[0].starts_with("ravelin.conf:"), "{faults:?}");
 }
+
+const KEYS: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g a@b\n\
+    ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g \"c\" \\d";
+
+#[test]
+fn keys_are_those_of_the_administrator() {
+    let mut content = Content::default();
+    content.add_keys(KEYS, 1).unwrap();
+    for base in ["", "system { login { user admin { class super-user; } } }"] {
+        content.text = Some(text("user-data", base, Some(0)));
+        let made = composed(&content).unwrap_or_else(|e| panic!("{e:?}"));
+        let model = Model::new().unwrap();
+        let tree = model.parse("made", &made.text).unwrap();
+        let lines = model.print_set(&tree, Secrets::Show);
+        let user = "set system login user admin";
+        assert!(
+            lines.starts_with(&format!("{user} class super-user\n")),
+            "{}",
+            *lines
+        );
+        let keys = lines
+            .matches(&format!("{user} authentication ssh-ed25519 "))
+            .count();
+        assert_eq!(keys, 2, "{}", *lines);
+    }
+}
