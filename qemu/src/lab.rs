@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const LOCK: &str = "lock";
+/// Names tried for a folder: more than harnesses that run at once.
+const MAX_NAMES: u32 = 1000;
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -97,25 +99,26 @@ impl Held {
     fn new(base: &Path) -> Result<Self> {
         make(base)?;
         sweep(base);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = base.join(format!("{}-{number}", std::process::id()));
-        let locked = path.join(LOCK);
-        // Until it is locked another harness may take it for a dead one's: then once more.
-        for _ in 0..100 {
-            make(&path)?;
+        // Process ids repeat in other pid namespaces, and an unlocked folder is taken for a dead harness's: then another name.
+        for _ in 0..MAX_NAMES {
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = base.join(format!("{}-{number}", std::process::id()));
+            let Ok(()) = std::fs::create_dir(&path) else {
+                continue;
+            };
+            let locked = path.join(LOCK);
             let Ok(file) = File::create(&locked) else {
                 continue;
             };
-            let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock);
-            if let Ok(lock) = lock
+            if let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock)
                 && locked.exists()
             {
                 return Ok(Self { path, _lock: lock });
             }
         }
         Err(VmError::Unexpected(format!(
-            "{} cannot be locked",
-            path.display()
+            "no folder of our own can be made in {}",
+            base.display()
         )))
     }
 }

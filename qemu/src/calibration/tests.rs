@@ -3,6 +3,7 @@ use super::{Calibration, MAX_WAITING, calibrate, schedule};
 #[test]
 fn the_loop_measures_something() {
     let found = calibrate();
+    println!("{found}");
     assert!(found.processors > 0);
     assert!(found.speed.is_finite() && found.speed > 0.0, "{found}");
     assert!((0.0..1.0).contains(&found.waiting), "{found}");

@@ -42,3 +42,19 @@ fn what_the_dead_left_goes_and_what_the_living_have_stays() {
     drop((living, other));
     std::fs::remove_dir_all(base).unwrap();
 }
+
+#[test]
+fn a_name_that_somebody_has_is_passed_over() {
+    let base = scratch("names");
+    let disks = base.join("d");
+    let next = super::COUNT.load(std::sync::atomic::Ordering::Relaxed);
+    // As another process of the same id, in another pid namespace.
+    for number in next..next + 40 {
+        let taken = format!("{}-{number}", std::process::id());
+        std::fs::create_dir_all(disks.join(taken)).unwrap();
+    }
+    let lab = inside(&base);
+    assert!(lab.disks().join(LOCK).exists());
+    drop(lab);
+    std::fs::remove_dir_all(base).unwrap();
+}
