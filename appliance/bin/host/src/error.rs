@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ravelin_types::PciAddress;
+
 /// Why a step was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -33,6 +35,14 @@ pub enum Error {
     /// The model of this build is broken.
     #[error(transparent)]
     Model(#[from] ravelin_config::ModelError),
+    /// A driver that does not take a NIC.
+    #[error("the driver {driver} does not take the NIC at {pci} (the kernel's log says why)")]
+    NotBound {
+        /// The driver.
+        driver: String,
+        /// The NIC.
+        pci: PciAddress,
+    },
     /// A program that we need.
     #[error("`{command}` fails: {reason}")]
     Command {

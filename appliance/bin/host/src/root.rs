@@ -50,9 +50,10 @@ mod tests {
         let mut arguments: Vec<String> = ["--root", "/x", "prepare"].map(str::to_owned).into();
         let root = Root::take(&mut arguments).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(root.path("/sys/bus"), Path::new("/x/sys/bus"));
+        assert!(!root.is_live());
         assert_eq!(arguments, ["prepare"]);
         assert!(Root::take(&mut vec!["--root".to_owned()]).is_err());
         let root = Root::take(&mut vec!["prepare".to_owned()]).unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(root.path("/sys"), Path::new("/sys"));
+        assert!(root.is_live());
     }
 }

@@ -75,8 +75,8 @@ pub struct Nic {
     pub name: String,
     /// Its place; `None` when it is gone.
     pub pci: Option<PciAddress>,
-    /// Its station address.
-    pub mac: Mac,
+    /// Its station address, when it has a lasting one.
+    pub mac: Option<Mac>,
     /// Vendor number.
     pub vendor: u16,
     /// Device number.
@@ -169,6 +169,29 @@ pub enum DriverWish {
     IgbUio,
     /// The kernel's, shared by AF_PACKET.
     Kernel,
+}
+
+impl DriverWish {
+    /// What meets it, best first.
+    pub fn bindings(self) -> &'static [Binding] {
+        match self {
+            Self::VfioPci => &[Binding::VfioPci, Binding::VfioNoIommu],
+            Self::UioPciGeneric => &[Binding::UioPciGeneric],
+            Self::IgbUio => &[Binding::IgbUio],
+            Self::Kernel => &[Binding::Bifurcated, Binding::AfPacket],
+        }
+    }
+
+    /// As the configuration writes it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "vfio-pci" => Self::VfioPci,
+            "uio-pci-generic" => Self::UioPciGeneric,
+            "igb-uio" => Self::IgbUio,
+            "kernel" => Self::Kernel,
+            _ => return None,
+        })
+    }
 }
 
 /// Something that an operator should know.

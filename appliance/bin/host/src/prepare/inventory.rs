@@ -1,0 +1,162 @@
+//! Which NICs are there: Ethernet functions of the PCI bus as sysfs shows them. Nothing is changed here.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ravelin_types::{Mac, PciAddress};
+
+use crate::error::Error;
+use crate::root::Root;
+
+/// Functions of the bus.
+const DEVICES: &str = "/sys/bus/pci/devices";
+/// Class of Ethernet controllers: base class network, subclass Ethernet.
+const ETHERNET: u32 = 0x02_00;
+/// Class of bridges; they share groups with what is behind them and need no driver of their own.
+const BRIDGE: u32 = 0x06;
+/// Where configuration space tells the interrupt pin; 0 is none (PCI Local Bus 3.0, section 6.2.4).
+const INTERRUPT_PIN: usize = 0x3d;
+/// `addr_assign_type` of an address that the kernel made up: another one at the next boot.
+const RANDOM_ADDRESS: &str = "1";
+
+/// A NIC as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its place.
+    pub pci: PciAddress,
+    /// Vendor number.
+    pub vendor: u16,
+    /// Device number.
+    pub device: u16,
+    /// Its station address, when a kernel driver tells it and will tell the same at the next boot.
+    pub mac: Option<Mac>,
+    /// Its interface in the kernel.
+    pub kernel_device: Option<String>,
+    /// Its driver.
+    pub driver: Option<String>,
+    /// Its IOMMU group.
+    pub iommu_group: Option<u32>,
+    /// What else in that group a driver of the kernel uses: such a group cannot be given away.
+    pub group_users: Vec<PciAddress>,
+    /// Its NUMA node.
+    pub numa_node: Option<u32>,
+    /// It has an interrupt line.
+    pub has_line_interrupt: bool,
+    /// It is a virtual function.
+    pub is_virtual_function: bool,
+}
+
+/// All NICs, in the order of the bus.
+///
+/// # Errors
+/// When there is a bus that cannot be read. No bus is no NIC.
+pub fn find(root: &Root) -> Result<Vec<Found>, Error> {
+    let folder = root.path(DEVICES);
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::file("read", &folder, error)),
+    };
+    let mut found: Vec<Found> = entries
+        .flatten()
+        .filter_map(|entry| look(root, &entry.path()))
+        .collect();
+    found.sort_by_key(|nic| nic.pci);
+    Ok(found)
+}
+
+/// One function, when it is a NIC.
+fn look(root: &Root, folder: &Path) -> Option<Found> {
+    let pci: PciAddress = folder.file_name()?.to_str()?.parse().ok()?;
+    if class(folder)? >> 8 != ETHERNET {
+        return None;
+    }
+    let interface = interface(folder);
+    let group = link_name(&folder.join("iommu_group")).and_then(|name| name.parse().ok());
+    Some(Found {
+        pci,
+        vendor: number(folder, "vendor")?,
+        device: number(folder, "device")?,
+        mac: interface.as_deref().and_then(lasting_mac),
+        kernel_device: interface.as_deref().and_then(name_of),
+        driver: link_name(&folder.join("driver")),
+        iommu_group: group,
+        group_users: group.map_or_else(Vec::new, |_| group_users(root, folder, pci)),
+        numa_node: text(folder, "numa_node").and_then(|node| node.parse().ok()),
+        has_line_interrupt: fs::read(folder.join("config"))
+            .is_ok_and(|space| space.get(INTERRUPT_PIN).is_some_and(|pin| *pin != 0)),
+        is_virtual_function: folder.join("physfn").exists(),
+    })
+}
+
+/// The folder of the function's first kernel interface; that of virtio hangs below its virtio device.
+fn interface(folder: &Path) -> Option<PathBuf> {
+    let below = |folder: &Path| {
+        let mut all: Vec<PathBuf> = fs::read_dir(folder.join("net"))
+            .ok()?
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
+        all.sort();
+        all.into_iter().next()
+    };
+    below(folder).or_else(|| {
+        let children = fs::read_dir(folder).ok()?.flatten();
+        let mut virtio =
+            children.filter(|child| child.file_name().to_string_lossy().starts_with("virtio"));
+        virtio.find_map(|child| below(&child.path()))
+    })
+}
+
+/// The address of an interface, unless the kernel made it up.
+fn lasting_mac(interface: &Path) -> Option<Mac> {
+    if text(interface, "addr_assign_type").as_deref() == Some(RANDOM_ADDRESS) {
+        return None;
+    }
+    let mac: Mac = text(interface, "address")?.parse().ok()?;
+    mac.is_station().then_some(mac)
+}
+
+/// Members of the NIC's IOMMU group, except bridges and NICs, that have a driver.
+fn group_users(root: &Root, folder: &Path, own: PciAddress) -> Vec<PciAddress> {
+    let Ok(members) = fs::read_dir(folder.join("iommu_group/devices")) else {
+        return Vec::new();
+    };
+    let used = |member: PciAddress| {
+        let folder = root.path(DEVICES).join(member.to_string());
+        let class = class(&folder).unwrap_or_default();
+        let passive = class >> 16 == BRIDGE || class >> 8 == ETHERNET;
+        !passive && folder.join("driver").exists()
+    };
+    let mut users: Vec<PciAddress> = members
+        .flatten()
+        .filter_map(|member| member.file_name().to_str()?.parse().ok())
+        .filter(|member| *member != own && used(*member))
+        .collect();
+    users.sort();
+    users
+}
+
+/// The class: base, sub, programming interface, an octet each.
+fn class(folder: &Path) -> Option<u32> {
+    let text = text(folder, "class")?;
+    u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
+
+fn number(folder: &Path, file: &str) -> Option<u16> {
+    u16::from_str_radix(text(folder, file)?.strip_prefix("0x")?, 16).ok()
+}
+
+fn text(folder: &Path, file: &str) -> Option<String> {
+    let text = fs::read_to_string(folder.join(file)).ok()?;
+    Some(text.trim().to_owned())
+}
+
+fn name_of(path: &Path) -> Option<String> {
+    path.file_name()?.to_str().map(str::to_owned)
+}
+
+/// The name that a symbolic link leads to.
+fn link_name(path: &Path) -> Option<String> {
+    name_of(&fs::read_link(path).ok()?)
+}

@@ -1,0 +1,166 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+const FAMILY: Family = Family {
+    name: "virtio",
+    way: Way::Alone,
+};
+
+fn nic() -> Found {
+    Found {
+        pci: "0000:00:04.0".parse().unwrap(),
+        vendor: 0x1af4,
+        device: 0x1041,
+        mac: None,
+        kernel_device: Some("eth1".to_owned()),
+        driver: Some("virtio-pci".to_owned()),
+        iommu_group: None,
+        group_users: Vec::new(),
+        numa_node: None,
+        has_line_interrupt: true,
+        is_virtual_function: false,
+    }
+}
+
+const ALL: Offers = Offers {
+    vfio_pci: true,
+    no_iommu: true,
+    igb_uio: true,
+    uio_pci_generic: true,
+    locked_down: false,
+    hugepages: true,
+};
+
+fn binding(nic: &Found, offers: Offers) -> Binding {
+    let decision = decide("ge-0/0/0", nic, FAMILY, offers, None);
+    assert!(!decision.reason.is_empty());
+    let grave = matches!(decision.binding, Binding::AfPacket | Binding::Unusable);
+    assert_eq!(decision.alarm.is_some(), grave, "{decision:?}");
+    decision.binding
+}
+
+#[test]
+fn each_way_is_taken_when_the_better_ones_are_not_there() {
+    let grouped = Found {
+        iommu_group: Some(3),
+        ..nic()
+    };
+    assert_eq!(binding(&grouped, ALL), Binding::VfioPci);
+    assert_eq!(binding(&nic(), ALL), Binding::VfioNoIommu);
+    let mut offers = Offers {
+        no_iommu: false,
+        ..ALL
+    };
+    assert_eq!(binding(&nic(), offers), Binding::IgbUio);
+    offers.igb_uio = false;
+    assert_eq!(binding(&nic(), offers), Binding::UioPciGeneric);
+    let silent = Found {
+        has_line_interrupt: false,
+        ..nic()
+    };
+    assert_eq!(binding(&silent, offers), Binding::AfPacket);
+    let lost = Found {
+        kernel_device: None,
+        ..silent
+    };
+    assert_eq!(binding(&lost, offers), Binding::Unusable);
+}
+
+#[test]
+fn a_group_that_others_use_is_not_given_away() {
+    let shared = Found {
+        iommu_group: Some(3),
+        group_users: vec!["0000:00:1f.2".parse().unwrap()],
+        ..nic()
+    };
+    let offers = Offers {
+        igb_uio: false,
+        uio_pci_generic: false,
+        ..ALL
+    };
+    let decision = decide("ge-0/0/0", &shared, FAMILY, offers, None);
+    assert_eq!(decision.binding, Binding::AfPacket);
+    assert!(
+        decision
+            .reason
+            .contains("IOMMU group 3 is shared with 0000:00:1f.2"),
+        "{decision:?}"
+    );
+}
+
+#[test]
+fn without_hugepages_or_locked_down_only_an_iommu_will_do() {
+    let grouped = Found {
+        iommu_group: Some(3),
+        ..nic()
+    };
+    for offers in [
+        Offers {
+            hugepages: false,
+            ..ALL
+        },
+        Offers {
+            locked_down: true,
+            ..ALL
+        },
+    ] {
+        assert_eq!(binding(&nic(), offers), Binding::AfPacket);
+        assert_eq!(binding(&grouped, offers), Binding::VfioPci);
+    }
+}
+
+#[test]
+fn a_wish_counts_when_it_can_be_met_and_is_an_alarm_else() {
+    let grouped = Found {
+        iommu_group: Some(3),
+        ..nic()
+    };
+    let decide = |offers, wish| decide("ge-0/0/0", &grouped, FAMILY, offers, Some(wish));
+    for (wish, expected) in [
+        (DriverWish::VfioPci, Binding::VfioPci),
+        (DriverWish::UioPciGeneric, Binding::UioPciGeneric),
+        (DriverWish::IgbUio, Binding::IgbUio),
+        (DriverWish::Kernel, Binding::AfPacket),
+    ] {
+        let decision = decide(ALL, wish);
+        assert_eq!((decision.binding, decision.alarm), (expected, None));
+        assert_eq!(decision.reason, "as configured");
+    }
+    let refused = decide(
+        Offers {
+            igb_uio: false,
+            ..ALL
+        },
+        DriverWish::IgbUio,
+    );
+    assert_eq!(refused.binding, Binding::VfioPci);
+    let text = refused.alarm.unwrap().text;
+    assert_eq!(
+        text,
+        "the configured driver cannot be used: there is no igb_uio"
+    );
+}
+
+#[test]
+fn connectx_stays_with_its_driver_and_strangers_with_theirs() {
+    let connectx = Family {
+        name: "ConnectX",
+        way: Way::Bifurcated,
+    };
+    let decision = decide("ge-0/0/0", &nic(), connectx, ALL, None);
+    assert_eq!(
+        (decision.binding, decision.alarm),
+        (Binding::Bifurcated, None)
+    );
+    let strange = Family {
+        name: "Ethernet",
+        way: Way::No,
+    };
+    let decision = decide("ge-0/0/0", &nic(), strange, ALL, None);
+    assert_eq!(decision.binding, Binding::AfPacket);
+    assert!(
+        decision.reason.contains("DPDK has no driver"),
+        "{decision:?}"
+    );
+}

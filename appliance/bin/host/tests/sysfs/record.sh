@@ -1,0 +1,51 @@
+#!/bin/sh
+# Prints the NICs of this machine as the trees beside this file: `sh record.sh > NAME.txt`, as root, before `ravelin-host prepare`.
+#
+# @ FOLDER       paths below are relative to it
+# = PATH TEXT    a file
+# x PATH HEX     a file of octets
+# > PATH TARGET  a symbolic link
+# d PATH         a folder
+# ! LINE         written by hand: what is decided for a NIC, in the order of the bus
+
+set -eu
+
+echo "# $(cat /sys/class/dmi/id/sys_vendor) $(cat /sys/class/dmi/id/product_name), Linux $(uname -r)"
+echo "@ /sys"
+for driver in vfio-pci igb_uio uio_pci_generic; do
+	[ ! -d "/sys/bus/pci/drivers/$driver" ] || echo "d bus/pci/drivers/$driver"
+done
+noiommu=module/vfio/parameters/enable_unsafe_noiommu_mode
+[ ! -e "/sys/$noiommu" ] || echo "= $noiommu N"
+
+for device in /sys/bus/pci/devices/*; do
+	group=$(readlink "$device/iommu_group" || true)
+	case $(cat "$device/class") in
+	0x0200*) ;;
+	*) # Others only where they share a group with a NIC.
+		[ -n "$group" ] || continue
+		shared=no
+		for member in "$device"/iommu_group/devices/*; do
+			case $(cat "$member/class") in 0x0200*) shared=yes ;; esac
+		done
+		[ "$shared" = yes ] || continue
+		;;
+	esac
+	echo "@ $device"
+	for file in class vendor device numa_node; do
+		echo "= $file $(cat "$device/$file")"
+	done
+	echo "x config $(head -c 64 "$device/config" | od -An -v -tx1 | tr -d ' \n')"
+	driver=$(readlink "$device/driver" || true)
+	[ -z "$driver" ] || echo "> driver ../../drivers/${driver##*/}"
+	[ ! -e "$device/physfn" ] || echo "> physfn ../$(basename "$(readlink "$device/physfn")")"
+	for net in "$device"/net/* "$device"/virtio*/net/*; do
+		[ -d "$net" ] || continue
+		for file in address addr_assign_type; do
+			echo "= ${net#"$device"/}/$file $(cat "$net/$file")"
+		done
+	done
+	[ -n "$group" ] || continue
+	echo "> iommu_group ../../../../kernel/iommu_groups/${group##*/}"
+	echo "d /sys/kernel/iommu_groups/${group##*/}/devices/${device##*/}"
+done
