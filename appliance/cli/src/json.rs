@@ -24,6 +24,8 @@ pub(crate) fn render(reply: &Reply) -> String {
         Reply::Node(node) => json!({ "node": node }),
         Reply::Accepted => json!({ "accepted": true }),
         Reply::Failed(lines) => json!({ "errors": lines }),
+        Reply::Hardware(platform) => json!({ "hardware": platform }),
+        Reply::Alarms(list) => json!({ "alarms": list }),
     };
     // A tree of strings and numbers always prints.
     let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();

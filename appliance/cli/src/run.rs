@@ -68,6 +68,8 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
         Verb::PowerOff => return Ok(Request::Power(Power::PowerOff)),
         Verb::Zeroize => return Ok(Request::Power(Power::Zeroize)),
         Verb::ShowProcesses => return Ok(Request::ShowProcesses),
+        Verb::ShowHardware => return Ok(Request::ShowHardware),
+        Verb::ShowAlarms => return Ok(Request::ShowAlarms),
         Verb::LoadFile | Verb::MergeFile => {
             let path = PathBuf::from(value.map_or("", |w| w.text.as_str()));
             let text =

@@ -1,6 +1,8 @@
 //! What every `show` prints, against committed files: `RAVELIN_BLESS=1 cargo test -p ravelin-cli` writes them anew.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "snapshots/machine.rs"]
+mod machine;
 #[path = "snapshots/replies.rs"]
 mod replies;
 
@@ -101,6 +103,16 @@ fn interfaces_routes_system() {
         "high_availability_starting",
         "show chassis high-availability information",
         replies::high_availability_starting,
+    );
+}
+
+#[test]
+fn hardware_and_alarms() {
+    snapshot("hardware", "show chassis hardware", machine::hardware);
+    snapshot("alarms", "show system alarms", machine::alarms);
+    assert_eq!(
+        shown("show system alarms", Reply::Alarms(Vec::new())),
+        "No alarms currently active\n"
     );
 }
 

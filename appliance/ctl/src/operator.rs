@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::host::wanted::{Class, PasswordHash};
+use crate::host::{Alarm, Platform};
 use crate::sa::PairCounters;
 
 /// The CLI to mgmtd.
@@ -47,6 +48,10 @@ pub enum Request {
     ShowNode,
     /// Ends or restarts the node.
     Power(Power),
+    /// The machine and its NICs.
+    ShowHardware,
+    /// What is wrong.
+    ShowAlarms,
 }
 
 /// How the node ends.
@@ -83,6 +88,8 @@ impl Request {
             | Request::ExportConfiguration { secrets: false, .. }
             | Request::Session
             | Request::SetPassword(_)
+            | Request::ShowHardware
+            | Request::ShowAlarms
             | Request::ShowNode => Class::ReadOnly,
             Request::LoadConfiguration { .. }
             | Request::AmendConfiguration { .. }
@@ -177,6 +184,10 @@ pub enum Reply {
     Accepted,
     /// Refused: one line per error, each naming file, line, statement and what was expected.
     Failed(Vec<String>),
+    /// Answer to [`Request::ShowHardware`].
+    Hardware(Box<Platform>),
+    /// Answer to [`Request::ShowAlarms`], gravest first.
+    Alarms(Vec<Alarm>),
 }
 
 /// Who asks.

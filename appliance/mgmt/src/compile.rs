@@ -8,6 +8,9 @@ mod host;
 mod ike;
 mod plane;
 
+pub use plane::Unplaced;
+
+use crate::hardware::Missing;
 use crate::kernel::KernelPlan;
 use ravelin_config::Config;
 use ravelin_ctl::host::wanted::HostConfig;
@@ -36,6 +39,10 @@ pub struct Compiled {
     pub kernel: KernelPlan,
     /// For the host side; user ids are not given yet.
     pub host: HostConfig,
+    /// Ports that state no device, until [`crate::hardware::place`] finds theirs.
+    pub unplaced: Vec<Unplaced>,
+    /// Ports that it found none for.
+    pub missing: Vec<Missing>,
     /// What the operator should know but need not change.
     pub warnings: Vec<String>,
 }
@@ -49,15 +56,19 @@ pub fn compile(config: &Config) -> Result<Compiled, Vec<CompileError>> {
     let mut warnings = Vec::new();
     let ike = ike::compile(config, &mut errors, &mut warnings);
     let mut plane = plane::compile(config, &ike, &mut errors, &mut warnings);
+    let unplaced = plane::unplaced(config);
     plane.signals = chassis::signals(config, &mut errors);
     let kernel = plane::kernel_plan(config);
-    let host = host::compile(config, &mut errors);
+    let mut host = host::compile(config, &mut errors);
+    host.drivers = plane::drivers(config);
     if errors.is_empty() {
         Ok(Compiled {
             plane,
             ike,
             kernel,
             host,
+            unplaced,
+            missing: Vec::new(),
             warnings,
         })
     } else {

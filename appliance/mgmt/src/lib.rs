@@ -14,6 +14,7 @@
 
 pub mod compile;
 mod error;
+pub mod hardware;
 mod holder;
 mod host;
 mod judge;

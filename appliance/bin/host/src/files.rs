@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Error;
 
 /// Largest file of ours that is read: far above any, and small enough for every machine.
-const MAX_FILE_OCTETS: u64 = 16 << 20;
+const MAX_JSON_OCTETS: u64 = 16 << 20;
 /// Mode of folders that are made on the way.
 const FOLDER_MODE: u32 = 0o755;
 
@@ -74,7 +74,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
         Err(error) => return Err(Error::file("read", path, error)),
     };
     let mut text = Vec::new();
-    file.take(MAX_FILE_OCTETS)
+    file.take(MAX_JSON_OCTETS)
         .read_to_end(&mut text)
         .map_err(|e| Error::file("read", path, e))?;
     let value = serde_json::from_slice(&text);

@@ -3,6 +3,7 @@
 //! A value that does not fit its line goes to the next one, flush with the right edge, so that columns stay columns.
 
 mod chassis;
+mod hardware;
 mod ike;
 mod interfaces;
 mod ipsec;
@@ -20,6 +21,8 @@ pub(crate) fn text(verb: Verb, reply: &Reply) -> Option<String> {
     Some(match (verb, reply) {
         (Verb::ShowProcesses, Reply::Processes(list)) => system::processes(list),
         (Verb::ShowConfiguration, Reply::Configuration(text)) => text.clone(),
+        (Verb::ShowHardware, Reply::Hardware(platform)) => hardware::hardware(platform),
+        (Verb::ShowAlarms, Reply::Alarms(list)) => hardware::alarms(list),
         (
             Verb::LoadFile | Verb::LoadTerminal | Verb::MergeFile | Verb::MergeTerminal,
             Reply::Loaded {

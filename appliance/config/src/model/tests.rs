@@ -177,8 +177,8 @@ fn errors_name_place_path_and_what_was_expected() {
         ),
         (
             "        device 0000:00:04.0;\n",
-            "",
-            "[interfaces ge-0/0/1] a port needs `device`: its PCI address or a virtual device",
+            "        device 0000:00:04.0; driver kernel;\n",
+            "only a port that is found by its name has its driver chosen",
         ),
         (
             "    lo0 {",

@@ -21,8 +21,10 @@ pub struct Interface {
     pub name: String,
     /// Text for people.
     pub description: Option<String>,
-    /// PCI address or virtual device; a port has one.
+    /// PCI address or virtual device of a port; the NIC of its name when absent.
     pub device: Option<String>,
+    /// Driver of that NIC, when the operator chooses it.
+    pub driver: Option<String>,
     /// MTU of a port in octets.
     pub mtu: Option<u16>,
     /// Logical units.

@@ -1,6 +1,8 @@
 //! What the configuration wants of the operating system: its name, its users, the management interface.
 
+use super::DriverWish;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -27,6 +29,9 @@ pub struct HostConfig {
     pub last_uid: u32,
     /// `fxp0`.
     pub management: Management,
+    /// Drivers that the operator chose for NICs, by port; `ravelin-host prepare` takes them at the next start.
+    #[serde(default)]
+    pub drivers: BTreeMap<String, DriverWish>,
 }
 
 impl Default for HostConfig {
@@ -37,6 +42,7 @@ impl Default for HostConfig {
             users: Vec::new(),
             last_uid: FIRST_UID,
             management: Management::default(),
+            drivers: BTreeMap::new(),
         }
     }
 }

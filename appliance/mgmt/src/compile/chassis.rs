@@ -1,6 +1,7 @@
 //! Signal routes and the hold time.
 
 use super::CompileError;
+use super::plane::is_port;
 use ravelin_config::Config;
 use ravelin_config::typed::RedundancyGroup;
 use ravelin_ctl::ike::DEFAULT_HOLD_S;
@@ -27,8 +28,8 @@ pub(super) fn signals(config: &Config, errors: &mut Vec<CompileError>) -> Vec<Si
             }
         }
         for name in &group.monitor.interface {
-            let ports = config.interfaces().iter().filter(|i| i.device.is_some());
-            if !ports.clone().any(|port| port.name == *name) {
+            let mut ports = config.interfaces().iter();
+            if !ports.any(|i| is_port(&i.name) && i.name == *name) {
                 errors.push(CompileError {
                     path: format!("{path} monitor interface {name}"),
                     message: format!("there is no port `{name}`"),

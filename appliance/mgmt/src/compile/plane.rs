@@ -4,6 +4,7 @@ use super::CompileError;
 use crate::kernel::KernelPlan;
 use ravelin_config::Config;
 use ravelin_config::typed::{Interface, RouteHop, Unit};
+use ravelin_ctl::host::DriverWish;
 use ravelin_ctl::ike::IkeConfig;
 use ravelin_ctl::plane::{Device, PlaneConfig, PortConfig, TunnelConfig, UnitConfig};
 use ravelin_routing::{Hop, InterfaceAddress, StaticRoute, StaticTarget, TABLE_MAIN};
@@ -34,7 +35,7 @@ pub(super) fn compile(
                     message: format!("`{other}` has the same device"),
                 });
             }
-            plane.ports.push(port(interface, device));
+            plane.ports.push(port(interface, parse_device(device)));
         } else if interface.name == "st0" {
             for unit in &interface.unit {
                 let tunnel = tunnel(config, interface, unit);
@@ -79,7 +80,41 @@ fn same_addresses(config: &Config, errors: &mut Vec<CompileError>) {
     }
 }
 
-fn port(interface: &Interface, device: &str) -> PortConfig {
+/// A port whose device the configuration leaves to the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unplaced(Interface);
+
+impl Unplaced {
+    /// The port's name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The port at its device.
+    pub fn at(&self, device: Device) -> PortConfig {
+        port(&self.0, device)
+    }
+}
+
+/// All such ports.
+pub(super) fn unplaced(config: &Config) -> Vec<Unplaced> {
+    let ports = config.interfaces().iter();
+    let ports = ports.filter(|i| is_port(&i.name) && i.device.is_none());
+    ports.cloned().map(Unplaced).collect()
+}
+
+/// Drivers that the operator chose.
+pub(super) fn drivers(config: &Config) -> BTreeMap<String, DriverWish> {
+    let wish = |i: &Interface| Some((i.name.clone(), DriverWish::from_name(i.driver.as_deref()?)?));
+    config.interfaces().iter().filter_map(wish).collect()
+}
+
+/// Whether an interface is a port of the data plane.
+pub(super) fn is_port(name: &str) -> bool {
+    name.contains('/')
+}
+
+fn port(interface: &Interface, device: Device) -> PortConfig {
     let unit = |unit: &Unit| UnitConfig {
         name: interface.unit_name(unit),
         vlan: unit.vlan_id,
@@ -88,7 +123,7 @@ fn port(interface: &Interface, device: &str) -> PortConfig {
     };
     PortConfig {
         name: interface.name.clone(),
-        device: parse_device(device),
+        device,
         mtu_octets: interface.mtu.unwrap_or(DEFAULT_PORT_MTU_OCTETS),
         units: interface.unit.iter().map(unit).collect(),
     }

@@ -3,6 +3,7 @@
 use super::start::lines_of;
 use super::{Event, Manager, Running, Step, part};
 use crate::compile::Compiled;
+use crate::hardware::{self, Missing};
 use crate::judge::read_tree;
 use crate::link::{Awaited, LinkId, Unsent};
 use ravelin_config::{Secrets, Tree};
@@ -50,7 +51,18 @@ impl Manager {
         self.run_commit(origin, tree, compiled, &text)
     }
 
-    fn run_commit(&mut self, origin: &str, tree: Tree, compiled: Compiled, text: &str) -> Reply {
+    fn run_commit(
+        &mut self,
+        origin: &str,
+        tree: Tree,
+        mut compiled: Compiled,
+        text: &str,
+    ) -> Reply {
+        hardware::place(&mut compiled, self.store.run_dir());
+        let missing = self.newly_missing(origin, &tree, &compiled);
+        if !missing.is_empty() {
+            return Reply::Failed(missing);
+        }
         let generation = self.next_generation();
         let failures = self.prepare_all(generation, &compiled);
         if !failures.is_empty() {
@@ -89,6 +101,23 @@ impl Manager {
             generation,
             warnings,
         }
+    }
+
+    /// Ports of a text that have no NIC and had one, or were not there, so far: the operator is wrong. What is missing already (a
+    /// broken NIC) must not keep the operator from changing something else.
+    fn newly_missing(&self, origin: &str, tree: &Tree, compiled: &Compiled) -> Vec<String> {
+        let known = |missing: &Missing| {
+            let mut old = self.running.compiled.missing.iter();
+            old.any(|old| old.name == missing.name)
+        };
+        let fresh = compiled.missing.iter().filter(|missing| !known(missing));
+        let line = |missing: &Missing| {
+            let path = format!("interfaces {}", missing.name);
+            let place = self.model.position(tree, &path);
+            let place = place.map_or(String::new(), |p| format!("{}:{}: ", p.line, p.column));
+            format!("{origin}:{place}[{path}] {}", missing.why)
+        };
+        fresh.map(line).collect()
     }
 
     fn next_generation(&mut self) -> Generation {

@@ -1,6 +1,7 @@
 //! What operators ask.
 
 use super::Manager;
+use crate::hardware;
 use crate::host::Who;
 use crate::link::{Awaited, Unsent};
 use ravelin_config::Secrets;
@@ -54,6 +55,14 @@ impl Manager {
             ops::Request::SetPassword(hash) => self.set_password(&who, &hash),
             ops::Request::ShowNode => Reply::Node(self.node()),
             ops::Request::Power(power) => self.power(&who, power),
+            ops::Request::ShowHardware => match hardware::platform(self.store.run_dir()) {
+                Ok(Some(platform)) => Reply::Hardware(Box::new(platform)),
+                Ok(None) => Reply::Failed(vec![
+                    "nobody has looked for the hardware of this machine".to_owned(),
+                ]),
+                Err(error) => Reply::Failed(vec![error.to_string()]),
+            },
+            ops::Request::ShowAlarms => Reply::Alarms(self.alarms()),
         };
         // The operator may have hung up.
         let _ = answer.send(reply);

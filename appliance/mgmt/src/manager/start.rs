@@ -9,6 +9,7 @@
 
 use super::Manager;
 use crate::compile::Compiled;
+use crate::hardware;
 use ravelin_config::{Problem, Tree};
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -79,7 +80,8 @@ impl Manager {
         "an empty one runs"
     }
 
-    fn run_read(&mut self, (tree, compiled, text): Read) -> Zeroizing<String> {
+    fn run_read(&mut self, (tree, mut compiled, text): Read) -> Zeroizing<String> {
+        hardware::place(&mut compiled, self.store.run_dir());
         compiled.warnings.iter().for_each(|w| log::warn!("{w}"));
         self.running.tree = tree;
         self.running.compiled = compiled;
