@@ -16,11 +16,15 @@ usage: sudo ./x [--native] COMMAND [ARGUMENTS]        (as root, sudo is not need
       --uefi, --cpus N, --memory MiB, --no-iommu, --ssh-port PORT
       --seed FILE                day-0 medium, an ISO or a disk
       --disk FILE                keep what the machine writes there; else it is new each time
+  vm demo [--nic MODEL]          the image ends native ESP of a Linux kernel, between virtual machines, and returns after
+                                 a reboot; MODEL: virtio (default), virtio-vfio or vmxnet3
   demo [--keep] [--quick]        strongSwan's traffic crosses the gateway; --keep leaves a CLI open,
                                  --quick: IPv4 only and little traffic
   demo --break NAME              the same with a gateway broken on purpose, which the checker must find:
                                  clear, replay, nonce, selector, route or loss
-  test [--soak] [SUITE] [FILTER] run the suites: lint tidy unit system fuzz demo; --soak adds the long tests
+  test [--soak] [--vm] [SUITE] [FILTER]
+                                 run the suites: lint tidy unit system fuzz demo; --soak adds the long tests.
+                                 Suite vm boots the image; --vm runs all of it, the long tests too
   lint                           cargo fmt --check, clippy -D warnings, layering and style
   bench [--json FILE]            what ESP costs per packet, beside the bare cipher
   fuzz [TARGET] [SECONDS]        libFuzzer targets of tests/fuzz, with their coverage floors

@@ -1,34 +1,46 @@
 # The suites of ./x test, one after another; a failing one does not stop the others. Sourced by inside.sh.
 
 readonly SUITES="lint tidy unit system fuzz demo"
+# Suites that run when they are asked for.
+readonly MORE_SUITES="vm"
 # A test program that runs longer has hung.
 readonly PROGRAM_LIMIT_S=1200
 readonly SOAK_LIMIT_S=7200
 # System tests that want both cores: their packets come faster than a shared one takes them. The others run two at a time, since
 # they mostly wait.
 readonly ALONE="floods_leave_bfd_rekeys_and_traffic_alone pair_fifty_kpps_with_rekeys port_ring_losses_are_counted rekey"
+# Tests that boot the appliance's image: suite vm. The short ones run always, those with #[ignore = "vm: ..."] with --vm.
+readonly VM="artifacts_are_read_by_others vm_boot_and_day0 vm_console vm_faults vm_native_esp_survives_power_cuts vm_nics vm_peers_speak_native_esp"
 
 run_tests() {
 	soak=no
+	vm=no
+	long=
 	only=
 	filter=
 	for argument; do
 		case $argument in
 		--soak) soak=yes ;;
+		--vm) vm=yes ;;
 		-*) die "unknown option $argument; see ./x help" ;;
 		*)
-			case " $SUITES " in
+			case " $SUITES $MORE_SUITES " in
 			*" $argument "*) only="$only $argument" ;;
 			*) filter=$argument ;;
 			esac
 			;;
 		esac
 	done
+	: "${only:=$SUITES}"
+	case "$vm: $only " in
+	no:* | *" vm "*) ;;
+	*) only="$only vm" ;;
+	esac
 	report_begin
-	for name in ${only:-$SUITES}; do
+	for name in $only; do
 		# A filter names tests, which only these suites have.
 		case $filter:$name in
-		:* | *:unit | *:system) "suite_$name" ;;
+		:* | *:unit | *:system | *:vm) "suite_$name" ;;
 		esac
 	done
 	report_end
@@ -76,7 +88,7 @@ execute() {
 	name=$1 manifest=$2 program=$3
 	shift 3
 	limit=$PROGRAM_LIMIT_S
-	if [ "$soak" = yes ]; then
+	if [ -n "$long" ]; then
 		limit=$SOAK_LIMIT_S
 		set -- "$@" --include-ignored
 	fi
@@ -115,7 +127,7 @@ run_programs() {
 	runs=$RAVELIN_ARTIFACTS/$suite-runs-$lanes
 	list=$runs/list.tsv
 	mkdir "$runs"
-	awk -F '\t' -v bench="$X_SRC/tests/Cargo.toml" -v alone=" $ALONE " "$condition" "$programs" |
+	awk -F '\t' -v bench="$X_SRC/tests/Cargo.toml" -v alone=" $ALONE " -v vm=" $VM " "$condition" "$programs" |
 		while IFS="$(printf '\t')" read -r manifest kind name program; do
 			folder=$(dirname "$manifest")
 			case $folder:$kind in
@@ -145,8 +157,15 @@ run_programs() {
 	done <"$list"
 }
 
+# long_if yes|no: whether the suite's ignored tests run too.
+long_if() {
+	long=
+	[ "$1" = no ] || long=yes
+}
+
 suite_unit() {
 	suite_begin unit
+	long_if "$soak"
 	if build_tests; then
 		# shellcheck disable=SC2016  # fields of awk
 		run_programs 1 '!($1 == bench && $2 == "test")'
@@ -161,13 +180,30 @@ suite_unit() {
 
 suite_system() {
 	suite_begin system
+	long_if "$soak"
 	if build_tests; then
 		# shellcheck disable=SC2016
-		system='$1 == bench && $2 == "test" && $3 != "tidy"'
+		system='$1 == bench && $2 == "test" && $3 != "tidy" && !index(vm, " " $3 " ")'
 		run_programs 2 "$system && !index(alone, \" \" \$3 \" \")" --test-threads=1
 		run_programs 1 "$system && index(alone, \" \" \$3 \" \")" --test-threads=1
 		# A filter may have left no capture.
 		[ -n "$filter" ] || step nonces "$RAVELIN_BIN_DIR/ravelin-nonces" "$RAVELIN_ARTIFACTS"
+	fi
+	suite_end
+}
+
+# The image of the tests has the daemons of the dev profile; it is made again only when something in it has changed.
+suite_vm() {
+	suite_begin vm
+	long_if "$vm"
+	if build_tests; then
+		RAVELIN_IMAGE_DIR=$CARGO_TARGET_DIR/image-test
+		export RAVELIN_IMAGE_DIR
+		step image make_image dev "$RAVELIN_IMAGE_DIR"
+		if [ "$failed" = 0 ]; then
+			# shellcheck disable=SC2016
+			run_programs 1 '$1 == bench && $2 == "test" && index(vm, " " $3 " ")' --test-threads=1
+		fi
 	fi
 	suite_end
 }

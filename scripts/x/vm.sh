@@ -6,6 +6,7 @@ vm() {
 	[ $# -eq 0 ] || shift
 	case $subcommand in
 	run) vm_run "$@" ;;
+	demo) vm_demo "$@" ;;
 	*) die "unknown './x vm $subcommand'; see ./x help" ;;
 	esac
 }
@@ -31,4 +32,14 @@ vm_run() {
 	say "booting $found (./x image makes it anew)"
 	make_artifacts vm
 	"$RAVELIN_BIN_DIR/ravelin-vm" run --image "$found" "$@"
+}
+
+# vm_demo [--nic MODEL]: the image between an eNodeB with its kernel's ESP and a core host. No network but QEMU's is needed.
+vm_demo() {
+	as_owner cargo build --package ravelin-tests --bin ravelin-vm-demo
+	[ -n "$(newest_image)" ] || image --only qcow2
+	RAVELIN_IMAGE_DIR=$CARGO_TARGET_DIR/image
+	export RAVELIN_IMAGE_DIR
+	make_artifacts vm-demo
+	private_net "$RAVELIN_BIN_DIR/ravelin-vm-demo" "$@"
 }

@@ -29,6 +29,7 @@ pub mod site;
 pub mod steady;
 pub mod strongswan;
 pub mod traffic;
+pub mod vm;
 pub mod wait;
 pub mod watch;
 

@@ -285,7 +285,8 @@ swanctl {{
     )
 }
 
-fn swanctl_conf(connections: &[Connection]) -> String {
+/// The text of swanctl.conf.
+pub(crate) fn swanctl_conf(connections: &[Connection]) -> String {
     let mut text = String::from("connections {\n");
     let mut secrets = String::from("secrets {\n");
     for c in connections {
