@@ -236,6 +236,8 @@ fn editor(help_wanted: &Arc<AtomicBool>) -> Result<LineEditor, ReadlineError> {
         KeyEvent::from('?'),
         EventHandler::Conditional(Box::new(key)),
     );
+    // A login shell that stops would leave a terminal that nothing reads.
+    editor.bind_sequence(KeyEvent::ctrl('Z'), EventHandler::Simple(Cmd::Noop));
     Ok(editor)
 }
 
