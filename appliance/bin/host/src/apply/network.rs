@@ -35,9 +35,10 @@ pub(super) fn apply(root: &Root, management: &Management, faults: &mut Vec<Strin
             Err(error) => note(Err(error), faults),
         }
     }
-    // At boot networkd comes later and reads the files by itself.
-    if changed && tool(root, "networkctl", &["reload"]).is_ok() {
-        note(tool(root, "networkctl", &["reconfigure", "fxp0"]), faults);
+    // At boot networkd comes later and reads the files by itself. It must not be called then: the call would start it, and wait.
+    let networkd = ["is-active", "--quiet", "systemd-networkd.service"];
+    if changed && tool(root, "systemctl", &networkd).is_ok() {
+        note(tool(root, "networkctl", &["reload"]), faults);
     }
 }
 
