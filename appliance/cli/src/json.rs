@@ -22,6 +22,7 @@ pub(crate) fn render(reply: &Reply) -> String {
         } => json!({ "generation": generation, "warnings": warnings }),
         Reply::Session(session) => json!({ "session": session }),
         Reply::Node(node) => json!({ "node": node }),
+        Reply::Day0(record) => json!({ "day_0": record }),
         Reply::Accepted => json!({ "accepted": true }),
         Reply::Failed(lines) => json!({ "errors": lines }),
         Reply::Hardware(platform) => json!({ "hardware": platform }),

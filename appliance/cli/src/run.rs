@@ -70,6 +70,7 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
         Verb::ShowProcesses => return Ok(Request::ShowProcesses),
         Verb::ShowHardware => return Ok(Request::ShowHardware),
         Verb::ShowAlarms => return Ok(Request::ShowAlarms),
+        Verb::ShowDay0 => return Ok(Request::ShowDay0),
         Verb::LoadFile | Verb::MergeFile => {
             let path = PathBuf::from(value.map_or("", |w| w.text.as_str()));
             let text =

@@ -94,6 +94,9 @@ fn interfaces_routes_system() {
     snapshot("route", "show route", replies::routes);
     snapshot("drops", "show security drops", replies::drops);
     snapshot("processes", "show system processes", replies::processes);
+    snapshot("day0", "show system day-0", replies::day0);
+    let none = shown("show system day-0", Reply::Day0(None));
+    assert_eq!(none, "No day 0 on this machine\n");
     snapshot(
         "high_availability",
         "show chassis high-availability information",

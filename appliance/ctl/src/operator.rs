@@ -52,6 +52,8 @@ pub enum Request {
     ShowHardware,
     /// What is wrong.
     ShowAlarms,
+    /// What came of day 0.
+    ShowDay0,
 }
 
 /// How the node ends.
@@ -90,7 +92,8 @@ impl Request {
             | Request::SetPassword(_)
             | Request::ShowHardware
             | Request::ShowAlarms
-            | Request::ShowNode => Class::ReadOnly,
+            | Request::ShowNode
+            | Request::ShowDay0 => Class::ReadOnly,
             Request::LoadConfiguration { .. }
             | Request::AmendConfiguration { .. }
             | Request::ExportConfiguration { secrets: true, .. }
@@ -188,6 +191,8 @@ pub enum Reply {
     Hardware(Box<Platform>),
     /// Answer to [`Request::ShowAlarms`], gravest first.
     Alarms(Vec<Alarm>),
+    /// Answer to [`Request::ShowDay0`]; nothing on a machine that has no day 0.
+    Day0(Option<crate::day0::Record>),
 }
 
 /// Who asks.

@@ -20,16 +20,26 @@ pub enum Verb {
     ShowDrops,
     ShowHardware,
     ShowHighAvailability,
-    ShowIkeSas { detail: bool },
+    ShowIkeSas {
+        detail: bool,
+    },
     ShowIkeStatistics,
-    ShowInterfaces { terse: bool },
-    ShowIpsecSas { detail: bool },
+    ShowInterfaces {
+        terse: bool,
+    },
+    ShowIpsecSas {
+        detail: bool,
+    },
     ShowIpsecStatistics,
     ShowProcesses,
+    /// `show system day-0`
+    ShowDay0,
     ShowRoute,
     ShowUptime,
     ShowVersion,
-    StartShell { root: bool },
+    StartShell {
+        root: bool,
+    },
     Zeroize,
 }
 
@@ -138,6 +148,7 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     entry("show security ipsec statistics", "Show IPsec counters", Verb::ShowIpsecStatistics),
     group("show system", "Show system information"),
     entry("show system alarms", "Show what is wrong with the system", Verb::ShowAlarms),
+    entry("show system day-0", "Show where the first configuration came from", Verb::ShowDay0),
     entry("show system processes", "Show the processes of the gateway", Verb::ShowProcesses),
     entry("show system uptime", "Show since when the system runs", Verb::ShowUptime),
     entry("show version", "Show the software's version", Verb::ShowVersion),

@@ -3,6 +3,7 @@
 //! A value that does not fit its line goes to the next one, flush with the right edge, so that columns stay columns.
 
 mod chassis;
+mod day0;
 mod hardware;
 mod ike;
 mod interfaces;
@@ -36,6 +37,7 @@ pub(crate) fn text(verb: Verb, reply: &Reply) -> Option<String> {
         }
         (Verb::ShowVersion, Reply::Node(node)) => system::version(node),
         (Verb::ShowUptime, Reply::Node(node)) => system::uptime(node),
+        (Verb::ShowDay0, Reply::Day0(record)) => day0::text(record.as_ref()),
         (Verb::Reboot, Reply::Accepted) => "the system restarts now\n".to_owned(),
         (Verb::PowerOff, Reply::Accepted) => "the system switches off now\n".to_owned(),
         (Verb::Zeroize, Reply::Accepted) => {

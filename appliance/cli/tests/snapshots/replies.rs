@@ -1,5 +1,6 @@
 //! Answers as daemons give them, with ordinary and with the longest values.
 
+use ravelin_ctl::day0::{Kind, Outcome, Record, Source};
 use ravelin_ctl::operator::{
     DaemonReply, Drop, HighAvailability, IkeSa, Interface, IpsecSa, IpsecStatistics, NextHop,
     ProcessStatus, Reply, Route, Signal,
@@ -316,4 +317,20 @@ pub fn processes() -> Reply {
             ),
         ),
     ])
+}
+
+pub fn day0() -> Reply {
+    let source = |name: &str, digest: &str| Source {
+        kind: Kind::NoCloud,
+        name: name.into(),
+        digest: digest.repeat(32),
+    };
+    Reply::Day0(Some(Record {
+        applied: Some(source("sr0 (ISO 9660 cidata)", "3f")),
+        outcome: Outcome::NotApplied,
+        found: Some(source("sdb1 (FAT CIDATA)", "a0")),
+        messages: vec![
+            "sdb1 (FAT CIDATA) is not applied: a configuration is stored already, and this line is long".into(),
+        ],
+    }))
 }

@@ -6,6 +6,7 @@ use crate::host::Who;
 use crate::link::{Awaited, Unsent};
 use ravelin_config::Secrets;
 use ravelin_ctl::daemon::Request;
+use ravelin_ctl::day0::RECORD_FILE;
 use ravelin_ctl::host::POWER_FILE;
 use ravelin_ctl::host::wanted::PasswordHash;
 use ravelin_ctl::operator::{self as ops, DaemonQuery, Node, Power, ProcessStatus, Reply};
@@ -13,6 +14,7 @@ use ravelin_ctl::{Hello, Role};
 use ravelin_types::Generation;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
+use std::{fs, io};
 
 /// The daemons shown, connected or not.
 const SHOWN: [Role; 2] = [Role::Planed, Role::Iked];
@@ -63,9 +65,24 @@ impl Manager {
                 Err(error) => Reply::Failed(vec![error.to_string()]),
             },
             ops::Request::ShowAlarms => Reply::Alarms(self.alarms()),
+            ops::Request::ShowDay0 => self.day0(),
         };
         // The operator may have hung up.
         let _ = answer.send(reply);
+    }
+
+    /// What `ravelin-host day0` has left beside the configuration.
+    fn day0(&self) -> Reply {
+        let path = self.store.file().with_file_name(RECORD_FILE);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Reply::Day0(None),
+            Err(error) => return Reply::Failed(vec![format!("{}: {error}", path.display())]),
+        };
+        match serde_json::from_slice(&text) {
+            Ok(record) => Reply::Day0(Some(record)),
+            Err(error) => Reply::Failed(vec![format!("{}: {error}", path.display())]),
+        }
     }
 
     fn export(&self, set: bool, secrets: bool) -> Reply {

@@ -431,3 +431,19 @@ fn the_device_holder_is_shown_while_it_lives() {
     holder.join().unwrap();
     assert!(!bench.process("ravelin-netd").connected);
 }
+
+#[test]
+fn what_day_0_left_is_shown() {
+    let bench = Bench::new(Some(SITE));
+    let ask = || bench.ask(ops::Request::ShowDay0);
+    assert_eq!(ask(), ops::Reply::Day0(None));
+    let record = ravelin_ctl::day0::Record {
+        messages: vec!["x".to_owned()],
+        ..Default::default()
+    };
+    let place = bench.folder.path().join("day0.json");
+    fs::write(&place, serde_json::to_vec(&record).unwrap()).unwrap();
+    assert_eq!(ask(), ops::Reply::Day0(Some(record)));
+    fs::write(&place, "{").unwrap();
+    assert!(failed(ask()).contains("day0.json"));
+}
