@@ -14,8 +14,9 @@ const HUGEPAGES: &str = "/sys/kernel/mm/hugepages";
 const PCI_BUS: &str = "/sys/bus/pci/devices";
 /// Scans the PCI bus without touching any device: ports are plugged in when they are configured. No device has this address.
 const NO_DEVICE: &str = "ffff:ff:1f.7";
-/// Packets in flight: full receive and transmit rings of some ports, punt and inject rings, and bursts between them.
-const FRAMES: u32 = 32_767;
+/// Packets in flight at most: full receive and transmit rings of 64 ports with two queues each, or of eight ports with 16, punt and
+/// inject rings, and bursts between them. Smaller machines have fewer, as their memory allows.
+const FRAMES: u32 = 262_143;
 /// Memory per packet besides its data: header, metadata and pool overhead.
 const FRAME_OVERHEAD_OCTETS: u64 = 448;
 /// Data room of a packet: an MTU of 1,500 and room for jumbo-ish lower layers, and the headroom of 128.
@@ -56,7 +57,8 @@ impl Environment {
             .file_prefix(format!("ravelin{}", std::process::id()))
             .no_huge(no_huge)
             .memory_mib(memory_mib);
-        if Path::new(PCI_BUS).is_dir() && !no_huge {
+        // With ordinary pages too: behind an IOMMU any page will do.
+        if Path::new(PCI_BUS).is_dir() {
             builder = builder.allow_pci(NO_DEVICE);
         }
         let eal = match builder.init() {

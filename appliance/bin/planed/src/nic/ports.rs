@@ -16,6 +16,9 @@ use crate::error::Error;
 /// ports share their cores with everything else. 16 MiB, and as much again for the transmit ring, which the driver makes as deep.
 const AF_PACKET_FRAMES: u32 = 8192;
 
+/// The driver whose devices, before their sixth version, take a power of two of queues only (DPDK, `vmxnet3_dev_configure`).
+const POWERS_ONLY: &str = "net_vmxnet3";
+
 /// An open port.
 pub struct OpenPort {
     port: Port,
@@ -164,10 +167,10 @@ impl Ports {
             Port::probe(self.environment.eal, &arguments(&wanted.device)).map_err(failed)?;
         most_mtu(&wanted.name, &port, wanted.mtu_octets)?;
         let capabilities = port.capabilities().map_err(failed)?;
-        let workers = u16::try_from(self.workers).unwrap_or(u16::MAX);
+        let queues = |most| queues(self.workers, most, &capabilities.driver);
         let shape = Shape {
-            rx_queues: workers.min(capabilities.max_rx_queues),
-            tx_queues: workers.min(capabilities.max_tx_queues),
+            rx_queues: queues(capabilities.max_rx_queues),
+            tx_queues: queues(capabilities.max_tx_queues),
             mtu_octets: Some(wanted.mtu_octets),
             ..Shape::default()
         };
@@ -261,6 +264,16 @@ fn shared_interface(wanted: &PortConfig) -> Result<Option<DeviceName>, Error> {
     interface.parse().map(Some).map_err(|_| bad())
 }
 
+/// How many queues: one per worker as far as the device has them, and a power of two where its driver wants that.
+fn queues(workers: usize, most: u16, driver: &str) -> u16 {
+    let queues = u16::try_from(workers).unwrap_or(u16::MAX).min(most);
+    if driver == POWERS_ONLY {
+        1 << queues.max(1).ilog2()
+    } else {
+        queues
+    }
+}
+
 /// One queue pair per worker: own queues as far as they go, then no receive queue and a shared transmit queue.
 fn share(workers: usize, rx: Vec<dpdk_rs::RxQueue>, tx: Vec<dpdk_rs::TxQueue>) -> Vec<QueuePair> {
     let mut rx = rx.into_iter();
@@ -327,6 +340,14 @@ fn arguments(device: &Device) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn queues_are_as_many_as_workers_device_and_driver_allow() {
+        assert_eq!(queues(6, 16, "net_virtio"), 6);
+        assert_eq!(queues(6, 2, "net_e1000_igb_vf"), 2);
+        assert_eq!(queues(6, 16, "net_vmxnet3"), 4);
+        assert_eq!(queues(1, 8, "net_vmxnet3"), 1);
+    }
 
     #[test]
     fn af_packet_gets_a_deep_ring_unless_told_otherwise() {
