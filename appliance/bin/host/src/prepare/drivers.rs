@@ -22,7 +22,7 @@ const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 /// How long a kernel driver takes at most until the interface of its NIC is there.
 const INTERFACE_WAIT: Duration = Duration::from_secs(3);
 /// Between two looks for it.
-const INTERFACE_STEP: Duration = Duration::from_millis(50);
+pub const INTERFACE_STEP: Duration = Duration::from_millis(50);
 
 /// Drivers that give a NIC to user space.
 pub fn is_userspace(driver: &str) -> bool {
@@ -34,6 +34,21 @@ pub fn load_modules() {
     for module in MODULES {
         let outcome = run("modprobe", &["-q", module]);
         outcome.unwrap_or_else(|error| log::debug!("{error}"));
+    }
+}
+
+/// Loads the modules for a NIC and for the virtio device behind it, as udev would: it may not have come so far.
+pub fn load_for(root: &Root, pci: PciAddress) {
+    let folder = root.path(format!("/sys/bus/pci/devices/{pci}"));
+    let children = fs::read_dir(&folder).into_iter().flatten().flatten();
+    let virtio = children.filter(|c| c.file_name().to_string_lossy().starts_with("virtio"));
+    let folders = virtio.map(|child| child.path()).chain([folder.clone()]);
+    for folder in folders {
+        let alias = fs::read_to_string(folder.join("modalias")).unwrap_or_default();
+        if !alias.trim().is_empty() {
+            let outcome = run("modprobe", &["-q", alias.trim()]);
+            outcome.unwrap_or_else(|error| log::debug!("{error}"));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The NICs of this boot: found, named, decided, bound.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use ravelin_ctl::host::{Alarm, Binding, DriverWish, Nic, Severity};
 
@@ -16,6 +17,8 @@ use crate::root::Root;
 
 /// Where the pins are kept.
 const PINS_FILE: &str = "/data/platform/nics.json";
+/// How long the kernel's drivers may take until all NICs have their interfaces; one that has no driver costs this once per boot.
+const DRIVERS_WAIT: Duration = Duration::from_secs(10);
 /// No secrets in it.
 const PINS_MODE: u32 = 0o644;
 
@@ -81,9 +84,27 @@ fn old_pins(root: &Root, alarms: &mut Vec<Alarm>) -> Pins {
     }
 }
 
+/// The NICs as soon as each has its interface: at an early or busy moment of the boot their drivers are still being loaded.
+fn awaited(root: &Root) -> Result<Vec<Found>, Error> {
+    let deadline = Instant::now() + DRIVERS_WAIT;
+    loop {
+        let found = inventory::find(root)?;
+        let with_us = |nic: &Found| nic.driver.as_deref().is_some_and(drivers::is_userspace);
+        let mut bare = found
+            .iter()
+            .filter(|nic| nic.kernel_device.is_none() && !with_us(nic))
+            .peekable();
+        if bare.peek().is_none() || !root.is_live() || Instant::now() >= deadline {
+            return Ok(found);
+        }
+        bare.for_each(|nic| drivers::load_for(root, nic.pci));
+        std::thread::sleep(drivers::INTERFACE_STEP);
+    }
+}
+
 /// The NICs. One that is with a driver of user space and has no pin goes back to the kernel, which knows its address.
 fn find(root: &Root, old: &Pins) -> Result<Vec<Found>, Error> {
-    let found = inventory::find(root)?;
+    let found = awaited(root)?;
     let is_pinned = |nic: &Found| old.nics.iter().any(|pin| pin.pci == nic.pci);
     let with_us = |nic: &Found| nic.driver.as_deref().is_some_and(drivers::is_userspace);
     let strange: Vec<&Found> = found
