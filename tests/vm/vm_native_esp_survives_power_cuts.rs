@@ -43,6 +43,7 @@ fn native_esp_crosses_the_image_and_returns_after_power_cuts() {
     println!("login prompt {again:.1?} after the second power cut");
     site.gateway.login().unwrap();
     assert_eq!(kept(&mut site), before);
+    site.pings(V4).unwrap();
     site.evidence().unwrap();
     site.no_nonce_twice().unwrap();
 }
