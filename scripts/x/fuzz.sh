@@ -3,6 +3,8 @@
 # Each target has a floor of covered edges in tests/fuzz/floors.txt, so that a target that stopped reaching its parser fails.
 
 readonly FUZZ_TRIPLE=x86_64-unknown-linux-gnu
+# libFuzzer is C++.
+readonly FUZZ_CXX=clang++-19
 readonly FUZZ_SHORT_S=15
 readonly FUZZ_DEFAULT_S=60
 readonly FUZZ_SEED=20260101
@@ -11,7 +13,7 @@ readonly FUZZ_SEED=20260101
 fuzz_cargo() {
 	subcommand=$1
 	shift
-	as_owner env CXX=clang++-19 RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	as_owner env CXX=$FUZZ_CXX RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1" \
 		cargo "$subcommand" --package ravelin-fuzz --profile fuzz --target $FUZZ_TRIPLE \
@@ -63,11 +65,33 @@ fuzz() {
 	return $verdict
 }
 
-# Called by ./x test: every target for a short time, always the same way, so that a change is judged by itself.
+# Called by ./x test: every target for a short time, always the same way, so that a change is judged by itself. A target is one
+# thread: two at a time.
 fuzz_suite() {
 	step build fuzz_cargo build --bins
 	[ "$failed" = 0 ] || return 0
-	for name in $(fuzz_targets); do
-		step "$name" fuzz_run "$name" $FUZZ_SHORT_S $FUZZ_SEED
+	# shellcheck disable=SC2046  # names
+	set -- $(fuzz_targets)
+	while [ $# -gt 0 ]; do
+		fuzz_short "${2:-}" &
+		beside=$!
+		fuzz_short "$1"
+		wait "$beside"
+		step "$1" fuzz_verdict "$1"
+		[ $# -eq 1 ] || step "$2" fuzz_verdict "$2"
+		shift $(($# > 1 ? 2 : 1))
 	done
+}
+
+# fuzz_short TARGET: its short run, if there is such a target; what it said and its verdict are kept.
+fuzz_short() {
+	[ -n "$1" ] || return 0
+	status=0
+	fuzz_run "$1" $FUZZ_SHORT_S $FUZZ_SEED >"$RAVELIN_ARTIFACTS/fuzz-$1.said" 2>&1 || status=$?
+	echo "$status" >"$RAVELIN_ARTIFACTS/fuzz-$1.status"
+}
+
+fuzz_verdict() {
+	cat "$RAVELIN_ARTIFACTS/fuzz-$1.said"
+	return "$(cat "$RAVELIN_ARTIFACTS/fuzz-$1.status")"
 }
