@@ -23,8 +23,8 @@ usage: sudo ./x [--native] COMMAND [ARGUMENTS]        (as root, sudo is not need
   demo --break NAME              the same with a gateway broken on purpose, which the checker must find:
                                  clear, replay, nonce, selector, route or loss
   test [--soak] [--vm] [SUITE] [FILTER]
-                                 run the suites: lint tidy unit system fuzz demo; --soak adds the long tests.
-                                 Suite vm boots the image; --vm runs all of it, the long tests too
+                                 run the suites: lint tidy unit system vm fuzz demo; --soak adds the long tests.
+                                 Suite vm boots the image; --vm adds its other scenarios
   lint                           cargo fmt --check, clippy -D warnings, layering and style
   bench [--json FILE]            what ESP costs per packet, beside the bare cipher
   fuzz [TARGET] [SECONDS]        libFuzzer targets of tests/fuzz, with their coverage floors

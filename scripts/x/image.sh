@@ -27,7 +27,8 @@ make_image() {
 build_programs() {
 	# shellcheck disable=SC2046  # options
 	case $1 in
-	dev) as_owner cargo build $(program_packages) ;;
+	# As the tests build them: other packages at once would be other features.
+	dev) as_owner cargo build ;;
 	release)
 		as_owner env RUSTFLAGS="--remap-path-prefix=$X_SRC=/usr/src/ravelin --remap-path-prefix=$CARGO_HOME=/usr/src/cargo" \
 			cargo build --release $(program_packages)

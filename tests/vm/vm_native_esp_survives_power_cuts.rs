@@ -1,31 +1,20 @@
-//! The main job inside the booted image, on emulated NICs through DPDK, against a Linux kernel's own ESP: the image takes its day-0
-//! ISO, the tunnel of an eNodeB comes up, traffic of both families crosses it, a rekey under traffic loses nothing, and after two
-//! power cuts, the second one in the middle of a boot, everything is as it was.
+//! Two power cuts, the second one in the middle of a boot: configuration and keys are as they were, and the tunnel returns by itself.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)]
 
-use ravelin_qemu::{minutes, seconds};
+use ravelin_qemu::minutes;
 use ravelin_tests::site::V4;
 use ravelin_tests::vm::site::TUNNEL_LIMIT;
 use ravelin_tests::vm::{Options, Site};
 
-/// Pings, 50 ms apart, during a rekey.
-const PINGS: u32 = 100;
-
 #[test]
-fn native_esp_crosses_the_image_and_returns_after_power_cuts() {
-    let mut site = Site::start("vm_native_esp", Options::default()).unwrap();
-    let boot = site.gateway.boot_and_login().unwrap();
-    let tunnel = site.tunnel().unwrap();
-    println!("login prompt after {boot:.1?}, tunnel after {tunnel:.1?}");
-    site.traffic().unwrap();
-    println!("{}", site.evidence().unwrap());
-
-    day0_is_there(&mut site);
-    shows_what_runs(&mut site);
-    rekey_loses_nothing(&mut site);
-    site.no_nonce_twice().unwrap();
+#[ignore = "vm: three boots of its own"]
+fn native_esp_returns_after_power_cuts() {
+    let mut site = Site::start("vm_power_cuts", Options::default()).unwrap();
+    site.gateway.boot_and_login().unwrap();
+    site.tunnel().unwrap();
+    site.pings(V4).unwrap();
 
     let before = kept(&mut site);
     let tunnels = site.enb.tunnels_so_far().unwrap();
@@ -44,64 +33,8 @@ fn native_esp_crosses_the_image_and_returns_after_power_cuts() {
     site.gateway.login().unwrap();
     assert_eq!(kept(&mut site), before);
     site.pings(V4).unwrap();
-    site.evidence().unwrap();
+    println!("{}", site.evidence().unwrap());
     site.no_nonce_twice().unwrap();
-}
-
-fn day0_is_there(site: &mut Site) {
-    let configuration = site.gateway.cli("show configuration").unwrap();
-    assert!(
-        configuration.contains("local-identity hostname secgw.example"),
-        "{configuration}"
-    );
-    assert!(
-        !configuration.contains("backhaul-secret"),
-        "{configuration}"
-    );
-    let hardware = site.gateway.cli("show chassis hardware").unwrap();
-    assert!(
-        hardware.contains("fxp0") && hardware.contains("ge-0/0/1"),
-        "{hardware}"
-    );
-}
-
-fn shows_what_runs(site: &mut Site) {
-    let sas = site
-        .gateway
-        .cli("show security ipsec security-associations")
-        .unwrap();
-    assert!(sas.contains("192.0.2.10"), "{sas}");
-    let processes = site.gateway.cli("show system processes").unwrap();
-    for name in [
-        "ravelin-netd",
-        "ravelin-planed",
-        "ravelin-iked",
-        "ravelin-mgmtd",
-    ] {
-        assert!(processes.contains(name), "{processes}");
-    }
-    let alarms = site.gateway.cli("show system alarms").unwrap();
-    assert!(!alarms.to_lowercase().contains("major"), "{alarms}");
-}
-
-fn rekey_loses_nothing(site: &mut Site) {
-    let (from, to) = (V4.enb_inner, V4.core);
-    site.enb
-        .run(&format!(
-            "ping -n -q -i 0.05 -W 10 -c {PINGS} -I {from} {to} >/run/ping.log 2>&1 &"
-        ))
-        .unwrap();
-    let before = site.enb.tunnels_so_far().unwrap();
-    site.enb.run("swanctl --rekey --child enb-s1").unwrap();
-    site.enb.wait_tunnel(before, minutes(1)).unwrap();
-    let report = ravelin_qemu::wait::wait_until("the end of the pings", seconds(120), || {
-        let (status, log) = site
-            .enb
-            .attempt("grep received /run/ping.log", minutes(1))?;
-        Ok::<_, ravelin_tests::BenchError>((status == 0).then_some(log))
-    });
-    let report = report.unwrap();
-    assert!(report.contains(&format!("{PINGS} received")), "{report}");
 }
 
 /// What a power cut must not change: the configuration, and the keys by which others know this node.
