@@ -4,7 +4,7 @@
 
 use crate::compile::Compiled;
 use crate::error::MgmtError;
-use ravelin_ctl::host::{Alarm, Binding, DriverWish, Nic, PLATFORM_FILE, Platform, Severity};
+use ravelin_ctl::host::{Alarm, Binding, DriverWish, Nic, PLATFORM_FILE, Platform, Severity, Told};
 use ravelin_ctl::plane::Device;
 use serde::Deserialize;
 use std::fs::{self, File};
@@ -112,13 +112,6 @@ fn device(platform: Option<&Platform>, name: &str) -> Result<Device, String> {
         Binding::AfPacket => Device::Vdev(text),
         _ => Device::Pci(text),
     })
-}
-
-/// What the files of the host side tell.
-#[derive(Debug, Default, Deserialize)]
-struct Told {
-    #[serde(default)]
-    alarms: Vec<Alarm>,
 }
 
 /// All alarms of the host side: those in its JSON files, and a line of text in each file that is called a fault.

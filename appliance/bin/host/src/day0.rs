@@ -30,11 +30,14 @@ mod yaml;
 use std::fs;
 
 use ravelin_config::Model;
+use ravelin_ctl::RUN_DIR;
 use ravelin_ctl::day0::{Outcome, Record, Source};
+use ravelin_ctl::host::{Alarm, DAY0_FILE, Severity, Told};
 use zeroize::Zeroizing;
 
 use crate::consoles;
 use crate::error::Error;
+use crate::files;
 use crate::root::Root;
 use compose::{Composed, compose};
 use decide::{Decision, Stored, decide};
@@ -46,6 +49,8 @@ use store::Store;
 const FACTORY_DEFAULT: &str = "/usr/share/ravelin/factory-default.conf";
 /// What the login prompt of every console shows above it.
 const ISSUE: &str = "/run/issue.d/50-ravelin-day0.issue";
+/// Everybody may read what is wrong.
+const ALARM_MODE: u32 = 0o644;
 /// Lines told of one boot.
 const MAX_MESSAGES: usize = 40;
 /// Characters of one line: two lines of a console and a half.
@@ -60,10 +65,10 @@ pub fn run(root: &Root, arguments: &[String]) -> Result<(), Error> {
         return Err(Error::Unexpected(argument.clone()));
     }
     let store = Store::new(root);
-    let told = look(root, &store)?;
+    let (told, alarm) = look(root, &store)?;
     let issue = store::issue(&told.messages);
     let issue_written = store::place(&root.path(ISSUE), issue.as_bytes());
-    if let Err(error) = issue_written {
+    if let Err(error) = issue_written.and_then(|()| raise(root, alarm)) {
         log::warn!("{error}");
     }
     if !told.messages.is_empty() {
@@ -75,8 +80,26 @@ pub fn run(root: &Root, arguments: &[String]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Looks, decides, stores, and tells what came of it.
-fn look(root: &Root, store: &Store) -> Result<Record, Error> {
+/// Leaves the alarm for mgmtd, until the next boot.
+fn raise(root: &Root, alarm: Option<String>) -> Result<(), Error> {
+    let path = root.path(RUN_DIR).join(DAY0_FILE);
+    let Some(text) = alarm else {
+        return store::place(&path, &[]);
+    };
+    let alarm = Alarm {
+        severity: Severity::Major,
+        subject: "day-0".to_owned(),
+        text,
+    };
+    let told = Told {
+        alarms: vec![alarm],
+    };
+    files::replace_json(&path, &told, ALARM_MODE)
+}
+
+/// Looks, decides, stores, and returns what came of it, and what is an alarm.
+fn look(root: &Root, store: &Store) -> Result<(Record, Option<String>), Error> {
+    let mut alarm = None;
     let mut messages = Vec::new();
     let applied = store.record().unwrap_or_else(|error| {
         messages.push(format!("{error}; it is made anew"));
@@ -99,7 +122,7 @@ fn look(root: &Root, store: &Store) -> Result<Record, Error> {
         decide(stored, record.applied.as_ref(), source.as_ref()),
         found,
     ) {
-        (Decision::Apply, Some(found)) => apply(root, store, found, &mut record)?,
+        (Decision::Apply, Some(found)) => alarm = apply(root, store, found, &mut record)?,
         (Decision::Compare, Some(found)) => compare(root, store, &found, &mut record)?,
         (Decision::WasRemoved, Some(found)) => {
             record.outcome = Outcome::FactoryDefault;
@@ -115,19 +138,32 @@ fn look(root: &Root, store: &Store) -> Result<Record, Error> {
         record.messages.extend(notes);
     }
     tidy(&mut record.messages);
+    alarm = alarm.map(|text| printable(&text));
     if let Err(error) = store.save_record(&record) {
         record.messages.push(format!("not noted as done: {error}"));
     }
-    Ok(record)
+    Ok((record, alarm))
 }
 
-/// The source becomes the configuration.
-fn apply(root: &Root, store: &Store, found: Found, record: &mut Record) -> Result<(), Error> {
+/// The source becomes the configuration; or it does not, and why is returned.
+fn apply(
+    root: &Root,
+    store: &Store,
+    found: Found,
+    record: &mut Record,
+) -> Result<Option<String>, Error> {
+    let mut alarm = None;
     let source = found.source();
     let name = &source.name;
     match composed(root, &found)? {
         Err(faults) => {
             record.outcome = Outcome::Refused;
+            let first = faults.first().map(String::as_str).unwrap_or_default();
+            let more = match faults.len().saturating_sub(1) {
+                0 => String::new(),
+                more => format!("; and {more} more, see `show system day-0`"),
+            };
+            alarm = Some(format!("factory default runs: {name}: {first}{more}"));
             let faults = faults.iter().map(|fault| format!("{name}: {fault}"));
             record.messages.extend(faults);
             record
@@ -151,13 +187,16 @@ fn apply(root: &Root, store: &Store, found: Found, record: &mut Record) -> Resul
             }
             Err(error) => {
                 record.outcome = Outcome::NotStored;
+                alarm = Some(format!(
+                    "factory default runs: {name} cannot be stored: {error}"
+                ));
                 record.messages.push(format!(
                     "{name} is good and cannot be stored, factory default runs: {error}"
                 ));
             }
         },
     }
-    Ok(())
+    Ok(alarm)
 }
 
 /// A source beside a configuration: told, unless it is the one that the configuration came from.
@@ -214,13 +253,15 @@ fn notes(found: &Found) -> impl Iterator<Item = String> {
 fn tidy(messages: &mut Vec<String>) {
     messages.truncate(MAX_MESSAGES);
     for message in messages {
-        let plain = |c: char| if c.is_control() { ' ' } else { c };
-        *message = message
-            .chars()
-            .map(plain)
-            .take(MAX_LINE_CHARACTERS)
-            .collect();
+        *message = printable(message);
     }
+}
+
+/// One line of bounded length.
+fn printable(message: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let plain = message.chars().map(plain);
+    plain.take(MAX_LINE_CHARACTERS).collect()
 }
 
 impl Found {

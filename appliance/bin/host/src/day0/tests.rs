@@ -49,6 +49,17 @@ impl Machine {
         fs::read_to_string(self.configuration()).ok()
     }
 
+    fn alarm(&self) -> Option<String> {
+        let text = fs::read(self.root.path("/run/ravelin/host/day0.json")).ok()?;
+        let told: Told = serde_json::from_slice(&text).unwrap();
+        let [alarm] = told.alarms.try_into().unwrap();
+        assert_eq!(
+            (alarm.severity, alarm.subject.as_str()),
+            (Severity::Major, "day-0")
+        );
+        Some(alarm.text)
+    }
+
     fn issue(&self) -> Option<String> {
         fs::read_to_string(self.root.path(ISSUE)).ok()
     }
@@ -152,6 +163,9 @@ fn a_broken_seed_is_told_with_its_line_and_a_repaired_one_applied() {
         assert!(issue.starts_with(place), "{issue}");
         let end = "ravelin: vdb (FAT CIDATA) is refused: factory default runs\n";
         assert!(issue.ends_with(end), "{issue}");
+        let alarm = machine.alarm().unwrap();
+        let place = "factory default runs: vdb (FAT CIDATA): user-data:2:5: [system] unknown";
+        assert!(alarm.starts_with(place), "{alarm}");
     }
     machine.insert(
         "vdb",
@@ -159,6 +173,7 @@ fn a_broken_seed_is_told_with_its_line_and_a_repaired_one_applied() {
     );
     assert_eq!(machine.boot().outcome, Outcome::Applied);
     assert_eq!(machine.stored().as_deref(), Some(GOOD));
+    assert_eq!(machine.alarm(), None);
 }
 
 #[test]
@@ -206,6 +221,8 @@ fn a_disk_that_takes_nothing_leaves_the_factory_default() {
     let record = machine.boot();
     assert_eq!((record.outcome, record.applied), (Outcome::NotStored, None));
     assert!(record.messages[0].contains("cannot be stored, factory default runs"));
+    let alarm = machine.alarm().unwrap();
+    assert!(alarm.contains("cannot be stored"), "{alarm}");
 }
 
 #[test]
