@@ -2,9 +2,15 @@
 
 use super::Manager;
 use crate::hardware;
+use nix::sys::statvfs::statvfs;
 use ravelin_ctl::host::wanted::Applied;
 use ravelin_ctl::host::{APPLIED_FILE, Alarm, Severity};
 use std::fs;
+use std::path::Path;
+
+/// Of what share of the data partition must be left: a twentieth. Logs are bounded far below the rest.
+const LEAST_SHARE: u64 = 20;
+const MIB: u64 = 1 << 20;
 
 impl Manager {
     /// The alarms, the gravest first.
@@ -25,6 +31,7 @@ impl Manager {
             }
         };
         let major = start.chain(host).map(alarm(Severity::Major));
+        all.extend(space(self.store.file()));
         all.extend(major.chain(minor.map(alarm(Severity::Minor))));
         for missing in &self.running.compiled.missing {
             // The host side has said it already when the NIC is known and gone.
@@ -36,3 +43,25 @@ impl Manager {
         all
     }
 }
+
+/// Whether the disk of the configuration is nearly full, now: an operator who makes room sees the alarm go.
+fn space(file: &Path) -> Option<Alarm> {
+    let disk = statvfs(file.parent()?).ok()?;
+    let octets = |blocks: u64| blocks.saturating_mul(disk.fragment_size());
+    // Not counting what is kept for root: this process is not root.
+    let text = nearly_full(octets(disk.blocks_available()), octets(disk.blocks()))?;
+    Some(hardware::major("data", text))
+}
+
+fn nearly_full(left_octets: u64, all_octets: u64) -> Option<String> {
+    (left_octets < all_octets / LEAST_SHARE).then(|| {
+        format!(
+            "the data partition is nearly full: {} of {} MiB are left, changes and logs may not be kept",
+            left_octets / MIB,
+            all_octets / MIB
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests;
