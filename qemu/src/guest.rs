@@ -8,6 +8,7 @@
 //! written to. The layer outlives a power cut and goes with the [`Guest`].
 
 mod disk;
+mod forward;
 mod line;
 mod nic;
 mod running;

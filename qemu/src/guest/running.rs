@@ -1,5 +1,6 @@
 //! A guest and its QEMU: starting, resetting, cutting the power, ending.
 
+use super::forward::host_port;
 use super::line::{self, OVMF_VARIABLES, Places};
 use super::{Firmware, GuestPlan, PROGRAM};
 use crate::process::{Owned, shell_line};
@@ -300,6 +301,22 @@ impl Guest {
     /// When it is off.
     pub fn qmp(&mut self) -> Result<&mut Qmp> {
         Ok(&mut self.power()?.qmp)
+    }
+
+    /// The port of the host's loopback that leads to that port of the guest ([`super::Backend::User`]), by number of the NIC.
+    ///
+    /// # Errors
+    /// When it is off, or there is none.
+    pub fn forwarded(&mut self, nic: usize, port: u16) -> Result<u16> {
+        let arguments = json!({"command-line": "info usernet"});
+        let printed = self.qmp()?.execute("human-monitor-command", arguments)?;
+        let printed = printed.as_str().unwrap_or_default();
+        host_port(printed, nic, port).ok_or_else(|| {
+            let name = &self.plan.name;
+            VmError::Unexpected(format!(
+                "{name}: NIC {nic} forwards nothing to port {port}; QEMU says:\n{printed}"
+            ))
+        })
     }
 
     /// QEMU's process id.

@@ -195,6 +195,7 @@ fn nics_disks_and_strings_become_arguments() {
     assert!(guest.take_channel("marks").is_ok() && guest.take_channel("marks").is_err());
     assert!(guest.started().unwrap().elapsed() < minutes(10));
     assert_eq!(guest.mac(2), Some([2, 0, 0, 0, 0, 9]));
+    assert!(guest.forwarded(2, 22).unwrap() > 0 && guest.forwarded(1, 22).is_err());
     let pci = guest
         .qmp()
         .unwrap()
