@@ -13,6 +13,7 @@ pub mod demo;
 pub mod evidence;
 pub mod peer;
 pub mod site;
+pub mod ssh;
 
 pub use appliance::Appliance;
 pub use peer::Peer;

@@ -5,8 +5,12 @@
 #![allow(clippy::unwrap_used)]
 
 use ravelin_qemu::{Disk, DiskBus, Firmware, GuestPlan, Lab, NicModel, media};
-use ravelin_tests::vm::appliance::{self, Appliance, seed};
+use ravelin_tests::vm::appliance::{self, Appliance, USER, seed};
 use ravelin_tests::vm::site::{HOST_NAME, configuration};
+use ravelin_tests::vm::ssh::{self, KeyPair, Proof};
+
+/// What the first login on a console sets.
+const PASSWORD: &str = "Ravelin-first-1";
 
 /// Boots a machine that `change` has given its day-0 source, logs in, and returns what the console showed until then.
 fn boot(test: &str, change: impl FnOnce(&Lab, GuestPlan) -> GuestPlan) -> (Lab, Appliance, String) {
@@ -81,12 +85,64 @@ fn day0_from_a_stick_with_ravelin_conf() {
 #[test]
 #[ignore = "vm: a boot of its own"]
 fn day0_from_smbios() {
-    let (_lab, mut gateway, _) = boot("vm_day0_smbios", |_, plan| {
+    let (lab, mut gateway, _) = boot("vm_day0_smbios", |_, plan| {
         plan.smbios_serial("ds=nocloud;h=from-smbios")
     });
-    gateway.first_login("Ravelin-first-1").unwrap();
+    // Nobody gets in over the network as long as there is neither password nor key.
+    refused(&mut gateway, &lab, Proof::Nothing);
+    refused(&mut gateway, &lab, Proof::Password(""));
+    gateway.first_login(PASSWORD).unwrap();
     let name = gateway.cli("show configuration").unwrap();
     assert!(name.contains("host-name from-smbios"), "{name}");
+    // The password that the console has set is one for the network, too.
+    let password = Proof::Password(PASSWORD);
+    let output = ssh::session(&mut gateway, &lab, USER, password, "show version").unwrap();
+    let version = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(version.contains("Ravelin"), "{output:?}");
+    refused(&mut gateway, &lab, Proof::Password(""));
+}
+
+#[test]
+#[ignore = "vm: a boot of its own"]
+fn ssh_with_the_key_of_day0_lands_in_the_cli() {
+    let mut keys = None;
+    let (lab, mut gateway, _) = boot("vm_ssh", |lab, plan| {
+        let (mine, other) = (KeyPair::new(lab, "mine"), KeyPair::new(lab, "other"));
+        let (mine, _) = keys.insert((mine.unwrap(), other.unwrap()));
+        let text = format!(
+            "#cloud-config\nhostname: by-cloud-config\nssh_authorized_keys:\n  - {}\n",
+            mine.public
+        );
+        let files: [(&str, &[u8]); 2] = [("user-data", text.as_bytes()), ("meta-data", b"")];
+        plan.disk(Disk::cd(&media::iso(lab, "cidata", &files).unwrap()))
+    });
+    let (mine, other) = keys.unwrap();
+    let key = Proof::Key(&mine.private);
+    let shown = ssh::terminal(&mut gateway, &lab, USER, key, "admin@by-cloud-config> ").unwrap();
+    assert!(
+        shown.contains("Ravelin") && shown.contains("admin@by-cloud-config> "),
+        "{shown}"
+    );
+    let said = ssh::session(&mut gateway, &lab, USER, key, "show system day-0").unwrap();
+    let text = String::from_utf8_lossy(&said.stdout).to_lowercase();
+    assert!(
+        text.contains("applied") && text.contains("cidata"),
+        "{said:?}"
+    );
+    // The login shell is the CLI: a line of shell is no command of it.
+    let line = ssh::session(&mut gateway, &lab, USER, key, "cat /etc/passwd").unwrap();
+    assert_eq!(line.status.code(), Some(2), "{line:?}");
+    for proof in [Proof::Key(&other.private), Proof::Nothing] {
+        refused(&mut gateway, &lab, proof);
+    }
+}
+
+/// That sshd answers, and lets nobody in by that.
+fn refused(gateway: &mut Appliance, lab: &Lab, proof: Proof<'_>) {
+    let output = ssh::session(gateway, lab, USER, proof, "show version").unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("Permission denied"), "{proof:?}: {output:?}");
+    assert!(output.stdout.is_empty(), "{proof:?}: {output:?}");
 }
 
 #[test]
@@ -100,16 +156,14 @@ fn a_broken_day0_file_is_reported_with_its_line_and_the_factory_default_runs() {
     let (_lab, mut gateway, shown) = boot("vm_day0_broken", |lab, plan| {
         plan.disk(Disk::cd(&seed(lab, &text, HOST_NAME).unwrap()))
     });
-    assert!(
-        shown.contains("group99") && shown.contains(&line.to_string()),
-        "{shown}"
-    );
-    gateway.first_login("Ravelin-first-1").unwrap();
+    let place = format!("user-data:{line}:");
+    let told = |text: &str| text.contains(&place) && text.contains("group99");
+    assert!(told(&shown), "{shown}");
+    gateway.first_login(PASSWORD).unwrap();
     let running = gateway.cli("show configuration").unwrap();
     assert!(!running.contains("gateway enb-v4"), "{running}");
     let alarms = gateway.cli("show system alarms").unwrap();
-    assert!(
-        alarms.contains("group99") || alarms.contains("day-0"),
-        "{alarms}"
-    );
+    assert!(alarms.contains("day-0") && told(&alarms), "{alarms}");
+    let record = gateway.cli("show system day-0").unwrap();
+    assert!(told(&record), "{record}");
 }

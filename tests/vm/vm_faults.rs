@@ -8,6 +8,9 @@ use ravelin_tests::vm::appliance::{self, Appliance, seed};
 use ravelin_tests::vm::image;
 use ravelin_tests::vm::site::{HOST_NAME, configuration};
 
+/// Said at boot and as an alarm.
+const FULL: &str = "the data partition is nearly full";
+
 struct Machine {
     gateway: Appliance,
     _links: [Link; 2],
@@ -32,10 +35,12 @@ fn boot(test: &str, change: impl FnOnce(GuestPlan) -> GuestPlan) -> Machine {
     }
 }
 
-/// What was shown on the console until now, and the alarms.
+/// What was shown on the console until now, and the alarms, without the ends of their lines.
 fn said(gateway: &mut Appliance) -> (String, String) {
     let shown = gateway.guest().console().unwrap().text();
-    (shown, gateway.cli("show system alarms").unwrap())
+    let alarms = gateway.cli("show system alarms").unwrap();
+    let words: Vec<&str> = alarms.split_whitespace().collect();
+    (shown, words.join(" "))
 }
 
 #[test]
@@ -43,33 +48,67 @@ fn said(gateway: &mut Appliance) -> (String, String) {
 fn a_full_data_partition_is_said_and_the_cli_works() {
     let mut machine = boot("vm_full_data", |plan| plan);
     let gateway = &mut machine.gateway;
+    // Most of it at once, then what is left, up to the last block of root's.
     gateway
-        .shell("dd if=/dev/zero of=/data/log/fill bs=1M; sync; true")
+        .shell("fallocate -l $(($(stat -f -c '%a * %S' /data))) /data/log/most")
         .unwrap();
+    let rest = gateway
+        .shell("cat /dev/zero >/data/log/fill; sync")
+        .unwrap();
+    assert!(rest.contains("No space left"), "{rest}");
+    // A change that cannot be stored is refused with the cause, and changes nothing.
+    let before = gateway.cli("show configuration").unwrap();
+    let refused = gateway.load("merge", "set system host-name other").unwrap();
+    assert!(
+        refused.contains("No space left") && refused.contains("/data/config"),
+        "{refused}"
+    );
+    assert_eq!(gateway.cli("show configuration").unwrap(), before);
+    assert!(said(gateway).1.contains(FULL));
+
     gateway.power_cycle().unwrap();
     gateway.login().unwrap();
-    let (_, alarms) = said(gateway);
-    assert!(alarms.contains("/data"), "{alarms}");
-    assert!(
-        gateway
-            .cli("show configuration")
-            .unwrap()
-            .contains("secgw.example")
-    );
+    let (shown, alarms) = said(gateway);
+    assert!(shown.contains(&format!("ravelin: {FULL}")), "{shown}");
+    assert!(alarms.contains(FULL), "{alarms}");
+    assert_eq!(gateway.cli("show configuration").unwrap(), before);
+
+    gateway.shell("rm /data/log/fill /data/log/most").unwrap();
+    assert!(!said(gateway).1.contains(FULL));
+    let loaded = gateway.load("merge", "set system host-name other").unwrap();
+    assert!(!loaded.contains("error"), "{loaded}");
+    let after = gateway.cli("show configuration").unwrap();
+    assert!(after.contains("host-name other;"), "{after}");
 }
 
 #[test]
-#[ignore = "vm: two boots of its own"]
+#[ignore = "vm: three boots of its own"]
 fn a_corrupt_configuration_is_said_and_the_last_good_one_runs() {
     let mut machine = boot("vm_corrupt", |plan| plan);
     let gateway = &mut machine.gateway;
-    gateway
-        .shell("echo 'security { ike { nonsense' >/data/config/ravelin.conf; sync")
-        .unwrap();
+    let broken = "echo 'security { ike { nonsense' >/data/config/ravelin.conf; sync";
+    gateway.shell(broken).unwrap();
     gateway.power_cycle().unwrap();
     gateway.login().unwrap();
+    let (shown, alarms) = said(gateway);
+    // At the login already.
+    assert!(
+        shown.contains("alarm: /data/config/ravelin.conf:1:"),
+        "{shown}"
+    );
+    assert!(alarms.contains("ravelin.conf:1:"), "{alarms}");
+    assert!(alarms.contains("last good"), "{alarms}");
+    let running = gateway.cli("show configuration").unwrap();
+    assert!(running.contains("secgw.example"), "{running}");
+
+    // Without one that was good, the factory default.
+    gateway
+        .shell("rm /data/config/ravelin.conf.*; sync")
+        .unwrap();
+    gateway.power_cycle().unwrap();
+    gateway.first_login("Ravelin-first-1").unwrap();
     let (_, alarms) = said(gateway);
-    assert!(alarms.contains("configuration"), "{alarms}");
+    assert!(alarms.contains("factory default"), "{alarms}");
 }
 
 #[test]

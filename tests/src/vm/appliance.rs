@@ -130,9 +130,17 @@ impl Appliance {
     /// # Errors
     /// When it is refused.
     pub fn login(&mut self) -> Result<()> {
+        self.login_with(PASSWORD)
+    }
+
+    /// Logs in with another password.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn login_with(&mut self, password: &str) -> Result<()> {
         let console = self.guest.console()?;
         console.send("\r")?;
-        Ok(console.login(USER, Some(PASSWORD), PROMPT, COMMAND_LIMIT)?)
+        Ok(console.login(USER, Some(password), PROMPT, COMMAND_LIMIT)?)
     }
 
     /// Waits for the login prompt and logs in.
@@ -190,6 +198,24 @@ impl Appliance {
         Ok(output?)
     }
 
+    /// `request system configuration load` with that mode (nothing or `merge`) and `terminal`: types the text and the end of input, and
+    /// returns what is said about it.
+    ///
+    /// # Errors
+    /// When it is not asked for, or the prompt does not come back.
+    pub fn load(&mut self, mode: &str, text: &str) -> Result<String> {
+        let console = self.guest.console()?;
+        console.skip();
+        console.send_line(&format!(
+            "request system configuration load {mode} terminal"
+        ))?;
+        console.expect(r"\^D at a new line[^\n]*\n", COMMAND_LIMIT)?;
+        console.paste(text, COMMAND_LIMIT)?;
+        console.send("\u{4}")?;
+        let prompt = format!(r"^(?:{PROMPT})\z");
+        Ok(console.expect(&prompt, COMMAND_LIMIT)?.before)
+    }
+
     /// Waits until a command prints something that matches.
     ///
     /// # Errors
@@ -206,6 +232,20 @@ impl Appliance {
             Ok::<_, BenchError>(judge(&last).then(|| last.clone()))
         });
         waited.map_err(|error| BenchError::Unexpected(format!("{error}; it printed last:\n{last}")))
+    }
+
+    /// A request by which the node restarts: says yes, and waits until it has come back to its login prompt.
+    ///
+    /// # Errors
+    /// When it is not asked for, or the node does not come back.
+    pub fn end(&mut self, request: &str) -> Result<()> {
+        let console = self.guest.console()?;
+        console.send_line(request)?;
+        console.expect(r"\[yes,no\] \(no\) ?\z", COMMAND_LIMIT)?;
+        console.send_line("yes")?;
+        console.expect("Booting `Ravelin", BOOT_LIMIT)?;
+        console.expect(r"login: ?\z", BOOT_LIMIT)?;
+        Ok(())
     }
 
     /// Cuts the power, switches it on again, and waits for the login prompt.
