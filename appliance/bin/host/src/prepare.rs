@@ -86,6 +86,12 @@ fn escaped(line: &str) -> String {
 fn look(root: &Root) -> Platform {
     let mut alarms: Vec<Alarm> = machine::lacking(root).into_iter().collect();
     let machine = machine::look(root);
+    let lacks = size::too_small(machine.processors, machine.memory_mib);
+    alarms.extend(lacks.into_iter().map(|(subject, text)| Alarm {
+        severity: Severity::Minor,
+        subject: subject.to_owned(),
+        text,
+    }));
     let plan = plan(root, &machine, &mut alarms);
     let wishes = wishes(root, &mut alarms);
     let nics = nics::settle(root, !plan.ordinary_pages, &wishes, &mut alarms);

@@ -34,6 +34,11 @@ const MOST_PACKETS_MIB: u32 = 4_096;
 /// Memory for packets from which large pages are worth their grain, MiB.
 const LARGE_PAGES_FROM_MIB: u32 = 2_048;
 
+/// The smallest machine that is supported. A smaller one runs with what it has.
+const LEAST_PROCESSORS: u32 = 2;
+/// Its memory, and what the kernel of a machine with that much counts at least, MiB: firmware and kernel keep the rest.
+const LEAST_MEMORY: (u64, u64) = (2_048, 1_792);
+
 /// A share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
@@ -62,6 +67,25 @@ pub fn share(processors: u32, memory_mib: u64, has_large_pages: bool) -> Share {
         packets_mib,
         page_kib: if large { PAGE_1G_KIB } else { PAGE_2M_KIB },
     }
+}
+
+/// What the machine has too little of, and what that means. What is not known (0) is not judged.
+pub fn too_small(processors: u32, memory_mib: u64) -> Vec<(&'static str, String)> {
+    let mut lacks = Vec::new();
+    if (1..LEAST_PROCESSORS).contains(&processors) {
+        let text = format!(
+            "{processors} processor where {LEAST_PROCESSORS} are the least that is supported: moving packets keeps everything else waiting"
+        );
+        lacks.push(("processor", text));
+    }
+    let (least, counted) = LEAST_MEMORY;
+    if (1..counted).contains(&memory_mib) {
+        let text = format!(
+            "{memory_mib} MiB of memory where {least} are the least that is supported: fewer tunnels and routes fit than planned"
+        );
+        lacks.push(("memory", text));
+    }
+    lacks
 }
 
 /// Pages of a size that hold so much.
@@ -104,5 +128,18 @@ mod tests {
             let share = share(4, memory, true);
             assert!(u64::from(share.packets_mib) * 4 <= memory, "{memory}");
         }
+    }
+
+    #[test]
+    fn a_machine_below_the_smallest_is_told() {
+        let subjects = |processors, memory| -> Vec<&str> {
+            let lacks = too_small(processors, memory);
+            lacks.into_iter().map(|(subject, _)| subject).collect()
+        };
+        assert_eq!(subjects(1, 960), ["processor", "memory"]);
+        assert_eq!(subjects(2, 1_500), ["memory"]);
+        // As a machine with 2 GiB counts them.
+        assert_eq!(subjects(1, 1_967), ["processor"]);
+        assert!(subjects(2, 1_967).is_empty() && subjects(0, 0).is_empty());
     }
 }
