@@ -17,6 +17,8 @@ use crate::root::Root;
 const MODULES: &[&str] = &["vfio-pci", "vfio_iommu_type1", "igb_uio", "uio_pci_generic"];
 /// Switch of vfio that only exists when it was built with it.
 const NO_IOMMU: &str = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
+/// IOMMUs that the kernel uses; planed's unit is made by the same sign.
+const IOMMUS: &str = "/sys/class/iommu";
 /// Says `[none]` when programs may touch devices.
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 /// How long a kernel driver takes at most until the interface of its NIC is there.
@@ -63,6 +65,7 @@ pub fn offers(root: &Root, hugepages: bool) -> Offers {
         uio_pci_generic: has("uio_pci_generic"),
         locked_down: lockdown.contains("[integrity]") || lockdown.contains("[confidentiality]"),
         hugepages,
+        iommu: fs::read_dir(root.path(IOMMUS)).is_ok_and(|mut all| all.next().is_some()),
     }
 }
 

@@ -16,6 +16,8 @@ const ETHERNET: u32 = 0x02_00;
 const BRIDGE: u32 = 0x06;
 /// Where configuration space tells the interrupt pin; 0 is none (PCI Local Bus 3.0, section 6.2.4).
 const INTERRUPT_PIN: usize = 0x3d;
+/// The feature by which a virtio device promises to go through the IOMMU (VIRTIO_F_ACCESS_PLATFORM; virtio 1.2, section 6).
+const ACCESS_PLATFORM: usize = 33;
 /// `addr_assign_type` of an address that the kernel made up: another one at the next boot.
 const RANDOM_ADDRESS: &str = "1";
 
@@ -38,6 +40,8 @@ pub struct Found {
     pub iommu_group: Option<u32>,
     /// What else in that group a driver of the kernel uses: such a group cannot be given away.
     pub group_users: Vec<PciAddress>,
+    /// It is in a group, but takes addresses past the IOMMU: a virtio device to whom its host did not tell otherwise.
+    pub bypasses_iommu: bool,
     /// Its NUMA node.
     pub numa_node: Option<u32>,
     /// It has an interrupt line.
@@ -82,6 +86,7 @@ fn look(root: &Root, folder: &Path) -> Option<Found> {
         driver: link_name(&folder.join("driver")),
         iommu_group: group,
         group_users: group.map_or_else(Vec::new, |_| group_users(root, folder, pci)),
+        bypasses_iommu: group.is_some() && virtio(folder).any(|device| takes_any_address(&device)),
         numa_node: text(folder, "numa_node").and_then(|node| node.parse().ok()),
         has_line_interrupt: fs::read(folder.join("config"))
             .is_ok_and(|space| space.get(INTERRUPT_PIN).is_some_and(|pin| *pin != 0)),
@@ -100,12 +105,19 @@ fn interface(folder: &Path) -> Option<PathBuf> {
         all.sort();
         all.into_iter().next()
     };
-    below(folder).or_else(|| {
-        let children = fs::read_dir(folder).ok()?.flatten();
-        let mut virtio =
-            children.filter(|child| child.file_name().to_string_lossy().starts_with("virtio"));
-        virtio.find_map(|child| below(&child.path()))
-    })
+    below(folder).or_else(|| virtio(folder).find_map(|device| below(&device)))
+}
+
+/// The folders of the function's virtio devices, while the kernel drives it.
+fn virtio(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let children = fs::read_dir(folder).into_iter().flatten().flatten();
+    let named = children.filter(|c| c.file_name().to_string_lossy().starts_with("virtio"));
+    named.map(|child| child.path())
+}
+
+/// Whether a virtio device goes past the IOMMU. Its features are a digit each, from the lowest on.
+fn takes_any_address(device: &Path) -> bool {
+    text(device, "features").is_some_and(|bits| bits.as_bytes().get(ACCESS_PLATFORM) == Some(&b'0'))
 }
 
 /// The address of an interface, unless the kernel made it up.

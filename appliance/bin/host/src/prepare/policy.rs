@@ -5,12 +5,15 @@
 //!   ConnectX ----------------------------------------------------> its kernel driver, shared
 //!   other kinds that DPDK drives:
 //!     IOMMU group of its own and vfio-pci -----------------------> vfio-pci
-//!     else vfio-pci that allows no IOMMU ------------------------> vfio-pci without IOMMU
-//!     else igb_uio ----------------------------------------------> igb_uio
-//!     else uio_pci_generic and an interrupt line ----------------> uio_pci_generic
+//!     on a machine without an IOMMU:
+//!       vfio-pci that allows that -------------------------------> vfio-pci without IOMMU
+//!       else igb_uio --------------------------------------------> igb_uio
+//!       else uio_pci_generic and an interrupt line --------------> uio_pci_generic
 //!   what is left, or has `driver kernel` in the configuration ---> packets by AF_PACKET from its kernel interface
 //! ```
-//! Without an IOMMU a NIC is given physical addresses, which only hugepages have.
+//! Without an IOMMU a NIC is given physical addresses, which only hugepages have. Where there is an IOMMU planed may not know them
+//! (its unit then lacks the capabilities) and gives all NICs addresses of the IOMMU's; a NIC that takes those for physical ones, as
+//! a virtio NIC may, would write into anybody's memory.
 
 use ravelin_ctl::host::{Alarm, Binding, DriverWish, Severity};
 
@@ -32,6 +35,8 @@ pub struct Offers {
     pub locked_down: bool,
     /// There are hugepages for the packets.
     pub hugepages: bool,
+    /// The machine has an IOMMU.
+    pub iommu: bool,
 }
 
 /// What was decided for a NIC.
@@ -147,7 +152,8 @@ fn usable(binding: Binding, nic: &Found, family: Family, offers: Offers) -> Resu
         Way::No => return missing("DPDK has no driver for this NIC"),
     }
     if binding == Binding::VfioPci {
-        let Some(group) = nic.iommu_group else {
+        // A NIC that was bound without an IOMMU has a group too.
+        let Some(group) = nic.iommu_group.filter(|_| offers.iommu) else {
             return missing("there is no IOMMU");
         };
         if !offers.vfio_pci {
@@ -156,7 +162,15 @@ fn usable(binding: Binding, nic: &Found, family: Family, offers: Offers) -> Resu
         if let Some(user) = nic.group_users.first() {
             return Err(format!("its IOMMU group {group} is shared with {user}"));
         }
+        if nic.bypasses_iommu {
+            return missing(
+                "it goes past the IOMMU, which its host must forbid (QEMU: iommu_platform=on)",
+            );
+        }
         return Ok(format!("guarded by IOMMU group {group}"));
+    }
+    if offers.iommu {
+        return missing("this machine has an IOMMU, so nothing else is given to programs");
     }
     if !offers.hugepages {
         return missing("there are no hugepages, whose place a NIC without IOMMU must know");
@@ -165,7 +179,6 @@ fn usable(binding: Binding, nic: &Found, family: Family, offers: Offers) -> Resu
         return missing("the kernel is locked down");
     }
     match binding {
-        Binding::VfioNoIommu if nic.iommu_group.is_some() => missing(""),
         Binding::VfioNoIommu if offers.vfio_pci && offers.no_iommu => {
             because("there is no IOMMU, and the kernel allows vfio without")
         }

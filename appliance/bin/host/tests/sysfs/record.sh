@@ -15,6 +15,9 @@ echo "@ /sys"
 for driver in vfio-pci igb_uio uio_pci_generic; do
 	[ ! -d "/sys/bus/pci/drivers/$driver" ] || echo "d bus/pci/drivers/$driver"
 done
+for iommu in /sys/class/iommu/*; do
+	[ ! -e "$iommu" ] || echo "d ${iommu#/sys/}"
+done
 noiommu=module/vfio/parameters/enable_unsafe_noiommu_mode
 [ ! -e "/sys/$noiommu" ] || echo "= $noiommu N"
 
@@ -44,6 +47,9 @@ for device in /sys/bus/pci/devices/*; do
 		for file in address addr_assign_type; do
 			echo "= ${net#"$device"/}/$file $(cat "$net/$file")"
 		done
+	done
+	for features in "$device"/virtio*/features; do
+		[ ! -e "$features" ] || echo "= ${features#"$device"/} $(cat "$features")"
 	done
 	[ -n "$group" ] || continue
 	echo "> iommu_group ../../../../kernel/iommu_groups/${group##*/}"

@@ -20,6 +20,7 @@ fn nic(slot: u8, mac: Option<u8>) -> Found {
         ),
         iommu_group: None,
         group_users: Vec::new(),
+        bypasses_iommu: false,
         numa_node: None,
         has_line_interrupt: true,
         is_virtual_function: false,

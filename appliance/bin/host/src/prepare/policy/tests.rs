@@ -17,6 +17,7 @@ fn nic() -> Found {
         driver: Some("virtio-pci".to_owned()),
         iommu_group: None,
         group_users: Vec::new(),
+        bypasses_iommu: false,
         numa_node: None,
         has_line_interrupt: true,
         is_virtual_function: false,
@@ -30,7 +31,10 @@ const ALL: Offers = Offers {
     uio_pci_generic: true,
     locked_down: false,
     hugepages: true,
+    iommu: false,
 };
+
+const GUARDED: Offers = Offers { iommu: true, ..ALL };
 
 fn binding(nic: &Found, offers: Offers) -> Binding {
     let decision = decide("ge-0/0/0", nic, FAMILY, offers, None);
@@ -46,7 +50,9 @@ fn each_way_is_taken_when_the_better_ones_are_not_there() {
         iommu_group: Some(3),
         ..nic()
     };
-    assert_eq!(binding(&grouped, ALL), Binding::VfioPci);
+    assert_eq!(binding(&grouped, GUARDED), Binding::VfioPci);
+    assert_eq!(binding(&nic(), GUARDED), Binding::AfPacket);
+    assert_eq!(binding(&grouped, ALL), Binding::VfioNoIommu);
     assert_eq!(binding(&nic(), ALL), Binding::VfioNoIommu);
     let mut offers = Offers {
         no_iommu: false,
@@ -74,12 +80,7 @@ fn a_group_that_others_use_is_not_given_away() {
         group_users: vec!["0000:00:1f.2".parse().unwrap()],
         ..nic()
     };
-    let offers = Offers {
-        igb_uio: false,
-        uio_pci_generic: false,
-        ..ALL
-    };
-    let decision = decide("ge-0/0/0", &shared, FAMILY, offers, None);
+    let decision = decide("ge-0/0/0", &shared, FAMILY, GUARDED, None);
     assert_eq!(decision.binding, Binding::AfPacket);
     assert!(
         decision
@@ -87,6 +88,29 @@ fn a_group_that_others_use_is_not_given_away() {
             .contains("IOMMU group 3 is shared with 0000:00:1f.2"),
         "{decision:?}"
     );
+}
+
+#[test]
+fn a_nic_that_goes_past_the_iommu_is_not_given_away() {
+    let past = Found {
+        iommu_group: Some(3),
+        bypasses_iommu: true,
+        ..nic()
+    };
+    let decision = decide("ge-0/0/0", &past, FAMILY, GUARDED, None);
+    assert_eq!(decision.binding, Binding::AfPacket);
+    let reason = "packets take the slow way through the kernel: it goes past the IOMMU, which its host must forbid (QEMU: \
+                  iommu_platform=on); this machine has an IOMMU, so nothing else is given to programs";
+    assert_eq!(decision.reason, reason);
+    for wish in [DriverWish::VfioPci, DriverWish::UioPciGeneric] {
+        let decision = decide("ge-0/0/0", &past, FAMILY, GUARDED, Some(wish));
+        assert_eq!(decision.binding, Binding::AfPacket);
+        let text = decision.alarm.unwrap().text;
+        assert!(
+            text.starts_with("the configured driver cannot be used"),
+            "{text}"
+        );
+    }
 }
 
 #[test]
@@ -106,7 +130,11 @@ fn without_hugepages_or_locked_down_only_an_iommu_will_do() {
         },
     ] {
         assert_eq!(binding(&nic(), offers), Binding::AfPacket);
-        assert_eq!(binding(&grouped, offers), Binding::VfioPci);
+        let guarded = Offers {
+            iommu: true,
+            ..offers
+        };
+        assert_eq!(binding(&grouped, guarded), Binding::VfioPci);
     }
 }
 
@@ -116,29 +144,35 @@ fn a_wish_counts_when_it_can_be_met_and_is_an_alarm_else() {
         iommu_group: Some(3),
         ..nic()
     };
-    let decide = |offers, wish| decide("ge-0/0/0", &grouped, FAMILY, offers, Some(wish));
-    for (wish, expected) in [
-        (DriverWish::VfioPci, Binding::VfioPci),
-        (DriverWish::UioPciGeneric, Binding::UioPciGeneric),
-        (DriverWish::IgbUio, Binding::IgbUio),
-        (DriverWish::Kernel, Binding::AfPacket),
+    for (nic, offers, wish, expected) in [
+        (&grouped, GUARDED, DriverWish::VfioPci, Binding::VfioPci),
+        (&grouped, GUARDED, DriverWish::Kernel, Binding::AfPacket),
+        (&nic(), ALL, DriverWish::VfioPci, Binding::VfioNoIommu),
+        (
+            &nic(),
+            ALL,
+            DriverWish::UioPciGeneric,
+            Binding::UioPciGeneric,
+        ),
+        (&nic(), ALL, DriverWish::IgbUio, Binding::IgbUio),
+        (&nic(), ALL, DriverWish::Kernel, Binding::AfPacket),
     ] {
-        let decision = decide(ALL, wish);
+        let decision = decide("ge-0/0/0", nic, FAMILY, offers, Some(wish));
         assert_eq!((decision.binding, decision.alarm), (expected, None));
         assert_eq!(decision.reason, "as configured");
     }
     let refused = decide(
-        Offers {
-            igb_uio: false,
-            ..ALL
-        },
-        DriverWish::IgbUio,
+        "ge-0/0/0",
+        &grouped,
+        FAMILY,
+        GUARDED,
+        Some(DriverWish::IgbUio),
     );
     assert_eq!(refused.binding, Binding::VfioPci);
     let text = refused.alarm.unwrap().text;
     assert_eq!(
         text,
-        "the configured driver cannot be used: there is no igb_uio"
+        "the configured driver cannot be used: this machine has an IOMMU, so nothing else is given to programs"
     );
 }
 
