@@ -174,6 +174,18 @@ impl Ports {
             mtu_octets: Some(wanted.mtu_octets),
             ..Shape::default()
         };
+        let spread = match (shape.rx_queues, capabilities.rss) {
+            (0 | 1, _) => "",
+            (_, true) => " by RSS",
+            (_, false) => " without RSS",
+        };
+        log::info!(
+            "port {}: {}, receive queues: {}{spread}, transmit queues: {}",
+            wanted.name,
+            capabilities.driver,
+            shape.rx_queues,
+            shape.tx_queues
+        );
         port.configure(&shape, pool).map_err(failed)?;
         let (rx, tx) = port.start().map_err(failed)?;
         for outcome in [port.set_promiscuous(false), port.set_all_multicast()] {
