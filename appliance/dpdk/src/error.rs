@@ -92,6 +92,14 @@ pub enum Error {
         /// Reason.
         errno: Errno,
     },
+    /// The kernel does not let a packet socket receive more than what its interface takes anyway.
+    #[error("all multicast of interface {interface_index}: {errno}")]
+    Membership {
+        /// The interface, by the kernel's number.
+        interface_index: u32,
+        /// Its answer.
+        errno: Errno,
+    },
     /// No such port, or the probed device made none.
     #[error("there is no port named `{0}`")]
     NoSuchPort(String),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use dpdk_rs::packet_ring::RingLosses;
+use dpdk_rs::packet_ring::PacketSockets;
 use dpdk_rs::{MacAddress, Port, PortConfig as Shape, PortStats};
 use ravelin_ctl::plane::{Device, PlaneConfig, PortConfig};
 use ravelin_tuntap::DeviceName;
@@ -35,14 +35,14 @@ pub struct OpenPort {
     ordinary: bool,
     queues: Vec<QueuePair>,
     /// Of a port that shares its interface with the kernel.
-    ring_losses: RingLosses,
+    sockets: PacketSockets,
 }
 
 impl OpenPort {
     /// Counters of the device.
     pub fn stats(&self) -> PortStats {
         let mut stats = self.port.stats().unwrap_or_default();
-        stats.rx_missed += self.ring_losses.total();
+        stats.rx_missed += self.sockets.lost();
         stats
     }
 
@@ -194,14 +194,18 @@ impl Ports {
         }
         let mac = port.mac().map_err(failed)?.0;
         let link_up = port.link().is_ok_and(|link| link.up);
-        let ring_losses = match &interface {
-            Some(interface) => RingLosses::find(ravelin_tuntap::index(interface)?),
-            None => RingLosses::default(),
+        let sockets = match &interface {
+            Some(interface) => PacketSockets::find(ravelin_tuntap::index(interface)?),
+            None => PacketSockets::default(),
         };
-        if interface.is_some() && ring_losses.sockets() == 0 {
+        if interface.is_some() && sockets.count() == 0 {
             let name = &wanted.name;
-            log::warn!("port {name}: what its ring loses cannot be counted");
+            log::warn!(
+                "port {name}: its sockets are not found: losses are not counted, IPv6 finds no neighbours"
+            );
         }
+        let outcome = sockets.take_everything();
+        outcome.unwrap_or_else(|error| log::warn!("port {}: {error}", wanted.name));
         Ok(OpenPort {
             queues: share(self.workers, rx, tx),
             port,
@@ -211,7 +215,7 @@ impl Ports {
             ordinary: wanted.mtu_octets <= ORDINARY_MTU_OCTETS,
             link_up,
             interface,
-            ring_losses,
+            sockets,
         })
     }
 
