@@ -113,6 +113,11 @@ fn plan(root: &Root, machine: &ravelin_ctl::host::Machine, alarms: &mut Vec<Alar
     );
     let reserved = pages::reserve(root, &share);
     let ordinary_pages = reserved.packets_mib == 0;
+    let share = if ordinary_pages {
+        size::without_pages(share)
+    } else {
+        share
+    };
     if let Some(shortage) = &reserved.shortage {
         let (severity, rest) = if ordinary_pages {
             (

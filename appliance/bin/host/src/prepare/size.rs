@@ -21,6 +21,9 @@ pub const PAGE_1G_KIB: u64 = 1 << 20;
 /// Least memory for packets that planed starts with, MiB.
 pub const LEAST_PACKETS_MIB: u32 = 128;
 
+/// Threads without hugepages: with so many the receive rings of four ports take half of the pool that the least memory holds.
+const WORKERS_WITHOUT_PAGES: u32 = 2;
+
 /// Memory of the machine below which (MiB), and memory for packets then (MiB).
 const MEMORY: &[(u64, u32)] = &[
     (1_536, LEAST_PACKETS_MIB),
@@ -88,6 +91,16 @@ pub fn too_small(processors: u32, memory_mib: u64) -> Vec<(&'static str, String)
     lacks
 }
 
+/// What is left of a share without hugepages. vfio maps ordinary pages one by one, and no more than 65,535 (`dma_entry_limit` of
+/// vfio_iommu_type1), which is less than 256 MiB; the least memory has half of them.
+pub fn without_pages(share: Share) -> Share {
+    Share {
+        workers: share.workers.min(WORKERS_WITHOUT_PAGES),
+        packets_mib: LEAST_PACKETS_MIB,
+        ..share
+    }
+}
+
 /// Pages of a size that hold so much.
 pub fn pages(packets_mib: u32, page_kib: u64) -> u64 {
     (u64::from(packets_mib) << 10).div_ceil(page_kib)
@@ -120,6 +133,13 @@ mod tests {
             let made = (share.workers, share.packets_mib, count, share.page_kib);
             assert_eq!(made, expected, "{processors} processors, {memory} MiB");
         }
+    }
+
+    #[test]
+    fn ordinary_pages_stay_below_what_vfio_maps() {
+        let share = without_pages(share(32, 64_300, true));
+        assert_eq!((share.workers, share.packets_mib), (2, 128));
+        assert!(u64::from(share.packets_mib) * 256 < 65_535);
     }
 
     #[test]
