@@ -17,6 +17,9 @@ const MAX_REQUEST_OCTETS: u64 = 64;
 /// What a node that forgets everything loses: all that is on the data partition.
 const KEPT_FOLDERS: &[&str] = &["/data/config", "/data/keys", "/data/log", "/data/platform"];
 
+/// By which logs know the machine.
+const MACHINE_ID: &str = "/data/machine-id";
+
 /// Carries the request out.
 ///
 /// # Errors
@@ -49,29 +52,58 @@ pub fn run(root: &Root, arguments: &[String]) -> Result<(), Error> {
     tool(root, "systemctl", &["--no-block", verb])
 }
 
-/// Removes what the node has kept. Blocks of a disk may outlive their files; what is to be unreadable takes the disk along.
+/// Removes what the node has kept. Blocks of a disk may outlive their files; what is to be unreadable takes the disk along. What cannot
+/// be removed is told on the consoles.
 fn zeroize(root: &Root) {
+    // The journal goes on in memory, or its end would be written into the emptied folder.
+    if let Err(error) = tool(root, "journalctl", &["--relinquish-var"]) {
+        log::warn!("{error}");
+    }
+    let mut left = Vec::new();
     for folder in KEPT_FOLDERS {
-        if let Err(error) = empty(&root.path(folder)) {
-            log::error!("{folder}: {error}");
-        }
+        empty(&root.path(folder), &mut left);
     }
-    if let Err(error) = fs::remove_file(root.path("/data/machine-id")) {
-        log::warn!("/data/machine-id: {error}");
-    }
+    remove(&root.path(MACHINE_ID), &mut left);
     nix::unistd::sync();
+    for fault in &left {
+        log::error!("{fault}");
+    }
+    if !left.is_empty() {
+        consoles::report(root, &left);
+    }
 }
 
-fn empty(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
-        } else {
-            fs::remove_file(entry.path())?;
+/// Removes all that is in a folder. One fault is no reason to leave the rest.
+fn empty(folder: &Path, left: &mut Vec<String>) {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return note(folder, &error, left),
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        match entry.file_type() {
+            // This follows no link, though the folder's owner make one at the same time.
+            Ok(kind) if kind.is_dir() => {
+                if let Err(error) = fs::remove_dir_all(&path) {
+                    note(&path, &error, left);
+                }
+            }
+            _ => remove(&path, left),
         }
     }
-    Ok(())
+}
+
+fn remove(path: &Path, left: &mut Vec<String>) {
+    if let Err(error) = fs::remove_file(path) {
+        note(path, &error, left);
+    }
+}
+
+/// What is gone already is no fault.
+fn note(path: &Path, error: &io::Error, left: &mut Vec<String>) {
+    if error.kind() != io::ErrorKind::NotFound {
+        left.push(format!("{} is not removed: {error}", path.display()));
+    }
 }
 
 #[cfg(test)]

@@ -33,3 +33,26 @@ fn a_node_can_forget_everything() {
         assert_eq!(fs::read_dir(&path).unwrap().count(), 0, "{kept}");
     }
 }
+
+#[test]
+fn what_stays_is_told_and_the_rest_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::new(folder.path());
+    // Not all folders are there; nobody, not even root, removes a folder as a file.
+    for made in [
+        "/data/config",
+        "/data/machine-id",
+        "/sys/class/tty/console",
+        "/dev",
+    ] {
+        fs::create_dir_all(root.path(made)).unwrap();
+    }
+    fs::write(root.path("/data/config/ravelin.conf"), "system").unwrap();
+    fs::write(root.path("/sys/class/tty/console/active"), "ttyS0\n").unwrap();
+    fs::write(root.path("/dev/ttyS0"), "").unwrap();
+    zeroize(&root);
+    assert_eq!(fs::read_dir(root.path("/data/config")).unwrap().count(), 0);
+    let told = fs::read_to_string(root.path("/dev/ttyS0")).unwrap();
+    assert_eq!(told.matches("is not removed").count(), 1, "{told}");
+    assert!(told.contains("/data/machine-id is not removed"), "{told}");
+}
