@@ -81,6 +81,20 @@ impl Site {
         options: Options,
         change: impl FnOnce(&Lab, GuestPlan) -> Result<GuestPlan>,
     ) -> Result<Self> {
+        Self::start_on(test, options, |lab, links| {
+            change(lab, appliance::plan("gateway", options.model, &links)?)
+        })
+    }
+
+    /// The same with a machine of one's own, which is joined to the access link and to that of the core.
+    ///
+    /// # Errors
+    /// When something cannot be started.
+    pub fn start_on(
+        test: &str,
+        options: Options,
+        machine: impl FnOnce(&Lab, [&Link; 2]) -> Result<GuestPlan>,
+    ) -> Result<Self> {
         let lab = Lab::new(test)?;
         crate::nonces::watch(CONFIGURATION);
         let access = Link::new(&lab, "access")?;
@@ -90,12 +104,11 @@ impl Site {
         let mut core = Peer::start(&lab, "corehost", &trust, &core_script())?;
         enb.ready()?;
         core.ready()?;
-        let plan = appliance::plan("gateway", options.model, &[&access, &trust])?;
-        let gateway = Appliance::start(change(&lab, plan)?, &lab)?;
+        let plan = machine(&lab, [&access, &trust])?;
         Ok(Self {
             enb,
             core,
-            gateway,
+            gateway: Appliance::start(plan, &lab)?,
             access,
             trust,
             lab,
