@@ -31,6 +31,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_dev_default_mac_addr_set",
     "rte_eth_dev_get_mtu",
     "rte_eth_dev_set_mtu",
+    "rte_eth_dev_vlan_filter",
     "rte_eth_promiscuous_enable",
     "rte_eth_promiscuous_disable",
     "rte_eth_allmulticast_enable",

@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)]
 
-use ravelin_qemu::{Disk, Guest, Nic, NicModel, minutes};
+use ravelin_qemu::wait::wait_until;
+use ravelin_qemu::{Disk, Guest, GuestPlan, Lab, Nic, NicModel, VmError, minutes, seconds};
+use ravelin_tests::Result;
 use ravelin_tests::site::V6;
 use ravelin_tests::vm::appliance::seed;
 use ravelin_tests::vm::site::{HOST_NAME, configuration};
@@ -33,6 +35,38 @@ fn booted(test: &str, options: Options) -> Site {
     site
 }
 
+/// A unit with a VLAN on the access link.
+const TAGGED_UNIT: &str = "unit 100 { vlan-id 100; family inet { address 203.0.113.1/24; } }";
+const TAG: [u8; 4] = [0x81, 0x00, 0, 100];
+
+/// The day-0 configuration with [`TAGGED_UNIT`] as well.
+fn tagged(lab: &Lab, plan: GuestPlan) -> Result<GuestPlan> {
+    let port = "ge-0/0/0 {";
+    let text = configuration().replace(port, &format!("{port} {TAGGED_UNIT}"));
+    Ok(plan.disk(Disk::cd(&seed(lab, &text, HOST_NAME)?)))
+}
+
+/// [`TAGGED_UNIT`] answers ARP, with its tag.
+fn answers_with_tag(site: &Site) {
+    let (mac, asked) = ([2, 0, 0, 0, 0, 9], [203, 0, 113, 1]);
+    let mut request = [[0xff; 6], mac].concat();
+    request.extend(TAG);
+    request.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+    request.extend(mac);
+    request.extend([203, 0, 113, 9, 0, 0, 0, 0, 0, 0]);
+    request.extend(asked);
+    let mut end = site.access.end().unwrap();
+    let answer = wait_until("a tagged answer", minutes(1), || {
+        end.send(&request)?;
+        let ours = |frame: &[u8]| {
+            let answer = frame.starts_with(&mac) && frame.get(12..16) == Some(&TAG[..]);
+            (answer && frame.get(32..36) == Some(&asked[..])).then_some(())
+        };
+        Ok::<_, VmError>(end.expect("an answer", seconds(5), ours).ok())
+    });
+    answer.unwrap();
+}
+
 /// Runs lines of shell as root, each of which must succeed.
 fn root(site: &mut Site, lines: &[&str]) {
     for line in lines {
@@ -50,7 +84,8 @@ fn virtio_by_vfio_behind_an_iommu() {
         model,
         ..Options::default()
     };
-    let mut site = booted("vm_virtio_vfio", options);
+    let mut site = Site::start_with("vm_virtio_vfio", options, tagged).unwrap();
+    site.gateway.boot_and_login().unwrap();
     carries(
         &mut site,
         &[
@@ -58,6 +93,7 @@ fn virtio_by_vfio_behind_an_iommu() {
             "vfio-pci, before virtio-pci: guarded by IOMMU group",
         ],
     );
+    answers_with_tag(&site);
     // The same when the kernel has no hugepages to give: an IOMMU makes any page do.
     let pages = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
     root(
@@ -106,8 +142,7 @@ fn ipv6_outside_and_both_families_inside() {
 #[ignore = "vm: a boot of its own"]
 fn virtio_past_the_iommu_stays_with_the_kernel_and_carries() {
     let site = Site::start_with("vm_virtio_kernel", Options::default(), |lab, plan| {
-        let seed = seed(lab, &configuration(), HOST_NAME)?;
-        Ok(plan.iommu().disk(Disk::cd(&seed)))
+        tagged(lab, plan.iommu())
     });
     let mut site = site.unwrap();
     site.gateway.boot_and_login().unwrap();
@@ -117,6 +152,7 @@ fn virtio_past_the_iommu_stays_with_the_kernel_and_carries() {
             "kernel (virtio-pci): packets take the slow way through the kernel: it goes past the IOMMU",
         ],
     );
+    answers_with_tag(&site);
     let alarms = site.gateway.cli("show system alarms").unwrap();
     assert!(
         alarms.contains("ge-0/0/0") && alarms.contains("ge-0/0/1"),

@@ -54,6 +54,8 @@ bit_set! {
     RxOffloads {
         /// Take the outer VLAN tag off the frame.
         VLAN_STRIP = RV_RX_VLAN_STRIP,
+        /// Pass only frames without tag and those of the tags that were asked for.
+        VLAN_FILTER = RV_RX_VLAN_FILTER,
         /// Take both tags off the frame.
         QINQ_STRIP = RV_RX_QINQ_STRIP,
         /// Verify the IPv4 header checksum.

@@ -454,6 +454,17 @@ impl Port {
         })
     }
 
+    /// Pass frames with that VLAN tag, or no more; for ports that run with [`RxOffloads::VLAN_FILTER`].
+    ///
+    /// # Errors
+    /// [`Error::Device`], also when the port runs without it.
+    pub fn set_vlan(&mut self, vlan: u16, on: bool) -> Result<(), Error> {
+        // SAFETY: valid id; DPDK checks the tag.
+        self.device.check("set a VLAN", unsafe {
+            dpdk_sys::rte_eth_dev_vlan_filter(self.device.id, vlan, on.into())
+        })
+    }
+
     /// The link's state as of now, without waiting for negotiation.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! The data ports: opened when a configuration is prepared, given to the workers when it is applied, closed when it leaves them out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use dpdk_rs::offload::RxOffloads;
 use dpdk_rs::packet_ring::PacketSockets;
 use dpdk_rs::{MacAddress, Port, PortConfig as Shape, PortStats};
 use ravelin_ctl::plane::{Device, PlaneConfig, PortConfig};
@@ -31,6 +32,8 @@ pub struct OpenPort {
     /// Link as last seen.
     pub link_up: bool,
     interface: Option<DeviceName>,
+    /// Tags that it passes; a NIC of a virtual machine may pass none unless it is told.
+    vlans: BTreeSet<u16>,
     /// It receives into buffers of ordinary size.
     ordinary: bool,
     queues: Vec<QueuePair>,
@@ -172,6 +175,7 @@ impl Ports {
             rx_queues: queues(capabilities.max_rx_queues),
             tx_queues: queues(capabilities.max_tx_queues),
             mtu_octets: Some(wanted.mtu_octets),
+            rx_offloads: RxOffloads::VLAN_FILTER,
             ..Shape::default()
         };
         let spread = match (shape.rx_queues, capabilities.rss) {
@@ -215,6 +219,7 @@ impl Ports {
             ordinary: wanted.mtu_octets <= ORDINARY_MTU_OCTETS,
             link_up,
             interface,
+            vlans: BTreeSet::new(),
             sockets,
         })
     }
@@ -229,6 +234,21 @@ impl Ports {
             let outcome = open.port.set_mtu(mtu_octets);
             outcome.unwrap_or_else(|error| log::warn!("port {name}: {error}"));
         }
+    }
+
+    /// Passes frames of these VLANs and of no others, as far as the NIC filters them at all.
+    pub fn set_vlans(&mut self, name: &str, vlans: BTreeSet<u16>) {
+        let Some(open) = self.open.get_mut(name) else {
+            return;
+        };
+        if !open.port.offloads().0.contains(RxOffloads::VLAN_FILTER) {
+            return;
+        }
+        for vlan in open.vlans.symmetric_difference(&vlans) {
+            let outcome = open.port.set_vlan(*vlan, vlans.contains(vlan));
+            outcome.unwrap_or_else(|error| log::warn!("port {name}: VLAN {vlan}: {error}"));
+        }
+        open.vlans = vlans;
     }
 
     /// Closes a port whose queues the workers gave back, and gives its interface back to the kernel.
