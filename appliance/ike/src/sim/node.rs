@@ -57,11 +57,16 @@ impl Environment for Env {
     }
 
     fn allocate_child_spi(&mut self) -> Result<Spi, EnvironmentError> {
-        self.next_slot += 1;
-        let spi =
-            Spi::compose(NodeId::default(), self.next_slot, 7).ok_or(EnvironmentError::NoSpi)?;
-        self.in_use.push(spi);
-        Ok(spi)
+        // A new life starts anywhere: also just before what an earlier one still has in use.
+        loop {
+            self.next_slot += 1;
+            let spi = Spi::compose(NodeId::default(), self.next_slot, 7);
+            let spi = spi.ok_or(EnvironmentError::NoSpi)?;
+            if !self.in_use.contains(&spi) {
+                self.in_use.push(spi);
+                return Ok(spi);
+            }
+        }
     }
 
     fn release_child_spi(&mut self, spi: Spi) {
