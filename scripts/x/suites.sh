@@ -200,7 +200,7 @@ suite_vm() {
 		step image make_image dev "$RAVELIN_IMAGE_DIR"
 		if [ "$failed" = 0 ]; then
 			# shellcheck disable=SC2016
-			run_programs 1 '$1 == bench && $2 == "test" && index(vm, " " $3 " ")' --test-threads=1
+			run_programs 2 '$1 == bench && $2 == "test" && index(vm, " " $3 " ")' --test-threads=1
 		fi
 	fi
 	suite_end

@@ -39,6 +39,9 @@ fn a_mistake_typed_on_the_console_changes_nothing_and_is_shown() {
     let reply = site.gateway.load("", &text).unwrap();
     assert!(reply.contains("group99"), "{reply}");
     assert_eq!(site.gateway.cli("show configuration").unwrap(), before);
+    // The other console, a screen, is as live.
+    let screen = site.gateway.shell("cat /dev/vcs1").unwrap();
+    assert!(screen.contains("login:"), "{screen}");
 }
 
 #[test]
