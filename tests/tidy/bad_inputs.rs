@@ -6,6 +6,7 @@ use super::lexer::{has_word, split, without_inline_tests};
 use super::packages;
 use super::proofs;
 use super::rules::{self, Violation};
+use super::skips;
 use serde_json::json;
 
 const IKE: &str = "appliance/ike/src/sa.rs";
@@ -294,4 +295,22 @@ fn packages_without_a_reason_without_a_lock_and_twice() {
     assert_eq!(lines_of(&packages::locked("jq # why\n", &lock)), NONE);
     let broken = lock.replace("0 pool", " pool");
     assert_eq!(lines_of(&packages::locked("", &broken)), [2]);
+}
+
+#[test]
+fn skips_and_ignored_tests_are_compared() {
+    let source = "#[test]\n#[ignore = \"long\"]\nfn slow() {\n}\n#[test]\nfn other() {\n}\n";
+    let sources = [("a.rs".to_owned(), source.to_owned())];
+    assert_eq!(
+        lines_of(&skips::check(
+            "# list\nslow it is long\nother no device\n",
+            &sources
+        )),
+        NONE
+    );
+    assert_eq!(lines_of(&skips::check("slow\n", &sources)), [1]);
+    assert_eq!(lines_of(&skips::check("slow x\ngone y\n", &sources)), [2]);
+    let missing = skips::check("other x\n", &sources);
+    assert_eq!(lines_of(&missing), [2]);
+    assert!(missing[0].text.contains("slow"));
 }
