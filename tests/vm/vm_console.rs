@@ -40,7 +40,7 @@ fn a_mistake_typed_on_the_console_changes_nothing_and_is_shown() {
     assert!(reply.contains("group99"), "{reply}");
     assert_eq!(site.gateway.cli("show configuration").unwrap(), before);
     // The other console, a screen, is as live.
-    let screen = site.gateway.shell("cat /dev/vcs1").unwrap();
+    let screen = site.gateway.shell("fold -w 80 /dev/vcs1; echo").unwrap();
     assert!(screen.contains("login:"), "{screen}");
 }
 
