@@ -202,13 +202,14 @@ fn first_password(pty: &mut Pty) {
     console
         .expect("User admin has no password yet", LIMIT)
         .unwrap();
+    console.expect(r"New password: \z", LIMIT).unwrap();
+    // From here on the first of the two is typed ahead of its prompt.
     for (first, second, said) in [
         ("short", None, "It is too short"),
         ("my-admin-name", None, "too easy to guess"),
         (PASSWORD, Some("Backhaul-2027"), "The two are not the same"),
         (PASSWORD, Some(PASSWORD), "The password is set and stored"),
     ] {
-        console.expect(r"New password: \z", LIMIT).unwrap();
         console.send_line(first).unwrap();
         if let Some(second) = second {
             console.expect(r"Retype new password: \z", LIMIT).unwrap();

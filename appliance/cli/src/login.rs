@@ -54,12 +54,13 @@ fn greeting(session: &Session) -> String {
 }
 
 fn first_password(client: &Client, terminal: &Terminal, user: &str) -> Result<bool, CliError> {
+    let hidden = terminal.hide();
     println!(
         "User {user} has no password yet. Set one to go on (at least {MIN_PASSWORD_CHARS} characters)."
     );
     let failed = |error: io::Error| CliError::Terminal(error.to_string());
     loop {
-        let Typed::Text(password) = terminal.secret("New password: ").map_err(failed)? else {
+        let Typed::Text(password) = hidden.ask("New password: ").map_err(failed)? else {
             return Ok(false);
         };
         // The end of the input: nobody is there.
@@ -70,7 +71,7 @@ fn first_password(client: &Client, terminal: &Terminal, user: &str) -> Result<bo
             println!("{fault}");
             continue;
         }
-        let Typed::Text(again) = terminal.secret("Retype new password: ").map_err(failed)? else {
+        let Typed::Text(again) = hidden.ask("Retype new password: ").map_err(failed)? else {
             return Ok(false);
         };
         if *password != *again {

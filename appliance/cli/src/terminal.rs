@@ -71,26 +71,13 @@ impl Terminal {
         utf8(octets).map(Typed::Text)
     }
 
-    /// Asks for a line that is not shown.
-    ///
-    /// # Errors
-    /// When the terminal fails.
-    pub fn secret(&self, prompt: &str) -> io::Result<Typed<Zeroizing<String>>> {
-        print!("{prompt}");
-        io::stdout().flush()?;
+    /// Shows nothing of what is typed from now on, ahead of a prompt too, until the return value is dropped.
+    pub fn hide(&self) -> Hidden<'_> {
         self.set(|termios| {
             termios.local_flags.remove(LocalFlags::ECHO);
             termios.local_flags.insert(LocalFlags::ECHONL);
         });
-        let read = self.octets(MAX_LINE_OCTETS, true);
-        self.set(|_| {});
-        match read? {
-            Typed::Interrupted => {
-                println!();
-                Ok(Typed::Interrupted)
-            }
-            Typed::Text(octets) => utf8(octets).map(Typed::Text),
-        }
+        Hidden(self)
     }
 
     /// Reads to the end of the input, or of the line, without what ends it.
@@ -131,6 +118,33 @@ impl Terminal {
         more(&mut termios);
         // A terminal that is gone is noticed at the next read.
         let _ = tcsetattr(&self.stdin, SetArg::TCSANOW, &termios);
+    }
+}
+
+/// A terminal that shows nothing of what is typed.
+pub(crate) struct Hidden<'a>(&'a Terminal);
+
+impl Hidden<'_> {
+    /// Asks for a line.
+    ///
+    /// # Errors
+    /// When the terminal fails.
+    pub fn ask(&self, prompt: &str) -> io::Result<Typed<Zeroizing<String>>> {
+        print!("{prompt}");
+        io::stdout().flush()?;
+        match self.0.octets(MAX_LINE_OCTETS, true)? {
+            Typed::Interrupted => {
+                println!();
+                Ok(Typed::Interrupted)
+            }
+            Typed::Text(octets) => utf8(octets).map(Typed::Text),
+        }
+    }
+}
+
+impl Drop for Hidden<'_> {
+    fn drop(&mut self) {
+        self.0.set(|_| {});
     }
 }
 
