@@ -9,15 +9,13 @@ readonly FUZZ_SHORT_S=15
 readonly FUZZ_DEFAULT_S=60
 readonly FUZZ_SEED=20260101
 
-# fuzz_cargo SUBCOMMAND ARGUMENTS...
-fuzz_cargo() {
-	subcommand=$1
-	shift
+# The targets are optimised, with the checks of dev. Build scripts and procedural macros are those of an ordinary build: the flags are
+# for the triple only.
+fuzz_build() {
 	as_owner env CXX=$FUZZ_CXX RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1" \
-		cargo "$subcommand" --package ravelin-fuzz --profile fuzz --target $FUZZ_TRIPLE \
-		--target-dir "$CARGO_TARGET_DIR/fuzz" "$@"
+		cargo build --package ravelin-fuzz --bins --config profile.dev.opt-level=2 --target $FUZZ_TRIPLE
 }
 
 fuzz_targets() {
@@ -33,7 +31,7 @@ fuzz_run() {
 	[ -d "$seeds" ] || die "tests/fuzz/corpus/$1 is missing: a target needs seeds"
 	out=$crashes/output.log
 	status=0
-	as_owner "$CARGO_TARGET_DIR/fuzz/$FUZZ_TRIPLE/fuzz/$1" -max_total_time="$2" -seed="${3:-0}" -timeout=10 -rss_limit_mb=2048 \
+	as_owner "$CARGO_TARGET_DIR/$FUZZ_TRIPLE/debug/$1" -max_total_time="$2" -seed="${3:-0}" -timeout=10 -rss_limit_mb=2048 \
 		-print_final_stats=1 -artifact_prefix="$crashes/" "$found" "$seeds" >"$out" 2>&1 || status=$?
 	tail -n 20 "$out"
 	[ $status = 0 ] || return 1
@@ -56,7 +54,7 @@ fuzz() {
 	make_artifacts fuzz
 	all=$(fuzz_targets)
 	[ -z "$target" ] || printf '%s\n' "$all" | grep -qx -- "$target" || die "no fuzz target '$target'; there are: $(printf '%s' "$all" | tr '\n' ' ')"
-	fuzz_cargo build --bins
+	fuzz_build
 	verdict=0
 	for name in ${target:-$all}; do
 		say "fuzzing $name for $time_s s"
@@ -68,7 +66,7 @@ fuzz() {
 # Called by ./x test: every target for a short time, always the same way, so that a change is judged by itself. A target is one
 # thread: two at a time.
 fuzz_suite() {
-	step build fuzz_cargo build --bins
+	step build fuzz_build
 	[ "$failed" = 0 ] || return 0
 	# shellcheck disable=SC2046  # names
 	set -- $(fuzz_targets)
