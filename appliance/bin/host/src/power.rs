@@ -79,7 +79,12 @@ fn empty(folder: &Path, left: &mut Vec<String>) {
         Ok(entries) => entries,
         Err(error) => return note(folder, &error, left),
     };
-    for entry in entries.flatten() {
+    for entry in entries {
+        let entry = match entry {
+            Ok(entry) => entry,
+            // Nothing comes behind it.
+            Err(error) => return note(folder, &error, left),
+        };
         let path = entry.path();
         match entry.file_type() {
             // This follows no link, though the folder's owner make one at the same time.
