@@ -135,7 +135,7 @@ impl Control {
         for port in &self.configuration.running.ports {
             self.parts.ports.set_mtu(&port.name, port.mtu_octets);
             let vlans = port.units.iter().filter_map(|unit| unit.vlan);
-            self.parts.ports.set_vlans(&port.name, vlans.collect());
+            self.parts.ports.set_vlans(&port.name, &vlans.collect());
         }
         for name in &prepared.opened {
             self.attach_port(name);

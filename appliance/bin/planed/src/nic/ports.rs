@@ -236,19 +236,26 @@ impl Ports {
         }
     }
 
-    /// Passes frames of these VLANs and of no others, as far as the NIC filters them at all.
-    pub fn set_vlans(&mut self, name: &str, vlans: BTreeSet<u16>) {
+    /// Passes frames of these VLANs and of no others, as far as the NIC filters them at all. What it refuses is asked again at the next
+    /// commit.
+    pub fn set_vlans(&mut self, name: &str, vlans: &BTreeSet<u16>) {
         let Some(open) = self.open.get_mut(name) else {
             return;
         };
         if !open.port.offloads().0.contains(RxOffloads::VLAN_FILTER) {
             return;
         }
-        for vlan in open.vlans.symmetric_difference(&vlans) {
-            let outcome = open.port.set_vlan(*vlan, vlans.contains(vlan));
-            outcome.unwrap_or_else(|error| log::warn!("port {name}: VLAN {vlan}: {error}"));
+        let changed: Vec<u16> = open.vlans.symmetric_difference(vlans).copied().collect();
+        for vlan in changed {
+            let on = vlans.contains(&vlan);
+            if let Err(error) = open.port.set_vlan(vlan, on) {
+                log::warn!("port {name}: VLAN {vlan}: {error}");
+            } else if on {
+                open.vlans.insert(vlan);
+            } else {
+                open.vlans.remove(&vlan);
+            }
         }
-        open.vlans = vlans;
     }
 
     /// Closes a port whose queues the workers gave back, and gives its interface back to the kernel.
