@@ -60,10 +60,18 @@ impl TrafficSelector {
     }
 
     /// Whether a packet's address, protocol and port (0 where it has none) lie within.
+    #[inline]
     pub fn matches(&self, addr: IpAddr, protocol: u8, port: u16) -> bool {
-        self.first.is_ipv4() == addr.is_ipv4()
-            && self.first <= addr
-            && addr <= self.last
+        let within = match (self.first, addr, self.last) {
+            (IpAddr::V4(first), IpAddr::V4(addr), IpAddr::V4(last)) => {
+                (first.to_bits()..=last.to_bits()).contains(&addr.to_bits())
+            }
+            (IpAddr::V6(first), IpAddr::V6(addr), IpAddr::V6(last)) => {
+                (first.to_bits()..=last.to_bits()).contains(&addr.to_bits())
+            }
+            _ => false,
+        };
+        within
             && (self.protocol == 0 || self.protocol == protocol)
             && self.port_first <= port
             && port <= self.port_last

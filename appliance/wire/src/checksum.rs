@@ -36,6 +36,22 @@ pub fn of(data: &[u8]) -> u16 {
     finish(add(0, data))
 }
 
+/// Checksum of an IPv4 header without options: as [`of`], by whole words in the order of the machine, which the sum does not
+/// depend on (RFC 1071 section 2(B)).
+#[inline]
+pub fn of_ipv4_header(header: &[u8; 20]) -> u16 {
+    let word = |at: usize| {
+        let octets = [header[at], header[at + 1], header[at + 2], header[at + 3]];
+        u64::from(u32::from_ne_bytes(octets))
+    };
+    let sum = word(0) + word(4) + word(8) + word(12) + word(16);
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    u16::from_be(!(sum as u16))
+}
+
 /// Running sum of the pseudo header of RFC 793 / RFC 8200 section 8.1.
 pub fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, length_octets: u32) -> u64 {
     let mut sum = u64::from(protocol) + u64::from(length_octets);

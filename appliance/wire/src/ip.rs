@@ -138,6 +138,7 @@ pub fn parse(data: &[u8]) -> Result<IpMeta, ParseError> {
     }
 }
 
+#[inline]
 fn parse_v4(data: &[u8]) -> Result<IpMeta, ParseError> {
     let header: &[u8; IPV4_HEADER_OCTETS] = data.first_chunk().ok_or(ParseError::Truncated)?;
     let header_octets = usize::from(header[0] & 0x0f) * 4;
@@ -148,7 +149,12 @@ fn parse_v4(data: &[u8]) -> Result<IpMeta, ParseError> {
     if data.len() < usize::from(total_octets) {
         return Err(ParseError::Truncated);
     }
-    if checksum::of(&data[..header_octets]) != 0 {
+    let sum = if header_octets == IPV4_HEADER_OCTETS {
+        checksum::of_ipv4_header(header)
+    } else {
+        checksum::of(&data[..header_octets])
+    };
+    if sum != 0 {
         return Err(ParseError::Checksum);
     }
     let flags = u16::from_be_bytes([header[6], header[7]]);
@@ -184,6 +190,7 @@ fn parse_v4(data: &[u8]) -> Result<IpMeta, ParseError> {
     Ok(meta)
 }
 
+#[inline]
 fn parse_v6(data: &[u8]) -> Result<IpMeta, ParseError> {
     let header: &[u8; IPV6_HEADER_OCTETS] = data.first_chunk().ok_or(ParseError::Truncated)?;
     let total = IPV6_HEADER_OCTETS + usize::from(u16::from_be_bytes([header[4], header[5]]));
@@ -222,6 +229,7 @@ struct Chain {
     hop_by_hop: bool,
 }
 
+#[inline]
 fn walk_extensions(packet: &[u8], first: u8) -> Result<Chain, ParseError> {
     let mut chain = Chain {
         protocol: first,
@@ -267,24 +275,24 @@ fn walk_extensions(packet: &[u8], first: u8) -> Result<Chain, ParseError> {
     }
 }
 
+#[inline]
 fn read_ports(packet: &[u8], meta: &mut IpMeta) {
     if meta.is_later_fragment() {
         return;
     }
-    let payload = meta.payload(packet);
-    let Some(first) = get_u16(payload, 0) else {
-        return;
-    };
     match meta.protocol {
         protocol::TCP | protocol::UDP | protocol::SCTP | protocol::UDPLITE => {
-            let Some(second) = get_u16(payload, 2) else {
+            let Some([a, b, c, d]) = meta.payload(packet).first_chunk() else {
                 return;
             };
-            meta.source_port = first;
-            meta.destination_port = second;
+            meta.source_port = u16::from_be_bytes([*a, *b]);
+            meta.destination_port = u16::from_be_bytes([*c, *d]);
             meta.has_ports = true;
         }
         protocol::ICMP | protocol::ICMPV6 => {
+            let Some(first) = get_u16(meta.payload(packet), 0) else {
+                return;
+            };
             // RFC 7296 section 3.13.1: type in the upper octet, code in the lower, for both ends.
             meta.source_port = first;
             meta.destination_port = first;
@@ -368,7 +376,7 @@ pub fn emit(out: &mut [u8], fields: &IpFields) -> Option<usize> {
             header[9] = fields.protocol;
             header[12..16].copy_from_slice(&source.octets());
             header[16..20].copy_from_slice(&destination.octets());
-            let sum = checksum::of(header);
+            let sum = checksum::of_ipv4_header(header);
             header[10..12].copy_from_slice(&sum.to_be_bytes());
             Some(IPV4_HEADER_OCTETS)
         }

@@ -33,3 +33,10 @@ proptest! {
         prop_assert_eq!(update(before, old, new), of(&data));
     }
 }
+
+proptest! {
+    #[test]
+    fn a_header_by_words_equals_the_plain_sum(header: [u8; 20]) {
+        prop_assert_eq!(of_ipv4_header(&header), of(&header));
+    }
+}
