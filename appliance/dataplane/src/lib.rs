@@ -36,6 +36,7 @@ pub mod state;
 pub mod stations;
 pub mod tables;
 pub mod trace;
+pub mod trie;
 pub mod worker;
 
 pub use control::Controller;

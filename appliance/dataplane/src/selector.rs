@@ -11,6 +11,7 @@ use ravelin_wire::ip::IpMeta;
 
 use crate::lpm::Lpm;
 use crate::tables::IfIndex;
+use crate::trie::Trie;
 
 /// Selectors of one side of a child: what one proposal can hold with room (RFC 7296 allows 255).
 pub const MAX_SELECTORS: usize = 32;
@@ -133,7 +134,8 @@ impl Child {
 #[derive(Clone, Debug)]
 enum Bucket {
     One(Arc<Child>),
-    Many(Arc<[Arc<Child>]>),
+    /// Behind one thin pointer, so that the table's entries stay small.
+    Many(Arc<Vec<Arc<Child>>>),
 }
 
 impl Bucket {
@@ -142,7 +144,7 @@ impl Bucket {
         match children.len() {
             0 => None,
             1 => children.pop().map(Bucket::One),
-            _ => Some(Bucket::Many(children.into())),
+            _ => Some(Bucket::Many(Arc::new(children))),
         }
     }
 
@@ -158,7 +160,7 @@ impl Bucket {
 /// The selector table of one routing instance.
 #[derive(Clone, Debug, Default)]
 pub struct Selectors {
-    v4: Lpm<u32, Bucket>,
+    v4: Trie<Bucket>,
     v6: Lpm<u128, Bucket>,
 }
 
@@ -179,7 +181,7 @@ impl Selectors {
                 self.v4
                     .lookup(key)
                     .and_then(admit)
-                    .or_else(|| self.v4.find_map(key, admit))
+                    .or_else(|| self.v4.prefixes().find_map(key, admit))
             }
             IpAddr::V6(v6) => {
                 let key = v6.to_bits();
@@ -193,7 +195,7 @@ impl Selectors {
 
     fn bucket(&self, prefix: Prefix) -> Option<&Bucket> {
         match prefix.addr() {
-            IpAddr::V4(v4) => self.v4.get(v4.to_bits(), prefix.len()),
+            IpAddr::V4(v4) => self.v4.prefixes().get(v4.to_bits(), prefix.len()),
             IpAddr::V6(v6) => self.v6.get(v6.to_bits(), prefix.len()),
         }
     }

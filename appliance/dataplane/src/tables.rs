@@ -11,6 +11,7 @@ use ravelin_wire::ethernet::{Mac, Tags};
 
 use crate::lpm::Lpm;
 use crate::selector::Selectors;
+use crate::trie::Trie;
 
 /// Interfaces (units and tunnels): 64 ports of some units each, and the tunnels; the counters of a worker take 64 octets each.
 pub const MAX_INTERFACES: usize = 1024;
@@ -163,7 +164,7 @@ pub trait Fib {
 #[derive(Clone, Debug, Default)]
 pub struct Vrf {
     /// IPv4 routes.
-    pub routes_v4: Lpm<u32, NextHop>,
+    pub routes_v4: Trie<NextHop>,
     /// IPv6 routes.
     pub routes_v6: Lpm<u128, NextHop>,
     /// IPv4 routes that a tunnel hides, with their length: ESP itself may take them.
@@ -256,7 +257,7 @@ impl Vrf {
             IpAddr::V4(v4) => {
                 let key = v4.to_bits();
                 (
-                    self.routes_v4.find_map_prefix(key, clear),
+                    self.routes_v4.prefixes().find_map_prefix(key, clear),
                     self.hidden_v4.lookup(key).copied(),
                 )
             }

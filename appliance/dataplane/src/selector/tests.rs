@@ -66,7 +66,7 @@ fn longest_prefix_then_newest() {
     );
     table.deactivate(&wide);
     assert_eq!(winner(&table, &packet), None);
-    assert!(table.v4.is_empty());
+    assert!(table.v4.prefixes().is_empty());
 }
 
 #[test]
