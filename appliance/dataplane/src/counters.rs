@@ -48,6 +48,35 @@ pub struct InterfaceCounters {
     pub errors: Counter,
 }
 
+/// Packets of one interface that came or left in a row, counted at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    index: IfIndex,
+    packets: u64,
+    octets: u64,
+}
+
+impl Tally {
+    /// A first packet.
+    #[inline]
+    pub fn new(index: IfIndex, octets: usize) -> Self {
+        Self {
+            index,
+            packets: 1,
+            octets: octets as u64,
+        }
+    }
+
+    /// Adds a packet; false, and nothing is added, when it belongs to another interface.
+    #[inline]
+    pub fn add(&mut self, index: IfIndex, octets: usize) -> bool {
+        let same = index == self.index;
+        self.packets += u64::from(same);
+        self.octets += if same { octets as u64 } else { 0 };
+        same
+    }
+}
+
 /// All counters of one worker.
 #[derive(Debug)]
 #[repr(align(64))]
@@ -81,6 +110,22 @@ impl WorkerCounters {
     #[inline]
     pub fn drop(&self, reason: DropReason) {
         self.drops[reason as usize].add(1);
+    }
+
+    /// Counts packets that came in.
+    #[inline]
+    pub fn received(&self, tally: Tally) {
+        let counters = self.interface(tally.index);
+        counters.in_packets.add(tally.packets);
+        counters.in_octets.add(tally.octets);
+    }
+
+    /// Counts packets that left.
+    #[inline]
+    pub fn sent(&self, tally: Tally) {
+        let counters = self.interface(tally.index);
+        counters.out_packets.add(tally.packets);
+        counters.out_octets.add(tally.octets);
     }
 
     /// Discards of one reason.

@@ -131,14 +131,14 @@ impl<P: Platform> Worker<P> {
     }
 
     /// Counts a discarded packet and releases it.
-    #[inline]
+    #[cold]
     pub(crate) fn drop(&self, packet: Packet<P::Buf>, reason: DropReason) {
         self.refuse(packet.ingress, reason, packet.data());
         std::mem::drop(packet);
     }
 
     /// Counts a discarded frame that never became a packet.
-    #[inline]
+    #[cold]
     pub(crate) fn refuse(&self, ingress: IfIndex, reason: DropReason, data: &[u8]) {
         let link = self.link();
         link.counters.drop(reason);

@@ -1,29 +1,54 @@
 //! The last stage: neighbour, MTU, Ethernet header, transmit vector.
 
 use ravelin_esp::PacketBuf;
-use ravelin_wire::ethernet::{self, HEADER_OCTETS, Mac, TYPE_IPV4, TYPE_IPV6};
+use ravelin_wire::ethernet::{self, HEADER_OCTETS, Mac, TAG_OCTETS, TYPE_IPV4, TYPE_IPV6};
 use ravelin_wire::icmp::IcmpError;
 use ravelin_wire::ip;
 
+use crate::counters::Tally;
 use crate::drop::DropReason;
 use crate::held::{Awaited, Outcome};
 use crate::link::Event;
 use crate::packet::{Origin, Packet};
 use crate::platform::Platform;
 use crate::stages::{fragment, icmp_error};
-use crate::tables::{IfIndex, InterfaceKind, NextHop, Tables};
+use crate::tables::{AdjIndex, IfIndex, InterfaceKind, NextHop, PortIndex, Tables};
 use crate::worker::Worker;
+
+/// How packets leave towards one neighbour.
+#[derive(Clone, Copy)]
+struct Way {
+    adjacency: AdjIndex,
+    interface: IfIndex,
+    port: PortIndex,
+    mtu_octets: u16,
+    /// The Ethernet header, as long as it is with its tags; the EtherType is each packet's own.
+    header: [u8; LONGEST_HEADER_OCTETS],
+    header_octets: usize,
+}
+
+/// An Ethernet header with two tags.
+const LONGEST_HEADER_OCTETS: usize = HEADER_OCTETS + 2 * TAG_OCTETS;
 
 /// Drains `egress` into the ports' transmit vectors.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.egress);
+    // Packets to one neighbour come in runs: it is looked up once per run.
+    let mut last: Option<Way> = None;
+    let mut tally = Tally::default();
     for packet in input.drain(..) {
         match packet.next_hop {
-            NextHop::Adjacency(index) => match worker.shared.adjacencies.get(index) {
-                Some((interface, Some(mac))) => fit(worker, tables, packet, interface, mac),
-                Some((_, None)) => hold(worker, packet, Awaited::Gateway(index)),
-                None => worker.drop(packet, DropReason::EgressDown),
-            },
+            NextHop::Adjacency(index) => {
+                let known = last.filter(|way| way.adjacency == index);
+                match known.map_or_else(|| way(worker, tables, index), Ok) {
+                    Ok(way) => {
+                        last = Some(way);
+                        fit(worker, tables, packet, &way, &mut tally);
+                    }
+                    Err(None) => hold(worker, packet, Awaited::Gateway(index)),
+                    Err(Some(reason)) => worker.drop(packet, reason),
+                }
+            }
             NextHop::Glean(interface) => match ip::parse(packet.data()) {
                 Ok(meta) => hold(worker, packet, Awaited::Host(interface, meta.destination)),
                 Err(error) => worker.drop(packet, error.into()),
@@ -31,10 +56,37 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
             _ => worker.drop(packet, DropReason::NoRoute),
         }
     }
+    worker.counters().sent(tally);
     worker.vectors.egress = input;
 }
 
+/// The way to a neighbour; without a reason when its MAC is not known yet.
+fn way<P: Platform>(
+    worker: &Worker<P>,
+    tables: &Tables,
+    adjacency: AdjIndex,
+) -> Result<Way, Option<DropReason>> {
+    let down = || Some(DropReason::EgressDown);
+    let (index, mac) = worker.shared.adjacencies.get(adjacency).ok_or_else(down)?;
+    let destination = mac.ok_or(None)?;
+    let interface = tables.config.interface(index).ok_or_else(down)?;
+    let InterfaceKind::Unit { port, tags, mac } = interface.kind else {
+        return Err(down());
+    };
+    let mut header = [0; LONGEST_HEADER_OCTETS];
+    ethernet::emit(&mut header, destination, mac, tags, TYPE_IPV4).ok_or_else(down)?;
+    Ok(Way {
+        adjacency,
+        interface: index,
+        port,
+        mtu_octets: interface.mtu_octets,
+        header,
+        header_octets: HEADER_OCTETS + tags.octets(),
+    })
+}
+
 /// Keeps a packet until the control thread has resolved its next hop.
+#[cold]
 fn hold<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, awaited: Awaited) {
     match worker.held.hold(awaited, packet, worker.now) {
         Outcome::Waiting => {}
@@ -46,79 +98,83 @@ fn hold<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, awaited: Aw
 }
 
 /// Compares the packet with the link's MTU.
+#[inline]
 fn fit<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
     packet: Packet<P::Buf>,
-    index: IfIndex,
-    mac: Mac,
+    way: &Way,
+    tally: &mut Tally,
 ) {
-    let Some(interface) = tables.config.interface(index) else {
-        return worker.drop(packet, DropReason::EgressDown);
-    };
-    if packet.octets() <= usize::from(interface.mtu_octets) {
-        return send(worker, tables, packet, index, mac);
+    if packet.octets() <= usize::from(way.mtu_octets) {
+        send(worker, packet, way, tally);
+    } else {
+        fragment(worker, tables, packet, way, tally);
     }
+}
+
+/// Splits a packet that the link does not take whole, or tells its sender.
+#[cold]
+fn fragment<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    mut packet: Packet<P::Buf>,
+    way: &Way,
+    tally: &mut Tally,
+) {
+    let mtu_octets = way.mtu_octets;
     // Encrypted packets carry their inner description: look at the header that leaves.
-    let mut packet = packet;
     match ip::parse(packet.data()) {
         Ok(meta) => packet.meta = meta,
         Err(error) => return worker.drop(packet, error.into()),
     }
     if packet.meta.dont_fragment {
         if packet.origin != Origin::Own {
-            icmp_error::send(
-                worker,
-                tables,
-                &packet,
-                IcmpError::TooBig {
-                    mtu_octets: interface.mtu_octets,
-                },
-            );
+            icmp_error::send(worker, tables, &packet, IcmpError::TooBig { mtu_octets });
         }
         return worker.drop(packet, DropReason::TooBig);
     }
-    for part in fragment::split(worker, packet, interface.mtu_octets) {
-        send(worker, tables, part, index, mac);
+    for part in fragment::split(worker, packet, mtu_octets) {
+        send(worker, part, way, tally);
     }
 }
 
 /// Writes the Ethernet header and queues the frame.
+#[inline]
 fn send<P: Platform>(
     worker: &mut Worker<P>,
-    tables: &Tables,
     mut packet: Packet<P::Buf>,
-    index: IfIndex,
-    destination: Mac,
+    way: &Way,
+    tally: &mut Tally,
 ) {
-    let kind = tables
-        .config
-        .interface(index)
-        .map(|interface| interface.kind);
-    let Some(InterfaceKind::Unit { port, tags, mac }) = kind else {
-        return worker.drop(packet, DropReason::EgressDown);
-    };
-    let octets = packet.octets() as u64;
-    let ethertype = if packet.data().first().is_some_and(|first| first >> 4 == 6) {
-        TYPE_IPV6
-    } else {
-        TYPE_IPV4
-    };
-    if !packet.prepend(HEADER_OCTETS + tags.octets()) {
+    let octets = packet.octets();
+    let v6 = packet.data().first().is_some_and(|first| first >> 4 == 6);
+    let ethertype = if v6 { TYPE_IPV6 } else { TYPE_IPV4 };
+    if !packet.prepend(way.header_octets) {
         return worker.drop(packet, DropReason::NoRoom);
     }
-    ethernet::emit(packet.data_mut(), destination, mac, tags, ethertype);
+    let data = packet.data_mut();
+    match data.first_chunk_mut() {
+        // The rule, by a copy of fixed length.
+        Some(untagged) if way.header_octets == HEADER_OCTETS => {
+            let header: &mut [u8; HEADER_OCTETS] = untagged;
+            header.copy_from_slice(&way.header[..HEADER_OCTETS]);
+        }
+        _ => data[..way.header_octets].copy_from_slice(&way.header[..way.header_octets]),
+    }
+    data[way.header_octets - 2..way.header_octets].copy_from_slice(&ethertype.to_be_bytes());
     let Some(entry) = worker
         .ports
-        .get_mut(usize::from(port.0))
+        .get_mut(usize::from(way.port.0))
         .and_then(Option::as_mut)
     else {
         return worker.drop(packet, DropReason::EgressDown);
     };
     entry.transmit.push(packet.buf);
-    let counters = worker.counters().interface(index);
-    counters.out_packets.add(1);
-    counters.out_octets.add(octets);
+    if !tally.add(way.interface, octets) {
+        worker.counters().sent(*tally);
+        *tally = Tally::new(way.interface, octets);
+    }
 }
 
 /// Queues a frame that is complete but for its VLAN tags.

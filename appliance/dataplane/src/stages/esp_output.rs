@@ -17,6 +17,7 @@ use crate::tables::{IfIndex, NextHop, Tables};
 use crate::worker::{MAX_PENDING_OPS, Worker};
 
 /// Finds the child SA of a packet for `tunnel` and hands the packet to the worker that owns it, once.
+#[inline]
 pub(crate) fn steer<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
@@ -70,6 +71,7 @@ enum Fit {
 }
 
 /// Brings the SA's outer route up to date and compares the packet with what fits.
+#[inline]
 fn size<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
@@ -101,6 +103,7 @@ fn size<P: Platform>(
     }
 }
 
+#[cold]
 fn outer_route(
     adjacencies: &crate::adjacency::Adjacencies,
     tables: &Tables,
@@ -150,6 +153,7 @@ fn outer_route(
     })
 }
 
+#[inline]
 fn encrypt<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>, slot: u32) {
     if worker.vectors.ops.len() >= MAX_PENDING_OPS {
         return worker.drop(packet, DropReason::CryptoFailed);

@@ -1,15 +1,26 @@
 //! Frames from a port: tags to unit, destination address, EtherType.
 
 use ravelin_esp::PacketBuf;
-use ravelin_wire::ethernet::{self, EthernetMeta, TYPE_ARP, TYPE_IPV4, TYPE_IPV6};
+use ravelin_types::VrfId;
+use ravelin_wire::ethernet::{self, Mac, TYPE_ARP, TYPE_IPV4, TYPE_IPV6, Tags};
 use ravelin_wire::ip::{self, ParseError};
 
+use crate::counters::Tally;
 use crate::drop::DropReason;
 use crate::packet::{Origin, Packet};
 use crate::platform::Platform;
 use crate::stages::{arp, ip_input};
 use crate::tables::{IfIndex, InterfaceKind, NextHop, Tables};
 use crate::worker::Worker;
+
+/// Where the frames with these tags go.
+#[derive(Clone, Copy)]
+struct Receiver {
+    tags: Tags,
+    index: IfIndex,
+    vrf: VrfId,
+    mac: Mac,
+}
 
 /// Takes all `frames` of `port`.
 pub(crate) fn input<P: Platform>(
@@ -18,26 +29,41 @@ pub(crate) fn input<P: Platform>(
     port: u16,
     frames: &mut Vec<P::Buf>,
 ) {
+    // Frames of one unit come in runs: it is looked up, and counted, once per run.
+    let mut last = None;
+    let mut tally = Tally::default();
     for mut buf in frames.drain(..) {
-        let (index, header) = match classify(tables, port, buf.data()) {
-            Ok(found) => found,
-            Err((index, reason)) => {
-                worker.refuse(index, reason, buf.data());
+        let Some(header) = ethernet::parse(buf.data()) else {
+            worker.refuse(IfIndex(0), DropReason::BadFrame, buf.data());
+            continue;
+        };
+        let known = last.filter(|receiver: &Receiver| receiver.tags == header.tags);
+        let found = known.map_or_else(|| receiver(tables, port, header.tags), Ok);
+        let Receiver {
+            index, vrf, mac, ..
+        } = match found {
+            Ok(receiver) => *last.insert(receiver),
+            Err(index) => {
+                worker.refuse(index, DropReason::NoUnit, buf.data());
                 continue;
             }
         };
+        if header.destination != mac && !header.is_group() {
+            worker.refuse(index, DropReason::NotOurMac, buf.data());
+            continue;
+        }
+        if !matches!(header.ethertype, TYPE_ARP | TYPE_IPV4 | TYPE_IPV6) {
+            worker.refuse(index, DropReason::UnknownEthertype, buf.data());
+            continue;
+        }
         ethernet::close_up_tags(buf.data_mut(), header.header_octets);
         buf.adj(header.header_octets);
-        let octets = buf.octets() as u64;
-        let counters = worker.counters().interface(index);
-        counters.in_packets.add(1);
-        counters.in_octets.add(octets);
-        let Some(interface) = tables.config.interface(index) else {
-            worker.refuse(index, DropReason::NoUnit, buf.data());
-            continue;
-        };
+        if !tally.add(index, buf.octets()) {
+            worker.counters().received(tally);
+            tally = Tally::new(index, buf.octets());
+        }
         if header.ethertype == TYPE_ARP {
-            arp::input(worker, tables, buf, index, interface.vrf);
+            arp::input(worker, tables, buf, index, vrf);
             continue;
         }
         match parse(buf.data(), header.ethertype) {
@@ -47,7 +73,7 @@ pub(crate) fn input<P: Platform>(
                     buf,
                     meta,
                     ingress: index,
-                    vrf: interface.vrf,
+                    vrf,
                     next_hop: NextHop::None,
                     origin: Origin::Port,
                 };
@@ -58,39 +84,26 @@ pub(crate) fn input<P: Platform>(
             }
         }
     }
+    worker.counters().received(tally);
 }
 
-/// The unit of a frame, or why it has none.
-fn classify(
-    tables: &Tables,
-    port: u16,
-    frame: &[u8],
-) -> Result<(IfIndex, EthernetMeta), (IfIndex, DropReason)> {
-    let header = ethernet::parse(frame).ok_or((IfIndex(0), DropReason::BadFrame))?;
-    let table = tables
-        .config
-        .ports
-        .get(usize::from(port))
-        .ok_or((IfIndex(0), DropReason::NoUnit))?;
-    let index = table
-        .unit(header.tags)
-        .ok_or((IfIndex(0), DropReason::NoUnit))?;
-    let kind = tables
-        .config
-        .interface(index)
-        .map(|interface| interface.kind);
-    let Some(InterfaceKind::Unit { mac, .. }) = kind else {
-        return Err((index, DropReason::NoUnit));
-    };
-    if !header.is_group() && header.destination != mac {
-        return Err((index, DropReason::NotOurMac));
+/// The unit of these tags; the index to count at when there is none.
+fn receiver(tables: &Tables, port: u16, tags: Tags) -> Result<Receiver, IfIndex> {
+    let table = tables.config.ports.get(usize::from(port));
+    let index = table.and_then(|table| table.unit(tags)).ok_or(IfIndex(0))?;
+    let interface = tables.config.interface(index).ok_or(index)?;
+    match interface.kind {
+        InterfaceKind::Unit { mac, .. } => Ok(Receiver {
+            tags,
+            index,
+            vrf: interface.vrf,
+            mac,
+        }),
+        InterfaceKind::Tunnel => Err(index),
     }
-    if !matches!(header.ethertype, TYPE_ARP | TYPE_IPV4 | TYPE_IPV6) {
-        return Err((index, DropReason::UnknownEthertype));
-    }
-    Ok((index, header))
 }
 
+#[inline]
 fn parse(packet: &[u8], ethertype: u16) -> Result<ip::IpMeta, ParseError> {
     let meta = ip::parse(packet)?;
     if meta.is_v6() == (ethertype == TYPE_IPV6) {

@@ -21,6 +21,7 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
 }
 
 /// Sends a packet into its tunnel or to its next hop.
+#[inline]
 pub(crate) fn forward<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,

@@ -15,6 +15,7 @@ use crate::tables::{IfIndex, NextHop, Tables};
 use crate::worker::Worker;
 
 /// Sends an error about `packet` to its source, if the rate allows, the packet may be answered and we have an address to send from.
+#[cold]
 pub(crate) fn send<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,

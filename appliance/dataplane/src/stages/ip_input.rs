@@ -48,6 +48,7 @@ enum Scope {
     Nowhere,
 }
 
+#[inline]
 fn scope(destination: IpAddr) -> Scope {
     match destination {
         IpAddr::V4(v4) => match v4.octets() {

@@ -45,6 +45,7 @@ fn verdict<B>(tables: &Tables, packet: &Packet<B>) -> Option<DropReason> {
     None
 }
 
+#[inline]
 fn is_martian(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => matches!(v4.octets(), [0 | 127, ..] | [240..=255, ..]),
@@ -53,6 +54,7 @@ fn is_martian(address: IpAddr) -> bool {
 }
 
 /// Link-local sources are of this link, even with a selector for everything: neighbour discovery comes from them.
+#[inline]
 fn behind_tunnel(tables: &Tables, vrf: VrfId, address: IpAddr) -> bool {
     let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
     !link_local && matches!(tables.next_hop(vrf, address), NextHop::Tunnel(_))
