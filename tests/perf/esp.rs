@@ -51,7 +51,7 @@ const DIRECTIONS: [Direction; 2] = [Direction::Encrypt, Direction::Decrypt];
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("unknown argument {0}; there is --json FILE")]
+    #[error("unknown argument {0}; there are --json FILE, --mix NAME and --profile out|in:SAS")]
     Argument(String),
     #[error("the gateway refused its configuration: {0}")]
     Configuration(String),
@@ -132,24 +132,74 @@ fn per_packet_ns(work: impl FnOnce()) -> f64 {
     started.elapsed().as_nanos() as f64 / BURST as f64
 }
 
-/// Where the JSON goes, if anywhere. Cargo adds `--bench`.
-fn json_path(arguments: impl Iterator<Item = String>) -> Result<Option<PathBuf>, Failure> {
-    let mut arguments = arguments.filter(|argument| argument != "--bench");
-    let mut path = None;
-    while let Some(argument) = arguments.next() {
-        path = match argument.as_str() {
-            "--json" => arguments.next().map(PathBuf::from),
-            _ => None,
-        };
-        if path.is_none() {
-            return Err(Failure::Argument(argument));
+/// What is asked for. Cargo adds `--bench`.
+#[derive(Default)]
+struct Arguments {
+    /// Where the JSON goes.
+    json: Option<PathBuf>,
+    /// Only the mix of this name.
+    mix: Option<String>,
+    /// Only the stages, this direction and this number of SAs, for a profiler.
+    profile: Option<(Direction, u32)>,
+}
+
+impl Arguments {
+    fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, Failure> {
+        let mut arguments = arguments.filter(|argument| argument != "--bench");
+        let mut asked = Self::default();
+        while let Some(argument) = arguments.next() {
+            let value = arguments.next();
+            let known = match (argument.as_str(), value) {
+                ("--json", Some(path)) => asked.json.replace(path.into()).is_none(),
+                ("--mix", Some(name)) => asked.mix.replace(name).is_none(),
+                ("--profile", Some(case)) => {
+                    asked.profile = profile(&case);
+                    asked.profile.is_some()
+                }
+                _ => false,
+            };
+            if !known {
+                return Err(Failure::Argument(argument));
+            }
         }
+        Ok(asked)
     }
-    Ok(path)
+
+    fn mixes(&self) -> Vec<Mix> {
+        let mut mixes = Vec::from(traffic::mixes());
+        if let Some(name) = &self.mix {
+            mixes.retain(|mix| mix.name == name);
+        }
+        mixes
+    }
+}
+
+/// `out:1000` or `in:1`.
+fn profile(case: &str) -> Option<(Direction, u32)> {
+    let (direction, sas) = case.split_once(':')?;
+    let direction = match direction {
+        "out" => Direction::Encrypt,
+        "in" => Direction::Decrypt,
+        _ => return None,
+    };
+    Some((direction, sas.parse().ok()?))
+}
+
+/// Runs the stages alone, so that a profiler sees nothing else.
+fn run_profile(mixes: &[Mix], direction: Direction, sas: u32) -> Result<(), Failure> {
+    let mut stages: Gateway<Null> = Gateway::new(sas, Null::default(), None)?;
+    for mix in mixes {
+        let ns = stages.round(mix, direction, BURSTS)?;
+        println!("{} {direction:?} {sas} SAs: {ns:.1} ns", mix.name);
+    }
+    Ok(())
 }
 
 fn run() -> Result<(), Failure> {
-    let json = json_path(std::env::args().skip(1))?;
+    let asked = Arguments::parse(std::env::args().skip(1))?;
+    if let Some((direction, sas)) = asked.profile {
+        return run_profile(&asked.mixes(), direction, sas);
+    }
     let gcm = match Gcm::detect() {
         Ok(gcm) => gcm,
         Err(error) => {
@@ -157,13 +207,13 @@ fn run() -> Result<(), Failure> {
             return Ok(());
         }
     };
-    let mixes = traffic::mixes();
+    let mixes = asked.mixes();
     let mut rows = vec![];
     for sas in SAS {
         rows.extend(Rig::new(gcm, sas)?.run(&mixes)?);
     }
     print!("{}", report::table(gcm.code(), &rows));
-    if let Some(path) = json {
+    if let Some(path) = asked.json {
         let text = format!("{:#}\n", report::json(gcm.code(), &rows));
         std::fs::write(&path, text).map_err(|error| Failure::Write { path, error })?;
     }

@@ -15,61 +15,93 @@ const BUFFER_OCTETS: usize = 2048;
 const HEADROOM_OCTETS: usize = 128;
 
 thread_local! {
-    static FREE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static FREE: RefCell<Vec<Box<Memory>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A buffer that goes back to a free list, the warmest first, as an mbuf does.
-pub struct Buf {
-    storage: Vec<u8>,
+/// Where the packet lies, and its octets.
+struct Memory {
     start: usize,
     end: usize,
+    storage: [u8; BUFFER_OCTETS],
 }
+
+/// A buffer that goes back to a free list, the warmest first. One pointer, as an mbuf is.
+pub struct Buf(Option<Box<Memory>>);
 
 impl Buf {
     /// An empty buffer. What an earlier packet wrote is still in it.
     pub fn new() -> Self {
         let recycled = FREE.with_borrow_mut(Vec::pop);
-        Self {
-            storage: recycled.unwrap_or_else(|| vec![0; BUFFER_OCTETS]),
-            start: HEADROOM_OCTETS,
-            end: HEADROOM_OCTETS,
-        }
+        let mut memory = recycled.unwrap_or_else(|| {
+            Box::new(Memory {
+                start: 0,
+                end: 0,
+                storage: [0; BUFFER_OCTETS],
+            })
+        });
+        (memory.start, memory.end) = (HEADROOM_OCTETS, HEADROOM_OCTETS);
+        Self(Some(memory))
+    }
+
+    #[inline]
+    fn change(&mut self, change: impl FnOnce(&mut Memory) -> Option<()>) -> bool {
+        self.0.as_deref_mut().and_then(change).is_some()
     }
 }
 
 impl Drop for Buf {
     fn drop(&mut self) {
-        let storage = std::mem::take(&mut self.storage);
-        FREE.with_borrow_mut(|free| free.push(storage));
+        if let Some(memory) = self.0.take() {
+            FREE.with_borrow_mut(|free| free.push(memory));
+        }
     }
 }
 
 impl PacketBuf for Buf {
+    #[inline]
     fn data(&self) -> &[u8] {
-        &self.storage[self.start..self.end]
+        match &self.0 {
+            Some(memory) => &memory.storage[memory.start..memory.end],
+            None => &[],
+        }
     }
+    #[inline]
     fn data_mut(&mut self) -> &mut [u8] {
-        &mut self.storage[self.start..self.end]
+        match &mut self.0 {
+            Some(memory) => &mut memory.storage[memory.start..memory.end],
+            None => &mut [],
+        }
     }
+    #[inline]
     fn prepend(&mut self, octets: usize) -> bool {
-        let fits = octets <= self.start;
-        self.start -= if fits { octets } else { 0 };
-        fits
+        self.change(|memory| {
+            memory.start = memory.start.checked_sub(octets)?;
+            Some(())
+        })
     }
+    #[inline]
     fn append(&mut self, octets: usize) -> bool {
-        let fits = octets <= BUFFER_OCTETS - self.end;
-        self.end += if fits { octets } else { 0 };
-        fits
+        self.change(|memory| {
+            let end = memory.end + octets;
+            memory.end = (end <= BUFFER_OCTETS).then_some(end)?;
+            Some(())
+        })
     }
+    #[inline]
     fn adj(&mut self, octets: usize) -> bool {
-        let fits = octets <= self.end - self.start;
-        self.start += if fits { octets } else { 0 };
-        fits
+        self.change(|memory| {
+            let start = memory.start + octets;
+            memory.start = (start <= memory.end).then_some(start)?;
+            Some(())
+        })
     }
+    #[inline]
     fn trim(&mut self, octets: usize) -> bool {
-        let fits = octets <= self.end - self.start;
-        self.end -= if fits { octets } else { 0 };
-        fits
+        self.change(|memory| {
+            let end = memory.end.checked_sub(octets)?;
+            memory.end = (end >= memory.start).then_some(end)?;
+            Some(())
+        })
     }
 }
 
