@@ -41,11 +41,33 @@ demo() {
 	private_net "$RAVELIN_BIN_DIR/ravelin-demo" "$@"
 }
 
+# bench WHICH [ARGUMENTS]: `esp` measures the released planed beside its peer, `stages` the pipeline inside of one process.
 bench() {
-	benches=$(metadata '.packages[].targets[] | select(.kind[0] == "bench") | .name')
-	[ -n "$benches" ] || die "this checkout has no benchmark yet"
-	as_owner cargo bench --bench '*' --no-run
-	private_net cargo bench --bench '*' -- "$@"
+	which=${1:-esp}
+	[ $# -eq 0 ] || shift
+	case $which in
+	esp)
+		as_owner cargo build --release -p ravelin-bin-planed -p ravelin-bin-netd
+		# What runs must be what was built here.
+		RAVELIN_PLANED_SHA256=$(sha256sum "$CARGO_TARGET_DIR/release/ravelin-planed" | cut -d' ' -f1)
+		export RAVELIN_PLANED_SHA256
+		;;
+	stages) ;;
+	*) die "unknown benchmark '$which'; there are esp and stages" ;;
+	esac
+	# Cargo starts it in the folder of its package.
+	before=
+	for argument in "$@"; do
+		shift
+		case $before/$argument in
+		--json//*) ;;
+		--json/*) argument=$X_SRC/$argument ;;
+		esac
+		set -- "$@" "$argument"
+		before=$argument
+	done
+	as_owner cargo bench -p ravelin-tests --bench "$which" --no-run
+	private_net cargo bench -p ravelin-tests --bench "$which" -- "$@"
 }
 
 # make_artifacts NAME: a folder for this run's logs and captures in RAVELIN_ARTIFACTS; the newest ones are kept.

@@ -26,7 +26,10 @@ usage: sudo ./x [--native] COMMAND [ARGUMENTS]        (as root, sudo is not need
                                  run the suites: lint tidy unit system vm fuzz demo; --soak adds the long tests.
                                  Suite vm boots the image; --vm adds its other scenarios
   lint                           cargo fmt --check, clippy -D warnings, layering and style
-  bench [--json FILE]            what ESP costs per packet, beside the bare cipher
+  bench esp [--quick] [--json FILE]
+                                 the gateway beside DPDK's ipsec-secgw and the bare cipher, cycles per packet and Gbps on
+                                 one core, targets met or not; --quick: one mix, up to 1,000 SAs, a minute
+  bench stages [--json FILE]     what the pipeline costs per packet inside of one process, without ports
   fuzz [TARGET] [SECONDS]        libFuzzer targets of tests/fuzz, with their coverage floors
   shell [COMMAND ...]            a root shell (or one command) in the sysroot
   help                           this text
@@ -35,7 +38,7 @@ The first run makes a Debian 13 sysroot with mmdebstrap (1.5 minutes, 1.5 GB) in
 in it, in a private mount and pid namespace of which nothing stays behind. --native uses a Debian 13 host instead.
 
 environment
-  RAVELIN_HUGEPAGES=N   2 MB hugepages to borrow while the command runs (default 512, 0 for none)
+  RAVELIN_HUGEPAGES=N   2 MB hugepages to borrow while the command runs (default 512, bench 640, 0 for none)
   RAVELIN_ACCEL=kvm|tcg  how virtual machines run (default: KVM if a guest runs under it, else translated)
   RAVELIN_PROFILE=NAME  default of image --profile
   RAVELIN_MIRROR=URL    Debian mirror (default http://deb.debian.org/debian)

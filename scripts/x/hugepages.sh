@@ -6,6 +6,8 @@ readonly HUGE_DIR=/run/ravelin
 readonly HUGE_COUNT=/proc/sys/vm/nr_hugepages
 # Two gateways of 256 MB each, twice over for what a test starts beside them.
 readonly HUGE_DEFAULT=512
+# The benchmark's: planed's 256 MB, two peers of 384 MB and two bare loops of 64 MB, at the same time.
+readonly HUGE_BENCH=640
 # Never take more than this share of the available memory: 1/4.
 readonly HUGE_SHARE=4
 
@@ -47,9 +49,9 @@ hugepages_reclaim() {
 	exec 9>&-
 }
 
-# Sets and exports RAVELIN_NO_HUGE=1 when DPDK has to do without.
+# hugepages_borrow DEFAULT: sets and exports RAVELIN_NO_HUGE=1 when DPDK has to do without.
 hugepages_borrow() {
-	want=${RAVELIN_HUGEPAGES:-$HUGE_DEFAULT}
+	want=${RAVELIN_HUGEPAGES:-$1}
 	[ "${RAVELIN_NO_HUGE:-}" != 1 ] || want=0
 	if [ ! -w $HUGE_COUNT ]; then
 		say "$HUGE_COUNT is not writable: DPDK runs with --no-huge"

@@ -3,7 +3,6 @@
 use std::net::Ipv4Addr;
 
 use dpdk_rs::ipsecmb::{Gcm, GcmKey, NONCE_OCTETS, TAG_OCTETS};
-use ravelin_dataplane::BURST;
 use ravelin_esp::PacketBuf;
 use ravelin_types::{NodeId, Spi};
 use ravelin_wire::esp::{
@@ -13,6 +12,7 @@ use ravelin_wire::ethernet::{self, Mac, TYPE_IPV4, Tags};
 use ravelin_wire::ip::{self, IPV4_HEADER_OCTETS, IpFields};
 
 use crate::Failure;
+use crate::mix::{Lottery, Mix, text_octets};
 use crate::platform::Buf;
 
 /// The gateway's address on the access side, its peer's, and a host of the core.
@@ -27,74 +27,9 @@ const KEY_OCTETS: usize = 32;
 const SALT: [u8; 4] = [0x5a; 4];
 
 const ETHERNET_OCTETS: usize = 14;
-const FCS_OCTETS: usize = 4;
 const UDP: u8 = 17;
 /// GTP-U, what a base station sends.
 const UDP_PORT: u16 = 2152;
-const SEED: u64 = 88_172_645_463_325_252;
-
-/// The octets of the inner IP packets of one burst.
-pub struct Mix {
-    pub name: &'static str,
-    pub inner_octets: [usize; BURST],
-}
-
-impl Mix {
-    fn new(name: &'static str, frames: &[(usize, usize)]) -> Self {
-        let sizes = frames
-            .iter()
-            .flat_map(|(octets, count)| std::iter::repeat_n(*octets, *count));
-        let mut inner_octets = [0; BURST];
-        for (place, octets) in inner_octets.iter_mut().zip(sizes) {
-            *place = octets - ETHERNET_OCTETS - FCS_OCTETS;
-        }
-        // Fisher and Yates, always the same.
-        let mut state = SEED;
-        for last in (1..BURST).rev() {
-            inner_octets.swap(last, random(&mut state) as usize % (last + 1));
-        }
-        Self { name, inner_octets }
-    }
-
-    /// Mean octets of an inner packet.
-    pub fn mean_octets(&self) -> f64 {
-        self.inner_octets.iter().sum::<usize>() as f64 / BURST as f64
-    }
-}
-
-/// The measured sizes. SECGW-IMIX has weights 8:36:11:4:2:39; every burst holds the nearest 64 packets, so that all bursts
-/// weigh the same (mean frame 711.5 octets instead of 711.8).
-pub fn mixes() -> [Mix; 4] {
-    [
-        Mix::new("64", &[(64, BURST)]),
-        Mix::new("512", &[(512, BURST)]),
-        Mix::new("1400", &[(1400, BURST)]),
-        Mix::new(
-            "IMIX",
-            &[
-                (64, 5),
-                (127, 23),
-                (255, 7),
-                (511, 3),
-                (1024, 1),
-                (1518, 25),
-            ],
-        ),
-    ]
-}
-
-/// Octets the cipher sees of an inner packet: padding and trailer follow it (RFC 4303 section 2.4).
-pub fn text_octets(inner_octets: usize) -> usize {
-    (inner_octets + TRAILER_OCTETS).next_multiple_of(4)
-}
-
-/// Marsaglia's xorshift64.
-fn random(state: &mut u64) -> u32 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    (*state >> 16) as u32
-}
 
 /// Our SPI of an SA, and the prefix behind its peer.
 pub fn spi(sa: u32) -> Spi {
@@ -128,22 +63,6 @@ pub fn nonce(iv: u64) -> [u8; NONCE_OCTETS] {
     nonce[..SALT.len()].copy_from_slice(&SALT);
     nonce[SALT.len()..].copy_from_slice(&iv.to_be_bytes());
     nonce
-}
-
-/// Which SA each packet belongs to, at random.
-pub struct Lottery {
-    sas: u32,
-    state: u64,
-}
-
-impl Lottery {
-    pub fn new(sas: u32) -> Self {
-        Self { sas, state: SEED }
-    }
-
-    pub fn draw(&mut self) -> u32 {
-        random(&mut self.state) % self.sas
-    }
 }
 
 /// Makes bursts for one gateway. Sequence numbers rise from burst to burst, as the anti-replay window wants.

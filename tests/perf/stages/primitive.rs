@@ -4,8 +4,9 @@ use dpdk_rs::ipsecmb::{Gcm, GcmKey, NONCE_OCTETS, TAG_OCTETS};
 use ravelin_dataplane::BURST;
 use ravelin_esp::{Direction, PacketBuf};
 
+use crate::mix::{Lottery, Mix, text_octets};
 use crate::platform::Buf;
-use crate::traffic::{self, Lottery, Mix};
+use crate::traffic;
 use crate::{Failure, per_packet_ns, report};
 
 const AAD: [u8; 8] = [7; 8];
@@ -63,7 +64,7 @@ impl Primitive {
         for inner_octets in mix.inner_octets {
             self.counter += 1;
             let mut buf = Buf::new();
-            buf.append(traffic::text_octets(inner_octets) + TAG_OCTETS);
+            buf.append(text_octets(inner_octets) + TAG_OCTETS);
             // The pipeline's packets were written just before, too.
             buf.data_mut()[..inner_octets].fill(self.counter as u8);
             jobs.push(Job {

@@ -15,6 +15,7 @@ const BUFFER_OCTETS: usize = 2048;
 const HEADROOM_OCTETS: usize = 128;
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "a buffer changes hands without being copied")]
     static FREE: RefCell<Vec<Box<Memory>>> = const { RefCell::new(Vec::new()) };
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use ravelin_esp::Direction;
 use serde_json::{Value, json};
 
-use crate::traffic::Mix;
+use crate::mix::Mix;
 
 /// One case and its rounds: nanoseconds per packet of the primitive, the pipeline and the stages.
 pub struct Row {
@@ -20,7 +20,8 @@ impl Row {
     pub fn new(mix: &Mix, sas: u32, direction: Direction) -> Self {
         Self {
             mix: mix.name,
-            mean_octets: mix.mean_octets(),
+            mean_octets: mix.inner_octets.iter().sum::<usize>() as f64
+                / mix.inner_octets.len() as f64,
             sas,
             direction: match direction {
                 Direction::Encrypt => "out",

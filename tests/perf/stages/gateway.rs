@@ -16,8 +16,9 @@ use ravelin_types::{
     UnitName, VrfId,
 };
 
+use crate::mix::Mix;
 use crate::platform::{Bench, Buf, Free, Port};
-use crate::traffic::{self, CORE, MAC, Mix, NEIGHBOUR, OURS, PEER, Traffic};
+use crate::traffic::{self, CORE, MAC, NEIGHBOUR, OURS, PEER, Traffic};
 use crate::{Failure, per_packet_ns, report};
 
 const ACCESS_PORT: &str = "ge-0/0/0";

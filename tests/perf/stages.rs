@@ -1,4 +1,4 @@
-//! What ESP costs on one thread, and how near the pipeline comes to the cipher: `./x bench [--json FILE]`.
+//! What ESP costs on one thread, and how near the pipeline comes to the cipher: `./x bench stages [--json FILE]`.
 //!
 //! Three things are measured in turns, so that they meet the same weather, over the same sizes, SAs and buffers:
 //!
@@ -13,15 +13,17 @@
 //! FCS), Gbps are of the inner IP packets. Nothing is asserted about time; a packet that gets lost is an error.
 #![forbid(unsafe_code)]
 
-#[path = "esp/gateway.rs"]
+#[path = "stages/gateway.rs"]
 mod gateway;
-#[path = "esp/platform.rs"]
+#[path = "mix.rs"]
+mod mix;
+#[path = "stages/platform.rs"]
 mod platform;
-#[path = "esp/primitive.rs"]
+#[path = "stages/primitive.rs"]
 mod primitive;
-#[path = "esp/report.rs"]
+#[path = "stages/report.rs"]
 mod report;
-#[path = "esp/traffic.rs"]
+#[path = "stages/traffic.rs"]
 mod traffic;
 
 use std::path::PathBuf;
@@ -35,10 +37,10 @@ use ravelin_dataplane::packet::Packet;
 use ravelin_esp::Direction;
 
 use gateway::Gateway;
+use mix::Mix;
 use platform::{Buf, Null};
 use primitive::Primitive;
 use report::Row;
-use traffic::Mix;
 
 /// Rounds that count; one more warms up.
 const ROUNDS: usize = 7;
@@ -166,7 +168,7 @@ impl Arguments {
     }
 
     fn mixes(&self) -> Vec<Mix> {
-        let mut mixes = Vec::from(traffic::mixes());
+        let mut mixes = Vec::from(mix::mixes());
         if let Some(name) = &self.mix {
             mixes.retain(|mix| mix.name == name);
         }
@@ -203,7 +205,7 @@ fn run() -> Result<(), Failure> {
     let gcm = match Gcm::detect() {
         Ok(gcm) => gcm,
         Err(error) => {
-            println!("SKIP bench-esp: {error}");
+            println!("SKIP bench-stages: {error}");
             return Ok(());
         }
     };
@@ -224,7 +226,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("bench-esp: {failure}");
+            eprintln!("bench-stages: {failure}");
             ExitCode::FAILURE
         }
     }

@@ -1,0 +1,68 @@
+//! The command line, and which settings it asks for.
+
+use std::path::PathBuf;
+
+use crate::Failure;
+use crate::case::{Algorithm, Family, Setting};
+use crate::mix::Mix;
+
+/// Numbers of SAs: everything in cache, a gateway's usual thousand, and far more than a cache holds.
+const SAS: [u32; 4] = [1, 1000, 8000, 65_536];
+const QUICK_SAS: [u32; 2] = [1, 1000];
+/// Rounds that count; one more warms up.
+const ROUNDS: usize = 15;
+
+/// What the command line asks for.
+#[derive(Default)]
+pub struct Arguments {
+    /// Only what the targets at up to 1,000 SAs need.
+    pub quick: bool,
+    pub json: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// Cargo adds `--bench`.
+    pub fn read(arguments: impl Iterator<Item = String>) -> Result<Self, Failure> {
+        let mut arguments = arguments.filter(|argument| argument != "--bench");
+        let mut read = Self::default();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--quick" => read.quick = true,
+                "--json" => match arguments.next() {
+                    Some(path) => read.json = Some(path.into()),
+                    None => return Err(Failure::Argument(argument)),
+                },
+                _ => return Err(Failure::Argument(argument)),
+            }
+        }
+        Ok(read)
+    }
+
+    pub fn settings(&self) -> Vec<Setting> {
+        let (algorithms, families, numbers) = if self.quick {
+            (&Algorithm::ALL[..1], &Family::ALL[..1], &QUICK_SAS[..])
+        } else {
+            (&Algorithm::ALL[..], &Family::ALL[..], &SAS[..])
+        };
+        let mut settings = vec![];
+        for &algorithm in algorithms {
+            for &family in families {
+                settings.extend(numbers.iter().map(|&sas| Setting {
+                    algorithm,
+                    family,
+                    sas,
+                }));
+            }
+        }
+        settings
+    }
+
+    /// Whether a size is measured.
+    pub fn wants(&self, mix: &Mix) -> bool {
+        !self.quick || mix.name == "IMIX"
+    }
+
+    pub fn rounds(&self) -> usize {
+        ROUNDS
+    }
+}

@@ -1,0 +1,160 @@
+//! The page that a measured process and the bench share (`control.h`), read and written as a file.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use ravelin_tests::wait::pause;
+
+use crate::Failure;
+
+/// Of page and traces.
+pub const MAGIC: u64 = 0x0031_4543_4152_5456;
+/// Bounds of `control.h`.
+const MAX_PORTS: u64 = 4;
+const MAX_QUEUES: u64 = 4;
+/// Words of the page by `control.h`.
+const PASS: u64 = 1;
+const PORT: u64 = 2;
+const TRACE: u64 = 3;
+const LOOPS: u64 = 4;
+const WARM: u64 = 5;
+const TSC_HZ: u64 = 8;
+const PORTS: u64 = 9;
+const PLAYED: u64 = 16;
+const PLAYED_WORDS: u64 = 8;
+const SENT: u64 = PLAYED + MAX_QUEUES * PLAYED_WORDS;
+const WORDS: u64 = SENT + MAX_PORTS * MAX_QUEUES * 2;
+/// Pause between looks.
+const PACE: Duration = Duration::from_micros(500);
+/// How long a pass may take: a hundred times what it does.
+const PASS_LIMIT: Duration = Duration::from_secs(20);
+/// Silence after which nothing more will be sent: queues inside of a process are drained within 100 us.
+const SETTLED: Duration = Duration::from_millis(5);
+
+/// A page.
+pub struct Control {
+    path: PathBuf,
+    file: File,
+    pass: u64,
+}
+
+/// What is to be played.
+#[derive(Clone, Copy)]
+pub struct Order {
+    pub port: u64,
+    pub trace: u64,
+    pub loops: u64,
+    /// Frames before the clock runs.
+    pub warm: u64,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Played {
+    pub cpu_ns: u64,
+    /// In the measured time.
+    pub packets: u64,
+    /// Of the whole pass.
+    pub sent_packets: u64,
+    pub sent_octets: u64,
+}
+
+impl Control {
+    pub fn create(path: &Path) -> Result<Self, Failure> {
+        let failed = |error| Failure::File {
+            path: path.to_owned(),
+            error,
+        };
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(path)
+            .map_err(failed)?;
+        file.set_len(WORDS * 8).map_err(failed)?;
+        let control = Self {
+            path: path.to_owned(),
+            file,
+            pass: 0,
+        };
+        control.write(0, MAGIC)?;
+        Ok(control)
+    }
+
+    fn read(&self, word: u64) -> Result<u64, Failure> {
+        let mut octets = [0; 8];
+        let read = self.file.read_exact_at(&mut octets, word * 8);
+        read.map_err(|error| Failure::File {
+            path: self.path.clone(),
+            error,
+        })?;
+        Ok(u64::from_ne_bytes(octets))
+    }
+
+    fn write(&self, word: u64, value: u64) -> Result<(), Failure> {
+        let written = self.file.write_all_at(&value.to_ne_bytes(), word * 8);
+        written.map_err(|error| Failure::File {
+            path: self.path.clone(),
+            error,
+        })
+    }
+
+    pub fn tsc_hz(&self) -> Result<u64, Failure> {
+        self.read(TSC_HZ)
+    }
+
+    /// Whether so many ports have started.
+    pub fn has_ports(&self, ports: u64) -> Result<bool, Failure> {
+        Ok(self.read(PORTS)? >= ports)
+    }
+
+    /// Packets and octets sent so far through all ports.
+    fn sent(&self) -> Result<(u64, u64), Failure> {
+        let mut sums = (0, 0);
+        for queue in 0..MAX_PORTS * MAX_QUEUES {
+            sums.0 += self.read(SENT + 2 * queue)?;
+            sums.1 += self.read(SENT + 2 * queue + 1)?;
+        }
+        Ok(sums)
+    }
+
+    /// Has the first queue of a port play, and waits until all of it was sent, or nothing more is. `None` when it takes too long.
+    pub fn play(&mut self, order: Order, expected: u64) -> Result<Option<Played>, Failure> {
+        let before = self.sent()?;
+        let words = [
+            (PORT, order.port),
+            (TRACE, order.trace),
+            (LOOPS, order.loops),
+            (WARM, order.warm),
+        ];
+        for (word, value) in words {
+            self.write(word, value)?;
+        }
+        self.pass += 1;
+        self.write(PASS, self.pass)?;
+        let begun = Instant::now();
+        while self.read(PLAYED)? != self.pass {
+            if begun.elapsed() > PASS_LIMIT {
+                return Ok(None);
+            }
+            pause(PACE);
+        }
+        let mut last = self.sent()?;
+        let mut since = Instant::now();
+        while last.0 - before.0 < expected && since.elapsed() < SETTLED {
+            pause(PACE);
+            let now = self.sent()?;
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+        }
+        Ok(Some(Played {
+            cpu_ns: self.read(PLAYED + 1)?,
+            packets: self.read(PLAYED + 3)?,
+            sent_packets: last.0 - before.0,
+            sent_octets: last.1 - before.1,
+        }))
+    }
+}

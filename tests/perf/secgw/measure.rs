@@ -1,0 +1,285 @@
+//! The order of things: processes for a setting, a trace for a case, rounds in which everything takes its turn.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use dpdk_rs::ipsecmb::{Gcm, GcmKey};
+use ravelin_dataplane::BURST;
+use ravelin_esp::Direction;
+use ravelin_tests::{artifacts, runtime_folder};
+use serde_json::{Value, json};
+
+use crate::Failure;
+use crate::arguments::Arguments;
+use crate::case::{Case, Setting};
+use crate::control::Played;
+use crate::mix;
+use crate::ours::Ours;
+use crate::packets;
+use crate::peer::{self, Mode, PEER_BURST, Programs};
+use crate::report::{Round, Row};
+use crate::subject::{Cpus, Files, Subject, digest};
+use crate::trace::Trace;
+use crate::{limit, make};
+
+const DIRECTIONS: [Direction; 2] = [Direction::Encrypt, Direction::Decrypt];
+/// SAs that the peer is measured with at most: so many the targets name.
+const PEER_SAS_MOST: u32 = 1000;
+/// Passes in which planed may still learn routes of the kernel.
+const SETTLE_PASSES: usize = 500;
+
+/// Everything of a run.
+pub struct Bench {
+    gcm: Gcm,
+    cpus: Cpus,
+    files: Files,
+    programs: Programs,
+    floor: Subject,
+    peer_floor: Subject,
+    traces: u64,
+    /// Command lines and digests of programs by name.
+    processes: BTreeMap<&'static str, (String, String)>,
+    pub rows: Vec<Row>,
+    /// The largest number of SAs that the peer was measured with.
+    pub peer_sas: u32,
+}
+
+/// The processes of one setting.
+struct Rig {
+    setting: Setting,
+    keys: Vec<GcmKey>,
+    peers: Vec<Subject>,
+    ours: Ours,
+    /// Last number of each SA as its peer.
+    sequences: Vec<u32>,
+}
+
+impl Bench {
+    pub fn new(gcm: Gcm) -> Result<Self, Failure> {
+        let cpus = Cpus::find()?;
+        cpus.go(false)?;
+        let logs = artifacts("bench-esp")?;
+        let programs = make::all(&logs)?;
+        let files = Files {
+            hook: programs.hook.clone(),
+            traces: runtime_folder("traces")?,
+            logs,
+        };
+        let floor = |burst| -> Result<Subject, Failure> {
+            let mut floor = peer::start_floor(&programs.floor, burst, &files, cpus)?;
+            floor.wait_ports()?;
+            floor.rest();
+            Ok(floor)
+        };
+        let (floor, peer_floor) = (floor(BURST)?, floor(PEER_BURST)?);
+        let mut bench = Self {
+            gcm,
+            cpus,
+            files,
+            programs,
+            floor,
+            peer_floor,
+            traces: 0,
+            processes: BTreeMap::new(),
+            rows: vec![],
+            peer_sas: 0,
+        };
+        let line = bench.floor.command_line.clone();
+        let program = bench.programs.floor.clone();
+        bench.note("floor", line, &program)?;
+        Ok(bench)
+    }
+
+    fn note(&mut self, name: &'static str, line: String, program: &Path) -> Result<(), Failure> {
+        if !self.processes.contains_key(name) {
+            self.processes.insert(name, (line, digest(program)?));
+        }
+        Ok(())
+    }
+
+    pub fn tsc_ghz(&self) -> Result<f64, Failure> {
+        Ok(self.floor.tsc_hz()? as f64 / 1e9)
+    }
+
+    /// All cases of a setting.
+    pub fn measure(&mut self, setting: Setting, arguments: &Arguments) -> Result<(), Failure> {
+        let mut rig = self.start(setting)?;
+        for mix in mix::mixes().iter().filter(|mix| arguments.wants(mix)) {
+            for direction in DIRECTIONS {
+                let case = Case {
+                    setting,
+                    mix,
+                    direction,
+                };
+                let outcome = self.measure_case(&mut rig, &case, arguments.rounds());
+                if let Err(failure) = outcome {
+                    let drops = rig.ours.drops().unwrap_or_else(|error| error.to_string());
+                    let (case, failure) = (case.to_string(), Box::new(failure));
+                    return Err(Failure::Case {
+                        case,
+                        failure,
+                        drops,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, setting: Setting) -> Result<Rig, Failure> {
+        let mut peers = vec![];
+        if setting.sas <= PEER_SAS_MOST {
+            for mode in Mode::ALL {
+                let (files, cpus) = (&self.files, self.cpus);
+                let mut peer = peer::start(&self.programs.secgw, mode, setting, files, cpus)?;
+                peer.wait_ports()?;
+                peer.rest();
+                let line = peer.command_line.clone();
+                let program = self.programs.secgw.clone();
+                self.note(mode.name(), line, &program)?;
+                peers.push(peer);
+            }
+            self.peer_sas = self.peer_sas.max(setting.sas);
+        }
+        let ours = Ours::start(setting, &self.files, self.cpus)?;
+        let (line, sha256) = (ours.subject.command_line.clone(), ours.sha256.clone());
+        self.processes.entry("planed").or_insert((line, sha256));
+        let mut rig = Rig {
+            setting,
+            keys: packets::keys(self.gcm, setting.algorithm, setting.sas)?,
+            peers,
+            ours,
+            sequences: vec![0; setting.sas as usize],
+        };
+        self.settle(&mut rig)?;
+        Ok(rig)
+    }
+
+    fn trace(&mut self, case: &Case<'_>, sequences: Vec<u32>) -> Result<Trace, Failure> {
+        self.traces += 1;
+        let mac = Ours::mac(case.direction);
+        Trace::new(&self.files.traces, self.traces, case, mac, sequences)
+    }
+
+    /// Waits until planed knows all routes of the kernel: until everything comes through.
+    fn settle(&mut self, rig: &mut Rig) -> Result<(), Failure> {
+        let mixes = mix::mixes();
+        let case = Case {
+            setting: rig.setting,
+            mix: &mixes[0],
+            direction: Direction::Encrypt,
+        };
+        let trace = self.trace(&case, vec![])?;
+        let mut last = Played::default();
+        for _ in 0..SETTLE_PASSES {
+            last = rig.ours.subject.play(&trace, case.direction, 1)?;
+            // The control thread needs its turn, too.
+            rig.ours.subject.wake();
+            if last.sent_packets >= trace.frames() as u64 {
+                trace.end();
+                return Ok(());
+            }
+        }
+        let (sent, came) = (trace.frames() as u64, last.sent_packets);
+        let failure = Box::new(Failure::Lost {
+            name: "planed",
+            sent,
+            came,
+        });
+        let drops = rig.ours.drops()?;
+        Err(Failure::Case {
+            case: "start".to_owned(),
+            failure,
+            drops,
+        })
+    }
+
+    fn measure_case(
+        &mut self,
+        rig: &mut Rig,
+        case: &Case<'_>,
+        rounds: usize,
+    ) -> Result<(), Failure> {
+        let sequences = match case.direction {
+            Direction::Encrypt => vec![],
+            Direction::Decrypt => std::mem::take(&mut rig.sequences),
+        };
+        let mut trace = self.trace(case, sequences)?;
+        let frames = trace.frames() as u64;
+        let mut row = Row::new(case, trace.inner_octets as f64 / frames as f64, frames);
+        // The first round warms up: caches, branch predictors, the traces' pages.
+        for round in 0..=rounds {
+            let (measured, lost) = self.round(rig, case, &mut trace)?;
+            if round > 0 {
+                row.rounds.push(measured);
+                row.lost += lost;
+            }
+        }
+        self.rows.push(row);
+        let sequences = trace.end();
+        if case.direction == Direction::Decrypt {
+            rig.sequences = sequences;
+        }
+        Ok(())
+    }
+
+    fn round(
+        &mut self,
+        rig: &mut Rig,
+        case: &Case<'_>,
+        trace: &mut Trace,
+    ) -> Result<(Round, u64), Failure> {
+        if case.direction == Direction::Decrypt {
+            trace.seal(&rig.keys)?;
+        }
+        self.cpus.go(true)?;
+        let limit = limit::round(&rig.keys, case);
+        self.cpus.go(false)?;
+        let ns = |subject: &mut Subject| -> Result<f64, Failure> {
+            Ok(per_packet_ns(&subject.measure(trace, case.direction, 1)?))
+        };
+        let (floor, peer_floor) = (ns(&mut self.floor)?, ns(&mut self.peer_floor)?);
+        let peer = match &mut rig.peers[..] {
+            [lookaside, cpu_crypto] => Some([ns(lookaside)?, ns(cpu_crypto)?]),
+            _ => None,
+        };
+        let played = rig.ours.subject.measure(trace, case.direction, 1)?;
+        let round = Round {
+            limit: limit?,
+            floor,
+            peer_floor,
+            ours: per_packet_ns(&played),
+            peer,
+        };
+        Ok((
+            round,
+            (trace.frames() as u64).saturating_sub(played.sent_packets),
+        ))
+    }
+
+    /// Command lines and digests, for a person.
+    pub fn command_lines_text(&self) -> String {
+        let line = |(name, (line, sha256)): (&&str, &(String, String))| {
+            format!("{name}: {line}\n  SHA-256 {sha256}\n")
+        };
+        self.processes.iter().map(line).collect()
+    }
+
+    pub fn processes_json(&self) -> Value {
+        let process = |(name, (line, sha256)): (&&str, &(String, String))| {
+            (
+                (*name).to_owned(),
+                json!({ "command": line, "sha256": sha256 }),
+            )
+        };
+        self.processes
+            .iter()
+            .map(process)
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+}
+
+fn per_packet_ns(played: &Played) -> f64 {
+    played.cpu_ns as f64 / played.packets as f64
+}

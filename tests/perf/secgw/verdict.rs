@@ -1,0 +1,181 @@
+//! What the run says about the targets: ratios, how the rate holds with more SAs, met or not met.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use crate::report::Row;
+
+/// What a target is measured on.
+const ALGORITHM: &str = "AES-256-GCM";
+const FAMILY: &str = "IPv4";
+const MIX: &str = "IMIX";
+const DIRECTIONS: [&str; 2] = ["out", "in"];
+
+/// The bare cipher's cycles as a part of the peer's on a quiet machine, without the 91 of its ports there: 187 of 530 out, 167 of 534
+/// in. A peer far below it was not given a fair chance.
+const PEER_TO_LIMIT: [f64; 2] = [187.0 / (530.0 - 91.0), 167.0 / (534.0 - 91.0)];
+const PEER_TO_LIMIT_LEAST: f64 = 0.85;
+
+const TO_PEER_LEAST: f64 = 1.5;
+const TO_PEER_1000_LEAST: f64 = 1.6;
+const TO_LIMIT_MOST: f64 = 1.7;
+const SAS_8000_LEAST: f64 = 0.9;
+const SAS_65536_LEAST: f64 = 0.75;
+
+/// One target.
+struct Target {
+    name: &'static str,
+    value: Option<f64>,
+    wanted: f64,
+    /// The value must not be larger; else not smaller.
+    most: bool,
+}
+
+impl Target {
+    fn least(name: &'static str, value: Option<f64>, wanted: f64) -> Self {
+        Self {
+            name,
+            value,
+            wanted,
+            most: false,
+        }
+    }
+
+    fn met(&self) -> Option<bool> {
+        let value = self.value?;
+        Some(if self.most {
+            value <= self.wanted
+        } else {
+            value >= self.wanted
+        })
+    }
+}
+
+/// The verdict on the rows of a run.
+pub struct Verdict {
+    targets: Vec<Target>,
+    /// Number of SAs that the targets at 1,000 were measured with.
+    pub many: u32,
+    /// Why the run does not count.
+    pub invalid: Option<String>,
+}
+
+fn find<'a>(rows: &'a [Row], sas: u32, direction: &str) -> Option<&'a Row> {
+    rows.iter().find(|row| {
+        (row.algorithm, row.family, row.mix, row.sas, row.direction)
+            == (ALGORITHM, FAMILY, MIX, sas, direction)
+    })
+}
+
+/// The rate at so many SAs as a part of that at one, ports subtracted; of the worse direction.
+fn holds(rows: &[Row], sas: u32) -> Option<f64> {
+    let part =
+        |direction| Some(find(rows, 1, direction)?.net() / find(rows, sas, direction)?.net());
+    Some(part("out")?.min(part("in")?))
+}
+
+fn invalid(rows: &[Row]) -> Option<String> {
+    for (direction, usual) in DIRECTIONS.into_iter().zip(PEER_TO_LIMIT) {
+        let row = find(rows, 1, direction)?;
+        let (mode, _) = row.peer()?;
+        let part = row.median(|round| round.limit) / row.peer_net()?;
+        if part < PEER_TO_LIMIT_LEAST * usual {
+            return Some(format!(
+                "{} reached {part:.2} of the cipher's speed {direction}, on a quiet machine {usual:.2}",
+                mode.name()
+            ));
+        }
+    }
+    None
+}
+
+impl Verdict {
+    /// `many` is the largest number of SAs that the peer was measured with.
+    pub fn new(rows: &[Row], many: u32) -> Self {
+        let to_peer = |sas, direction| find(rows, sas, direction)?.to_peer();
+        let to_limit = |direction| Some(find(rows, 1, direction)?.to_limit());
+        let limit = |name, direction| Target {
+            most: true,
+            ..Target::least(name, to_limit(direction), TO_LIMIT_MOST)
+        };
+        let targets = vec![
+            Target::least(
+                "ratios.outbound_vs_ipsec_secgw",
+                to_peer(1, "out"),
+                TO_PEER_LEAST,
+            ),
+            Target::least(
+                "ratios.inbound_vs_ipsec_secgw",
+                to_peer(1, "in"),
+                TO_PEER_LEAST,
+            ),
+            Target::least(
+                "ratios.outbound_1000_vs_ipsec_secgw",
+                to_peer(many, "out"),
+                TO_PEER_1000_LEAST,
+            ),
+            Target::least(
+                "ratios.inbound_1000_vs_ipsec_secgw",
+                to_peer(many, "in"),
+                TO_PEER_1000_LEAST,
+            ),
+            limit("ratios.outbound_vs_limit", "out"),
+            limit("ratios.inbound_vs_limit", "in"),
+            Target::least("scaling.sas_8000", holds(rows, 8000), SAS_8000_LEAST),
+            Target::least("scaling.sas_65536", holds(rows, 65_536), SAS_65536_LEAST),
+        ];
+        Self {
+            targets,
+            many,
+            invalid: invalid(rows),
+        }
+    }
+
+    /// For a person.
+    pub fn text(&self) -> String {
+        let mut text = format!("targets: {ALGORITHM}, {FAMILY}, {MIX}, ports subtracted\n");
+        for target in &self.targets {
+            let sign = if target.most { "at most" } else { "at least" };
+            let (value, met) = match (target.value, target.met()) {
+                (Some(value), Some(true)) => (format!("{value:.2}"), "met"),
+                (Some(value), _) => (format!("{value:.2}"), "NOT MET"),
+                (None, _) => ("-".to_owned(), "not measured"),
+            };
+            let _ = writeln!(
+                text,
+                "  {:<38} {value:>6}  {sign} {:<4}  {met}",
+                target.name, target.wanted
+            );
+        }
+        if let Some(why) = &self.invalid {
+            let _ = writeln!(text, "INVALID: the peer was slower than it is: {why}");
+        }
+        text
+    }
+
+    /// `ratios` and `scaling` of the JSON, and the targets themselves.
+    pub fn json(&self) -> Value {
+        let mut groups = json!({ "ratios": {}, "scaling": {} });
+        for target in &self.targets {
+            if let Some((group, name)) = target.name.split_once('.') {
+                groups[group][name] = json!(target.value);
+            }
+        }
+        groups["targets"] = self
+            .targets
+            .iter()
+            .map(|target| {
+                json!({
+                    "name": target.name,
+                    "value": target.value,
+                    if target.most { "at_most" } else { "at_least" }: target.wanted,
+                    "met": target.met(),
+                })
+            })
+            .collect();
+        groups["peer_sas"] = json!(self.many);
+        groups["invalid"] = json!(self.invalid);
+        groups
+    }
+}
