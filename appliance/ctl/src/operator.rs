@@ -6,6 +6,7 @@ use ravelin_types::{Generation, Identity, PairId, Prefix, Spi, TrafficSelector, 
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
+use crate::capture::{CaptureOrder, CaptureReply};
 use crate::host::wanted::{Class, PasswordHash};
 use crate::host::{Alarm, Platform};
 use crate::sa::PairCounters;
@@ -129,16 +130,19 @@ pub enum DaemonQuery {
     Drops,
     /// planed: its state, its health and its signal routes.
     HighAvailability,
+    /// planed: packets at ports and tunnels (`monitor traffic`).
+    Capture(CaptureOrder),
 }
 
 impl DaemonQuery {
-    /// Whether it is an order.
+    /// Whether it is an order. A capture is one: it shows what users send.
     pub fn changes(&self) -> bool {
         match self {
             DaemonQuery::ClearIke(_)
             | DaemonQuery::ClearIpsec(_)
             | DaemonQuery::RekeyIke(_)
-            | DaemonQuery::RekeyChild(_) => true,
+            | DaemonQuery::RekeyChild(_)
+            | DaemonQuery::Capture(_) => true,
             DaemonQuery::IkeSas
             | DaemonQuery::IpsecSas
             | DaemonQuery::IkeStatistics
@@ -159,6 +163,7 @@ impl DaemonQuery {
                 | DaemonQuery::Routes
                 | DaemonQuery::Drops
                 | DaemonQuery::HighAvailability
+                | DaemonQuery::Capture(_)
         )
     }
 }
@@ -248,6 +253,8 @@ pub enum DaemonReply {
     Drops(Vec<Drop>),
     /// Answer to [`DaemonQuery::HighAvailability`].
     HighAvailability(HighAvailability),
+    /// Answer to [`DaemonQuery::Capture`].
+    Capture(CaptureReply),
     /// How many objects an order touched.
     Done(u64),
     /// Why not.

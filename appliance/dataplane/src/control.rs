@@ -8,6 +8,7 @@ mod neighbours;
 mod pairs;
 mod paths;
 mod routes;
+mod watch;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;

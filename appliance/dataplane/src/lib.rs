@@ -37,6 +37,7 @@ pub mod stations;
 pub mod tables;
 pub mod trace;
 pub mod trie;
+pub mod watch;
 pub mod worker;
 
 pub use control::Controller;

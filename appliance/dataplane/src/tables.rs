@@ -12,6 +12,7 @@ use ravelin_wire::ethernet::{Mac, Tags};
 use crate::lpm::Lpm;
 use crate::selector::Selectors;
 use crate::trie::Trie;
+use crate::watch::Watch;
 
 /// Interfaces (units and tunnels): 64 ports of some units each, and the tunnels; the counters of a worker take 64 octets each.
 pub const MAX_INTERFACES: usize = 1024;
@@ -298,6 +299,8 @@ pub struct Tables {
     ///
     /// [`DropReason::NotSynchronised`]: crate::DropReason::NotSynchronised
     pub transit_held: bool,
+    /// What is to be shown of the packets; nothing as a rule.
+    pub watch: Option<Arc<Watch>>,
 }
 
 impl Tables {

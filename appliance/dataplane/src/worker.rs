@@ -71,8 +71,10 @@ impl<B> Default for Vectors<B> {
 /// A port as one worker uses it.
 pub(crate) struct WorkerPort<P: Platform> {
     pub io: P::Port,
-    /// Frames to be sent at the end of the run, and those that the port did not take in earlier ones.
+    /// Frames to be sent at the end of the run, behind those that the port did not take in earlier ones.
     pub transmit: Vec<P::Buf>,
+    /// How many of them come from earlier runs.
+    pub waiting: usize,
 }
 
 /// One worker. Everything in it is touched by its thread only.
@@ -93,7 +95,7 @@ pub struct Worker<P: Platform> {
     pub(crate) fragment_id: u32,
     pub(crate) now: Time,
     next_tick: Time,
-    tables: Arc<Tables>,
+    pub(crate) tables: Arc<Tables>,
 }
 
 impl<P: Platform> Worker<P> {
@@ -248,6 +250,9 @@ impl<P: Platform> Worker<P> {
             };
             entry.io.receive(&mut frames);
             packets += frames.len();
+            if let Some(watch) = &tables.watch {
+                watch.received(self.id, self.now, port as u16, &frames);
+            }
             stages::ethernet::input(self, tables, port as u16, &mut frames);
         }
         self.vectors.frames = frames;
@@ -262,7 +267,12 @@ impl<P: Platform> Worker<P> {
             if entry.transmit.is_empty() {
                 continue;
             }
+            if let Some(watch) = &tables.watch {
+                let fresh = entry.transmit.get(entry.waiting..).unwrap_or_default();
+                watch.transmitting(self.id, self.now, port as u16, fresh);
+            }
             entry.io.transmit(&mut entry.transmit);
+            entry.waiting = entry.transmit.len().min(TRANSMIT_BACKLOG);
             if entry.transmit.len() <= TRANSMIT_BACKLOG {
                 continue;
             }
@@ -328,6 +338,7 @@ impl<P: Platform> Worker<P> {
                         *entry = Some(WorkerPort {
                             io,
                             transmit: Vec::with_capacity(VECTOR),
+                            waiting: 0,
                         });
                     }
                 }

@@ -167,6 +167,11 @@ impl OutboundSa {
         self.numbers.ceiling().raise(ceiling);
     }
 
+    /// The peer's SPI.
+    pub fn spi(&self) -> u32 {
+        self.spi
+    }
+
     /// The cipher key in the engine.
     pub fn key(&self) -> KeyId {
         self.key

@@ -81,6 +81,20 @@ impl Pairs {
         Some((child.slot, child.owner))
     }
 
+    /// The pair whose SPI of ours this is.
+    pub(super) fn with_inbound(&self, spi: Spi) -> Option<PairId> {
+        let pair = self.slots.get(&slot_of(spi.0))?;
+        let record = self.records.get(pair)?;
+        (record.inbound == spi).then_some(*pair)
+    }
+
+    /// Every pair with its peer and the peer's SPI.
+    pub(super) fn outbound(&self) -> impl Iterator<Item = (PairId, IpAddr, Spi)> {
+        let seen =
+            |(pair, record): (&PairId, &Record)| (*pair, record.outer.remote, record.outbound);
+        self.records.iter().map(seen)
+    }
+
     pub(super) fn epoch(&self, pair: PairId) -> Option<u32> {
         self.records.get(&pair).map(|record| record.epoch)
     }

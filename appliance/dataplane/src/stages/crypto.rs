@@ -12,6 +12,7 @@ use crate::sa::Sa;
 use crate::stages::fragment;
 use crate::state;
 use crate::tables::{NextHop, Tables};
+use crate::watch::capture::link;
 use crate::worker::Worker;
 
 /// Submits the waiting operations and finishes the completed ones. What the engine did not accept waits for the next run.
@@ -102,6 +103,10 @@ fn decrypted<P: Platform>(worker: &mut Worker<P>, tables: &Tables, op: CryptoOp<
     packet.ingress = sa.facts.child.tunnel;
     packet.vrf = sa.facts.inner_vrf;
     packet.origin = Origin::Tunnel;
+    if let Some(watch) = &tables.watch {
+        let link = link(sa.facts.pair, sa.inbound.spi(), number);
+        watch.decrypted(worker.id, worker.now, packet.ingress, packet.data(), link);
+    }
     if asking {
         worker.ask(slot, number);
     }

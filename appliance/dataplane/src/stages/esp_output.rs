@@ -14,6 +14,7 @@ use crate::sa::{RouteCache, Sa};
 use crate::stages::{crypto, fragment, icmp_error};
 use crate::state;
 use crate::tables::{IfIndex, NextHop, Tables};
+use crate::watch::capture::link;
 use crate::worker::{MAX_PENDING_OPS, Worker};
 
 /// Finds the child SA of a packet for `tunnel` and hands the packet to the worker that owns it, once.
@@ -180,6 +181,18 @@ fn encrypt<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>, slot
             let exhausting = !sa.exhausting && sa.outbound.is_exhausting();
             let asking = sa.ask(0).is_some();
             let (pair, tunnel) = (sa.facts.pair, sa.facts.child.tunnel);
+            if let Some(watch) = &worker.tables.watch {
+                let link = link(pair, sa.outbound.spi(), op.sequence);
+                let start = usize::from(op.start);
+                let inner = op.packet.data().get(start..start + octets as usize);
+                watch.encrypting(
+                    worker.id,
+                    worker.now,
+                    tunnel,
+                    inner.unwrap_or_default(),
+                    link,
+                );
+            }
             let counters = worker.counters().interface(tunnel);
             counters.out_packets.add(1);
             counters.out_octets.add(octets);

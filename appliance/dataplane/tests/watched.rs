@@ -1,0 +1,127 @@
+//! What a capture sees of packets on their way between two gateways: inner and outer ones say the same of the ESP that joins them, and
+//! watching changes nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod harness;
+
+use harness::*;
+use ravelin_ctl::capture::{EspLink, Filter};
+use ravelin_dataplane::watch::Watch;
+use ravelin_dataplane::watch::capture::{Capture, Tap};
+use ravelin_types::{PairId, Time, UnitName};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+#[derive(Debug)]
+struct Seen {
+    time: Time,
+    tap: u16,
+    outbound: bool,
+    esp: Option<EspLink>,
+    data: Vec<u8>,
+}
+
+/// Listens to untrust (0), trust (1) and the tunnel (2).
+fn listen(gateway: &mut Gateway) -> Arc<Capture> {
+    let tunnel = gateway.controller.index_of(&UnitName::new("st0", 0));
+    let taps = [
+        Tap::Port(UNTRUST, None),
+        Tap::Port(TRUST, None),
+        Tap::Tunnel(tunnel.unwrap()),
+    ];
+    let workers = gateway.workers.len();
+    let capture = Arc::new(Capture::new(&taps, Filter::default(), 9_216, workers));
+    gateway.controller.set_watch(Some(Watch {
+        captures: vec![Arc::clone(&capture)],
+    }));
+    gateway.run();
+    capture
+}
+
+fn seen(capture: &Capture) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    capture.take(usize::MAX, |r| {
+        seen.push(Seen {
+            time: r.time,
+            tap: r.tap,
+            outbound: r.outbound,
+            esp: r.esp,
+            data: r.data.clone(),
+        });
+    });
+    seen
+}
+
+/// The tap and direction of each, in order.
+fn way(seen: &[Seen]) -> Vec<(u16, bool)> {
+    seen.iter().map(|s| (s.tap, s.outbound)).collect()
+}
+
+#[test]
+fn inner_and_outer_packets_are_joined_by_spi_and_sequence() {
+    for (outer_v6, nat) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut net = Net::new(outer_v6, nat);
+        let (a, b) = (listen(&mut net.a), listen(&mut net.b));
+        for number in 0..3 {
+            let packet = udp(host(1, false), host(2, false), (1, 2), &[number; 30]);
+            net.a.receive(TRUST, &packet);
+            net.cable();
+            assert_eq!(net.b.sent(TRUST).len(), 1);
+            let (sent, received) = (seen(&a), seen(&b));
+            assert_eq!(way(&sent), [(1, false), (2, true), (0, true)]);
+            assert_eq!(way(&received), [(0, false), (2, false), (1, true)]);
+            // The TTL went down on the way into the tunnel.
+            assert_eq!(sent[1].data[20..], packet[20..]);
+            assert_eq!(received[1].data[20..], packet[20..]);
+            assert_eq!(sent[2].data[14..], received[0].data[14..]);
+            let links = [&sent[1], &sent[2], &received[0], &received[1]].map(|s| s.esp.unwrap());
+            let joined: HashSet<_> = links.iter().map(|l| (l.spi, l.sequence)).collect();
+            assert_eq!(joined.len(), 1, "{links:?}");
+            assert_eq!(links[0].sequence, u32::from(number) + 1);
+            let spi = pair(1, 1, outer_v6, nat).outbound.spi;
+            assert_eq!(links[0].spi, spi);
+            assert_eq!(
+                (links[0].pair, links[3].pair),
+                (Some(PairId(1)), Some(PairId(1)))
+            );
+            assert!(sent.iter().all(|s| s.time <= net.a.now));
+
+            let asked = HashSet::from([(outer(2, outer_v6), spi)]);
+            let named = net.a.controller.pairs_of_outbound(&asked);
+            assert_eq!(named.into_values().collect::<Vec<_>>(), [PairId(1)]);
+            assert_eq!(net.b.controller.pair_of_inbound(spi), Some(PairId(1)));
+        }
+        let stranger =
+            HashSet::from([(outer(1, outer_v6), pair(1, 1, outer_v6, nat).outbound.spi)]);
+        assert!(net.a.controller.pairs_of_outbound(&stranger).is_empty());
+    }
+}
+
+#[test]
+fn a_frame_that_waits_for_its_port_is_seen_once() {
+    let mut net = Net::new(false, false);
+    let capture = listen(&mut net.a);
+    net.a.ports[0][usize::from(UNTRUST)].stall(true);
+    for number in 0..5 {
+        let packet = udp(host(1, false), host(2, false), (1, 2), &[number; 30]);
+        net.a.receive(TRUST, &packet);
+        net.a.run();
+    }
+    net.a.ports[0][usize::from(UNTRUST)].stall(false);
+    assert_eq!(net.a.sent(UNTRUST).len(), 5);
+    let left = seen(&capture).iter().filter(|s| s.tap == 0).count();
+    assert_eq!(left, 5);
+}
+
+#[test]
+fn nothing_is_seen_any_more_when_the_watch_ends() {
+    let mut net = Net::new(false, false);
+    let capture = listen(&mut net.a);
+    net.a.controller.set_watch(None);
+    net.a.run();
+    let packet = udp(host(1, false), host(2, false), (1, 2), &[1; 30]);
+    net.a.receive(TRUST, &packet);
+    assert_eq!(net.cable().len(), 1);
+    assert!(seen(&capture).is_empty());
+    assert_eq!(Arc::strong_count(&capture), 1, "the tables let go of it");
+}
