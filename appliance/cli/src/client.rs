@@ -1,4 +1,4 @@
-//! The connection to mgmtd: one per question, so that a restart of mgmtd between two commands goes unnoticed.
+//! The connection to mgmtd: one per command, so that a restart of mgmtd between two of them goes unnoticed.
 
 use crate::CliError;
 use ravelin_ctl::operator::{Reply, Request};
@@ -11,8 +11,6 @@ use std::time::Duration;
 /// Longest wait for an answer: a large configuration is validated and applied by all daemons meanwhile. Longer than mgmtd's own
 /// limit (150 s), so that it is mgmtd that says what became of a slow commit.
 const ANSWER_LIMIT: Duration = Duration::from_secs(160);
-/// Number of the only request of a connection.
-const REQUEST_ID: u32 = 1;
 
 /// Asks mgmtd.
 #[derive(Debug)]
@@ -35,8 +33,16 @@ impl Client {
     /// # Errors
     /// [`CliError::Unreachable`] or [`CliError::NoAnswer`].
     pub fn ask(&self, request: Request) -> Result<Reply, CliError> {
+        self.converse()?.ask(request)
+    }
+
+    /// A connection for several questions.
+    ///
+    /// # Errors
+    /// [`CliError::Unreachable`].
+    pub(crate) fn converse(&self) -> Result<Conversation, CliError> {
         let hello = Hello::new(Role::Operator, self.instance);
-        let mut stream = Stream::connect(&self.path, &hello, Role::Mgmtd).map_err(|source| {
+        let stream = Stream::connect(&self.path, &hello, Role::Mgmtd).map_err(|source| {
             CliError::Unreachable {
                 path: self.path.clone(),
                 source,
@@ -45,14 +51,32 @@ impl Client {
         stream
             .set_receive_timeout(Some(ANSWER_LIMIT))
             .map_err(CliError::NoAnswer)?;
+        Ok(Conversation { stream, last: 0 })
+    }
+}
+
+/// A connection to mgmtd.
+pub(crate) struct Conversation {
+    stream: Stream,
+    last: u32,
+}
+
+impl Conversation {
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// [`CliError::NoAnswer`].
+    pub fn ask(&mut self, request: Request) -> Result<Reply, CliError> {
+        // 0 would be an event, which nobody answers.
+        self.last = self.last.wrapping_add(1).max(1);
         let envelope = Envelope {
-            id: REQUEST_ID,
+            id: self.last,
             body: request,
         };
-        stream.send(&envelope).map_err(CliError::NoAnswer)?;
+        self.stream.send(&envelope).map_err(CliError::NoAnswer)?;
         loop {
-            let answer: Envelope<Reply> = stream.receive().map_err(CliError::NoAnswer)?;
-            if answer.id == REQUEST_ID {
+            let answer: Envelope<Reply> = self.stream.receive().map_err(CliError::NoAnswer)?;
+            if answer.id == self.last {
                 return Ok(answer.body);
             }
         }

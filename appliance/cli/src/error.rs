@@ -43,6 +43,14 @@ pub enum CommandError {
         /// Its octet in the line.
         at: usize,
     },
+    /// An option that was given already.
+    #[error("`{word}` is given twice")]
+    Twice {
+        /// The word.
+        word: String,
+        /// Its octet in the line.
+        at: usize,
+    },
     /// A quote without its partner.
     #[error("the quote is not closed")]
     Quote {
@@ -69,6 +77,7 @@ impl CommandError {
             | Self::Ambiguous { at, .. }
             | Self::Incomplete { at, .. }
             | Self::Trailing { at, .. }
+            | Self::Twice { at, .. }
             | Self::Quote { at }
             | Self::Value { at, .. } => *at,
         }

@@ -2,7 +2,7 @@
 
 use crate::command::{Filter, Parsed, Verb, choices, parse};
 use crate::terminal::{Terminal, Typed};
-use crate::{CliError, Client, caret, evaluate, login, shell};
+use crate::{CliError, Client, caret, evaluate, login, monitor, shell};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -151,6 +151,18 @@ fn carry_out(
     match parsed.verb {
         Verb::StartShell { root } => {
             shell::start(client, terminal, root)?;
+            nothing
+        }
+        Verb::MonitorTraffic => {
+            println!("[Type ^C to end]");
+            let mut pause = |wait| terminal.pause(wait);
+            monitor(
+                client,
+                parsed,
+                &mut io::stdout(),
+                &mut io::stdout(),
+                &mut pause,
+            )?;
             nothing
         }
         Verb::LoadTerminal | Verb::MergeTerminal if terminal.is_one() => {

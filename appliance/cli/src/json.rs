@@ -55,6 +55,7 @@ fn daemon(answer: &DaemonReply) -> Value {
         }
         DaemonReply::Drops(list) => json!({ "drops": list }),
         DaemonReply::HighAvailability(all) => json!({ "high_availability": all }),
+        DaemonReply::Capture(reply) => json!({ "capture": reply }),
         DaemonReply::Done(count) => json!({ "done": count }),
         DaemonReply::Failed(line) => json!({ "errors": [line] }),
     }

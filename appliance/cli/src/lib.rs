@@ -3,6 +3,7 @@
 //! One table ([`command::COMMANDS`]) says what can be typed; resolving, abbreviation, completion and `?` all read it. A
 //! command becomes one [`ravelin_ctl::operator::Request`] to mgmtd, and its typed answer becomes text in the columns that
 //! Junos users know, within 80 of them, or JSON. Nothing is decided here: no state, no configuration mode.
+//! `monitor traffic` alone asks again and again, until it has seen enough.
 //!
 //! ```text
 //! line -> words -> command -> Request -> mgmtd -> Reply -> text or JSON -> pipes -> screen
@@ -15,6 +16,7 @@ mod error;
 mod interactive;
 mod json;
 mod login;
+mod monitor;
 mod pipe;
 pub mod render;
 mod run;
@@ -24,4 +26,5 @@ mod terminal;
 pub use client::Client;
 pub use error::{CliError, CommandError, caret};
 pub use interactive::interact;
+pub use monitor::monitor;
 pub use run::{evaluate, is_local, render_reply};

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// Runs a command (none of [`is_local`]) and returns what to print. `terminal` gives the text of a configuration that is
+/// Runs a command (none of [`is_local`], and not [`crate::monitor`]'s) and returns what to print. `terminal` gives the text of a configuration that is
 /// typed or piped in.
 ///
 /// # Errors
@@ -62,7 +62,9 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
         Verb::ShowIpsecStatistics => DaemonQuery::IpsecStatistics,
         Verb::ShowRoute => DaemonQuery::Routes,
         Verb::ShowConfiguration => return Ok(configuration(parsed)),
-        Verb::Exit | Verb::StartShell { .. } => return Ok(Request::Session),
+        Verb::Exit | Verb::MonitorTraffic | Verb::StartShell { .. } => {
+            return Ok(Request::Session);
+        }
         Verb::ShowUptime | Verb::ShowVersion => return Ok(Request::ShowNode),
         Verb::Reboot => return Ok(Request::Power(Power::Reboot)),
         Verb::PowerOff => return Ok(Request::Power(Power::PowerOff)),
@@ -89,7 +91,7 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
     Ok(Request::Daemon(query))
 }
 
-/// Whether a command is carried out here, without a request.
+/// Whether a command is carried out here, at the prompt only.
 pub fn is_local(verb: Verb) -> bool {
     matches!(verb, Verb::Exit | Verb::StartShell { .. })
 }

@@ -4,11 +4,14 @@
 //! the key, while an answer is awaited it waits with it, and while a text is typed or pasted it ends the line at once and the text is
 //! given up. Only what we start (a shell) has a terminal as usual.
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{
     LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
 };
 use nix::unistd::read;
 use std::io::{self, Stdin, Write};
+use std::os::fd::AsFd;
+use std::time::Duration;
 use zeroize::{Zeroize, Zeroizing};
 
 /// `^C`.
@@ -69,6 +72,26 @@ impl Terminal {
             Typed::Interrupted => return Ok(Typed::Interrupted),
         };
         utf8(octets).map(Typed::Text)
+    }
+
+    /// Waits so long, and says whether the user wants to stop: by `^C`, or because the terminal is gone.
+    pub fn pause(&self, wait: Duration) -> bool {
+        let milliseconds = PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO);
+        let mut asked = [PollFd::new(self.stdin.as_fd(), PollFlags::POLLIN)];
+        // What is not typed holds the next commands.
+        let asked = if self.is_one() {
+            &mut asked[..]
+        } else {
+            &mut []
+        };
+        if !matches!(poll(asked, milliseconds), Ok(count) if count > 0) {
+            return false;
+        }
+        let mut piece = [0; 256];
+        match read(&self.stdin, &mut piece) {
+            Ok(0) | Err(_) => true,
+            Ok(count) => piece[..count].contains(&INTERRUPT),
+        }
     }
 
     /// Shows nothing of what is typed from now on, ahead of a prompt too, until the return value is dropped.

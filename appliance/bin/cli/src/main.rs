@@ -3,11 +3,14 @@
 //! The exit code is 0 for an answer, 1 when there is none, 2 for a line that is no command.
 #![forbid(unsafe_code)]
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ravelin_cli::command::{Verb, parse};
-use ravelin_cli::{CliError, Client, caret, evaluate, interact, is_local};
+use ravelin_cli::{CliError, Client, caret, evaluate, interact, is_local, monitor};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 const USAGE: &str = "usage: ravelin [--run-dir DIR] [-c COMMAND | COMMAND WORDS...]
   without a command: interactive; `?` helps, Tab completes, exit leaves
@@ -76,10 +79,23 @@ fn once(client: &Client, line: &str) -> Result<(), CliError> {
             "only at the prompt of the CLI".to_owned(),
         ]));
     }
+    if parsed.verb == Verb::MonitorTraffic {
+        let (mut out, mut notes) = (io::stdout(), io::stderr());
+        return monitor(client, &parsed, &mut out, &mut notes, &mut pause);
+    }
     let text = evaluate(client, &parsed, &mut io::stdin())?;
     match io::stdout().write_all(text.as_bytes()) {
         // The reader of a pipe (`| head`) may have seen enough.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(|e| CliError::Terminal(e.to_string())),
     }
+}
+
+/// Waits so long, and says whether nobody reads the output any more.
+fn pause(wait: Duration) -> bool {
+    let out = io::stdout();
+    // Nothing is asked for: the end of the reader is always told.
+    let mut asked = [PollFd::new(out.as_fd(), PollFlags::empty())];
+    let milliseconds = PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO);
+    matches!(poll(&mut asked, milliseconds), Ok(count) if count > 0)
 }

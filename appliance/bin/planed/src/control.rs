@@ -7,6 +7,7 @@
 //! One round takes a few milliseconds at most when idle. What other daemons ask is answered in order; nothing here waits for a
 //! packet.
 
+mod captures;
 mod configuration;
 mod kernel;
 mod pairs;
@@ -34,6 +35,7 @@ use crate::nic::Dpdk;
 use crate::nic::ports::Ports;
 use crate::punt::Punt;
 use crate::twins::Twins;
+use captures::Captures;
 use configuration::Configuration;
 use kernel::Kernel;
 use pairs::SelectorRoutes;
@@ -86,6 +88,7 @@ pub struct Control {
     configuration: Configuration,
     startup: Startup,
     selector_routes: SelectorRoutes,
+    captures: Captures,
     complaint: String,
     next_chores: Time,
     next_state: Time,
@@ -107,6 +110,7 @@ impl Control {
             configuration: Configuration::default(),
             startup: Startup::default(),
             selector_routes: SelectorRoutes::default(),
+            captures: Captures::default(),
             complaint: String::new(),
             next_chores: Time::default(),
             next_state: Time::default(),
@@ -195,6 +199,7 @@ impl Control {
             self.settle_twins();
         }
         self.kernel.upkeep(now, &self.parts.controller);
+        self.forget_captures(now);
     }
 
     /// Lets transit flow when the start is complete, and tells iked and the monitor.

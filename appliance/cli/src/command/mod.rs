@@ -7,7 +7,7 @@ mod table;
 mod words;
 
 pub use resolve::{Choice, Parsed, choices, parse};
-pub use table::{COMMANDS, Entry, Filter, PIPES, Verb};
+pub use table::{COMMANDS, Choose, Entry, Filter, PIPES, Verb, options};
 pub use words::{Word, split};
 
 #[cfg(test)]

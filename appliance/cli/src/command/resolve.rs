@@ -1,6 +1,6 @@
 //! From words to commands, and from half a line to what may follow.
 
-use super::table::{COMMANDS, Entry, Filter, PIPES, Verb};
+use super::table::{COMMANDS, Choose, Entry, Filter, PIPES, Verb, options};
 use super::words::{Word, split};
 use crate::CommandError;
 
@@ -11,6 +11,8 @@ pub struct Parsed {
     pub verb: Verb,
     /// Values in order.
     pub values: Vec<Word>,
+    /// What was chosen beside them, each once.
+    pub chosen: Vec<(Choose, Word)>,
     /// Filters in order, each with its value.
     pub filters: Vec<(Filter, Option<Word>)>,
 }
@@ -37,7 +39,9 @@ pub fn parse(line: &str) -> Result<Option<Parsed>, CommandError> {
         return Ok(None);
     }
     let end = line.trim_end().len() + 1;
+    let (command, options) = divide(command);
     let (verb, values) = resolve(COMMANDS, command, end)?;
+    let chosen = choose_options(verb, options, end)?;
     let mut resolved = Vec::new();
     for words in filters {
         let (filter, mut values) = resolve(PIPES, words, end)?;
@@ -46,6 +50,7 @@ pub fn parse(line: &str) -> Result<Option<Parsed>, CommandError> {
     Ok(Some(Parsed {
         verb,
         values,
+        chosen,
         filters: resolved,
     }))
 }
@@ -60,12 +65,15 @@ pub fn choices(line: &str) -> (usize, Vec<Choice>) {
     let begun = !line.ends_with(|c: char| c.is_whitespace() || c == '|');
     let last = if begun { words.pop() } else { None };
     let (at, start) = last.map_or((line.len(), String::new()), |w| (w.at, w.text));
-    let mut found = if filter {
-        following(PIPES, &words, &start)
-    } else {
-        following(COMMANDS, &words, &start)
+    let (command, given) = divide(&words);
+    let verb = resolve(COMMANDS, command, 0).map(|(verb, _)| verb);
+    let mut found = match verb {
+        _ if filter => following(PIPES, &words, &start),
+        Ok(verb) if !options(verb).is_empty() => following_options(verb, given, &start),
+        _ => following(COMMANDS, &words, &start),
     };
-    let complete = !filter && start.is_empty() && resolve(COMMANDS, &words, 0).is_ok();
+    let whole = verb.and_then(|verb| choose_options(verb, given, 0));
+    let complete = !filter && start.is_empty() && whole.is_ok();
     if complete || (filter && start.is_empty() && resolve(PIPES, &words, 0).is_ok()) {
         found.push(Choice {
             word: "|".to_owned(),
@@ -73,6 +81,55 @@ pub fn choices(line: &str) -> (usize, Vec<Choice>) {
         });
     }
     (at, found)
+}
+
+/// Where a command that has options ends and its options begin.
+fn divide(words: &[Word]) -> (&[Word], &[Word]) {
+    let has_options = |words: &[Word]| {
+        let verb = resolve(COMMANDS, words, 0).map(|(verb, _)| verb);
+        verb.is_ok_and(|verb| !options(verb).is_empty())
+    };
+    let end = (1..=words.len()).find(|end| has_options(&words[..*end]));
+    words.split_at(end.unwrap_or(words.len()))
+}
+
+fn choose_options(
+    verb: Verb,
+    words: &[Word],
+    end: usize,
+) -> Result<Vec<(Choose, Word)>, CommandError> {
+    let mut chosen: Vec<(Choose, Word)> = Vec::new();
+    for pair in words.chunks(2) {
+        let (choice, value) = match options(verb) {
+            [] => continue,
+            table => resolve(table, pair, end)?,
+        };
+        if chosen.iter().any(|(earlier, _)| *earlier == choice) {
+            let (word, at) = (pair[0].text.clone(), pair[0].at);
+            return Err(CommandError::Twice { word, at });
+        }
+        chosen.extend(value.into_iter().map(|value| (choice, value)));
+    }
+    Ok(chosen)
+}
+
+/// What may follow `words`, which are options.
+fn following_options(verb: Verb, words: &[Word], start: &str) -> Vec<Choice> {
+    let whole = words.len() / 2 * 2;
+    let Ok(chosen) = choose_options(verb, &words[..whole], 0) else {
+        return Vec::new();
+    };
+    let table = options(verb);
+    let mut found = following(table, &words[whole..], start);
+    if words.len() == whole {
+        let given = |choice: &Choice| {
+            let phrase = |e: &&Entry<Choose>| nth(e, 0) == Some(choice.word.as_str());
+            let mut means = table.iter().filter(phrase).filter_map(|e| e.value);
+            means.any(|meaning| chosen.iter().any(|(earlier, _)| *earlier == meaning))
+        };
+        found.retain(|choice| !given(choice));
+    }
+    found
 }
 
 fn resolve<T: Copy>(

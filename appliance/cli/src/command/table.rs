@@ -11,6 +11,7 @@ pub enum Verb {
     LoadTerminal,
     MergeFile,
     MergeTerminal,
+    MonitorTraffic,
     PowerOff,
     Reboot,
     RekeyIke,
@@ -41,6 +42,19 @@ pub enum Verb {
         root: bool,
     },
     Zeroize,
+}
+
+/// What may follow a command, in any order, each with a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choose {
+    /// Ends after so many packets.
+    Count,
+    /// Only these packets.
+    Matching,
+    /// Octets kept of each packet.
+    Size,
+    /// Into this file, as pcapng.
+    WriteFile,
 }
 
 /// What a filter does with the lines before it.
@@ -102,6 +116,10 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     entry("clear security ipsec security-associations <peer>", "IP address of one peer", Verb::ClearIpsec),
     entry("exit", "Leave the command line", Verb::Exit),
     entry("quit", "Leave the command line", Verb::Exit),
+    group("monitor", "Show what happens as it happens"),
+    group("monitor traffic", "Show packets"),
+    group("monitor traffic interface", "Show packets of interfaces"),
+    entry("monitor traffic interface <interface>", "Port, unit or st0.N; several with commas; all", Verb::MonitorTraffic),
     group("request", "Make system-level requests"),
     group("request security", "Make security requests"),
     group("request security ike", "Make IKE requests"),
@@ -156,6 +174,26 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     entry("start shell", "A shell of the system", Verb::StartShell { root: false }),
     group("start shell user", "A shell of another user"),
     entry("start shell user root", "A shell of the system's root", Verb::StartShell { root: true }),
+];
+
+/// What may follow a command.
+pub const fn options(verb: Verb) -> &'static [Entry<Choose>] {
+    match verb {
+        Verb::MonitorTraffic => MONITOR_OPTIONS,
+        _ => &[],
+    }
+}
+
+#[rustfmt::skip]
+const MONITOR_OPTIONS: &[Entry<Choose>] = &[
+    group("count", "End after so many packets"),
+    entry("count <count>", "Number of packets", Choose::Count),
+    group("matching", "Show only some packets"),
+    entry("matching <filter>", "Quoted: \"host 10.1.0.1 and not esp\"", Choose::Matching),
+    group("size", "Look at so much of each packet"),
+    entry("size <octets>", "96 to 9216 octets, 256 by default", Choose::Size),
+    group("write-file", "Write pcapng"),
+    entry("write-file <file>", "Path of the file, or - for the output", Choose::WriteFile),
 ];
 
 /// All filters.

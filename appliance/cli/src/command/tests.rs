@@ -17,7 +17,8 @@ fn every_command_resolves_to_itself() {
         let line = entry
             .words
             .replace("<peer>", "192.0.2.1")
-            .replace("<index>", "7");
+            .replace("<index>", "7")
+            .replace("<interface>", "ge-0/0/0");
         match entry.value {
             Some(value) => assert_eq!(verb(&line), value, "{line}"),
             None => assert!(
@@ -125,7 +126,9 @@ fn errors_name_word_place_and_candidates() {
 fn completion() {
     assert_eq!(
         words(""),
-        ["clear", "exit", "quit", "request", "show", "start"]
+        [
+            "clear", "exit", "quit", "monitor", "request", "show", "start"
+        ]
     );
     assert_eq!(words("sh"), ["show"]);
     assert_eq!(words("sh sec i"), ["ike", "ipsec"]);
@@ -140,4 +143,43 @@ fn completion() {
     assert_eq!(words("nonsense "), Vec::<String>::new());
     assert_eq!(choices("show security i").0, 14);
     assert_eq!(choices("show ").0, 5);
+}
+
+#[test]
+fn options_come_in_any_order_and_once() {
+    let line = "monitor traffic interface ge-0/0/0 size 96 matching \"host 10.0.0.1\" co 3";
+    let parsed = parse(line).unwrap().unwrap();
+    assert_eq!(parsed.verb, Verb::MonitorTraffic);
+    assert_eq!(parsed.values[0].text, "ge-0/0/0");
+    let chosen: Vec<_> = (parsed.chosen.iter())
+        .map(|(choice, word)| (*choice, word.text.as_str()))
+        .collect();
+    assert_eq!(
+        chosen,
+        [
+            (Choose::Size, "96"),
+            (Choose::Matching, "host 10.0.0.1"),
+            (Choose::Count, "3")
+        ]
+    );
+    let fails = |line: &str| parse(line).unwrap_err().to_string();
+    assert_eq!(
+        fails("monitor traffic interface st0.0 count 1 count 2"),
+        "`count` is given twice"
+    );
+    assert_eq!(
+        fails("monitor traffic interface st0.0 lenght 7"),
+        "unknown word `lenght`, expected count, matching, size or write-file"
+    );
+    assert_eq!(
+        fails("monitor traffic interface st0.0 size"),
+        "incomplete command, expected <octets>"
+    );
+    assert_eq!(
+        words("monitor traffic interface st0.0 size 96 "),
+        ["count", "matching", "write-file", "|"]
+    );
+    assert_eq!(words("monitor traffic interface st0.0 w"), ["write-file"]);
+    assert_eq!(words("monitor traffic interface st0.0 size "), ["<octets>"]);
+    assert_eq!(words("monitor traffic interface "), ["<interface>"]);
 }

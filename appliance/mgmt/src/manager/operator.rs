@@ -5,6 +5,7 @@ use crate::hardware;
 use crate::host::Who;
 use crate::link::{Awaited, Unsent};
 use ravelin_config::Secrets;
+use ravelin_ctl::capture::CaptureOrder;
 use ravelin_ctl::daemon::Request;
 use ravelin_ctl::day0::RECORD_FILE;
 use ravelin_ctl::host::POWER_FILE;
@@ -38,7 +39,12 @@ impl Manager {
             }
         };
         let reply = match request {
-            ops::Request::Daemon(query) => return self.pass_on(query, answer),
+            ops::Request::Daemon(query) => {
+                if let DaemonQuery::Capture(CaptureOrder::Begin(spec)) = &query {
+                    log::warn!("{} captures {}", who.name, spec.interfaces.join(", "));
+                }
+                return self.pass_on(query, answer);
+            }
             ops::Request::ShowProcesses => Reply::Processes(self.processes()),
             ops::Request::ShowConfiguration => {
                 let text = self.model.print(&self.running.tree, Secrets::Hide);

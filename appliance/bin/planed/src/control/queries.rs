@@ -32,7 +32,7 @@ const ARI_PREFERENCE: u32 = 5;
 
 impl Control {
     /// The answer, or `None` to a question for another daemon.
-    pub(super) fn answer(&self, query: &DaemonQuery) -> Option<DaemonReply> {
+    pub(super) fn answer(&mut self, query: &DaemonQuery) -> Option<DaemonReply> {
         Some(match query {
             DaemonQuery::Interfaces => DaemonReply::Interfaces(self.interfaces()),
             DaemonQuery::Routes => DaemonReply::Routes(self.routes()),
@@ -41,6 +41,7 @@ impl Control {
                 DaemonReply::HighAvailability(self.high_availability())
             }
             DaemonQuery::IpsecStatistics => DaemonReply::IpsecStatistics(self.ipsec_statistics()),
+            DaemonQuery::Capture(order) => self.capture(order),
             _ => return None,
         })
     }

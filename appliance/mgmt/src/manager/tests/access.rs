@@ -1,6 +1,7 @@
 //! Who may do what, the first password, and what runs without a good file.
 
 use super::*;
+use ravelin_ctl::capture::{CaptureId, CaptureOrder};
 use ravelin_ctl::host::POWER_FILE;
 use ravelin_ctl::host::wanted::{Class, FIRST_UID, HostConfig, Password, PasswordHash};
 use ravelin_ctl::operator::Power;
@@ -85,6 +86,7 @@ fn a_class_may_do_what_it_may_and_no_more() {
     };
     let clear = || ops::Request::Daemon(DaemonQuery::ClearIke(None));
     let show = || ops::Request::Daemon(DaemonQuery::IkeSas);
+    let capture = || ops::Request::Daemon(DaemonQuery::Capture(CaptureOrder::Take(CaptureId(1))));
     let reboot = || ops::Request::Power(Power::Reboot);
     let secrets = || ops::Request::ExportConfiguration {
         set: false,
@@ -95,6 +97,8 @@ fn a_class_may_do_what_it_may_and_no_more() {
         (rita, show(), true),
         (rita, clear(), false),
         (rita, load(), false),
+        (rita, capture(), false),
+        (olaf, capture(), true),
         (olaf, clear(), true),
         (olaf, load(), false),
         (olaf, reboot(), false),
