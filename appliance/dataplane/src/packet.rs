@@ -2,7 +2,7 @@
 
 use ravelin_esp::PacketBuf;
 use ravelin_types::VrfId;
-use ravelin_wire::ip::IpMeta;
+use ravelin_wire::ip::{self, Brief, IpMeta, ParseError};
 
 use crate::tables::{IfIndex, NextHop};
 
@@ -27,8 +27,8 @@ pub struct Packet<B> {
     /// The octets.
     pub buf: B,
     /// The parsed header the data started with when it entered the present path: the outer one before decryption, the inner one
-    /// before encryption.
-    pub meta: IpMeta,
+    /// before encryption. The fewer octets go with a packet from stage to stage, the faster: addresses are in the packet itself.
+    pub meta: Brief,
     /// The interface it came in by: a unit, or a tunnel after decryption.
     pub ingress: IfIndex,
     /// Routing instance of its header.
@@ -37,6 +37,18 @@ pub struct Packet<B> {
     pub next_hop: NextHop,
     /// Where it came from.
     pub origin: Origin,
+    /// ESP that came from another outer address or port than the peer's of its SA.
+    pub strange_source: bool,
+}
+
+impl<B: PacketBuf> Packet<B> {
+    /// The whole header, parsed again. The data must start at it.
+    ///
+    /// # Errors
+    /// When it was broken on the way.
+    pub fn header(&self) -> Result<IpMeta, ParseError> {
+        ip::parse(self.buf.data())
+    }
 }
 
 impl<B: PacketBuf> PacketBuf for Packet<B> {

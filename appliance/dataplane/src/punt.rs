@@ -6,7 +6,7 @@ use ravelin_types::Time;
 use ravelin_wire::esp::{
     IKE_PORT, UDP_ENCAP_PORT, UdpEncap, classify_udp_encap, ike_responder_spi,
 };
-use ravelin_wire::ip::{IpMeta, UDP_HEADER_OCTETS, protocol};
+use ravelin_wire::ip::{Brief, UDP_HEADER_OCTETS, protocol};
 
 use crate::drop::DropReason;
 use crate::policer::{Policer, SharedPolicer};
@@ -117,7 +117,7 @@ const FROM_THIS_LINK: u8 = 255;
 ///
 /// Protocols that never cross a router prove it by their TTL (RFC 5881 section 5, RFC 9568 section 5.1.1.3, RFC 4861 section 7.1):
 /// without it they are anybody's, and their daemons would not take them either.
-pub fn classify(meta: &IpMeta, packet: &[u8]) -> PuntClass {
+pub fn classify(meta: &Brief, packet: &[u8]) -> PuntClass {
     let ports = [meta.source_port, meta.destination_port];
     let near = meta.ttl == FROM_THIS_LINK;
     match meta.protocol {
@@ -151,7 +151,7 @@ fn ike_class(udp: &[u8], message_at: usize) -> PuntClass {
 }
 
 /// What a datagram to UDP port 4500 is.
-pub fn udp_encap(meta: &IpMeta, packet: &[u8]) -> UdpEncap {
+pub fn udp_encap(meta: &Brief, packet: &[u8]) -> UdpEncap {
     match meta.payload(packet).get(UDP_HEADER_OCTETS..) {
         Some(payload) => classify_udp_encap(payload),
         None => UdpEncap::Malformed,

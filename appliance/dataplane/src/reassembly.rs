@@ -45,22 +45,31 @@ struct Datagram<B> {
     /// Length of the payload, known from the last fragment.
     total: Option<usize>,
     received: usize,
-    fragments: ArrayVec<Packet<B>, MAX_FRAGMENTS>,
+    fragments: ArrayVec<Part<B>, MAX_FRAGMENTS>,
+}
+
+/// A fragment and the part of the payload it carries, in octets of the payload.
+struct Part<B> {
+    packet: Packet<B>,
+    start: usize,
+    end: usize,
+    /// Where that part starts in the packet.
+    at: usize,
 }
 
 impl DatagramKey {
-    fn of<B>(packet: &Packet<B>) -> Option<Self> {
+    fn of<B: PacketBuf>(packet: &Packet<B>) -> Option<Self> {
+        Self::from_header(packet.vrf, &packet.header().ok()?)
+    }
+
+    fn from_header(vrf: VrfId, header: &IpMeta) -> Option<Self> {
         Some(DatagramKey {
-            vrf: packet.vrf,
-            source: packet.meta.source,
-            destination: packet.meta.destination,
-            id: packet.meta.fragment?.id,
+            vrf,
+            source: header.source,
+            destination: header.destination,
+            id: header.fragment?.id,
             // IPv6 names a datagram without the protocol, which later fragments do not know for sure.
-            protocol: if packet.meta.is_v6() {
-                0
-            } else {
-                packet.meta.protocol
-            },
+            protocol: if header.is_v6() { 0 } else { header.protocol },
         })
     }
 }
@@ -114,12 +123,17 @@ fn part_at(meta: &IpMeta, fragment: &Fragment) -> usize {
         }
 }
 
-fn extent<B>(packet: &Packet<B>) -> Option<(usize, usize, bool)> {
-    let fragment = packet.meta.fragment?;
+/// Which part of the payload a fragment with this header carries, where that starts in the packet, and whether more follows.
+fn extent(header: &IpMeta) -> Option<(usize, usize, usize, bool)> {
+    let fragment = header.fragment?;
     let start = usize::from(fragment.offset_octets);
-    let octets =
-        usize::from(packet.meta.total_octets).checked_sub(part_at(&packet.meta, &fragment))?;
-    Some((start, start + octets, fragment.more))
+    let at = part_at(header, &fragment);
+    let octets = usize::from(header.total_octets).checked_sub(at)?;
+    Some((start, start + octets, at, fragment.more))
+}
+
+fn packets<B, const N: usize>(parts: impl IntoIterator<Item = Part<B>>) -> ArrayVec<Packet<B>, N> {
+    parts.into_iter().map(|part| part.packet).collect()
 }
 
 fn refuse<B>(packet: Packet<B>, reason: DropReason) -> Outcome<B> {
@@ -168,7 +182,8 @@ impl<B: PacketBuf> Reassembly<B> {
             return false;
         };
         let mut datagram = self.remove(oldest);
-        datagram.fragments.drain(..).for_each(gone);
+        let parts = datagram.fragments.drain(..);
+        parts.map(|part| part.packet).for_each(gone);
         self.spare.push(datagram);
         true
     }
@@ -199,8 +214,10 @@ impl<B: PacketBuf> Reassembly<B> {
 
     /// Adds a fragment.
     pub fn add(&mut self, packet: Packet<B>, now: Time, pool: &mut impl Pool<B>) -> Outcome<B> {
-        let (Some((start, end, more)), Some(key)) = (extent(&packet), DatagramKey::of(&packet))
-        else {
+        let header = packet.header().ok();
+        let extent = header.as_ref().and_then(extent);
+        let key = header.and_then(|header| DatagramKey::from_header(packet.vrf, &header));
+        let (Some((start, end, part_at, more)), Some(key)) = (extent, key) else {
             return refuse(packet, DropReason::FragmentBad);
         };
         let octets = end - start;
@@ -217,7 +234,13 @@ impl<B: PacketBuf> Reassembly<B> {
             }
             None => self.begin(key, now + WAIT),
         };
-        match self.datagrams[at].take(packet, start, end, more) {
+        let part = Part {
+            packet,
+            start,
+            end,
+            at: part_at,
+        };
+        match self.datagrams[at].take(part, more) {
             Ok(false) => {
                 self.held += 1;
                 Outcome::Waiting
@@ -233,11 +256,11 @@ impl<B: PacketBuf> Reassembly<B> {
             Err((packet, Refusal::Duplicate)) => refuse(packet, DropReason::FragmentOverlap),
             Err((packet, Refusal::Whole(reason))) => {
                 let mut datagram = self.remove(at);
-                let mut packets: ArrayVec<_, { MAX_FRAGMENTS + 1 }> =
-                    datagram.fragments.drain(..).collect();
-                packets.push(packet);
+                let mut all: ArrayVec<_, { MAX_FRAGMENTS + 1 }> =
+                    packets(datagram.fragments.drain(..));
+                all.push(packet);
                 self.spare.push(datagram);
-                Outcome::Refused(packets, reason)
+                Outcome::Refused(all, reason)
             }
         }
     }
@@ -249,7 +272,7 @@ impl<B: PacketBuf> Reassembly<B> {
             .iter()
             .position(|datagram| datagram.deadline <= now)?;
         let mut datagram = self.remove(at);
-        let fragments = datagram.fragments.take();
+        let fragments = packets(datagram.fragments.drain(..));
         self.spare.push(datagram);
         Some(fragments)
     }
@@ -275,82 +298,65 @@ enum Refusal {
 
 impl<B: PacketBuf> Datagram<B> {
     /// Adds a fragment in its place; true when the datagram is complete.
-    fn take(
-        &mut self,
-        packet: Packet<B>,
-        start: usize,
-        end: usize,
-        more: bool,
-    ) -> Result<bool, (Packet<B>, Refusal)> {
+    fn take(&mut self, part: Part<B>, more: bool) -> Result<bool, (Packet<B>, Refusal)> {
+        let (start, end) = (part.start, part.end);
         let mut place = self.fragments.len();
         for (at, other) in self.fragments.iter().enumerate() {
-            let Some((other_start, other_end, _)) = extent(other) else {
-                continue;
-            };
-            if (start, end) == (other_start, other_end) {
-                return Err((packet, Refusal::Duplicate));
+            if (start, end) == (other.start, other.end) {
+                return Err((part.packet, Refusal::Duplicate));
             }
-            if start < other_end && other_start < end {
-                return Err((packet, Refusal::Whole(DropReason::FragmentOverlap)));
+            if start < other.end && other.start < end {
+                return Err((part.packet, Refusal::Whole(DropReason::FragmentOverlap)));
             }
-            if start < other_start {
+            if start < other.start {
                 place = place.min(at);
             }
         }
         let beyond = self.total.is_some_and(|total| end > total || !more);
-        let last_end = self
-            .fragments
-            .last()
-            .and_then(extent)
-            .map_or(0, |(_, end, _)| end);
+        let last_end = self.fragments.last().map_or(0, |last| last.end);
         if beyond || (!more && last_end > end) {
-            return Err((packet, Refusal::Whole(DropReason::FragmentBad)));
+            return Err((part.packet, Refusal::Whole(DropReason::FragmentBad)));
         }
         if self.fragments.is_full() {
-            return Err((packet, Refusal::Whole(DropReason::ReassemblyFull)));
+            return Err((part.packet, Refusal::Whole(DropReason::ReassemblyFull)));
         }
         if !more {
             self.total = Some(end);
         }
         self.received += end - start;
-        self.fragments.insert(place, packet);
+        self.fragments.insert(place, part);
         Ok(self.total == Some(self.received))
     }
 }
 
 /// Joins fragments in order into one packet. Its header is the first one's, without the fragment fields.
 fn join<B: PacketBuf>(
-    fragments: ArrayVec<Packet<B>, MAX_FRAGMENTS>,
+    parts: ArrayVec<Part<B>, MAX_FRAGMENTS>,
     payload: usize,
     pool: &mut impl Pool<B>,
 ) -> Outcome<B> {
-    let refuse_all = |fragments: ArrayVec<Packet<B>, MAX_FRAGMENTS>, reason| {
-        Outcome::Refused(fragments.into_iter().collect(), reason)
-    };
-    let Some(first) = fragments.first() else {
+    let refuse_all =
+        |parts: ArrayVec<Part<B>, MAX_FRAGMENTS>, reason| Outcome::Refused(packets(parts), reason);
+    let Some(Part { packet: first, .. }) = parts.first() else {
         return Outcome::Waiting;
     };
-    let Some(fragment) = first.meta.fragment else {
-        return refuse_all(fragments, DropReason::FragmentBad);
+    let Some(fragment) = first.header().ok().and_then(|header| header.fragment) else {
+        return refuse_all(parts, DropReason::FragmentBad);
     };
     let header = usize::from(fragment.header_at);
     let Some(mut buf) = pool.alloc() else {
-        return refuse_all(fragments, DropReason::NoBuffer);
+        return refuse_all(parts, DropReason::NoBuffer);
     };
     if header + payload > usize::from(u16::MAX) || !buf.append(header + payload) {
-        return refuse_all(fragments, DropReason::FragmentBad);
+        return refuse_all(parts, DropReason::FragmentBad);
     }
     let data = buf.data_mut();
     data[..header].copy_from_slice(&first.buf.data()[..header]);
     let mut at = header;
-    for part in &fragments {
-        let Some(fragment) = part.meta.fragment else {
-            continue;
-        };
-        let octets =
-            &part.buf.data()[part_at(&part.meta, &fragment)..usize::from(part.meta.total_octets)];
-        data[at..at + octets.len()].copy_from_slice(octets);
-        at += octets.len();
+    for part in &parts {
+        let octets = part.end - part.start;
+        data[at..at + octets].copy_from_slice(&part.packet.data()[part.at..part.at + octets]);
+        at += octets;
     }
     if first.meta.is_v6() {
         data[usize::from(fragment.next_header_at)] = first.buf.data()[header];
@@ -366,13 +372,14 @@ fn join<B: PacketBuf>(
     match ip::parse(buf.data()) {
         Ok(meta) => Outcome::Complete(Packet {
             buf,
-            meta,
+            meta: meta.brief,
             ingress: first.ingress,
             vrf: first.vrf,
             next_hop: first.next_hop,
             origin: Origin::Reassembled,
+            strange_source: false,
         }),
-        Err(_) => refuse_all(fragments, DropReason::FragmentBad),
+        Err(_) => refuse_all(parts, DropReason::FragmentBad),
     }
 }
 

@@ -27,7 +27,6 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     esp_input::run(worker, tables);
     crypto::run(worker, tables); // decryption
     local_input::run(worker, tables); // decrypted packets addressed to us
-    policy::run(worker, tables);
     forward::run(worker, tables);
     esp_output::run(worker, tables);
     crypto::run(worker, tables); // encryption

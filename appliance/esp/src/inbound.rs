@@ -103,6 +103,11 @@ impl InboundSa {
         self.window.warm()
     }
 
+    /// Octets of the ESP header and the IV, in front of the inner packet.
+    pub fn front_octets(&self) -> usize {
+        HEADER_OCTETS + GCM_IV_OCTETS
+    }
+
     /// The cipher key in the engine.
     pub fn key(&self) -> KeyId {
         self.key

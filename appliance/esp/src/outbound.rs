@@ -9,7 +9,7 @@ use ravelin_wire::esp::{
     TRAILER_OCTETS,
 };
 use ravelin_wire::ip::{
-    self, IPV4_HEADER_OCTETS, IPV6_HEADER_OCTETS, IpFields, IpMeta, UDP_HEADER_OCTETS, protocol,
+    self, Brief, IPV4_HEADER_OCTETS, IPV6_HEADER_OCTETS, IpFields, UDP_HEADER_OCTETS, protocol,
 };
 
 use crate::engine::{CryptoOp, Direction, KeyId, MAX_AAD_OCTETS, OpStatus};
@@ -193,7 +193,7 @@ impl OutboundSa {
     pub fn prepare<P: PacketBuf>(
         &mut self,
         mut packet: P,
-        inner: &IpMeta,
+        inner: &Brief,
         slot: u32,
     ) -> Result<CryptoOp<P>, Rejected<P>> {
         let inner_octets = packet.octets();
@@ -269,7 +269,7 @@ impl OutboundSa {
     }
 
     /// Copies the template and fills lengths, DSCP and ECN (copied from inside, RFC 4301 section 5.1.2, RFC 6040 section 4.1), DF, id.
-    fn write_outer(&self, out: &mut [u8], total: usize, inner: &IpMeta, sequence: u64) {
+    fn write_outer(&self, out: &mut [u8], total: usize, inner: &Brief, sequence: u64) {
         let octets = out.len();
         out.copy_from_slice(&self.template[..octets]);
         let ip_octets = if self.v6 {

@@ -75,15 +75,9 @@ pub struct Fragment {
     pub next_header_at: u16,
 }
 
-/// Everything the stages ask of an IP packet, relative to the first octet of its header.
+/// What stays with a packet on its way: everything of [`IpMeta`] but the addresses and the fragment fields, in 16 octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IpMeta {
-    /// Source address; its variant is the version of the packet.
-    pub source: IpAddr,
-    /// Destination address.
-    pub destination: IpAddr,
-    /// Fragment fields, if it is one.
-    pub fragment: Option<Fragment>,
+pub struct Brief {
     /// Octets of the packet according to its header; the buffer may hold link padding behind it.
     pub total_octets: u16,
     /// Offset of the upper layer.
@@ -98,19 +92,52 @@ pub struct IpMeta {
     pub ttl: u8,
     /// DSCP and ECN: the TOS or traffic-class octet.
     pub traffic_class: u8,
+    /// The version is 6.
+    pub v6: bool,
     /// IPv4 don't-fragment; true for IPv6, whose routers never fragment.
     pub dont_fragment: bool,
+    /// It is a fragment.
+    pub fragmented: bool,
     /// The two ports are real. False for non-first fragments, truncated transport headers and protocols without ports.
     pub has_ports: bool,
     /// The IPv4 header has options, or the IPv6 packet a hop-by-hop header.
     pub has_options: bool,
 }
 
-impl IpMeta {
+/// Everything the stages ask of an IP packet, relative to the first octet of its header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IpMeta {
+    /// Source address.
+    pub source: IpAddr,
+    /// Destination address, of the same family.
+    pub destination: IpAddr,
+    /// Fragment fields, if it is one.
+    pub fragment: Option<Fragment>,
+    /// The rest.
+    pub brief: Brief,
+}
+
+impl std::ops::Deref for IpMeta {
+    type Target = Brief;
+
+    #[inline]
+    fn deref(&self) -> &Brief {
+        &self.brief
+    }
+}
+
+impl std::ops::DerefMut for IpMeta {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Brief {
+        &mut self.brief
+    }
+}
+
+impl Brief {
     /// True for IPv6.
     #[inline]
     pub const fn is_v6(&self) -> bool {
-        matches!(self.source, IpAddr::V6(_))
+        self.v6
     }
 
     /// The upper-layer part of `packet`, without link padding.
@@ -120,11 +147,31 @@ impl IpMeta {
             .get(usize::from(self.payload_at)..usize::from(self.total_octets))
             .unwrap_or(&[])
     }
+}
 
+impl IpMeta {
     /// True for the second and later fragments, which hold no transport header.
     #[inline]
     pub fn is_later_fragment(&self) -> bool {
         self.fragment.is_some_and(|f| f.offset_octets != 0)
+    }
+}
+
+/// Source and destination of the packet at the start of `data`, read without any check of the rest.
+#[inline]
+pub fn addresses(data: &[u8]) -> Option<(IpAddr, IpAddr)> {
+    if data.first()? >> 4 == 6 {
+        let header: &[u8; IPV6_HEADER_OCTETS] = data.first_chunk()?;
+        let address = |at: usize| -> Option<IpAddr> {
+            let octets: [u8; 16] = header[at..at + 16].try_into().ok()?;
+            Some(IpAddr::from(octets))
+        };
+        Some((address(8)?, address(24)?))
+    } else {
+        let header: &[u8; IPV4_HEADER_OCTETS] = data.first_chunk()?;
+        let address =
+            |at: usize| IpAddr::from([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        Some((address(12), address(16)))
     }
 }
 
@@ -175,16 +222,20 @@ fn parse_v4(data: &[u8]) -> Result<IpMeta, ParseError> {
             header[16], header[17], header[18], header[19],
         )),
         fragment,
-        total_octets,
-        payload_at: header_octets as u16,
-        source_port: 0,
-        destination_port: 0,
-        protocol: header[9],
-        ttl: header[8],
-        traffic_class: header[1],
-        dont_fragment: flags & 0x4000 != 0,
-        has_ports: false,
-        has_options: header_octets > IPV4_HEADER_OCTETS,
+        brief: Brief {
+            total_octets,
+            payload_at: header_octets as u16,
+            source_port: 0,
+            destination_port: 0,
+            protocol: header[9],
+            ttl: header[8],
+            traffic_class: header[1],
+            v6: false,
+            dont_fragment: flags & 0x4000 != 0,
+            fragmented: fragment.is_some(),
+            has_ports: false,
+            has_options: header_octets > IPV4_HEADER_OCTETS,
+        },
     };
     read_ports(data, &mut meta);
     Ok(meta)
@@ -207,16 +258,20 @@ fn parse_v6(data: &[u8]) -> Result<IpMeta, ParseError> {
         source: address(8),
         destination: address(24),
         fragment: chain.fragment,
-        total_octets,
-        payload_at: chain.at as u16,
-        source_port: 0,
-        destination_port: 0,
-        protocol: chain.protocol,
-        ttl: header[7],
-        traffic_class: header[0] << 4 | header[1] >> 4,
-        dont_fragment: true,
-        has_ports: false,
-        has_options: chain.hop_by_hop,
+        brief: Brief {
+            total_octets,
+            payload_at: chain.at as u16,
+            source_port: 0,
+            destination_port: 0,
+            protocol: chain.protocol,
+            ttl: header[7],
+            traffic_class: header[0] << 4 | header[1] >> 4,
+            v6: true,
+            dont_fragment: true,
+            fragmented: chain.fragment.is_some(),
+            has_ports: false,
+            has_options: chain.hop_by_hop,
+        },
     };
     read_ports(packet, &mut meta);
     Ok(meta)

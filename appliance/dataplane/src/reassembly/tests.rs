@@ -15,12 +15,13 @@ fn part(id: u16, at: u16, more: bool) -> Packet<MemoryBuf> {
     packet[10..12].copy_from_slice(&sum.to_be_bytes());
     packet.extend([7; 8]);
     Packet {
-        meta: ip::parse(&packet).unwrap(),
+        meta: ip::parse(&packet).unwrap().brief,
         buf: MemoryBuf::new(&packet),
         ingress: IfIndex(1),
         vrf: VrfId::DEFAULT,
         next_hop: NextHop::Local,
         origin: Origin::Port,
+        strange_source: false,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::link::Event;
 use crate::packet::{Origin, Packet};
 use crate::platform::Platform;
 use crate::sa::Sa;
-use crate::stages::fragment;
+use crate::stages::{esp_input, fragment, policy};
 use crate::state;
 use crate::tables::{NextHop, Tables};
 use crate::watch::capture::link;
@@ -64,7 +64,7 @@ fn decrypted<P: Platform>(worker: &mut Worker<P>, tables: &Tables, op: CryptoOp<
     };
     let outer_traffic_class = op.packet.meta.traffic_class;
     let number = op.sequence;
-    let inner = match sa.inbound.finish(op, outer_traffic_class) {
+    let mut inner = match sa.inbound.finish(op, outer_traffic_class) {
         Ok(inner) => inner,
         Err(rejected) => {
             count_refusal(sa, rejected.reason);
@@ -79,7 +79,7 @@ fn decrypted<P: Platform>(worker: &mut Worker<P>, tables: &Tables, op: CryptoOp<
         state::store_inbound(&worker.shared.cells, slot, inner.sequence);
         sa.facts.traffic.in_sequence.set(inner.sequence);
     }
-    if let Some(event) = notice(sa, &inner)
+    if let Some(event) = notice(sa, &mut inner)
         && let Err(lost) = worker.shared.links[usize::from(worker.id)]
             .events
             .push(event)
@@ -87,14 +87,13 @@ fn decrypted<P: Platform>(worker: &mut Worker<P>, tables: &Tables, op: CryptoOp<
         retract(sa, &lost);
     }
     let mut packet = inner.packet;
-    match ip::parse(packet.data()) {
-        Ok(meta) => {
-            packet.trim(packet.octets() - usize::from(meta.total_octets));
-            packet.meta = meta;
-        }
+    let meta = match ip::parse(packet.data()) {
+        Ok(meta) => meta,
         Err(error) => return worker.drop(packet, error.into()),
-    }
-    if !sa.facts.child.admits_inbound(&packet.meta) {
+    };
+    packet.trim(packet.octets() - usize::from(meta.total_octets));
+    packet.meta = meta.brief;
+    if !sa.facts.child.admits_inbound(&meta) {
         sa.facts.traffic.selector_drops.add(1);
         return worker.drop(packet, DropReason::SelectorMismatch);
     }
@@ -110,14 +109,14 @@ fn decrypted<P: Platform>(worker: &mut Worker<P>, tables: &Tables, op: CryptoOp<
     if asking {
         worker.ask(slot, number);
     }
-    packet.next_hop = tables.next_hop(packet.vrf, packet.meta.destination);
+    packet.next_hop = tables.next_hop(packet.vrf, meta.destination);
     let counters = worker.counters().interface(packet.ingress);
     counters.in_packets.add(1);
     counters.in_octets.add(packet.octets() as u64);
     if packet.next_hop == NextHop::Local {
         worker.vectors.local.push(packet);
     } else {
-        worker.vectors.policy.push(packet);
+        policy::enter(worker, tables, packet, &meta);
     }
 }
 
@@ -137,27 +136,41 @@ fn count_refusal(sa: &Sa, reason: EspDrop) {
     }
 }
 
-/// What the control thread should know about an authenticated packet. Its `meta` is still the outer header.
-fn notice<P: Platform>(sa: &mut Sa, inner: &Inner<Packet<P::Buf>>) -> Option<Event<P>> {
-    let meta = &inner.packet.meta;
-    let port = sa.facts.outer.udp.map_or(0, |_| meta.source_port);
-    let known = (
-        sa.facts.outer.remote,
-        sa.facts.outer.udp.map_or(0, |(_, remote)| remote),
-    );
-    let from = (meta.source, port);
+/// What the control thread should know about an authenticated packet. Its `meta` is still of the outer header, which lies in front
+/// of the data.
+#[inline]
+fn notice<P: Platform>(sa: &mut Sa, inner: &mut Inner<Packet<P::Buf>>) -> Option<Event<P>> {
     if !sa.heard {
         sa.heard = true;
         return Some(Event::PeerUses(sa.facts.pair));
     }
     // Only the newest packet proves where the peer is now: an older one may have been delayed on the old path.
-    if from != known && inner.newest && sa.moved_to != Some(from) {
-        sa.moved_to = Some(from);
-        return Some(Event::PeerMoved {
-            pair: sa.facts.pair,
-            remote: from.0,
-            port,
-        });
+    if inner.packet.strange_source && inner.newest {
+        return moved(sa, &mut inner.packet);
     }
     None
+}
+
+/// A peer that is elsewhere, once per place.
+#[cold]
+fn moved<P: Platform>(sa: &mut Sa, packet: &mut Packet<P::Buf>) -> Option<Event<P>> {
+    let front = esp_input::place(&packet.meta).1 + sa.inbound.front_octets();
+    let source = if packet.prepend(front) {
+        let source = ip::addresses(packet.data()).map(|(source, _)| source);
+        packet.adj(front);
+        source
+    } else {
+        None
+    };
+    let port = sa.facts.outer.udp.map_or(0, |_| packet.meta.source_port);
+    let from = (source?, port);
+    if sa.moved_to == Some(from) {
+        return None;
+    }
+    sa.moved_to = Some(from);
+    Some(Event::PeerMoved {
+        pair: sa.facts.pair,
+        remote: from.0,
+        port,
+    })
 }

@@ -125,7 +125,7 @@ fn fragment<P: Platform>(
     let mtu_octets = way.mtu_octets;
     // Encrypted packets carry their inner description: look at the header that leaves.
     match ip::parse(packet.data()) {
-        Ok(meta) => packet.meta = meta,
+        Ok(meta) => packet.meta = meta.brief,
         Err(error) => return worker.drop(packet, error.into()),
     }
     if packet.meta.dont_fragment {

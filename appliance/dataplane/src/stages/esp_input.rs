@@ -3,7 +3,7 @@
 
 use ravelin_esp::{EspDrop, PacketBuf};
 use ravelin_wire::esp::{EspHeader, PROTOCOL_ESP};
-use ravelin_wire::ip::{IpMeta, UDP_HEADER_OCTETS};
+use ravelin_wire::ip::{self, Brief, UDP_HEADER_OCTETS};
 
 use crate::drop::DropReason;
 use crate::link::Handoff;
@@ -33,7 +33,7 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
 
 /// Whether ESP rides in UDP, and where it starts.
 #[inline]
-fn place(meta: &IpMeta) -> (bool, usize) {
+pub(crate) fn place(meta: &Brief) -> (bool, usize) {
     let udp = meta.protocol != PROTOCOL_ESP;
     (
         udp,
@@ -74,12 +74,18 @@ fn prepare<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>) {
         return worker.drop(packet, DropReason::UnknownSpi);
     };
     let facts = &sa.facts;
-    if packet.meta.destination != facts.outer.local
+    let Some((source, destination)) = ip::addresses(packet.data()) else {
+        return worker.drop(packet, DropReason::EspMalformed);
+    };
+    if destination != facts.outer.local
         || vrf != facts.outer_vrf
         || udp != facts.outer.udp.is_some()
     {
         return worker.drop(packet, DropReason::SaMismatch);
     }
+    let peer_port = facts.outer.udp.map(|(_, remote)| remote);
+    packet.strange_source = source != facts.outer.remote
+        || peer_port.is_some_and(|port| port != packet.meta.source_port);
     packet.adj(esp_at);
     match sa.inbound.prepare(packet, slot) {
         Ok(op) => worker.vectors.ops.push(op),

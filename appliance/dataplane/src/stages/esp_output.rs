@@ -3,7 +3,7 @@
 use ravelin_esp::{EspDrop, PacketBuf};
 use ravelin_types::PairId;
 use ravelin_wire::icmp::IcmpError;
-use ravelin_wire::ip::IPV6_MIN_MTU_OCTETS;
+use ravelin_wire::ip::{IPV6_MIN_MTU_OCTETS, IpMeta};
 
 use crate::control::MIN_PATH_MTU_OCTETS;
 use crate::drop::DropReason;
@@ -23,10 +23,11 @@ pub(crate) fn steer<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
     packet: Packet<P::Buf>,
+    meta: &IpMeta,
     tunnel: IfIndex,
 ) {
     let vrf = tables.vrf(packet.vrf);
-    let child = vrf.and_then(|vrf| vrf.selectors.lookup(tunnel, &packet.meta));
+    let child = vrf.and_then(|vrf| vrf.selectors.lookup(tunnel, meta));
     let Some((slot, owner)) = child.map(|child| (child.slot, child.owner)) else {
         worker.counters().interface(tunnel).errors.add(1);
         return worker.drop(packet, DropReason::NoSa);

@@ -71,13 +71,14 @@ pub(crate) fn input<P: Platform>(
                 buf.trim(buf.octets() - usize::from(meta.total_octets));
                 let packet = Packet {
                     buf,
-                    meta,
+                    meta: meta.brief,
                     ingress: index,
                     vrf,
                     next_hop: NextHop::None,
                     origin: Origin::Port,
+                    strange_source: false,
                 };
-                ip_input::route(worker, tables, packet);
+                ip_input::route(worker, tables, packet, &meta);
             }
             Err(error) => {
                 worker.refuse(index, error.into(), buf.data());

@@ -2,7 +2,7 @@
 
 use ravelin_esp::PacketBuf;
 use ravelin_wire::icmp::IcmpError;
-use ravelin_wire::ip;
+use ravelin_wire::ip::{self, IpMeta};
 
 use crate::drop::DropReason;
 use crate::packet::{Origin, Packet};
@@ -15,7 +15,10 @@ use crate::worker::Worker;
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.forward);
     for packet in input.drain(..) {
-        forward(worker, tables, packet);
+        match packet.header() {
+            Ok(meta) => forward(worker, tables, packet, &meta),
+            Err(error) => worker.drop(packet, error.into()),
+        }
     }
     worker.vectors.forward = input;
 }
@@ -26,6 +29,7 @@ pub(crate) fn forward<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
     mut packet: Packet<P::Buf>,
+    meta: &IpMeta,
 ) {
     let transit = matches!(
         packet.origin,
@@ -38,7 +42,7 @@ pub(crate) fn forward<P: Platform>(
     let refusal = match packet.next_hop {
         NextHop::Tunnel(tunnel) => {
             decrement(&mut packet, transit);
-            return esp_output::steer(worker, tables, packet, tunnel);
+            return esp_output::steer(worker, tables, packet, meta, tunnel);
         }
         NextHop::Glean(_) | NextHop::Adjacency(_) => {
             decrement(&mut packet, transit);
@@ -46,7 +50,7 @@ pub(crate) fn forward<P: Platform>(
             return;
         }
         NextHop::Group { first, count } => {
-            let flow = flow_hash(&packet);
+            let flow = flow_hash(meta);
             match tables
                 .vrf(packet.vrf)
                 .and_then(|vrf| vrf.group_member(first, count, flow))
@@ -80,8 +84,7 @@ fn decrement<B: PacketBuf>(packet: &mut Packet<B>, transit: bool) {
 }
 
 /// Packets of one flow take one path. FNV-1a over addresses, protocol and ports.
-pub(crate) fn flow_hash<B>(packet: &Packet<B>) -> u32 {
-    let meta = &packet.meta;
+pub(crate) fn flow_hash(meta: &IpMeta) -> u32 {
     let mut hash = 0x811c_9dc5u32;
     let mut add = |octets: &[u8]| {
         for octet in octets {

@@ -25,7 +25,7 @@ pub(crate) fn split<P: Platform>(
     let total = usize::from(packet.meta.total_octets);
     let per_part = usize::from(mtu_octets).saturating_sub(IPV4_HEADER_OCTETS) / 8 * 8;
     let payload = total.saturating_sub(IPV4_HEADER_OCTETS);
-    let base = packet.meta.fragment;
+    let base = packet.header().ok().and_then(|header| header.fragment);
     // A fragment whose end lies beyond the longest packet: its parts' offsets would not fit their field.
     let end = payload + base.map_or(0, |base| usize::from(base.offset_octets));
     if packet.meta.is_v6()
@@ -82,24 +82,23 @@ fn copy_part<B: PacketBuf>(
     to[10..12].copy_from_slice(&[0, 0]);
     let sum = checksum::of(&to[..IPV4_HEADER_OCTETS]);
     to[10..12].copy_from_slice(&sum.to_be_bytes());
-    let id = u32::from(u16::from_be_bytes([to[4], to[5]]));
+    Some(part(buf, packet, total_octets))
+}
+
+/// A fragment of `packet` in `buf`.
+fn part<B>(buf: B, packet: &Packet<B>, total_octets: u16) -> Packet<B> {
     let mut meta = packet.meta;
     meta.total_octets = total_octets;
-    meta.fragment = Some(Fragment {
-        id,
-        offset_octets: offset as u16,
-        more,
-        header_at: IPV4_HEADER_OCTETS as u16,
-        next_header_at: 9,
-    });
-    Some(Packet {
+    meta.fragmented = true;
+    Packet {
         buf,
         meta,
         ingress: packet.ingress,
         vrf: packet.vrf,
         next_hop: packet.next_hop,
         origin: packet.origin,
-    })
+        strange_source: false,
+    }
 }
 
 /// Octets of an IPv6 fragment header.
@@ -113,7 +112,7 @@ pub(crate) fn split_outer<P: Platform>(
     sequence: u64,
 ) -> ArrayVec<Packet<P::Buf>, MAX_PARTS> {
     match ip::parse(packet.data()) {
-        Ok(meta) => packet.meta = meta,
+        Ok(meta) => packet.meta = meta.brief,
         Err(error) => {
             worker.drop(packet, error.into());
             return ArrayVec::new();
@@ -186,15 +185,5 @@ fn copy_part_v6<B: PacketBuf>(
     to[IPV6_HEADER_OCTETS + 4..front].copy_from_slice(&fragment.id.to_be_bytes());
     let start = IPV6_HEADER_OCTETS + usize::from(fragment.offset_octets);
     to[front..].copy_from_slice(from.get(start..start + octets)?);
-    let mut meta = packet.meta;
-    meta.total_octets = (front + octets) as u16;
-    meta.fragment = Some(fragment);
-    Some(Packet {
-        buf,
-        meta,
-        ingress: packet.ingress,
-        vrf: packet.vrf,
-        next_hop: packet.next_hop,
-        origin: packet.origin,
-    })
+    Some(part(buf, packet, (front + octets) as u16))
 }

@@ -26,12 +26,15 @@ pub(crate) fn send<P: Platform>(
         return;
     };
     let vrf = interface.vrf;
-    if !icmp::may_answer(&packet.meta, packet.data()) {
+    let Ok(header) = packet.header() else {
+        return;
+    };
+    if !icmp::may_answer(&header, packet.data()) {
         return;
     }
     let of_host = packet.origin == Origin::Host;
     let source = if of_host {
-        Some(packet.meta.destination)
+        Some(header.destination)
     } else {
         source_address(tables, packet.ingress, packet.meta.is_v6())
     };
@@ -47,8 +50,7 @@ pub(crate) fn send<P: Platform>(
     if !buf.append(icmp::MAX_OCTETS) {
         return;
     }
-    let Some(octets) = icmp::emit(buf.data_mut(), error, source, &packet.meta, packet.data())
-    else {
+    let Some(octets) = icmp::emit(buf.data_mut(), error, source, &header, packet.data()) else {
         return;
     };
     buf.trim(icmp::MAX_OCTETS - octets);
@@ -61,11 +63,12 @@ pub(crate) fn send<P: Platform>(
     }
     let answer = Packet {
         buf,
-        meta,
+        meta: meta.brief,
         ingress: packet.ingress,
         vrf,
         next_hop,
         origin: Origin::Own,
+        strange_source: false,
     };
     if of_host {
         punt::packet(worker, tables, answer);

@@ -52,11 +52,12 @@ pub(crate) fn frame<P: Platform>(
             buf.trim(buf.octets() - usize::from(meta.total_octets));
             worker.vectors.forward.push(Packet {
                 buf,
-                meta,
+                meta: meta.brief,
                 ingress: interface,
                 vrf,
                 next_hop,
                 origin: Origin::Host,
+                strange_source: false,
             });
             return;
         }
@@ -119,11 +120,12 @@ pub(crate) fn packet<P: Platform>(
             let next_hop = NextHop::Tunnel(interface);
             worker.vectors.forward.push(Packet {
                 buf,
-                meta,
+                meta: meta.brief,
                 ingress: interface,
                 vrf,
                 next_hop,
                 origin: Origin::Host,
+                strange_source: false,
             });
         }
         Err(_) => worker.refuse(interface, DropReason::InjectInvalid, buf.data()),

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use ravelin_wire::ip::IpMeta;
+
 use crate::drop::DropReason;
 use crate::packet::Packet;
 use crate::platform::Platform;
@@ -15,16 +17,17 @@ pub(crate) fn route<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
     mut packet: Packet<P::Buf>,
+    meta: &IpMeta,
 ) {
-    match scope(packet.meta.destination) {
+    match scope(meta.destination) {
         Scope::Routed => {
-            packet.next_hop = tables.next_hop(packet.vrf, packet.meta.destination);
+            packet.next_hop = tables.next_hop(packet.vrf, meta.destination);
             if packet.next_hop == NextHop::Local {
                 worker.vectors.local.push(packet);
             } else if tables.transit_held {
                 worker.drop(packet, DropReason::NotSynchronised);
             } else {
-                policy::enter(worker, tables, packet);
+                policy::enter(worker, tables, packet, meta);
             }
         }
         // The host stack knows which groups and link-local addresses of this link are ours.

@@ -21,7 +21,7 @@ use crate::worker::Worker;
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.local);
     for packet in input.drain(..) {
-        if packet.meta.fragment.is_none() {
+        if !packet.meta.fragmented {
             demultiplex(worker, tables, packet);
         } else if let Some(packet) = reassemble(worker, packet) {
             demultiplex(worker, tables, packet);
@@ -50,7 +50,11 @@ fn demultiplex<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Pac
                 UdpEncap::Ike => punt::packet(worker, tables, packet),
             }
         }
-        _ if outside && policy::belongs_behind_tunnel(tables, &packet) => {
+        _ if outside
+            && packet
+                .header()
+                .is_ok_and(|header| policy::belongs_behind_tunnel(tables, packet.vrf, &header)) =>
+        {
             worker.drop(packet, DropReason::ProtectedSource)
         }
         protocol::ICMP | protocol::ICMPV6 if outside => {
@@ -94,11 +98,17 @@ fn reassemble<P: Platform>(
     packet: Packet<P::Buf>,
 ) -> Option<Packet<P::Buf>> {
     let workers = worker.shared.links.len();
-    let key = (
-        packet.meta.source,
-        packet.meta.destination,
-        packet.meta.fragment.map(|f| f.id),
-    );
+    let key = match packet.header() {
+        Ok(header) => (
+            header.source,
+            header.destination,
+            header.fragment.map(|f| f.id),
+        ),
+        Err(error) => {
+            worker.drop(packet, error.into());
+            return None;
+        }
+    };
     let owner = BuildHasherDefault::<DefaultHasher>::default().hash_one(key) as usize % workers;
     if owner != usize::from(worker.id) {
         if let Err(Handoff::Fragment(packet)) = worker.shared.links[owner]

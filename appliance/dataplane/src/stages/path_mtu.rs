@@ -14,11 +14,14 @@ use crate::worker::Worker;
 
 /// Looks at an ICMP packet addressed to us that came in by a port.
 pub(crate) fn notice<P: Platform>(worker: &mut Worker<P>, packet: &Packet<P::Buf>) {
-    let Some(report) = too_big::parse(&packet.meta, packet.data()) else {
+    let Ok(header) = packet.header() else {
+        return;
+    };
+    let Some(report) = too_big::parse(&header, packet.data()) else {
         return;
     };
     // What was refused by rate or ring is said again about the next packet.
-    if report.source == packet.meta.destination && worker.path_reports.allow(worker.now) {
+    if report.source == header.destination && worker.path_reports.allow(worker.now) {
         worker.tell(Event::PathTooSmall(PathReport {
             outer: Outer {
                 vrf: packet.vrf,

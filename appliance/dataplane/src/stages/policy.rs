@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use ravelin_types::VrfId;
+use ravelin_wire::ip::IpMeta;
 
 use crate::drop::DropReason;
 use crate::packet::{Origin, Packet};
@@ -12,27 +13,22 @@ use crate::stages::forward;
 use crate::tables::{NextHop, Tables};
 use crate::worker::Worker;
 
-/// Drains `policy`, which decrypted packets come by.
-pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
-    let mut input = std::mem::take(&mut worker.vectors.policy);
-    for packet in input.drain(..) {
-        enter(worker, tables, packet);
-    }
-    worker.vectors.policy = input;
-}
-
 /// Judges a transit packet and forwards it.
 #[inline]
-pub(crate) fn enter<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::Buf>) {
-    match verdict(tables, &packet) {
-        None => forward::forward(worker, tables, packet),
+pub(crate) fn enter<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    packet: Packet<P::Buf>,
+    meta: &IpMeta,
+) {
+    match verdict(tables, &packet, meta) {
+        None => forward::forward(worker, tables, packet, meta),
         Some(reason) => worker.drop(packet, reason),
     }
 }
 
 #[inline]
-fn verdict<B>(tables: &Tables, packet: &Packet<B>) -> Option<DropReason> {
-    let Packet { meta, .. } = packet;
+fn verdict<B>(tables: &Tables, packet: &Packet<B>, meta: &IpMeta) -> Option<DropReason> {
     if is_martian(meta.source) || is_martian(meta.destination) {
         return Some(DropReason::Martian);
     }
@@ -62,15 +58,13 @@ fn behind_tunnel(tables: &Tables, vrf: VrfId, address: IpAddr) -> bool {
 
 /// Whether a clear packet's source belongs behind a tunnel, so that it should have come encrypted (RFC 4301 section 5.2). IKE
 /// itself is exempt (section 5.1): the peer's outer address may lie within a default selector.
-pub(crate) fn belongs_behind_tunnel<B>(tables: &Tables, packet: &Packet<B>) -> bool {
-    let ike = packet.meta.has_ports
-        && packet.meta.protocol == ravelin_wire::ip::protocol::UDP
+pub(crate) fn belongs_behind_tunnel(tables: &Tables, vrf: VrfId, meta: &IpMeta) -> bool {
+    let ike = meta.has_ports
+        && meta.protocol == ravelin_wire::ip::protocol::UDP
         && matches!(
-            packet.meta.destination_port,
+            meta.destination_port,
             ravelin_wire::esp::IKE_PORT | ravelin_wire::esp::UDP_ENCAP_PORT
         )
-        && tables
-            .config
-            .is_ike_address(packet.vrf, packet.meta.destination);
-    !ike && behind_tunnel(tables, packet.vrf, packet.meta.source)
+        && tables.config.is_ike_address(vrf, meta.destination);
+    !ike && behind_tunnel(tables, vrf, meta.source)
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ravelin_esp::PacketBuf;
 use ravelin_wire::ethernet::{self, HEADER_OCTETS, TYPE_IPV4, TYPE_IPV6, Tags};
-use ravelin_wire::ip::IpMeta;
+use ravelin_wire::ip::Brief;
 
 use crate::drop::DropReason;
 use crate::packet::{Origin, Packet};
@@ -65,7 +65,7 @@ const NEIGHBOUR_ADVERTISEMENT: u16 = 136;
 const TARGET: std::ops::Range<usize> = 8..24;
 
 /// The target of a neighbour solicitation or advertisement; `packet` starts at its IP header.
-pub(crate) fn discovery_target(meta: &IpMeta, packet: &[u8]) -> Option<IpAddr> {
+pub(crate) fn discovery_target(meta: &Brief, packet: &[u8]) -> Option<IpAddr> {
     let octets: [u8; 16] = meta.payload(packet).get(TARGET)?.try_into().ok()?;
     Some(IpAddr::from(octets))
 }
