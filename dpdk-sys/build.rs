@@ -49,6 +49,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_fib_lookup_bulk",
     "imb_get_strerror",
     "imb_clear_mem",
+    "free_mb_mgr",
     "rv_.*",
 ];
 const TYPES: &[&str] = &[
@@ -57,6 +58,8 @@ const TYPES: &[&str] = &[
     "rte_ether_addr",
     "gcm_key_data",
     "gcm_context_data",
+    "chacha20_poly1305_context_data",
+    "IMB_MGR",
     "IMB_ARCH",
 ];
 const VARIABLES: &[&str] = &["RV_.*", "RTE_LOG_.*", "IMB_ARCH_.*", "IMB_FEATURE_.*"];
@@ -67,6 +70,7 @@ const OPAQUE: &[&str] = &[
     "rte_fib",
     "rte_rcu_qsbr",
     "rte_mbuf",
+    "IMB_MGR",
     "rte_arp_.*",
     "rte_l2tpv2_.*",
     "rte_gtp_.*",

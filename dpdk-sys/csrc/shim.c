@@ -252,8 +252,27 @@ int rv_fib_use_rcu(struct rte_fib *fib, struct rte_rcu_qsbr *rcu)
 	return rte_fib_rcu_qsbr_add(fib, &conf);
 }
 
-int rv_imb_gcm_ops(struct rv_gcm_ops *aes128, struct rv_gcm_ops *aes256, uint32_t *arch,
-		   uint64_t *features)
+IMB_MGR *rv_imb_new(void)
+{
+	IMB_MGR *mgr = alloc_mb_mgr(0);
+	if (mgr == NULL)
+		return NULL;
+	init_mb_mgr_auto(mgr, NULL);
+	if (imb_get_errno(mgr) == 0)
+		return mgr;
+	free_mb_mgr(mgr);
+	return NULL;
+}
+
+#define RV_GCM_OPS(_mgr, _bits)                                                                    \
+	{                                                                                          \
+		.pre = (_mgr)->gcm##_bits##_pre, .enc = (_mgr)->gcm##_bits##_enc,                  \
+		.dec = (_mgr)->gcm##_bits##_dec, .gmac_init = (_mgr)->gmac##_bits##_init,          \
+		.gmac_update = (_mgr)->gmac##_bits##_update,                                       \
+		.gmac_finalize = (_mgr)->gmac##_bits##_finalize,                                   \
+	}
+
+int rv_imb_ops(struct rv_imb_ops *ops)
 {
 	IMB_MGR *mgr = alloc_mb_mgr(0);
 	if (mgr == NULL)
@@ -262,15 +281,105 @@ int rv_imb_gcm_ops(struct rv_gcm_ops *aes128, struct rv_gcm_ops *aes256, uint32_
 	init_mb_mgr_auto(mgr, &chosen);
 	int rc = imb_get_errno(mgr);
 	if (rc == 0) {
-		aes128->pre = mgr->gcm128_pre;
-		aes128->enc = mgr->gcm128_enc;
-		aes128->dec = mgr->gcm128_dec;
-		aes256->pre = mgr->gcm256_pre;
-		aes256->enc = mgr->gcm256_enc;
-		aes256->dec = mgr->gcm256_dec;
-		*arch = (uint32_t)chosen;
-		*features = mgr->features;
+		*ops = (struct rv_imb_ops){
+			.gcm = { RV_GCM_OPS(mgr, 128), RV_GCM_OPS(mgr, 192), RV_GCM_OPS(mgr, 256) },
+			.chacha_init = mgr->chacha20_poly1305_init,
+			.chacha_enc = mgr->chacha20_poly1305_enc_update,
+			.chacha_dec = mgr->chacha20_poly1305_dec_update,
+			.chacha_finalize = mgr->chacha20_poly1305_finalize,
+			.arch = (uint32_t)chosen,
+			.features = mgr->features,
+		};
 	}
 	free_mb_mgr(mgr);
 	return rc;
+}
+
+int rv_imb_expand(IMB_MGR *mgr, struct rv_imb_key *key, const uint8_t *cipher_key,
+		  const uint8_t *hash_key, uint32_t hash_octets, const uint8_t *iv_key)
+{
+	uint32_t unused[60] __attribute__((aligned(16)));
+
+	if (key->cipher == IMB_CIPHER_DES || key->cipher == IMB_CIPHER_DES3) {
+		for (uint32_t i = 0; i < key->key_octets / 8; i++) {
+			IMB_DES_KEYSCHED(mgr, key->des[i], cipher_key + 8 * i);
+			key->des_keys[i] = key->des[i];
+		}
+	} else if (key->key_octets == 16) {
+		IMB_AES_KEYEXP_128(mgr, cipher_key, key->enc, key->dec);
+	} else if (key->key_octets == 24) {
+		IMB_AES_KEYEXP_192(mgr, cipher_key, key->enc, key->dec);
+	} else if (key->key_octets == 32) {
+		IMB_AES_KEYEXP_256(mgr, cipher_key, key->enc, key->dec);
+	}
+	IMB_AES_KEYEXP_128(mgr, iv_key, key->iv, unused);
+	imb_clear_mem(unused, sizeof(unused));
+	imb_hmac_ipad_opad(mgr, (IMB_HASH_ALG)key->hash, hash_key, hash_octets, key->ipad, key->opad);
+	return imb_get_errno(mgr);
+}
+
+void rv_imb_iv(IMB_MGR *mgr, const struct rv_imb_key *key, const uint8_t in[16], uint8_t out[16])
+{
+	static const uint8_t zero[16];
+	/* CFB of one zero block is the encrypted IV. */
+	IMB_AES128_CFB_ONE(mgr, out, zero, in, key->iv, 16);
+}
+
+static void rv_imb_fill(IMB_JOB *job, struct rv_imb_job *from)
+{
+	const struct rv_imb_key *key = from->key;
+	const bool des = key->cipher == IMB_CIPHER_DES;
+	const bool des3 = key->cipher == IMB_CIPHER_DES3;
+
+	job->cipher_mode = (IMB_CIPHER_MODE)key->cipher;
+	job->hash_alg = (IMB_HASH_ALG)key->hash;
+	job->cipher_direction = from->encrypt ? IMB_DIR_ENCRYPT : IMB_DIR_DECRYPT;
+	/* The ICV covers the ciphertext (RFC 4303 section 3.3.2, 3.4.4). */
+	job->chain_order = from->encrypt ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
+	job->enc_keys = des ? (const void *)key->des[0] :
+			des3 ? (const void *)key->des_keys :
+			       (const void *)key->enc;
+	job->dec_keys = des || des3 ? job->enc_keys : (const void *)key->dec;
+	job->key_len_in_bytes = key->key_octets;
+	job->src = from->packet;
+	job->dst = from->packet + from->text_at;
+	job->cipher_start_src_offset_in_bytes = from->text_at;
+	job->msg_len_to_cipher_in_bytes = from->text;
+	job->hash_start_src_offset_in_bytes = 0;
+	job->msg_len_to_hash_in_bytes = from->covered;
+	job->iv = from->iv;
+	job->iv_len_in_bytes = key->cipher == IMB_CIPHER_NULL ? 0 : des || des3 ? 8 : 16;
+	job->auth_tag_output = from->icv;
+	job->auth_tag_output_len_in_bytes = key->icv_octets;
+	job->u.HMAC._hashed_auth_key_xor_ipad = key->ipad;
+	job->u.HMAC._hashed_auth_key_xor_opad = key->opad;
+	job->user_data = from;
+}
+
+static void rv_imb_finish(IMB_MGR *mgr, IMB_JOB *job)
+{
+	for (; job != NULL; job = IMB_GET_COMPLETED_JOB(mgr))
+		((struct rv_imb_job *)job->user_data)->done = job->status == IMB_STATUS_COMPLETED;
+}
+
+static void rv_imb_flush(IMB_MGR *mgr)
+{
+	IMB_JOB *job;
+
+	while ((job = IMB_FLUSH_JOB(mgr)) != NULL)
+		rv_imb_finish(mgr, job);
+}
+
+void rv_imb_run(IMB_MGR *mgr, struct rv_imb_job *jobs, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const uint32_t cipher = jobs[i].key->cipher;
+		jobs[i].done = 0;
+		rv_imb_fill(IMB_GET_NEXT_JOB(mgr), &jobs[i]);
+		rv_imb_finish(mgr, IMB_SUBMIT_JOB(mgr));
+		/* Version 2.0 with AVX-512 encrypts the first block of the second of two (3)DES packets under a wrong IV. */
+		if (cipher == IMB_CIPHER_DES || cipher == IMB_CIPHER_DES3)
+			rv_imb_flush(mgr);
+	}
+	rv_imb_flush(mgr);
 }

@@ -186,14 +186,78 @@ RV_CONST(uint64_t, RV_MBUF_TX_VLAN, RTE_MBUF_F_TX_VLAN);
 RV_CONST(uint64_t, RV_MBUF_EXTERNAL, RTE_MBUF_F_EXTERNAL);
 RV_CONST(uint64_t, RV_MBUF_INDIRECT, RTE_MBUF_F_INDIRECT);
 
-/* AES-GCM of intel-ipsec-mb: the direct API's functions of one manager. */
+/* intel-ipsec-mb: the direct API's functions of one manager, which any thread may call. */
 struct rv_gcm_ops {
 	aes_gcm_pre_t pre;
 	aes_gcm_enc_dec_t enc;
 	aes_gcm_enc_dec_t dec;
+	aes_gmac_init_t gmac_init;
+	aes_gmac_update_t gmac_update;
+	aes_gmac_finalize_t gmac_finalize;
 };
-/* Fills both; returns 0, or the library's error number. `arch` gets IMB_ARCH. */
-int rv_imb_gcm_ops(struct rv_gcm_ops *aes128, struct rv_gcm_ops *aes256, uint32_t *arch,
-		   uint64_t *features);
+struct rv_imb_ops {
+	/* Of keys of 16, 24 and 32 octets. */
+	struct rv_gcm_ops gcm[3];
+	chacha_poly_init_t chacha_init;
+	chacha_poly_enc_dec_update_t chacha_enc;
+	chacha_poly_enc_dec_update_t chacha_dec;
+	chacha_poly_finalize_t chacha_finalize;
+	/* IMB_ARCH, IMB_FEATURE_* */
+	uint32_t arch;
+	uint64_t features;
+};
+/* Fills it; returns 0, or the library's error number. */
+int rv_imb_ops(struct rv_imb_ops *ops);
+
+RV_CONST(uint32_t, RV_IMB_CBC, IMB_CIPHER_CBC);
+RV_CONST(uint32_t, RV_IMB_CTR, IMB_CIPHER_CNTR);
+RV_CONST(uint32_t, RV_IMB_NULL, IMB_CIPHER_NULL);
+RV_CONST(uint32_t, RV_IMB_DES, IMB_CIPHER_DES);
+RV_CONST(uint32_t, RV_IMB_DES3, IMB_CIPHER_DES3);
+RV_CONST(uint32_t, RV_IMB_MD5, IMB_AUTH_MD5);
+RV_CONST(uint32_t, RV_IMB_SHA1, IMB_AUTH_HMAC_SHA_1);
+RV_CONST(uint32_t, RV_IMB_SHA256, IMB_AUTH_HMAC_SHA_256);
+RV_CONST(uint32_t, RV_IMB_SHA384, IMB_AUTH_HMAC_SHA_384);
+RV_CONST(uint32_t, RV_IMB_SHA512, IMB_AUTH_HMAC_SHA_512);
+
+/* A cipher with a separate HMAC, expanded. It must not move: `des_keys` points into it. */
+struct rv_imb_key {
+	uint32_t enc[60] __attribute__((aligned(16)));
+	uint32_t dec[60] __attribute__((aligned(16)));
+	/* AES-128, for IVs. */
+	uint32_t iv[44] __attribute__((aligned(16)));
+	uint8_t ipad[64] __attribute__((aligned(16)));
+	uint8_t opad[64] __attribute__((aligned(16)));
+	uint64_t des[3][16];
+	const void *des_keys[3];
+	uint32_t cipher;
+	uint32_t hash;
+	uint32_t key_octets;
+	uint32_t icv_octets;
+};
+/* `key` is zeroed and says cipher, hash, key_octets, icv_octets; the pointers have key_octets, hash_octets and 16 octets.
+ * Returns 0, or the library's error number. */
+int rv_imb_expand(IMB_MGR *mgr, struct rv_imb_key *key, const uint8_t *cipher_key,
+		  const uint8_t *hash_key, uint32_t hash_octets, const uint8_t *iv_key);
+
+/* One packet: the cipher runs over `text` octets from `text_at`, the HMAC over `covered` octets from the start. */
+struct rv_imb_job {
+	const struct rv_imb_key *key;
+	uint8_t *packet;
+	uint32_t text_at;
+	uint32_t text;
+	uint32_t covered;
+	uint32_t encrypt;
+	uint32_t done;
+	uint8_t iv[16] __attribute__((aligned(16)));
+	/* Gets icv_octets of the key. */
+	uint8_t icv[64];
+};
+/* A manager with its lanes, for one thread at a time; NULL when memory is short or the CPU lacks AES instructions. */
+IMB_MGR *rv_imb_new(void);
+/* Does them all; `done` becomes 1 where the library agreed. */
+void rv_imb_run(IMB_MGR *mgr, struct rv_imb_job *jobs, uint32_t count);
+/* One block of AES-128 with the IV key. */
+void rv_imb_iv(IMB_MGR *mgr, const struct rv_imb_key *key, const uint8_t in[16], uint8_t out[16]);
 
 #endif

@@ -13,7 +13,7 @@ use ravelin_tests::netns::run;
 use ravelin_tests::site::{Addresses, CONFIGURATION, Site, V4, V6};
 use ravelin_tests::wait::wait_until;
 use ravelin_types::{
-    EspEncr, InstanceId, NodeId, PairId, Prefix, SecretBytes, Spi, TrafficSelector, VrfId,
+    EspTransform, InstanceId, NodeId, PairId, Prefix, SecretBytes, Spi, TrafficSelector, VrfId,
 };
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ fn request(planed: &mut Stream, id: u32, body: Request) -> Reply {
     }
 }
 
-fn key(encr: EspEncr, seed: u8) -> Vec<u8> {
-    (0..encr.keymat_octets())
+fn key(transform: EspTransform, seed: u8) -> Vec<u8> {
+    (0..transform.keymat_octets())
         .map(|i| seed.wrapping_mul(31).wrapping_add(i as u8))
         .collect()
 }
@@ -42,7 +42,7 @@ fn hex(octets: &[u8]) -> String {
     octets.iter().map(|o| format!("{o:02x}")).collect()
 }
 
-fn pair(number: u32, encr: EspEncr, outer: Addresses, inner: Addresses) -> SaPair {
+fn pair(number: u32, transform: EspTransform, outer: Addresses, inner: Addresses) -> SaPair {
     let host = |address| vec![TrafficSelector::from_prefix(Prefix::host(address))];
     SaPair {
         pair: PairId(number.into()),
@@ -53,14 +53,15 @@ fn pair(number: u32, encr: EspEncr, outer: Addresses, inner: Addresses) -> SaPai
             remote: outer.enb_outer,
             udp: None,
         },
-        encr,
+        transform,
+        extended_sequence: false,
         inbound: SaHalf {
             spi: Spi::compose(NodeId::default(), number, 0x123).unwrap(),
-            key: SecretBytes::new(key(encr, number as u8)),
+            key: SecretBytes::new(key(transform, number as u8)),
         },
         outbound: SaHalf {
             spi: Spi(PEER_SPI + number),
-            key: SecretBytes::new(key(encr, number as u8 + 100)),
+            key: SecretBytes::new(key(transform, number as u8 + 100)),
         },
         state: Outbound::Active,
         ceilings: ravelin_types::Numbers::FIRST,
@@ -101,10 +102,10 @@ fn four_family_combinations_and_both_key_sizes() {
     let outer_link = Capture::start(&site.enb, "enb0", site.folder(), "outer").unwrap();
 
     let mut number = 0;
-    for encr in [EspEncr::Aes128Gcm, EspEncr::Aes256Gcm] {
+    for transform in [EspTransform::AES_128_GCM, EspTransform::AES_256_GCM] {
         for (outer, inner) in [(V4, V4), (V4, V6), (V6, V4), (V6, V6)] {
             number += 1;
-            let sa = pair(number, encr, outer, inner);
+            let sa = pair(number, transform, outer, inner);
             wait_until("planed to accept the pair", Duration::from_secs(30), || {
                 let reply = request(&mut planed, 10 * number, Request::Install(vec![sa.clone()]));
                 let Reply::Installed(results) = reply else {
@@ -134,7 +135,7 @@ fn four_family_combinations_and_both_key_sizes() {
             assert_eq!(
                 answers.trim(),
                 PINGS.to_string(),
-                "{encr} outer {} inner {}",
+                "{transform} outer {} inner {}",
                 outer.enb_outer,
                 inner.core
             );

@@ -5,7 +5,7 @@
 //! peer is seen using it or [`Request::Activate`] comes.
 
 use ravelin_types::{
-    EspEncr, InstanceId, Numbers, PairId, SecretBytes, Spi, TrafficSelector, VrfId,
+    EspTransform, InstanceId, Numbers, PairId, SecretBytes, Spi, TrafficSelector, VrfId,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -90,7 +90,7 @@ pub enum Outbound {
 pub struct SaHalf {
     /// The SPI: inbound ours, outbound the peer's.
     pub spi: Spi,
-    /// Key then salt, as KEYMAT yields them.
+    /// Cipher key, salt, integrity key: KEYMAT of this direction.
     pub key: SecretBytes,
 }
 
@@ -103,8 +103,10 @@ pub struct SaPair {
     pub epoch: u32,
     /// Outer addresses.
     pub outer: Outer,
-    /// Cipher.
-    pub encr: EspEncr,
+    /// Algorithms.
+    pub transform: EspTransform,
+    /// Extended sequence numbers (RFC 4303 section 2.2.1).
+    pub extended_sequence: bool,
     /// From the peer.
     pub inbound: SaHalf,
     /// To the peer.
@@ -145,8 +147,11 @@ pub enum InstallError {
     #[error("the tunnel interface is not configured")]
     NoTunnelInterface,
     /// Key of the wrong length.
-    #[error("the key does not fit the cipher")]
+    #[error("the key does not fit the algorithms")]
     BadKey,
+    /// This machine's data plane does not have the algorithms.
+    #[error("the data plane does not have the algorithms on this machine")]
+    NoAlgorithm,
     /// Families of the outer addresses differ, or a selector list is empty or too long.
     #[error("the outer addresses or selectors are not usable")]
     BadSelectors,

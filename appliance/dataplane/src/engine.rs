@@ -1,76 +1,161 @@
-//! AES-GCM for the workers: intel-ipsec-mb where the CPU can, RustCrypto elsewhere. Synchronous.
+//! The ciphers of the workers: intel-ipsec-mb where the CPU can, RustCrypto's AES-GCM elsewhere. Synchronous.
+//!
+//! AES-GCM, AES-GMAC and ChaCha20-Poly1305 take each packet by itself. A cipher with a separate HMAC takes several at a time; it is in
+//! [`separate`].
 
-use std::sync::OnceLock;
+mod separate;
 
-use dpdk_rs::ipsecmb::{Gcm, GcmKey, TAG_OCTETS};
-use ravelin_esp::engine::{AeadKey, Cipher, KeyError, PortableKey, Synchronous};
+use std::sync::{Mutex, OnceLock};
 
-static NATIVE: OnceLock<Option<Gcm>> = OnceLock::new();
+use dpdk_rs::ipsecmb::chacha::{ChaCha, ChaChaKey};
+use dpdk_rs::ipsecmb::gmac::{Gmac, GmacKey};
+use dpdk_rs::ipsecmb::separate::Lanes;
+use dpdk_rs::ipsecmb::{Gcm, GcmKey};
+use ravelin_esp::engine::{CpuKey, Job, KeyError, OpStatus, PortableKey, Synchronous};
+use ravelin_esp::{Keys, SALT_OCTETS};
+use ravelin_types::{EspEncr, EspTransform};
+
+pub use separate::{SeparateKey, WorkerLanes};
+
+/// What the library has for this CPU.
+struct Native {
+    gcm: Gcm,
+    gmac: Gmac,
+    chacha: ChaCha,
+    /// Expands keys of several threads.
+    lanes: Mutex<Lanes>,
+}
+
+static NATIVE: OnceLock<Option<Native>> = OnceLock::new();
+
+fn detect() -> Result<Native, dpdk_rs::Error> {
+    Ok(Native {
+        gcm: Gcm::detect()?,
+        gmac: Gmac::detect()?,
+        chacha: ChaCha::detect()?,
+        lanes: Mutex::new(Lanes::new()?),
+    })
+}
 
 /// The library's code for this CPU, looked for once; the outcome is logged.
-pub fn native() -> Option<&'static Gcm> {
-    let found = NATIVE.get_or_init(|| match Gcm::detect() {
-        Ok(gcm) => {
-            log::info!("AES-GCM by intel-ipsec-mb, {}", gcm.code());
-            Some(gcm)
+fn native() -> Option<&'static Native> {
+    let found = NATIVE.get_or_init(|| match detect() {
+        Ok(native) => {
+            log::info!("ciphers by intel-ipsec-mb, {}", native.gcm.code());
+            Some(native)
         }
         Err(error) => {
-            log::warn!("{error}: AES-GCM by the portable engine");
+            log::warn!("{error}: AES-GCM by the portable engine, no other cipher");
             None
         }
     });
     found.as_ref()
 }
 
-/// An expanded key; both kinds wipe themselves.
+/// An expanded key; all kinds wipe themselves.
 pub enum Key {
-    /// For intel-ipsec-mb.
-    Native(GcmKey),
+    /// AES-GCM.
+    Gcm(GcmKey),
     /// For the portable engine.
     Portable(PortableKey),
+    /// AES-GMAC.
+    Gmac(GmacKey),
+    /// ChaCha20-Poly1305.
+    ChaCha(ChaChaKey),
+    /// A cipher with a separate HMAC.
+    Separate(SeparateKey),
 }
 
 /// One worker's engine: the best of this machine.
 pub type Engine<P> = Synchronous<Key, P>;
 
-impl AeadKey for Key {
-    fn expand(cipher: Cipher, key: &[u8]) -> Result<Self, KeyError> {
-        // The library would take either length under either name.
-        if key.len() != usize::from(cipher.iana().1) / 8 {
+fn expand(native: &Native, transform: EspTransform, keys: Keys<'_>) -> Result<Key, KeyError> {
+    use EspEncr as E;
+    let key = keys.cipher;
+    if transform.integ().is_some() {
+        return separate::expand(&native.lanes, transform, keys).map(Key::Separate);
+    }
+    match transform.encr() {
+        E::Aes128Gmac | E::Aes192Gmac | E::Aes256Gmac => native.gmac.expand(key).map(Key::Gmac),
+        E::ChaCha20Poly1305 => native.chacha.expand(key).map(Key::ChaCha),
+        _ => native.gcm.expand(key).map(Key::Gcm),
+    }
+    .map_err(|_| KeyError::Length)
+}
+
+fn verdict(authentic: bool) -> OpStatus {
+    if authentic {
+        OpStatus::Done
+    } else {
+        OpStatus::AuthFailed
+    }
+}
+
+/// What AES-GMAC covers: SPI and sequence number, then IV and text (RFC 4543 section 4).
+fn covered<'a>(nonce: &'a [u8; 12], aad: &'a [u8], text: &'a [u8]) -> [&'a [u8]; 3] {
+    [aad, &nonce[SALT_OCTETS..], text]
+}
+
+fn keep(tag: [u8; 16], icv: &mut [u8]) -> OpStatus {
+    match tag.get(..icv.len()) {
+        Some(kept) => {
+            icv.copy_from_slice(kept);
+            OpStatus::Done
+        }
+        None => OpStatus::EngineFailed,
+    }
+}
+
+impl CpuKey for Key {
+    type Lanes = WorkerLanes;
+
+    fn expand(transform: EspTransform, keys: Keys<'_>) -> Result<Self, KeyError> {
+        let integ_octets = transform.integ().map_or(0, |integ| integ.key_octets());
+        let wanted = (transform.encr().key_octets(), integ_octets);
+        // The library would take any length of AES keys.
+        if (keys.cipher.len(), keys.integ.len()) != wanted {
             return Err(KeyError::Length);
         }
         match native() {
-            Some(gcm) => gcm
-                .expand(key)
-                .map(Key::Native)
-                .map_err(|_| KeyError::Length),
-            None => PortableKey::expand(cipher, key).map(Key::Portable),
+            Some(native) => expand(native, transform, keys),
+            None => PortableKey::expand(transform, keys).map(Key::Portable),
         }
     }
 
     #[inline]
-    fn seal(
-        &self,
-        nonce: &[u8; 12],
-        aad: &[u8],
-        text: &mut [u8],
-        icv: &mut [u8; TAG_OCTETS],
-    ) -> bool {
+    fn seal(&self, nonce: &[u8; 12], aad: &[u8], text: &mut [u8], icv: &mut [u8]) -> OpStatus {
         match self {
-            Key::Native(key) => {
+            Key::Gcm(key) => {
                 key.seal(nonce, aad, text, icv);
-                true
+                OpStatus::Done
             }
             Key::Portable(key) => key.seal(nonce, aad, text, icv),
+            Key::Gmac(key) => keep(key.tag(nonce, &covered(nonce, aad, text)), icv),
+            Key::ChaCha(key) => keep(key.seal(nonce, aad, text), icv),
+            Key::Separate(_) => OpStatus::Pending,
         }
     }
 
     #[inline]
-    fn open(&self, nonce: &[u8; 12], aad: &[u8], text: &mut [u8], icv: &[u8; TAG_OCTETS]) -> bool {
+    fn open(&self, nonce: &[u8; 12], aad: &[u8], text: &mut [u8], icv: &[u8]) -> OpStatus {
         match self {
-            Key::Native(key) => key.open(nonce, aad, text, icv),
+            Key::Gcm(key) => verdict(key.open(nonce, aad, text, icv)),
             Key::Portable(key) => key.open(nonce, aad, text, icv),
+            Key::Gmac(key) => verdict(key.verify(nonce, &covered(nonce, aad, text), icv)),
+            Key::ChaCha(key) => verdict(key.open(nonce, aad, text, icv)),
+            Key::Separate(_) => OpStatus::Pending,
         }
+    }
+
+    fn front_octets(&self) -> usize {
+        match self {
+            Key::Separate(key) => key.front_octets(),
+            _ => 0,
+        }
+    }
+
+    fn run_jobs(lanes: &mut WorkerLanes, jobs: &mut [Job<'_, Self>]) {
+        lanes.run(jobs);
     }
 }
 

@@ -13,7 +13,7 @@ use ravelin_dataplane::io::memory::{MemoryPool, MemoryPort, cells};
 use ravelin_dataplane::packet::Packet;
 use ravelin_dataplane::{Controller, Platform, Shared, Worker};
 use ravelin_esp::engine::{PortableEngine, PortableKey};
-use ravelin_esp::{Cipher, CryptoEngine, CryptoOp, KeyError, KeyId, MemoryBuf};
+use ravelin_esp::{CryptoEngine, CryptoOp, KeyError, KeyId, Keys, MemoryBuf};
 use ravelin_types::*;
 
 type Op = CryptoOp<Packet<MemoryBuf>>;
@@ -41,8 +41,8 @@ impl ChaosEngine {
 impl CryptoEngine<Packet<MemoryBuf>> for ChaosEngine {
     type Key = PortableKey;
 
-    fn expand(cipher: Cipher, key: &[u8]) -> Result<PortableKey, KeyError> {
-        <PortableEngine<Packet<MemoryBuf>> as CryptoEngine<_>>::expand(cipher, key)
+    fn expand(transform: EspTransform, keys: Keys<'_>) -> Result<PortableKey, KeyError> {
+        <PortableEngine<Packet<MemoryBuf>> as CryptoEngine<_>>::expand(transform, keys)
     }
 
     fn insert(&mut self, key: PortableKey) -> Result<KeyId, PortableKey> {

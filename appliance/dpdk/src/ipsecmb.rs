@@ -1,14 +1,19 @@
-//! AES-GCM by intel-ipsec-mb's direct API, the fastest path on one core. The library picks AVX-512/VAES, AVX2 or SSE
-//! code at run time. Nonces are the caller's business: the same nonce twice under one key breaks the key.
+//! Ciphers of intel-ipsec-mb. Here AES-GCM by its direct API, the fastest path on one core; [`gmac`] and [`chacha`] are direct too,
+//! [`separate`] keeps the lanes of the multi-buffer code full. The library picks AVX-512/VAES, AVX2 or SSE code at run time. Nonces
+//! are the caller's business: the same nonce twice under one key breaks the key.
 //!
-//! Tags are always 16 octets and compared in constant time. Packets are processed in place.
+//! Tags of at most 16 octets, compared in constant time. Packets are processed in place.
+
+pub mod chacha;
+pub mod gmac;
+pub mod separate;
 
 use std::ffi::CStr;
 use zeroize::Zeroize;
 
 use crate::error::Error;
 
-/// Octets of the authentication tag (RFC 4106, section 6: 16 is the one that everybody supports).
+/// Octets of a whole authentication tag; 8 and 12 are allowed too (RFC 4106, section 6).
 pub const TAG_OCTETS: usize = 16;
 /// Octets of the nonce: 4 of salt and 8 of explicit IV (RFC 4106, section 4).
 pub const NONCE_OCTETS: usize = 12;
@@ -44,11 +49,37 @@ impl Functions {
     }
 }
 
+/// The library's functions for this CPU.
+fn operations() -> Result<dpdk_sys::rv_imb_ops, Error> {
+    let mut ops = std::mem::MaybeUninit::<dpdk_sys::rv_imb_ops>::zeroed();
+    // SAFETY: writable memory for the result.
+    let rc = unsafe { dpdk_sys::rv_imb_ops(ops.as_mut_ptr()) };
+    if rc != 0 {
+        // SAFETY: the library returns a static string for any number.
+        let why = unsafe { CStr::from_ptr(dpdk_sys::imb_get_strerror(rc)) };
+        return Err(Error::Crypto(why.to_string_lossy().into_owned()));
+    }
+    // SAFETY: it was zeroed, which is valid for optional functions and numbers, and filled.
+    Ok(unsafe { ops.assume_init() })
+}
+
+/// Whether `tag` is the beginning of what was computed; no branch depends on where they differ.
+#[inline]
+fn is_tag(computed: &[u8; TAG_OCTETS], tag: &[u8]) -> bool {
+    match <[u8; TAG_OCTETS]>::try_from(tag) {
+        Ok(tag) => u128::from_ne_bytes(*computed) ^ u128::from_ne_bytes(tag) == 0,
+        Err(_) => {
+            let pairs = computed.iter().zip(tag);
+            tag.len() <= TAG_OCTETS && pairs.fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
+        }
+    }
+}
+
 /// The library's AES-GCM for this CPU: a few function pointers, free to copy and to use from any thread.
 #[derive(Clone, Copy)]
 pub struct Gcm {
-    aes128: Functions,
-    aes256: Functions,
+    /// Of keys of 16, 24 and 32 octets.
+    sizes: [Functions; 3],
     code: &'static str,
 }
 
@@ -105,31 +136,14 @@ impl Gcm {
     /// # Errors
     /// [`Error::Crypto`] when the CPU lacks AES instructions or memory is short.
     pub fn detect() -> Result<Self, Error> {
-        let none = dpdk_sys::rv_gcm_ops {
-            pre: None,
-            enc: None,
-            dec: None,
+        let ops = operations()?;
+        let complete = |index: usize| {
+            Functions::complete(&ops.gcm[index])
+                .ok_or_else(|| Error::Crypto("no AES-GCM for this CPU".to_owned()))
         };
-        let (mut aes128, mut aes256, mut arch, mut features) = (none, none, 0u32, 0u64);
-        // SAFETY: four writable results.
-        let rc = unsafe {
-            dpdk_sys::rv_imb_gcm_ops(
-                &raw mut aes128,
-                &raw mut aes256,
-                &raw mut arch,
-                &raw mut features,
-            )
-        };
-        if rc != 0 {
-            // SAFETY: the library returns a static string for any number.
-            let why = unsafe { CStr::from_ptr(dpdk_sys::imb_get_strerror(rc)) };
-            return Err(Error::Crypto(why.to_string_lossy().into_owned()));
-        }
-        let missing = || Error::Crypto("no AES-GCM for this CPU".to_owned());
         Ok(Gcm {
-            aes128: Functions::complete(&aes128).ok_or_else(missing)?,
-            aes256: Functions::complete(&aes256).ok_or_else(missing)?,
-            code: code_name(arch, features),
+            sizes: [complete(0)?, complete(1)?, complete(2)?],
+            code: code_name(ops.arch, ops.features),
         })
     }
 
@@ -139,16 +153,12 @@ impl Gcm {
         self.code
     }
 
-    /// Expands a key of 16 or 32 octets.
+    /// Expands a key of 16, 24 or 32 octets.
     ///
     /// # Errors
     /// [`Error::KeyLength`].
     pub fn expand(&self, key: &[u8]) -> Result<GcmKey, Error> {
-        let functions = match key.len() {
-            16 => self.aes128,
-            32 => self.aes256,
-            other => return Err(Error::KeyLength(other)),
-        };
+        let functions = self.sizes[size_index(key)?];
         // SAFETY: a union of byte arrays, for which zero is valid.
         let mut memory: Box<KeyMemory> = Box::new(unsafe { std::mem::zeroed() });
         // SAFETY: the key has the length of the chosen function, the memory the type and alignment it demands.
@@ -171,16 +181,20 @@ impl Gcm {
     }
 }
 
+/// Which of the three sizes of AES keys this is.
+fn size_index(key: &[u8]) -> Result<usize, Error> {
+    match key.len() {
+        16 => Ok(0),
+        24 => Ok(1),
+        32 => Ok(2),
+        other => Err(Error::KeyLength(other)),
+    }
+}
+
 impl GcmKey {
-    /// Encrypts `text` in place and writes the tag.
+    /// Encrypts `text` in place and writes the tag, whole or truncated to the length of `tag`.
     #[inline]
-    pub fn seal(
-        &self,
-        nonce: &[u8; NONCE_OCTETS],
-        aad: &[u8],
-        text: &mut [u8],
-        tag: &mut [u8; TAG_OCTETS],
-    ) {
+    pub fn seal(&self, nonce: &[u8; NONCE_OCTETS], aad: &[u8], text: &mut [u8], tag: &mut [u8]) {
         self.run(self.functions.encrypt, nonce, aad, text, tag);
     }
 
@@ -192,12 +206,11 @@ impl GcmKey {
         nonce: &[u8; NONCE_OCTETS],
         aad: &[u8],
         text: &mut [u8],
-        tag: &[u8; TAG_OCTETS],
+        tag: &[u8],
     ) -> bool {
         let mut computed = [0u8; TAG_OCTETS];
         self.run(self.functions.decrypt, nonce, aad, text, &mut computed);
-        // One 128-bit subtraction: no branch depends on where the tags differ.
-        u128::from_ne_bytes(computed) ^ u128::from_ne_bytes(*tag) == 0
+        is_tag(&computed, tag)
     }
 
     #[inline]
@@ -207,13 +220,14 @@ impl GcmKey {
         nonce: &[u8; NONCE_OCTETS],
         aad: &[u8],
         text: &mut [u8],
-        tag: &mut [u8; TAG_OCTETS],
+        tag: &mut [u8],
     ) {
         let mut context = std::mem::MaybeUninit::<dpdk_sys::gcm_context_data>::uninit();
         let at = text.as_mut_ptr();
         // SAFETY: the key memory was expanded by the same function set; the context is scratch that the library
         // initialises itself; in and out are the same `text.len()` octets, which the library allows; the other
-        // slices are readable or writable for the lengths given; the nonce has the 12 octets it reads.
+        // slices are readable or writable for the lengths given, the tag for at most the 16 octets that there are of it; the
+        // nonce has the 12 octets it reads.
         unsafe {
             function(
                 &raw const self.memory.0,
@@ -225,7 +239,7 @@ impl GcmKey {
                 aad.as_ptr(),
                 aad.len() as u64,
                 tag.as_mut_ptr(),
-                TAG_OCTETS as u64,
+                tag.len().min(TAG_OCTETS) as u64,
             );
         }
     }
@@ -247,13 +261,18 @@ impl GcmKey {
 
 impl Drop for GcmKey {
     fn drop(&mut self) {
-        let octets = size_of::<dpdk_sys::gcm_key_data>();
-        // SAFETY: the whole key memory is plain octets, initialised when it was zeroed, and exclusively ours.
-        let bytes = unsafe {
-            std::slice::from_raw_parts_mut((&raw mut self.memory.0).cast::<u8>(), octets)
-        };
-        bytes.zeroize();
+        wipe(&mut self.memory.0);
     }
+}
+
+/// Overwrites key memory of the library.
+fn wipe<T>(memory: &mut T) {
+    // SAFETY: the library's key types are plain octets, numbers and pointers into themselves, zeroed before they were filled, for which
+    // zero is valid again; the reference is exclusive.
+    let bytes = unsafe {
+        std::slice::from_raw_parts_mut(std::ptr::from_mut(memory).cast::<u8>(), size_of::<T>())
+    };
+    bytes.zeroize();
 }
 
 fn code_name(arch: u32, features: u64) -> &'static str {

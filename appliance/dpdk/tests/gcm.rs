@@ -139,7 +139,7 @@ fn bursts_mix_keys_and_mark_forgeries() {
 #[test]
 fn refuses_other_key_lengths() {
     let gcm = Gcm::detect().unwrap();
-    for octets in [0, 15, 17, 24, 31, 33] {
+    for octets in [0, 15, 17, 31, 33] {
         assert!(matches!(gcm.expand(&vec![0; octets]), Err(Error::KeyLength(n)) if n == octets));
     }
 }

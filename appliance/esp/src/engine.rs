@@ -7,16 +7,13 @@
 mod portable;
 mod synchronous;
 
-use ravelin_types::EspEncr;
+use ravelin_types::EspTransform;
 use thiserror::Error;
 
-use crate::PacketBuf;
+use crate::{Keys, PacketBuf};
 
 pub use portable::{PortableEngine, PortableKey};
-pub use synchronous::{AeadKey, Synchronous};
-
-/// The cipher of an SA.
-pub type Cipher = EspEncr;
+pub use synchronous::{CpuKey, Job, MAX_JOBS, Synchronous};
 
 /// Names a key inside one engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,15 +22,15 @@ pub struct KeyId(pub u32);
 /// A key that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum KeyError {
-    /// The key does not have the cipher's length.
-    #[error("key length does not fit the cipher")]
+    /// The material does not have the algorithms' length.
+    #[error("key length does not fit the algorithms")]
     Length,
     /// The engine's key table is full.
     #[error("the engine's key table is full")]
     Full,
-    /// The engine does not know the cipher.
-    #[error("the engine does not know the cipher")]
-    Cipher,
+    /// The engine does not have the algorithms.
+    #[error("the engine does not have the algorithms")]
+    Transform,
 }
 
 /// Encrypt or decrypt.
@@ -61,19 +58,22 @@ pub enum OpStatus {
 /// Longest additional authenticated data: SPI and a 64-bit sequence number.
 pub const MAX_AAD_OCTETS: usize = 12;
 
-/// One AEAD operation in place on the packet it owns. The text is `start .. start + octets` of the packet; the ICV follows it.
+/// One operation in place on the packet it owns. The text is `start .. start + octets` of the packet; ESP header and IV lie before it, the
+/// ICV follows it. An engine writes an IV that must be unpredictable itself, made from the unique one in `nonce`.
 #[derive(Debug)]
 pub struct CryptoOp<P> {
     /// The packet.
     pub packet: P,
     /// The key.
     pub key: KeyId,
-    /// Salt and explicit IV.
+    /// Salt, and the explicit IV of the counter modes; outbound, something unique under this key in any case.
     pub nonce: [u8; 12],
-    /// Additional authenticated data, `aad_octets` of it.
+    /// SPI and sequence number, `aad_octets` of them: the additional authenticated data of an AEAD (RFC 4106 section 5).
     pub aad: [u8; MAX_AAD_OCTETS],
-    /// Used octets of `aad`.
+    /// Used octets of `aad`: 12 with extended sequence numbers, else 8.
     pub aad_octets: u8,
+    /// Octets of the ICV.
+    pub icv_octets: u8,
     /// Which way.
     pub direction: Direction,
     /// Result.
@@ -88,16 +88,16 @@ pub struct CryptoOp<P> {
     pub sequence: u64,
 }
 
-/// Runs AEAD operations in bursts. Implementations allocate nothing per operation.
+/// Runs operations in bursts. Implementations allocate nothing per operation.
 pub trait CryptoEngine<P: PacketBuf> {
     /// An expanded key, made on any thread, wiped when dropped.
     type Key: Send + 'static;
 
-    /// Expands key material without the salt.
+    /// Expands the keys of one direction.
     ///
     /// # Errors
-    /// When the key does not fit the cipher.
-    fn expand(cipher: Cipher, key: &[u8]) -> Result<Self::Key, KeyError>;
+    /// When they do not fit the algorithms, or the engine does not have these.
+    fn expand(transform: EspTransform, keys: Keys<'_>) -> Result<Self::Key, KeyError>;
 
     /// Takes a key into the engine; gives it back when the table is full.
     fn insert(&mut self, key: Self::Key) -> Result<KeyId, Self::Key>;

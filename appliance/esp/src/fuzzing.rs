@@ -1,18 +1,24 @@
 //! Entry points for fuzzers: bytes in, no panic out.
 
+use ravelin_types::EspTransform;
+
 use crate::engine::PortableEngine;
 use crate::{
-    Cipher, CryptoEngine, CryptoOp, Direction, EspDrop, ICV_OCTETS, InboundParams, InboundSa,
-    KeyId, MemoryBuf, OpStatus, PacketBuf,
+    CryptoEngine, CryptoOp, Direction, EspDrop, InboundParams, InboundSa, KeyId, Keys, MemoryBuf,
+    OpStatus, PacketBuf,
 };
 
 const KEY: [u8; 16] = [7; 16];
 const SPI: u32 = 0x0000_1100;
+const TRANSFORM: EspTransform = EspTransform::AES_128_GCM;
 
 fn run(op: CryptoOp<MemoryBuf>) -> Option<CryptoOp<MemoryBuf>> {
     let mut engine = PortableEngine::new(1);
-    let key =
-        <PortableEngine<MemoryBuf> as CryptoEngine<_>>::expand(Cipher::Aes128Gcm, &KEY).ok()?;
+    let keys = Keys {
+        cipher: &KEY,
+        integ: &[],
+    };
+    let key = <PortableEngine<MemoryBuf> as CryptoEngine<_>>::expand(TRANSFORM, keys).ok()?;
     engine.insert(key).ok()?;
     let (mut ops, mut done) = (vec![op], Vec::new());
     engine.submit(&mut ops);
@@ -27,6 +33,7 @@ fn run(op: CryptoOp<MemoryBuf>) -> Option<CryptoOp<MemoryBuf>> {
 pub fn decapsulate(input: &[u8]) -> Result<Vec<u8>, EspDrop> {
     let params = InboundParams {
         spi: SPI,
+        transform: TRANSFORM,
         salt: [0; 4],
         key: KeyId(0),
         replay_window: 64,
@@ -51,7 +58,7 @@ pub fn decapsulate(input: &[u8]) -> Result<Vec<u8>, EspDrop> {
 pub fn decapsulate_authentic(input: &[u8]) -> Result<Vec<u8>, EspDrop> {
     let octets = input.len().checked_sub(16).ok_or(EspDrop::Malformed)?;
     let mut packet = MemoryBuf::new(input);
-    packet.append(ICV_OCTETS);
+    packet.append(TRANSFORM.icv_octets());
     let mut nonce = [0; 12];
     nonce[4..].copy_from_slice(&input[8..16]);
     let mut aad = [0; 12];
@@ -63,6 +70,7 @@ pub fn decapsulate_authentic(input: &[u8]) -> Result<Vec<u8>, EspDrop> {
         nonce,
         aad,
         aad_octets: 8,
+        icv_octets: TRANSFORM.icv_octets() as u8,
         direction: Direction::Encrypt,
         status: OpStatus::Pending,
         start: 16,

@@ -1,22 +1,25 @@
 //! Inbound processing (RFC 4303 section 3.4), after reassembly and SA lookup, which are the caller's.
 
+use ravelin_types::EspTransform;
 use ravelin_types::numbers::{Ceiling, LAST_EXTENDED_SEQUENCE, LAST_SEQUENCE};
 use ravelin_wire::esp::{
-    EspHeader, GCM_IV_OCTETS, HEADER_OCTETS, NEXT_HEADER_DUMMY, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6,
-    TRAILER_OCTETS,
+    EspHeader, HEADER_OCTETS, NEXT_HEADER_DUMMY, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6, TRAILER_OCTETS,
 };
 use ravelin_wire::ip;
 
 use crate::ecn::{self, Decision};
 use crate::engine::{CryptoOp, Direction, KeyId, OpStatus};
+use crate::layout::{Layout, UNIQUE_IV_OCTETS};
 use crate::outbound::{aad, nonce};
-use crate::{EspDrop, ICV_OCTETS, PacketBuf, Rejected, ReplayWindow, SALT_OCTETS, Verdict};
+use crate::{EspDrop, PacketBuf, Rejected, ReplayWindow, SALT_OCTETS, Verdict};
 
 /// What an inbound SA is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct InboundParams {
     /// Our SPI.
     pub spi: u32,
+    /// Algorithms.
+    pub transform: EspTransform,
     /// Salt of the nonce.
     pub salt: [u8; SALT_OCTETS],
     /// The cipher key in the engine.
@@ -39,6 +42,7 @@ pub struct InboundSa {
     key: KeyId,
     spi: u32,
     salt: [u8; SALT_OCTETS],
+    layout: Layout,
     extended: bool,
 }
 
@@ -67,6 +71,7 @@ impl InboundSa {
             key: params.key,
             spi: params.spi,
             salt: params.salt,
+            layout: Layout::new(params.transform),
             extended: params.extended,
         }
     }
@@ -119,13 +124,13 @@ impl InboundSa {
     /// The packet and the reason.
     #[inline]
     pub fn prepare<P: PacketBuf>(&self, packet: P, slot: u32) -> Result<CryptoOp<P>, Rejected<P>> {
-        let front = HEADER_OCTETS + GCM_IV_OCTETS;
+        let (front, icv_octets) = (self.layout.front(), self.layout.icv());
         let data = packet.data();
-        // 1. Length: header, IV, the smallest trailer, ICV.
+        // 1. Length: header, IV, whole blocks of at least the smallest trailer, ICV.
         let text = data
             .len()
-            .checked_sub(front + ICV_OCTETS)
-            .filter(|octets| *octets >= TRAILER_OCTETS);
+            .checked_sub(front + icv_octets)
+            .filter(|octets| self.layout.fits(*octets));
         let (Some(octets), Some(header)) = (text, EspHeader::parse(data)) else {
             return Err(Rejected::new(packet, EspDrop::Malformed));
         };
@@ -135,14 +140,17 @@ impl InboundSa {
             return Err(Rejected::new(packet, reason));
         }
         // 3. The cipher's view.
-        let mut iv = [0; GCM_IV_OCTETS];
-        iv.copy_from_slice(&data[HEADER_OCTETS..front]);
+        let mut iv = [0; UNIQUE_IV_OCTETS];
+        if self.layout.plain_iv {
+            iv.copy_from_slice(&data[HEADER_OCTETS..HEADER_OCTETS + UNIQUE_IV_OCTETS]);
+        }
         Ok(CryptoOp {
             packet,
             key: self.key,
             nonce: nonce(self.salt, iv),
             aad: aad(self.spi, sequence, self.extended),
             aad_octets: if self.extended { 12 } else { 8 },
+            icv_octets: icv_octets as u8,
             direction: Direction::Decrypt,
             status: OpStatus::Pending,
             start: front as u16,
@@ -180,7 +188,7 @@ impl InboundSa {
             return Err(Rejected::new(packet, reason));
         }
         // 6. Strip header, IV, ICV, padding.
-        match strip(&mut packet)
+        match strip(&mut packet, self.layout)
             .and_then(|next_header| check_inner(&mut packet, next_header, outer_traffic_class))
         {
             Ok(()) => Ok(Inner {
@@ -203,8 +211,8 @@ fn refusal(verdict: Verdict) -> Option<EspDrop> {
 }
 
 /// Cuts everything but the payload and returns the next header (section 2.4 to 2.6).
-fn strip<P: PacketBuf>(packet: &mut P) -> Result<u8, EspDrop> {
-    if !packet.adj(HEADER_OCTETS + GCM_IV_OCTETS) || !packet.trim(ICV_OCTETS) {
+fn strip<P: PacketBuf>(packet: &mut P, layout: Layout) -> Result<u8, EspDrop> {
+    if !packet.adj(layout.front()) || !packet.trim(layout.icv()) {
         return Err(EspDrop::Malformed);
     }
     let data = packet.data();

@@ -1,4 +1,5 @@
-//! ESP in tunnel mode (RFC 4303) with AES-GCM (RFC 4106), over protocol 50 or UDP (RFC 3948). Sans-IO: no clock, no sockets, no threads.
+//! ESP in tunnel mode (RFC 4303) with the algorithms of [`ravelin_types::EspTransform`], over protocol 50 or UDP (RFC 3948). Sans-IO:
+//! no clock, no sockets, no threads.
 //!
 //! A packet passes in two halves, so that the cipher between them may work on bursts or on another device:
 //!
@@ -19,18 +20,16 @@ pub mod engine;
 pub mod fuzzing;
 mod inbound;
 mod iv;
+mod keys;
+mod layout;
 mod outbound;
 mod replay;
 
 pub use buf::{MemoryBuf, PacketBuf};
 pub use drop::{EspDrop, Rejected};
-pub use engine::{Cipher, CryptoEngine, CryptoOp, Direction, KeyError, KeyId, OpStatus};
+pub use engine::{CryptoEngine, CryptoOp, Direction, KeyError, KeyId, OpStatus};
 pub use inbound::{InboundParams, InboundSa, Inner};
 pub use iv::IvPrefix;
+pub use keys::{Keys, SALT_OCTETS};
 pub use outbound::{DfPolicy, OutboundParams, OutboundSa, OuterAddresses, finish};
 pub use replay::{MAX_REPLAY_WINDOW, ReplayWindow, Verdict};
-
-/// Octets of the AES-GCM-16 integrity check value.
-pub const ICV_OCTETS: usize = 16;
-/// Octets of the salt that precedes the explicit IV in the nonce.
-pub const SALT_OCTETS: usize = 4;

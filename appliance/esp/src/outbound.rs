@@ -2,25 +2,24 @@
 
 use std::net::IpAddr;
 
+use ravelin_types::EspTransform;
 use ravelin_types::numbers::{Counter, Refusal};
 use ravelin_wire::checksum;
 use ravelin_wire::esp::{
-    EspHeader, GCM_IV_OCTETS, HEADER_OCTETS, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6, PROTOCOL_ESP,
-    TRAILER_OCTETS,
+    EspHeader, HEADER_OCTETS, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6, PROTOCOL_ESP, TRAILER_OCTETS,
 };
 use ravelin_wire::ip::{
     self, Brief, IPV4_HEADER_OCTETS, IPV6_HEADER_OCTETS, IpFields, UDP_HEADER_OCTETS, protocol,
 };
 
 use crate::engine::{CryptoOp, Direction, KeyId, MAX_AAD_OCTETS, OpStatus};
-use crate::{EspDrop, ICV_OCTETS, IvPrefix, PacketBuf, Rejected, SALT_OCTETS};
+use crate::layout::{Layout, UNIQUE_IV_OCTETS};
+use crate::{EspDrop, IvPrefix, PacketBuf, Rejected, SALT_OCTETS};
 
 /// TTL of the outer header.
 const OUTER_TTL: u8 = 64;
 /// Longest outer header: IPv6 and UDP.
 const TEMPLATE_OCTETS: usize = IPV6_HEADER_OCTETS + UDP_HEADER_OCTETS;
-/// ESP pads the text to a multiple of this (RFC 4303 section 2.4).
-const ALIGNMENT_OCTETS: usize = 4;
 
 /// What happens to the DF flag of an outer IPv4 header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -50,6 +49,8 @@ pub struct OuterAddresses {
 pub struct OutboundParams {
     /// The peer's SPI.
     pub spi: u32,
+    /// Algorithms.
+    pub transform: EspTransform,
     /// Salt of the nonce.
     pub salt: [u8; SALT_OCTETS],
     /// The cipher key in the engine.
@@ -76,6 +77,7 @@ pub struct OutboundSa {
     spi: u32,
     iv: IvPrefix,
     salt: [u8; SALT_OCTETS],
+    layout: Layout,
     header_octets: u8,
     v6: bool,
     udp: bool,
@@ -94,6 +96,7 @@ impl OutboundSa {
             spi: params.spi,
             iv: params.iv,
             salt: params.salt,
+            layout: Layout::new(params.transform),
             header_octets: 0,
             v6: false,
             udp: false,
@@ -179,9 +182,8 @@ impl OutboundSa {
 
     /// Largest inner packet whose outer packet fits `mtu_octets`.
     pub fn inner_mtu(&self, mtu_octets: usize) -> usize {
-        let fixed = usize::from(self.header_octets) + HEADER_OCTETS + GCM_IV_OCTETS + ICV_OCTETS;
-        let text = mtu_octets.saturating_sub(fixed) / ALIGNMENT_OCTETS * ALIGNMENT_OCTETS;
-        text.saturating_sub(TRAILER_OCTETS)
+        let esp_octets = mtu_octets.saturating_sub(usize::from(self.header_octets));
+        self.layout.largest_payload(esp_octets)
     }
 
     /// Everything up to the cipher. `packet` starts at the inner IP header, holds no link padding, and is described by `inner`.
@@ -199,10 +201,9 @@ impl OutboundSa {
         let inner_octets = packet.octets();
         let header_octets = usize::from(self.header_octets);
         // 1. Padding and trailer (section 2.4).
-        let padding = (ALIGNMENT_OCTETS - (inner_octets + TRAILER_OCTETS) % ALIGNMENT_OCTETS)
-            % ALIGNMENT_OCTETS;
-        let tail = padding + TRAILER_OCTETS + ICV_OCTETS;
-        let front = header_octets + HEADER_OCTETS + GCM_IV_OCTETS;
+        let padding = self.layout.padding(inner_octets);
+        let tail = padding + TRAILER_OCTETS + self.layout.icv();
+        let front = header_octets + self.layout.front();
         let total = front + inner_octets + tail;
         if total > usize::from(u16::MAX) {
             return Err(Rejected::new(packet, EspDrop::TooLong));
@@ -242,14 +243,16 @@ impl OutboundSa {
         } else {
             NEXT_HEADER_IPV4
         };
-        // 5. ESP header and IV.
+        // 5. ESP header and IV; one that must be unpredictable is written by the engine, from the unique one.
         let header = EspHeader {
             spi: self.spi,
             sequence: sequence as u32,
         }
         .octets();
         data[header_octets..header_octets + HEADER_OCTETS].copy_from_slice(&header);
-        data[header_octets + HEADER_OCTETS..front].copy_from_slice(&iv);
+        if self.layout.plain_iv {
+            data[front - UNIQUE_IV_OCTETS..front].copy_from_slice(&iv);
+        }
         // 6. Outer header.
         self.write_outer(&mut data[..header_octets], total, inner, sequence);
         // 7. The cipher's view.
@@ -259,6 +262,7 @@ impl OutboundSa {
             nonce: nonce(self.salt, iv),
             aad: aad(self.spi, sequence, self.extended),
             aad_octets: if self.extended { 12 } else { 8 },
+            icv_octets: self.layout.icv() as u8,
             direction: Direction::Encrypt,
             status: OpStatus::Pending,
             start: front as u16,
@@ -306,7 +310,7 @@ impl OutboundSa {
 
 /// Salt, then explicit IV (RFC 4106 section 4).
 #[inline]
-pub(crate) fn nonce(salt: [u8; SALT_OCTETS], iv: [u8; GCM_IV_OCTETS]) -> [u8; 12] {
+pub(crate) fn nonce(salt: [u8; SALT_OCTETS], iv: [u8; UNIQUE_IV_OCTETS]) -> [u8; 12] {
     let mut nonce = [0; 12];
     nonce[..SALT_OCTETS].copy_from_slice(&salt);
     nonce[SALT_OCTETS..].copy_from_slice(&iv);

@@ -8,7 +8,7 @@ use aes_gcm::{Aes128Gcm, Aes256Gcm, Nonce};
 use proptest::prelude::*;
 use ravelin_esp::engine::PortableEngine;
 use ravelin_esp::*;
-use ravelin_types::NodeId;
+use ravelin_types::{EspTransform, NodeId};
 use ravelin_wire::ip::{self, IpFields};
 
 type Engine = PortableEngine<MemoryBuf>;
@@ -16,7 +16,7 @@ type Engine = PortableEngine<MemoryBuf>;
 const SPI: u32 = 0x4001_2345;
 const SALT: [u8; 4] = [9, 8, 7, 6];
 
-fn key(cipher: Cipher) -> Vec<u8> {
+fn key(cipher: EspTransform) -> Vec<u8> {
     (0..cipher.keymat_octets() as u8 - 4).collect()
 }
 
@@ -61,14 +61,25 @@ struct Tunnel {
     inn: InboundSa,
 }
 
-fn tunnel(cipher: Cipher, outer: OuterAddresses, extended: bool, last_sequence: u64) -> Tunnel {
+fn tunnel(
+    cipher: EspTransform,
+    outer: OuterAddresses,
+    extended: bool,
+    last_sequence: u64,
+) -> Tunnel {
     let mut engine = Engine::new(8);
+    let material = key(cipher);
+    let keys = Keys {
+        cipher: &material,
+        integ: &[],
+    };
     let key = engine
-        .insert(<Engine as CryptoEngine<MemoryBuf>>::expand(cipher, &key(cipher)).unwrap())
+        .insert(<Engine as CryptoEngine<MemoryBuf>>::expand(cipher, keys).unwrap())
         .ok()
         .unwrap();
     let out = OutboundSa::new(&OutboundParams {
         spi: SPI,
+        transform: cipher,
         salt: SALT,
         key,
         iv: IvPrefix::new(NodeId::new(1).unwrap(), 5).unwrap(),
@@ -81,6 +92,7 @@ fn tunnel(cipher: Cipher, outer: OuterAddresses, extended: bool, last_sequence: 
     .unwrap();
     let inn = InboundSa::new(&InboundParams {
         spi: SPI,
+        transform: cipher,
         salt: SALT,
         key,
         replay_window: 512,
@@ -124,7 +136,7 @@ impl Tunnel {
 
 #[test]
 fn matches_a_packet_made_by_hand() {
-    for cipher in [Cipher::Aes128Gcm, Cipher::Aes256Gcm] {
+    for cipher in [EspTransform::AES_128_GCM, EspTransform::AES_256_GCM] {
         let mut tunnel = tunnel(cipher, outer(false, false), false, 0);
         let packet = inner(false, 45, 0);
         let sealed = tunnel.seal(&packet).unwrap();
@@ -143,10 +155,10 @@ fn matches_a_packet_made_by_hand() {
             },
         );
         let text = match cipher {
-            Cipher::Aes128Gcm => Aes128Gcm::new_from_slice(&key(cipher))
+            EspTransform::AES_128_GCM => Aes128Gcm::new_from_slice(&key(cipher))
                 .unwrap()
                 .encrypt(nonce, payload),
-            Cipher::Aes256Gcm => Aes256Gcm::new_from_slice(&key(cipher))
+            _ => Aes256Gcm::new_from_slice(&key(cipher))
                 .unwrap()
                 .encrypt(nonce, payload),
         };
@@ -166,7 +178,7 @@ fn matches_a_packet_made_by_hand() {
 fn outer_header_fields() {
     for v6 in [false, true] {
         for udp in [false, true] {
-            let mut tunnel = tunnel(Cipher::Aes128Gcm, outer(v6, udp), false, 0);
+            let mut tunnel = tunnel(EspTransform::AES_128_GCM, outer(v6, udp), false, 0);
             let sealed = tunnel.seal(&inner(true, 100, 0xb9)).unwrap();
             let meta = ip::parse(&sealed).unwrap();
             let wanted = outer(v6, udp);
@@ -201,7 +213,7 @@ fn outer_header_fields() {
 
 #[test]
 fn replay_forgery_and_malformed() {
-    let mut tunnel = tunnel(Cipher::Aes128Gcm, outer(false, false), false, 0);
+    let mut tunnel = tunnel(EspTransform::AES_128_GCM, outer(false, false), false, 0);
     let packet = inner(false, 64, 0);
     let first = tunnel.seal(&packet).unwrap();
     let mut forged = first.clone();
@@ -222,7 +234,7 @@ fn replay_forgery_and_malformed() {
 
 #[test]
 fn congestion_marks() {
-    let mut tunnel = tunnel(Cipher::Aes128Gcm, outer(false, false), false, 0);
+    let mut tunnel = tunnel(EspTransform::AES_128_GCM, outer(false, false), false, 0);
     for (inner_ecn, wanted) in [(0, None), (1, Some(3)), (2, Some(3)), (3, Some(3))] {
         let mut sealed = tunnel.seal(&inner(false, 64, inner_ecn)).unwrap();
         ip::set_ecn(&mut sealed, 3);
@@ -237,7 +249,7 @@ fn congestion_marks() {
 #[test]
 fn numbers_never_wrap() {
     let mut tunnel = tunnel(
-        Cipher::Aes128Gcm,
+        EspTransform::AES_128_GCM,
         outer(false, false),
         false,
         u64::from(u32::MAX) - 1,
@@ -271,7 +283,7 @@ fn dummy_packets_and_bad_trailers() {
 
 #[test]
 fn no_room_is_reported_and_takes_no_number() {
-    let mut tunnel = tunnel(Cipher::Aes128Gcm, outer(false, false), false, 0);
+    let mut tunnel = tunnel(EspTransform::AES_128_GCM, outer(false, false), false, 0);
     let packet = inner(false, 64, 0);
     let meta = ip::parse(&packet).unwrap();
     let mut tight = MemoryBuf::with_capacity(packet.len());
@@ -290,7 +302,7 @@ fn families_must_agree() {
         remote: "2001:db8::1".parse().unwrap(),
         udp: None,
     };
-    let mut tunnel = tunnel(Cipher::Aes128Gcm, outer(false, false), false, 0);
+    let mut tunnel = tunnel(EspTransform::AES_128_GCM, outer(false, false), false, 0);
     assert!(tunnel.out.set_outer(&mixed).is_none());
     assert!(tunnel.seal(&inner(false, 64, 0)).is_ok());
 }
@@ -300,7 +312,7 @@ proptest! {
 
     #[test]
     fn what_goes_in_comes_out(v6: bool, outer_v6: bool, udp: bool, aes256: bool, extended: bool, octets in 0usize..1500, class: u8, start in 0u64..1 << 31) {
-        let cipher = if aes256 { Cipher::Aes256Gcm } else { Cipher::Aes128Gcm };
+        let cipher = if aes256 { EspTransform::AES_256_GCM } else { EspTransform::AES_128_GCM };
         let mut tunnel = tunnel(cipher, outer(outer_v6, udp), extended, start);
         let packet = inner(v6, octets, class);
         let sealed = tunnel.seal(&packet).unwrap();
@@ -315,10 +327,10 @@ proptest! {
     fn a_nonce_is_never_used_twice(steps in 1usize..40, epochs in 1u32..6) {
         let mut seen = std::collections::HashSet::new();
         for epoch in 0..epochs {
-            let mut tunnel = tunnel(Cipher::Aes128Gcm, outer(false, false), false, 0);
+            let mut tunnel = tunnel(EspTransform::AES_128_GCM, outer(false, false), false, 0);
             let iv = IvPrefix::new(NodeId::default(), epoch).unwrap();
             tunnel.out = OutboundSa::new(&OutboundParams {
-                spi: SPI, salt: SALT, key: tunnel.out.key(), iv, outer: outer(false, false), df: DfPolicy::Clear, last_sequence: 0, ceiling: u64::MAX, extended: false,
+                spi: SPI, transform: EspTransform::AES_128_GCM, salt: SALT, key: tunnel.out.key(), iv, outer: outer(false, false), df: DfPolicy::Clear, last_sequence: 0, ceiling: u64::MAX, extended: false,
             }).unwrap();
             for _ in 0..steps {
                 let sealed = tunnel.seal(&inner(false, 8, 0)).unwrap();

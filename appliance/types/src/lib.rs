@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod esp;
 mod hardware;
 mod id;
 mod identity;
@@ -18,6 +19,7 @@ mod suite;
 mod time;
 
 pub use error::ParseError;
+pub use esp::{EspEncr, EspInteg, EspTransform};
 pub use hardware::{Mac, PciAddress};
 pub use id::{ChildId, Generation, InstanceId, NodeId, PairId, VrfId};
 pub use identity::Identity;
@@ -27,5 +29,5 @@ pub use prefix::Prefix;
 pub use secret::SecretBytes;
 pub use selector::TrafficSelector;
 pub use spi::{SPI_MIN, SPI_NODE_BITS, SPI_SLOT_BITS, SPI_SLOTS, SPI_TAG_BITS, Spi};
-pub use suite::{DhGroup, EspEncr, IkeEncr, IkeInteg, Prf};
+pub use suite::{DhGroup, IkeEncr, IkeInteg, Prf};
 pub use time::Time;

@@ -1,15 +1,10 @@
 //! Algorithms by the names of the configuration and the numbers of IANA's IKEv2 registry.
 
-use crate::ParseError;
-use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
-
 /// Declares an algorithm enum with its configuration names.
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident, $wanted:literal, { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
         pub enum $name { $($(#[$vdoc])* $variant),+ }
 
         impl $name {
@@ -22,19 +17,20 @@ macro_rules! named {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(self.name()) }
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(self.name()) }
         }
 
-        impl FromStr for $name {
-            type Err = ParseError;
+        impl std::str::FromStr for $name {
+            type Err = crate::ParseError;
 
-            fn from_str(text: &str) -> Result<Self, ParseError> {
-                Self::ALL.iter().copied().find(|v| v.name() == text).ok_or_else(|| ParseError::new(text, $wanted))
+            fn from_str(text: &str) -> Result<Self, crate::ParseError> {
+                Self::ALL.iter().copied().find(|v| v.name() == text).ok_or_else(|| crate::ParseError::new(text, $wanted))
             }
         }
     };
 }
+pub(crate) use named;
 
 named!(
     /// Encryption of the IKE SA.
@@ -82,16 +78,6 @@ named!(
     }
 );
 
-named!(
-    /// Encryption of ESP.
-    EspEncr, "an ESP encryption algorithm", {
-        /// ENCR_AES_GCM_16 (20), 128 bits.
-        Aes128Gcm = "aes-128-gcm",
-        /// ENCR_AES_GCM_16 (20), 256 bits.
-        Aes256Gcm = "aes-256-gcm",
-    }
-);
-
 impl IkeEncr {
     /// IANA transform id and key length in bits.
     pub fn iana(self) -> (u16, u16) {
@@ -132,20 +118,5 @@ impl DhGroup {
             DhGroup::Group20 => 20,
             DhGroup::Group31 => 31,
         }
-    }
-}
-
-impl EspEncr {
-    /// IANA transform id and key length in bits.
-    pub fn iana(self) -> (u16, u16) {
-        match self {
-            EspEncr::Aes128Gcm => (20, 128),
-            EspEncr::Aes256Gcm => (20, 256),
-        }
-    }
-
-    /// Octets of key and salt together, as KEYMAT yields them (RFC 4106 section 8.1).
-    pub fn keymat_octets(self) -> usize {
-        usize::from(self.iana().1) / 8 + 4
     }
 }

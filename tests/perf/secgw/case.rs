@@ -1,6 +1,6 @@
 //! What is measured: one row of the table.
 
-use ravelin_types::EspEncr;
+use ravelin_types::EspTransform;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ravelin_esp::Direction;
@@ -32,10 +32,10 @@ impl Algorithm {
         }
     }
 
-    pub fn encr(self) -> EspEncr {
+    pub fn transform(self) -> EspTransform {
         match self {
-            Algorithm::Aes256Gcm => EspEncr::Aes256Gcm,
-            Algorithm::Aes128Gcm => EspEncr::Aes128Gcm,
+            Algorithm::Aes256Gcm => EspTransform::AES_256_GCM,
+            Algorithm::Aes128Gcm => EspTransform::AES_128_GCM,
         }
     }
 

@@ -62,7 +62,7 @@ fn per_packet_ns(work: impl FnOnce()) -> f64 {
 
 fn seal(keys: &[GcmKey], jobs: &mut [Job]) {
     for job in jobs {
-        if let Some((text, tag)) = job.octets.split_last_chunk_mut() {
+        if let Some((text, tag)) = job.octets.split_last_chunk_mut::<TAG_OCTETS>() {
             keys[job.key].seal(&job.nonce, &AAD, text, tag);
         }
     }
@@ -71,7 +71,7 @@ fn seal(keys: &[GcmKey], jobs: &mut [Job]) {
 fn open(keys: &[GcmKey], jobs: &mut [Job]) -> bool {
     let mut good = true;
     for job in jobs {
-        if let Some((text, tag)) = job.octets.split_last_chunk_mut() {
+        if let Some((text, tag)) = job.octets.split_last_chunk_mut::<TAG_OCTETS>() {
             good &= keys[job.key].open(&job.nonce, &AAD, text, tag);
         }
     }

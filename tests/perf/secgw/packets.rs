@@ -114,7 +114,7 @@ pub fn sealed(
         Family::V6 => NEXT_HEADER_IPV6,
     };
     trailer[padding..].copy_from_slice(&[padding as u8, next_header]);
-    if let Some(tag) = tag.first_chunk_mut() {
+    if let Some(tag) = tag.first_chunk_mut::<TAG_OCTETS>() {
         key.seal(&nonce(u64::from(sequence)), &aad, text, tag);
     }
 }

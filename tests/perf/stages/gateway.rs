@@ -12,7 +12,7 @@ use ravelin_dataplane::{BURST, Controller, Shared, Worker};
 use ravelin_esp::{CryptoEngine, Direction};
 use ravelin_types::numbers::LAST_SEQUENCE;
 use ravelin_types::{
-    EspEncr, Generation, Numbers, PairId, Prefix, SecretBytes, Spi, Time, TrafficSelector,
+    EspTransform, Generation, Numbers, PairId, Prefix, SecretBytes, Spi, Time, TrafficSelector,
     UnitName, VrfId,
 };
 
@@ -168,7 +168,8 @@ fn pair(sa: u32) -> SaPair {
             remote: PEER.into(),
             udp: None,
         },
-        encr: EspEncr::Aes256Gcm,
+        transform: EspTransform::AES_256_GCM,
+        extended_sequence: false,
         inbound: half(traffic::spi(sa)),
         outbound: half(Spi(0x4000_0000 + sa)),
         state: Outbound::Active,

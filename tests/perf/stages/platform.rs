@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ravelin_dataplane::packet::Packet;
 use ravelin_dataplane::{Platform, Pool, PortIo};
-use ravelin_esp::{Cipher, CryptoEngine, CryptoOp, KeyError, KeyId, OpStatus, PacketBuf};
+use ravelin_esp::{CryptoEngine, CryptoOp, KeyError, KeyId, Keys, OpStatus, PacketBuf};
+use ravelin_types::EspTransform;
 
 /// As large as the product's buffers.
 const BUFFER_OCTETS: usize = 2048;
@@ -165,7 +166,7 @@ pub struct Null {
 
 impl CryptoEngine<Packet<Buf>> for Null {
     type Key = ();
-    fn expand(_: Cipher, _: &[u8]) -> Result<(), KeyError> {
+    fn expand(_: EspTransform, _: Keys<'_>) -> Result<(), KeyError> {
         Ok(())
     }
     fn insert(&mut self, (): ()) -> Result<KeyId, ()> {

@@ -77,7 +77,7 @@ impl Primitive {
 
     fn seal(&self, jobs: &mut [Job]) {
         for job in jobs {
-            if let Some((text, tag)) = job.buf.data_mut().split_last_chunk_mut() {
+            if let Some((text, tag)) = job.buf.data_mut().split_last_chunk_mut::<TAG_OCTETS>() {
                 self.keys[job.key].seal(&job.nonce, &AAD, text, tag);
             }
         }
@@ -86,7 +86,7 @@ impl Primitive {
     fn open(&self, jobs: &mut [Job]) -> bool {
         let mut good = true;
         for job in jobs {
-            if let Some((text, tag)) = job.buf.data_mut().split_last_chunk_mut() {
+            if let Some((text, tag)) = job.buf.data_mut().split_last_chunk_mut::<TAG_OCTETS>() {
                 good &= self.keys[job.key].open(&job.nonce, &AAD, text, tag);
             }
         }

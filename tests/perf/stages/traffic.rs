@@ -159,7 +159,7 @@ fn sealed(inner_octets: usize, sa: u32, sequence: u32, key: Option<&GcmKey>) -> 
         *octet = value;
     }
     trailer[padding..].copy_from_slice(&[padding as u8, NEXT_HEADER_IPV4]);
-    if let (Some(key), Some(tag)) = (key, tag.first_chunk_mut()) {
+    if let (Some(key), Some(tag)) = (key, tag.first_chunk_mut::<TAG_OCTETS>()) {
         key.seal(&nonce(u64::from(sequence)), &aad, text, tag);
     }
     buf

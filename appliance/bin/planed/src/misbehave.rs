@@ -18,10 +18,9 @@ use std::sync::OnceLock;
 use ravelin_ctl::sa::{Request, SaPair};
 use ravelin_dataplane::engine;
 use ravelin_esp::{
-    CryptoEngine, CryptoOp, Direction, ICV_OCTETS, KeyError, KeyId, OpStatus, PacketBuf,
-    SALT_OCTETS, engine::Cipher,
+    CryptoEngine, CryptoOp, Direction, KeyError, KeyId, Keys, OpStatus, PacketBuf, SALT_OCTETS,
 };
-use ravelin_types::TrafficSelector;
+use ravelin_types::{EspTransform, TrafficSelector};
 
 /// One outbound packet of so many is mistreated: several in any run of the demo, few enough for TCP to get along.
 const PERIOD: u64 = 50;
@@ -166,7 +165,8 @@ fn bare<P: PacketBuf>(mut op: CryptoOp<P>) -> Option<CryptoOp<P>> {
     let pad_length_at = start + octets - TRAILER_OCTETS;
     let padding = usize::from(*op.packet.data().get(pad_length_at)?);
     op.packet.adj(start);
-    op.packet.trim(padding + TRAILER_OCTETS + ICV_OCTETS);
+    op.packet
+        .trim(padding + TRAILER_OCTETS + usize::from(op.icv_octets));
     op.status = OpStatus::Done;
     Some(op)
 }
@@ -174,8 +174,8 @@ fn bare<P: PacketBuf>(mut op: CryptoOp<P>) -> Option<CryptoOp<P>> {
 impl<P: PacketBuf> CryptoEngine<P> for Engine<P> {
     type Key = <engine::Engine<P> as CryptoEngine<P>>::Key;
 
-    fn expand(cipher: Cipher, key: &[u8]) -> Result<Self::Key, KeyError> {
-        <engine::Engine<P> as CryptoEngine<P>>::expand(cipher, key)
+    fn expand(transform: EspTransform, keys: Keys<'_>) -> Result<Self::Key, KeyError> {
+        <engine::Engine<P> as CryptoEngine<P>>::expand(transform, keys)
     }
 
     fn insert(&mut self, key: Self::Key) -> Result<KeyId, Self::Key> {

@@ -14,8 +14,8 @@ use ravelin_ctl::operator::{DaemonQuery, DaemonReply};
 use ravelin_ctl::plane::{Device, PlaneConfig, PortConfig, UnitConfig};
 use ravelin_ctl::{Envelope, Hello, Role, Stream, netd, sa};
 use ravelin_types::{
-    EspEncr, Generation, InstanceId, Numbers, PairId, SecretBytes, Spi, TrafficSelector, UnitName,
-    VrfId,
+    EspTransform, Generation, InstanceId, Numbers, PairId, SecretBytes, Spi, TrafficSelector,
+    UnitName, VrfId,
 };
 
 /// Generous: a loaded machine starts DPDK in seconds.
@@ -160,7 +160,8 @@ fn pair() -> sa::SaPair {
             remote: [192, 0, 2, 2].into(),
             udp: None,
         },
-        encr: EspEncr::Aes128Gcm,
+        transform: EspTransform::AES_128_GCM,
+        extended_sequence: false,
         inbound: half(0x1000),
         outbound: half(0x2000),
         state: sa::Outbound::Active,

@@ -9,11 +9,11 @@ use ravelin_ctl::sa::{
     DfBit, Event as SaEvent, InstallError, Outbound, Outer, PairCounters, PairState, SaPair,
 };
 use ravelin_esp::{
-    CryptoEngine, DfPolicy, InboundParams, IvPrefix, KeyId, OutboundParams, OuterAddresses,
-    SALT_OCTETS,
+    CryptoEngine, DfPolicy, InboundParams, IvPrefix, KeyError, KeyId, Keys, OutboundParams,
+    OuterAddresses, SALT_OCTETS,
 };
 use ravelin_types::numbers::{self, ASK_LEFT, Remembered, Resumption, Unusable};
-use ravelin_types::{EspEncr, NodeId, Numbers, PairId, Prefix, SPI_MIN, Spi, Time, VrfId};
+use ravelin_types::{EspTransform, NodeId, Numbers, PairId, Prefix, SPI_MIN, Spi, Time, VrfId};
 
 use super::Controller;
 use crate::counters::PairTraffic;
@@ -159,17 +159,16 @@ fn outer_addresses(outer: &Outer) -> Option<OuterAddresses> {
 
 /// Splits key material into an expanded key and its salt.
 fn expand<P: Platform>(
-    cipher: EspEncr,
+    transform: EspTransform,
     material: &[u8],
 ) -> Result<(Key<P>, [u8; SALT_OCTETS]), InstallError> {
-    if material.len() != cipher.keymat_octets() {
-        return Err(InstallError::BadKey);
-    }
-    let (key, salt) = material
-        .split_last_chunk::<SALT_OCTETS>()
-        .ok_or(InstallError::BadKey)?;
-    let key = P::Engine::expand(cipher, key).map_err(|_| InstallError::BadKey)?;
-    Ok((key, *salt))
+    let refused = |error| match error {
+        KeyError::Transform => InstallError::NoAlgorithm,
+        KeyError::Length | KeyError::Full => InstallError::BadKey,
+    };
+    let (keys, salt) = Keys::split(transform, material).map_err(refused)?;
+    let key = P::Engine::expand(transform, keys).map_err(refused)?;
+    Ok((key, salt))
 }
 
 impl<P: Platform> Controller<P> {
@@ -323,8 +322,8 @@ impl<P: Platform> Controller<P> {
         last: Numbers,
     ) -> Result<PendingSa<Key<P>>, InstallError> {
         let outer = outer_addresses(&sa.outer).ok_or(InstallError::BadSelectors)?;
-        let (inbound_key, inbound_salt) = expand::<P>(sa.encr, sa.inbound.key.expose())?;
-        let (outbound_key, outbound_salt) = expand::<P>(sa.encr, sa.outbound.key.expose())?;
+        let (inbound_key, inbound_salt) = expand::<P>(sa.transform, sa.inbound.key.expose())?;
+        let (outbound_key, outbound_salt) = expand::<P>(sa.transform, sa.outbound.key.expose())?;
         let iv = IvPrefix::new(self.pairs.node, sa.epoch).ok_or(InstallError::StaleEpoch)?;
         let facts = PairFacts {
             pair: sa.pair,
@@ -340,12 +339,13 @@ impl<P: Platform> Controller<P> {
         };
         let inbound = InboundParams {
             spi: sa.inbound.spi.0,
+            transform: sa.transform,
             salt: inbound_salt,
             key: KeyId(0),
             replay_window: sa.replay_window,
             last_sequence: last.inbound,
             ceiling: sa.ceilings.inbound,
-            extended: false,
+            extended: sa.extended_sequence,
         };
         let df = match sa.df_bit {
             DfBit::Copy => DfPolicy::Copy,
@@ -354,6 +354,7 @@ impl<P: Platform> Controller<P> {
         };
         let outbound = OutboundParams {
             spi: sa.outbound.spi.0,
+            transform: sa.transform,
             salt: outbound_salt,
             key: KeyId(0),
             iv,
@@ -361,7 +362,7 @@ impl<P: Platform> Controller<P> {
             df,
             last_sequence: last.outbound,
             ceiling: sa.ceilings.outbound,
-            extended: false,
+            extended: sa.extended_sequence,
         };
         Ok(PendingSa {
             facts,

@@ -1,6 +1,11 @@
 use super::*;
+use dpdk_rs::ipsecmb::TAG_OCTETS;
 use ravelin_esp::engine::{CryptoEngine, CryptoOp, Direction, KeyId, OpStatus, PortableEngine};
 use ravelin_esp::{MemoryBuf, PacketBuf};
+
+fn aead(cipher: &[u8]) -> Keys<'_> {
+    Keys { cipher, integ: &[] }
+}
 
 fn op(direction: Direction, key: KeyId, text: &[u8]) -> CryptoOp<MemoryBuf> {
     CryptoOp {
@@ -9,6 +14,7 @@ fn op(direction: Direction, key: KeyId, text: &[u8]) -> CryptoOp<MemoryBuf> {
         nonce: [3; 12],
         aad: [9; 12],
         aad_octets: 8,
+        icv_octets: TAG_OCTETS as u8,
         direction,
         status: OpStatus::Pending,
         start: 4,
@@ -28,16 +34,16 @@ fn run(engine: &mut impl CryptoEngine<MemoryBuf>, op: CryptoOp<MemoryBuf>) -> Cr
 
 #[test]
 fn agrees_with_the_portable_engine() {
-    for (cipher, octets) in [(Cipher::Aes128Gcm, 16), (Cipher::Aes256Gcm, 32)] {
-        let material = vec![7; octets];
+    for transform in [EspTransform::AES_128_GCM, EspTransform::AES_256_GCM] {
+        let material = vec![7; transform.encr().key_octets()];
         let mut engine = Engine::<MemoryBuf>::new(4);
         let mut oracle = PortableEngine::<MemoryBuf>::new(4);
         let key = engine
-            .insert(Engine::<MemoryBuf>::expand(cipher, &material).unwrap())
+            .insert(Engine::<MemoryBuf>::expand(transform, aead(&material)).unwrap())
             .ok()
             .unwrap();
         let known = oracle
-            .insert(PortableEngine::<MemoryBuf>::expand(cipher, &material).unwrap())
+            .insert(PortableEngine::<MemoryBuf>::expand(transform, aead(&material)).unwrap())
             .ok()
             .unwrap();
         for length in [0, 1, 15, 16, 17, 64, 1400] {
@@ -62,9 +68,9 @@ fn agrees_with_the_portable_engine() {
 #[test]
 fn bad_keys_and_ranges_are_refused() {
     type E = Engine<MemoryBuf>;
-    assert!(E::expand(Cipher::Aes256Gcm, &[0; 16]).is_err());
+    assert!(E::expand(EspTransform::AES_256_GCM, aead(&[0; 16])).is_err());
     let mut engine = E::new(1);
-    let expand = || E::expand(Cipher::Aes128Gcm, &[0; 16]).unwrap();
+    let expand = || E::expand(EspTransform::AES_128_GCM, aead(&[0; 16])).unwrap();
     let key = engine.insert(expand()).ok().unwrap();
     assert!(engine.insert(expand()).is_err(), "full");
     let mut long = op(Direction::Encrypt, key, &[0; 40]);

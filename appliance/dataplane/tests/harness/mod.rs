@@ -323,7 +323,7 @@ pub fn pair(n: u8, slot: u32, outer_v6: bool, nat: bool) -> SaPair {
     let key = |owner: u8| {
         SecretBytes::new(vec![
             owner * 16 + slot as u8;
-            EspEncr::Aes256Gcm.keymat_octets()
+            EspTransform::AES_256_GCM.keymat_octets()
         ])
     };
     let selectors = |owner: u8| {
@@ -342,7 +342,8 @@ pub fn pair(n: u8, slot: u32, outer_v6: bool, nat: bool) -> SaPair {
             remote: outer(peer, outer_v6),
             udp: nat.then_some((4500, 4500)),
         },
-        encr: EspEncr::Aes256Gcm,
+        transform: EspTransform::AES_256_GCM,
+        extended_sequence: false,
         inbound: SaHalf {
             spi: spi(n),
             key: key(n),

@@ -1,38 +1,70 @@
 //! An engine whose keys do the work on the spot: every operation is complete when `submit` returns.
 
-use super::{Cipher, CryptoEngine, CryptoOp, Direction, KeyError, KeyId, OpStatus};
-use crate::{ICV_OCTETS, PacketBuf};
+use arrayvec::ArrayVec;
+use ravelin_types::EspTransform;
 
-/// An expanded AEAD key that runs on the calling CPU; wiped when dropped.
-pub trait AeadKey: Sized + Send + 'static {
-    /// Expands key material without the salt.
+use super::{CryptoEngine, CryptoOp, Direction, KeyError, KeyId, OpStatus};
+use crate::{Keys, PacketBuf};
+
+/// Most operations that [`CpuKey::run_jobs`] gets at once: twice the lanes of the widest multi-buffer code, so that packets of
+/// different lengths keep the lanes full.
+pub const MAX_JOBS: usize = 32;
+
+/// An expanded key that runs on the calling CPU; wiped when dropped. It takes each packet by itself (`seal`, `open`), or several of
+/// them at a time (`run_jobs`).
+pub trait CpuKey: Sized + Send + 'static {
+    /// What one engine needs to run jobs.
+    type Lanes: Default + Send;
+
+    /// Expands keys.
     ///
     /// # Errors
-    /// When the key does not fit the cipher.
-    fn expand(cipher: Cipher, key: &[u8]) -> Result<Self, KeyError>;
+    /// When they do not fit the algorithms, or these are unknown.
+    fn expand(transform: EspTransform, keys: Keys<'_>) -> Result<Self, KeyError>;
 
-    /// Encrypts `text` in place and writes the ICV; false when the implementation refuses.
-    fn seal(
-        &self,
-        nonce: &[u8; 12],
-        aad: &[u8],
-        text: &mut [u8],
-        icv: &mut [u8; ICV_OCTETS],
-    ) -> bool;
+    /// Encrypts `text` in place and writes the ICV; [`OpStatus::Pending`] when the key runs jobs.
+    fn seal(&self, nonce: &[u8; 12], aad: &[u8], text: &mut [u8], icv: &mut [u8]) -> OpStatus;
 
-    /// Verifies the ICV in constant time and decrypts `text` in place; false when it is wrong.
-    fn open(&self, nonce: &[u8; 12], aad: &[u8], text: &mut [u8], icv: &[u8; ICV_OCTETS]) -> bool;
+    /// Verifies the ICV in constant time and decrypts `text` in place; [`OpStatus::Pending`] when the key runs jobs.
+    fn open(&self, nonce: &[u8; 12], aad: &[u8], text: &mut [u8], icv: &[u8]) -> OpStatus;
+
+    /// Octets of ESP header and IV, for a key that runs jobs.
+    fn front_octets(&self) -> usize {
+        0
+    }
+
+    /// Does jobs of keys whose `seal` and `open` answer [`OpStatus::Pending`], and sets their status.
+    fn run_jobs(_lanes: &mut Self::Lanes, _jobs: &mut [Job<'_, Self>]) {}
+}
+
+/// One packet for a key that takes several at a time.
+pub struct Job<'a, K> {
+    /// The key.
+    pub key: &'a K,
+    /// Which way.
+    pub direction: Direction,
+    /// Salt and unique IV.
+    pub nonce: &'a [u8; 12],
+    /// The upper half of an extended sequence number, which the ICV covers behind the text (RFC 4303 section 2.2.1).
+    pub sequence_high: Option<[u8; 4]>,
+    /// From the ESP header to the end of the ICV.
+    pub packet: &'a mut [u8],
+    /// Octets of `packet` before the ICV, which the ICV covers.
+    pub covered_octets: usize,
+    /// Result.
+    pub status: &'a mut OpStatus,
 }
 
 /// A table of keys, and the operations completed since the last poll.
-pub struct Synchronous<K, P> {
+pub struct Synchronous<K: CpuKey, P> {
     keys: Vec<Option<K>>,
     free: Vec<u32>,
     max_keys: usize,
     done: Vec<CryptoOp<P>>,
+    lanes: K::Lanes,
 }
 
-impl<K: AeadKey, P: PacketBuf> Synchronous<K, P> {
+impl<K: CpuKey, P: PacketBuf> Synchronous<K, P> {
     /// An engine for at most `max_keys` keys.
     pub fn new(max_keys: usize) -> Self {
         Self {
@@ -40,36 +72,67 @@ impl<K: AeadKey, P: PacketBuf> Synchronous<K, P> {
             free: Vec::new(),
             max_keys,
             done: Vec::new(),
+            lanes: K::Lanes::default(),
         }
     }
 
-    /// `None` for an unknown key, a range outside the packet, or a refusal.
+    /// `None` for an unknown key or a range outside the packet.
     #[inline]
     fn run(keys: &[Option<K>], op: &mut CryptoOp<P>) -> Option<OpStatus> {
         let key = keys.get(op.key.0 as usize)?.as_ref()?;
         let (start, octets) = (usize::from(op.start), usize::from(op.octets));
         let aad = op.aad.get(..usize::from(op.aad_octets))?;
-        let range = start..start + octets + ICV_OCTETS;
+        let range = start..start + octets + usize::from(op.icv_octets);
         let (text, icv) = op
             .packet
             .data_mut()
             .get_mut(range)?
-            .split_last_chunk_mut::<ICV_OCTETS>()?;
-        match op.direction {
-            Direction::Encrypt => key
-                .seal(&op.nonce, aad, text, icv)
-                .then_some(OpStatus::Done),
-            Direction::Decrypt if key.open(&op.nonce, aad, text, icv) => Some(OpStatus::Done),
-            Direction::Decrypt => Some(OpStatus::AuthFailed),
+            .split_at_mut_checked(octets)?;
+        Some(match op.direction {
+            Direction::Encrypt => key.seal(&op.nonce, aad, text, icv),
+            Direction::Decrypt => key.open(&op.nonce, aad, text, icv),
+        })
+    }
+
+    /// Runs what `run` left pending.
+    #[inline(never)]
+    fn run_pending(keys: &[Option<K>], lanes: &mut K::Lanes, ops: &mut [CryptoOp<P>]) {
+        let mut jobs: ArrayVec<Job<'_, K>, MAX_JOBS> = ArrayVec::new();
+        for op in ops.iter_mut().filter(|op| op.status == OpStatus::Pending) {
+            op.status = OpStatus::EngineFailed;
+            jobs.extend(Self::job(keys, op));
+            if jobs.is_full() {
+                K::run_jobs(lanes, &mut jobs);
+                jobs.clear();
+            }
         }
+        K::run_jobs(lanes, &mut jobs);
+    }
+
+    fn job<'a>(keys: &'a [Option<K>], op: &'a mut CryptoOp<P>) -> Option<Job<'a, K>> {
+        let key = keys.get(op.key.0 as usize)?.as_ref()?;
+        let start = usize::from(op.start).checked_sub(key.front_octets())?;
+        let text_end = usize::from(op.start) + usize::from(op.octets);
+        let end = text_end + usize::from(op.icv_octets);
+        let packet = op.packet.data_mut().get_mut(start..end)?;
+        let high = (op.sequence >> 32) as u32;
+        Some(Job {
+            key,
+            direction: op.direction,
+            nonce: &op.nonce,
+            sequence_high: (op.aad_octets > 8).then(|| high.to_be_bytes()),
+            packet,
+            covered_octets: text_end - start,
+            status: &mut op.status,
+        })
     }
 }
 
-impl<K: AeadKey, P: PacketBuf> CryptoEngine<P> for Synchronous<K, P> {
+impl<K: CpuKey, P: PacketBuf> CryptoEngine<P> for Synchronous<K, P> {
     type Key = K;
 
-    fn expand(cipher: Cipher, key: &[u8]) -> Result<K, KeyError> {
-        K::expand(cipher, key)
+    fn expand(transform: EspTransform, keys: Keys<'_>) -> Result<K, KeyError> {
+        K::expand(transform, keys)
     }
 
     fn insert(&mut self, key: K) -> Result<KeyId, K> {
@@ -94,8 +157,13 @@ impl<K: AeadKey, P: PacketBuf> CryptoEngine<P> for Synchronous<K, P> {
     }
 
     fn submit(&mut self, ops: &mut Vec<CryptoOp<P>>) {
+        let mut pending = false;
         for op in ops.iter_mut() {
             op.status = Self::run(&self.keys, op).unwrap_or(OpStatus::EngineFailed);
+            pending |= op.status == OpStatus::Pending;
+        }
+        if pending {
+            Self::run_pending(&self.keys, &mut self.lanes, ops);
         }
         if self.done.is_empty() {
             std::mem::swap(&mut self.done, ops);

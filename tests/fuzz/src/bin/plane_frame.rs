@@ -13,7 +13,8 @@ use ravelin_dataplane::io::memory::{Memory, MemoryPool, MemoryPort, cells};
 use ravelin_dataplane::{Controller, Shared, Worker, held, reassembly};
 use ravelin_esp::engine::PortableEngine;
 use ravelin_types::{
-    EspEncr, Generation, PairId, Prefix, SecretBytes, Spi, Time, TrafficSelector, UnitName, VrfId,
+    EspTransform, Generation, PairId, Prefix, SecretBytes, Spi, Time, TrafficSelector, UnitName,
+    VrfId,
 };
 
 const SLOTS: usize = 16;
@@ -49,7 +50,7 @@ fn port(name: &str, vlan: Option<u16>, address: [u8; 4]) -> PortConfig {
 fn pair() -> SaPair {
     let half = |spi: u32| SaHalf {
         spi: Spi(spi),
-        key: SecretBytes::new(vec![7; EspEncr::Aes128Gcm.keymat_octets()]),
+        key: SecretBytes::new(vec![7; EspTransform::AES_128_GCM.keymat_octets()]),
     };
     SaPair {
         pair: PairId(1),
@@ -60,7 +61,8 @@ fn pair() -> SaPair {
             remote: [192, 0, 2, 2].into(),
             udp: None,
         },
-        encr: EspEncr::Aes128Gcm,
+        transform: EspTransform::AES_128_GCM,
+        extended_sequence: false,
         inbound: half(0x1101),
         outbound: half(0x2202),
         state: Outbound::Active,

@@ -1,6 +1,6 @@
 //! Two phases, and refusals that name the statement.
 
-use ravelin_types::{DhGroup as Group, Identity, IkeEncr, IkeInteg, Prf, SecretBytes};
+use ravelin_types::{DhGroup as Group, EspEncr, Identity, IkeEncr, IkeInteg, Prf, SecretBytes};
 
 use super::*;
 

@@ -5,7 +5,7 @@ use ravelin_ike::{ChildInstall, ChildSummary, EventKind, Half};
 use ravelin_types::{SecretBytes, Time};
 
 use super::Daemon;
-use crate::config::{TunnelParameters, esp_encr};
+use crate::config::{TunnelParameters, esp_transform};
 use crate::routes::RouteKernel;
 use crate::sockets::Transport;
 
@@ -102,7 +102,8 @@ pub(super) fn pair_of(install: &ChildInstall, parameters: &TunnelParameters) -> 
         pair: install.child,
         epoch: install.epoch,
         outer: outer_to(install.outer),
-        encr: esp_encr(install.encr)?,
+        transform: esp_transform(install.encr)?,
+        extended_sequence: false,
         inbound: half(&install.inbound),
         outbound: half(&install.outbound),
         state: if install.outbound_active {
@@ -131,7 +132,8 @@ pub(super) fn held_pair(child: &ChildSummary, parameters: &TunnelParameters) -> 
         pair: child.child,
         epoch: child.epoch,
         outer: outer_to(child.outer),
-        encr: esp_encr(child.suite.encr)?,
+        transform: esp_transform(child.suite.encr)?,
+        extended_sequence: false,
         inbound: keyless(child.spi_in),
         outbound: keyless(child.spi_out),
         state: if child.active {

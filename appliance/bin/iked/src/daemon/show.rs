@@ -7,9 +7,8 @@ use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg, PrfAlg};
 use ravelin_ctl::operator::{IkeSa, IpsecSa};
 use ravelin_ctl::sa::{PairCounters, SaPair};
 use ravelin_ike::{ChildSummary, IkeSummary};
-use ravelin_types::{DhGroup as GroupName, EspEncr, IkeEncr, IkeInteg, Prf, Time, UnitName};
+use ravelin_types::{DhGroup as GroupName, IkeEncr, IkeInteg, Prf, Time, UnitName};
 
-use crate::config::esp_encr;
 use crate::sockets::PORT_IKE;
 
 /// An IKE SA.
@@ -63,9 +62,7 @@ pub(super) fn ipsec_sa(
         udp_encapsulated: child.outer.udp.is_some(),
         inbound_spi: child.spi_in,
         outbound_spi: child.spi_out,
-        encryption: esp_encr(child.suite.encr)
-            .map_or("-", EspEncr::name)
-            .to_owned(),
+        encryption: pair.transform.to_string(),
         local_ts: child.local_ts.clone(),
         remote_ts: child.remote_ts.clone(),
         outbound_active: child.active,

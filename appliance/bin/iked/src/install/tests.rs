@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use ravelin_ctl::sa::{DfBit, SaHalf};
-use ravelin_types::{EspEncr, SecretBytes, Spi, TrafficSelector, VrfId};
+use ravelin_types::{EspTransform, SecretBytes, Spi, TrafficSelector, VrfId};
 
 use super::*;
 
@@ -26,7 +26,8 @@ pub(crate) fn pair(id: u64, epoch: u32) -> SaPair {
         pair: PairId(id),
         epoch,
         outer: outer(2),
-        encr: EspEncr::Aes128Gcm,
+        transform: EspTransform::AES_128_GCM,
+        extended_sequence: false,
         inbound: half(0x1000),
         outbound: half(0x2000),
         state: Outbound::Active,

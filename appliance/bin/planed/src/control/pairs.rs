@@ -125,7 +125,7 @@ impl Control {
 mod tests {
     use super::*;
     use ravelin_ctl::sa::{DfBit, Outbound, Outer, SaHalf};
-    use ravelin_types::{EspEncr, Numbers, SecretBytes, Spi};
+    use ravelin_types::{EspTransform, Numbers, SecretBytes, Spi};
 
     fn pair(id: u64, prefix: &str) -> SaPair {
         let half = || SaHalf {
@@ -142,7 +142,8 @@ mod tests {
                 remote: prefix.addr(),
                 udp: None,
             },
-            encr: EspEncr::Aes128Gcm,
+            transform: EspTransform::AES_128_GCM,
+            extended_sequence: false,
             inbound: half(),
             outbound: half(),
             state: Outbound::Active,
