@@ -110,7 +110,7 @@ impl InboundSa {
 
     /// Octets of the ESP header and the IV, in front of the inner packet.
     pub fn front_octets(&self) -> usize {
-        HEADER_OCTETS + GCM_IV_OCTETS
+        self.layout.front()
     }
 
     /// The cipher key in the engine.
