@@ -6,7 +6,7 @@
 
 use ravelin_tests::capture::Capture;
 use ravelin_tests::gateway::Gateway;
-use ravelin_tests::site::{Site, V4, enb_connection};
+use ravelin_tests::site::{CONFIGURATION, Site, V4, enb_connection};
 use ravelin_tests::steady;
 use ravelin_tests::strongswan::StrongSwan;
 use ravelin_tests::traffic::ping;
@@ -68,4 +68,33 @@ fn the_tunnel_survives_each_daemon() {
         steady::protected(&trace).is_empty(),
         "cleartext on the outer link"
     );
+}
+
+/// The vault keeps the algorithms of a child and all of its keys, also those of a cipher with a separate HMAC.
+#[test]
+fn a_tunnel_with_separate_integrity_survives_too() {
+    let site = Site::new("restart_cbc").unwrap();
+    let configuration = CONFIGURATION.replacen(
+        "encryption-algorithm aes-256-gcm;\n            lifetime-seconds 3600;",
+        "encryption-algorithm aes-256-cbc;\n            authentication-algorithm hmac-sha-256-128;",
+        1,
+    );
+    let mut gateway = site.start_gateway_with(&configuration).unwrap();
+    let mut connection = enb_connection("ipv4", V4);
+    connection.children[0].proposals = "aes256-sha256".into();
+    let peer = StrongSwan::start(&site.enb, site.folder(), &[connection]).unwrap();
+    peer.initiate("ipv4-s1").unwrap();
+    for daemon in ["iked", "planed"] {
+        kill_and_start(&mut gateway, daemon);
+        returns(&site, "the tunnel to return");
+        gateway.wait_ready().unwrap();
+    }
+    assert_eq!(
+        (peer.established().unwrap(), peer.children().unwrap()),
+        (1, 1)
+    );
+    let ours = gateway
+        .cli("show security ipsec security-associations")
+        .unwrap();
+    assert!(ours.contains("ESP:aes-256-cbc/sha256"), "{ours}");
 }

@@ -1,7 +1,7 @@
 //! iked's part of the configuration.
 
 use ravelin_types::{
-    DhGroup, EspEncr, Identity, IkeEncr, IkeInteg, NodeId, Prefix, Prf, SecretBytes, VrfId,
+    DhGroup, EspTransform, Identity, IkeEncr, IkeInteg, NodeId, Prefix, Prf, SecretBytes, VrfId,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -138,8 +138,8 @@ pub struct VpnConfig {
 /// `security ipsec proposal`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EspProposal {
-    /// Cipher.
-    pub encr: EspEncr,
+    /// Algorithms.
+    pub transform: EspTransform,
     /// Lifetime in seconds.
     pub lifetime_s: u32,
     /// Lifetime in kilobytes, or without bound.

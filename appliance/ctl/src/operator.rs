@@ -335,6 +335,8 @@ pub struct IpsecSa {
     pub outbound_spi: Spi,
     /// Cipher by name.
     pub encryption: String,
+    /// Integrity by name; `None` with an AEAD.
+    pub integrity: Option<String>,
     /// Our selectors.
     pub local_ts: Vec<TrafficSelector>,
     /// The peer's selectors.

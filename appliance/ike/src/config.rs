@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg, PrfAlg};
-use ravelin_types::{Identity, SecretBytes, TrafficSelector, VrfId};
+use ravelin_types::{EspTransform, Identity, SecretBytes, TrafficSelector, VrfId};
 
 /// Default of [`Limits::half_open_max`]: 8,192 times some 2 KiB; legitimate set-ups at 3,000/s over a 1 s path need 3,000.
 pub const HALF_OPEN_MAX: usize = 8192;
@@ -138,10 +138,8 @@ pub struct IkeProposal {
 /// One acceptable suite of a child SA (ESP).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EspProposal {
-    /// Encryption.
-    pub encr: EncrAlg,
-    /// Integrity; `None` with an AEAD.
-    pub integ: Option<IntegAlg>,
+    /// Encryption and integrity.
+    pub transform: EspTransform,
     /// Seconds until the child SA expires; it is rekeyed earlier.
     pub lifetime_s: u32,
 }

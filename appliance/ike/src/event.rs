@@ -8,8 +8,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use ravelin_crypto::{EncrAlg, IntegAlg, Secret, Zeroizing};
-use ravelin_types::{ChildId, Identity, Numbers, Spi, TrafficSelector, VrfId};
+use ravelin_crypto::{Secret, Zeroizing};
+use ravelin_types::{ChildId, EspTransform, Identity, Numbers, Spi, TrafficSelector, VrfId};
 
 use crate::error::Failure;
 
@@ -243,10 +243,8 @@ pub struct ChildInstall {
     pub ceilings: Numbers,
     /// Outer addresses.
     pub outer: Outer,
-    /// Cipher.
-    pub encr: EncrAlg,
-    /// Integrity, without an AEAD.
-    pub integ: Option<IntegAlg>,
+    /// Encryption and integrity.
+    pub transform: EspTransform,
     /// From the peer.
     pub inbound: Half,
     /// To the peer.

@@ -112,8 +112,8 @@ impl ChildKeys {
         nonce_i: &[u8],
         nonce_r: &[u8],
     ) -> Result<ChildKeys, Error> {
-        let e = suite.encr.key_octets();
-        let a = suite.integ.map_or(0, |i| i.key_octets());
+        let e = suite.transform.encr().keymat_octets();
+        let a = suite.transform.keymat_octets() - e;
         let seed: [&[u8]; 3] = [shared.map_or(&[], Secret::as_bytes), nonce_i, nonce_r];
         let all = prf_plus(ike.prf, sk_d.expose(), &seed, 2 * (e + a))?;
         let parts = all.split([e, a, e, a]);

@@ -5,7 +5,7 @@
 //! know, is passed over (section 3.3.6).
 
 use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg, PrfAlg};
-use ravelin_types::Spi;
+use ravelin_types::{EspEncr, EspInteg, EspTransform, Spi};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{EspProposal, IkeProposal};
@@ -33,13 +33,12 @@ pub struct IkeSuite {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "SuiteIds", try_from = "SuiteIds")]
 pub struct EspSuite {
-    /// Encryption.
-    pub encr: EncrAlg,
-    /// Integrity, without an AEAD.
-    pub integ: Option<IntegAlg>,
+    /// Encryption and integrity.
+    pub transform: EspTransform,
 }
 
-/// Suites by number, as records store them: encryption, key bits, integrity, PRF, group; 0 where there is none.
+/// Suites by number, as records store them: encryption, key bits (0 without a Key Length attribute), integrity, PRF, group; 0 where there
+/// is none.
 #[derive(Serialize, Deserialize)]
 struct SuiteIds([u16; 5]);
 
@@ -60,13 +59,17 @@ impl TryFrom<SuiteIds> for IkeSuite {
     type Error = UnknownSuite;
 
     fn try_from(ids: SuiteIds) -> Result<Self, UnknownSuite> {
-        let SuiteIds([_, _, _, prf, dh]) = ids;
-        let esp = EspSuite::try_from(ids)?;
+        let SuiteIds([encr, bits, integ, prf, dh]) = ids;
+        let encr = EncrAlg::from_id(encr, Some(bits)).ok_or(UnknownSuite)?;
+        let integ = match integ {
+            NONE => None,
+            id => Some(IntegAlg::from_id(id).ok_or(UnknownSuite)?),
+        };
         let prf = PrfAlg::from_id(prf).ok_or(UnknownSuite)?;
         let dh = DhGroup::from_id(dh).ok_or(UnknownSuite)?;
         Ok(IkeSuite {
-            encr: esp.encr,
-            integ: esp.integ,
+            encr,
+            integ,
             prf,
             dh,
         })
@@ -75,10 +78,11 @@ impl TryFrom<SuiteIds> for IkeSuite {
 
 impl From<EspSuite> for SuiteIds {
     fn from(s: EspSuite) -> Self {
+        let ids = CipherIds::from(s.transform);
         SuiteIds([
-            s.encr.to_id(),
-            s.encr.key_bits(),
-            s.integ.map_or(NONE, IntegAlg::to_id),
+            ids.encr,
+            ids.key_bits.unwrap_or(NONE),
+            ids.integ.unwrap_or(NONE),
             NONE,
             NONE,
         ])
@@ -89,13 +93,43 @@ impl TryFrom<SuiteIds> for EspSuite {
     type Error = UnknownSuite;
 
     fn try_from(SuiteIds([encr, bits, integ, _, _]): SuiteIds) -> Result<Self, UnknownSuite> {
-        let encr = EncrAlg::from_id(encr, Some(bits)).ok_or(UnknownSuite)?;
-        let integ = if integ == NONE {
-            None
-        } else {
-            Some(IntegAlg::from_id(integ).ok_or(UnknownSuite)?)
+        let bits = (bits != NONE).then_some(bits);
+        let encr = EspEncr::from_iana(encr, bits).ok_or(UnknownSuite)?;
+        let integ = match integ {
+            NONE => None,
+            id => Some(EspInteg::from_iana(id).ok_or(UnknownSuite)?),
         };
-        Ok(EspSuite { encr, integ })
+        let transform = EspTransform::new(encr, integ).map_err(|_| UnknownSuite)?;
+        Ok(EspSuite { transform })
+    }
+}
+
+/// A cipher and its integrity by their numbers.
+#[derive(Clone, Copy)]
+struct CipherIds {
+    encr: u16,
+    key_bits: Option<u16>,
+    integ: Option<u16>,
+}
+
+impl From<IkeSuite> for CipherIds {
+    fn from(s: IkeSuite) -> Self {
+        CipherIds {
+            encr: s.encr.to_id(),
+            key_bits: Some(s.encr.key_bits()),
+            integ: s.integ.map(IntegAlg::to_id),
+        }
+    }
+}
+
+impl From<EspTransform> for CipherIds {
+    fn from(transform: EspTransform) -> Self {
+        let (encr, key_bits) = transform.encr().iana();
+        CipherIds {
+            encr,
+            key_bits,
+            integ: transform.integ().map(EspInteg::iana),
+        }
     }
 }
 
@@ -190,12 +224,12 @@ fn may_lack(p: &Proposal, kind: u8) -> bool {
     of(p, kind).next().is_none() || has(p, kind, NONE, None)
 }
 
-fn cipher_fits(p: &Proposal, encr: EncrAlg, integ: Option<IntegAlg>) -> bool {
-    let integ_fits = match integ {
-        Some(alg) => has(p, transform::INTEG, alg.to_id(), None),
+fn cipher_fits(p: &Proposal, ids: CipherIds) -> bool {
+    let integ_fits = match ids.integ {
+        Some(id) => has(p, transform::INTEG, id, None),
         None => may_lack(p, transform::INTEG),
     };
-    integ_fits && has(p, transform::ENCR, encr.to_id(), Some(encr.key_bits()))
+    integ_fits && has(p, transform::ENCR, ids.encr, ids.key_bits)
 }
 
 fn known_types(p: &Proposal) -> bool {
@@ -217,7 +251,7 @@ pub fn select_ike(
         .collect();
     for (ours, want) in accepted.iter().enumerate() {
         let fits = |p: &&&Proposal| {
-            cipher_fits(p, want.encr, want.integ)
+            cipher_fits(p, want.suite().into())
                 && has(p, transform::PRF, want.prf.to_id(), None)
                 && has(p, transform::DH, want.dh.to_id(), None)
         };
@@ -259,12 +293,11 @@ pub fn select_esp(
             let spi = <[u8; 4]>::try_from(p.spi.as_slice()).map_or(0, u32::from_be_bytes);
             let spi_fits = spi >= ravelin_types::SPI_MIN;
             if spi_fits
-                && cipher_fits(p, want.encr, want.integ)
+                && cipher_fits(p, want.transform.into())
                 && has(p, transform::ESN, ESN_NO, None)
             {
                 let suite = EspSuite {
-                    encr: want.encr,
-                    integ: want.integ,
+                    transform: want.transform,
                 };
                 return Ok(EspChoice {
                     number: p.number,
@@ -285,8 +318,7 @@ pub fn select_esp(
         .map(|a| {
             esp_transforms(
                 EspSuite {
-                    encr: a.encr,
-                    integ: a.integ,
+                    transform: a.transform,
                 },
                 wanted,
             )
@@ -316,7 +348,7 @@ fn choose_dh(p: &Proposal, policy: ChildDh) -> Option<Option<DhGroup>> {
 
 /// The transforms of an IKE suite.
 pub fn ike_transforms(s: IkeSuite) -> Vec<Transform> {
-    let mut out = cipher_transforms(s.encr, s.integ);
+    let mut out = cipher_transforms(s.into());
     out.push(Transform::plain(transform::PRF, s.prf.to_id()));
     out.push(Transform::plain(transform::DH, s.dh.to_id()));
     out
@@ -324,20 +356,19 @@ pub fn ike_transforms(s: IkeSuite) -> Vec<Transform> {
 
 /// The transforms of an ESP suite without extended sequence numbers.
 pub fn esp_transforms(s: EspSuite, dh: Option<DhGroup>) -> Vec<Transform> {
-    let mut out = cipher_transforms(s.encr, s.integ);
+    let mut out = cipher_transforms(s.transform.into());
     out.extend(dh.map(|group| Transform::plain(transform::DH, group.to_id())));
     out.push(Transform::plain(transform::ESN, ESN_NO));
     out
 }
 
-fn cipher_transforms(encr: EncrAlg, integ: Option<IntegAlg>) -> Vec<Transform> {
-    let mut out = vec![Transform::keyed(
-        transform::ENCR,
-        encr.to_id(),
-        encr.key_bits(),
-    )];
-    out.extend(integ.map(|alg| Transform::plain(transform::INTEG, alg.to_id())));
-    out
+fn cipher_transforms(ids: CipherIds) -> Vec<Transform> {
+    let encr = match ids.key_bits {
+        Some(bits) => Transform::keyed(transform::ENCR, ids.encr, bits),
+        None => Transform::plain(transform::ENCR, ids.encr),
+    };
+    let integ = ids.integ.map(|id| Transform::plain(transform::INTEG, id));
+    [encr].into_iter().chain(integ).collect()
 }
 
 /// What we offer for an IKE SA.
@@ -361,8 +392,7 @@ pub fn offer_esp(accepted: &[EspProposal], dh: Option<DhGroup>, spi: Spi) -> Sa 
         spi: spi.0.to_be_bytes().to_vec(),
         transforms: esp_transforms(
             EspSuite {
-                encr: a.encr,
-                integ: a.integ,
+                transform: a.transform,
             },
             dh,
         ),
@@ -470,7 +500,7 @@ pub fn transform_name(t: &Transform) -> String {
     })
 }
 
-/// Names of algorithms that peers offer and we do not have.
+/// Names of algorithms that IKE itself does not have, but ESP or a peer may.
 fn registry_name(kind: u8, id: u16) -> Option<&'static str> {
     Some(match (kind, id) {
         (transform::ENCR, 2) => "DES",
@@ -483,6 +513,7 @@ fn registry_name(kind: u8, id: u16) -> Option<&'static str> {
         (transform::ENCR, 18) => "AES_GCM_8",
         (transform::ENCR, 19) => "AES_GCM_12",
         (transform::ENCR, 20) => "AES_GCM_16",
+        (transform::ENCR, 21) => "NULL_AUTH_AES_GMAC",
         (transform::ENCR, 28) => "CHACHA20_POLY1305",
         (transform::INTEG | transform::DH, NONE) => "NONE",
         (transform::INTEG, 1) => "HMAC_MD5_96",

@@ -16,7 +16,9 @@ use ravelin_ike::msg::{ExchangeType, Header, Message, Payload, sk, skf};
 use ravelin_ike::{
     Config, Datagram, Endpoint, Environment, EnvironmentError, EventKind, RecordOp, Transmit,
 };
-use ravelin_types::{Identity, NodeId, SecretBytes, Spi, Time, TrafficSelector, VrfId};
+use ravelin_types::{
+    EspTransform, Identity, NodeId, SecretBytes, Spi, Time, TrafficSelector, VrfId,
+};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use std::time::Duration;
 const PSK: &[u8] = b"known to the fuzzer";
 const PRF: PrfAlg = PrfAlg::HmacSha256;
 const ENCR: EncrAlg = EncrAlg::AesGcm16 { key_bits: 256 };
+const ESP: EspTransform = EspTransform::AES_256_GCM;
 const SPI_I: u64 = 0x0102_0304_0506_0708;
 const NONCE_I: [u8; 32] = [9; 32];
 const IV: [u8; 8] = [5; 8];
@@ -73,8 +76,7 @@ fn config() -> Arc<Config> {
     let vpn = Vpn {
         name: "vpn".into(),
         proposals: vec![EspProposal {
-            encr: ENCR,
-            integ: None,
+            transform: ESP,
             lifetime_s: 3600,
         }],
         pfs: None,

@@ -13,7 +13,7 @@ use ravelin_ctl::ike::{
 };
 use ravelin_ctl::sa::DfBit;
 use ravelin_ike::config as ike;
-use ravelin_types::{EspTransform, Generation, NodeId, TrafficSelector, VrfId};
+use ravelin_types::{Generation, NodeId, TrafficSelector, VrfId};
 
 /// How long packets on a replaced inbound SA are still accepted: above the reordering of any path that carries IKE.
 const LINGER: Duration = Duration::from_secs(5);
@@ -343,20 +343,9 @@ fn vpn_of(vpn: &VpnConfig) -> ike::Vpn {
 }
 
 fn esp_of(proposal: &EspProposal) -> ike::EspProposal {
-    let key_bits = proposal.encr.key_octets() as u16 * 8;
     ike::EspProposal {
-        encr: EncrAlg::AesGcm16 { key_bits },
-        integ: None,
+        transform: proposal.transform,
         lifetime_s: proposal.lifetime_s,
-    }
-}
-
-/// The data plane's name of a negotiated ESP cipher, if it has it.
-pub fn esp_transform(encr: EncrAlg) -> Option<EspTransform> {
-    match encr {
-        EncrAlg::AesGcm16 { key_bits: 128 } => Some(EspTransform::AES_128_GCM),
-        EncrAlg::AesGcm16 { key_bits: 256 } => Some(EspTransform::AES_256_GCM),
-        _ => None,
     }
 }
 

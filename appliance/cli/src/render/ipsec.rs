@@ -28,11 +28,24 @@ pub(super) fn brief(list: &[IpsecSa]) -> String {
     out
 }
 
+/// `sha256` for `hmac-sha-256-128`.
+fn short_integrity(sa: &IpsecSa) -> String {
+    let Some(name) = sa.integrity.as_deref() else {
+        return "None".to_owned();
+    };
+    let name = name.strip_prefix("hmac-").unwrap_or(name);
+    let name = ["-96", "-128"]
+        .iter()
+        .find_map(|truncation| name.strip_suffix(truncation))
+        .unwrap_or(name);
+    name.replace('-', "")
+}
+
 fn direction(sa: &IpsecSa, arrow: &str, spi: Spi) -> String {
     let head = format!(
-        "  {:<8}{:<21}{:<9}{:<13}{:<4}{:<5}{:<6}",
+        "  {:<8}{:<20} {:<9}{:<13}{:<4}{:<5}{:<6}",
         format!("{arrow}{}", sa.pair.0),
-        format!("ESP:{}/None", sa.encryption),
+        format!("ESP:{}/{}", sa.encryption, short_integrity(sa)),
         spi.to_string(),
         format!("{}/ unlim", sa.lifetime_s),
         "-",
@@ -90,6 +103,7 @@ fn paragraph(out: &mut String, sa: &IpsecSa) {
     } else {
         format!("enabled, Replay window size: {}", sa.replay_window)
     };
+    let integrity = sa.integrity.as_deref().unwrap_or("None");
     let standby = if sa.outbound_active {
         ""
     } else {
@@ -104,7 +118,7 @@ fn paragraph(out: &mut String, sa: &IpsecSa) {
             format!("SPI: {spi}"),
         );
         put(
-            "    Protocol: ESP, Authentication: None, ".to_owned(),
+            format!("    Protocol: ESP, Authentication: {integrity}, "),
             format!("Encryption: {}", sa.encryption),
         );
     }

@@ -156,6 +156,26 @@ fn errors_name_place_path_and_what_was_expected() {
             "[security ike proposal IKE_PROP] `aes-256-cbc` needs `authentication-algorithm`",
         ),
         (
+            "encryption-algorithm aes-256-gcm;",
+            "encryption-algorithm aes-256-cbc;",
+            "`encryption-algorithm` needs an `authentication-algorithm` beside it",
+        ),
+        (
+            "encryption-algorithm aes-256-gcm;",
+            "encryption-algorithm aes-256-gcm; authentication-algorithm hmac-sha-256-128;",
+            "`authentication-algorithm` does not go with it",
+        ),
+        (
+            "encryption-algorithm aes-256-gcm;",
+            "encryption-algorithm 3des-cbc; authentication-algorithm hmac-sha-256-128;",
+            "RFC 8221 advises against this algorithm; `allow-weak` accepts it",
+        ),
+        (
+            "encryption-algorithm aes-256-gcm;",
+            "encryption-algorithm aes-256-cbc; authentication-algorithm hmac-md5-96;",
+            "RFC 8221 advises against this algorithm; `allow-weak` accepts it",
+        ),
+        (
             "external-interface lo0.0;",
             "external-interface lo0.7;",
             "[security ike gateway avpn_ike_gw external-interface] no such unit under `interfaces`",

@@ -1,7 +1,7 @@
 //! `security`.
 
 use super::read::{SecretText, optional, present, text};
-use ravelin_types::{DhGroup, EspEncr, Identity, IkeEncr, IkeInteg, Prefix, UnitName};
+use ravelin_types::{DhGroup, EspEncr, EspInteg, Identity, IkeEncr, IkeInteg, Prefix, UnitName};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -183,6 +183,9 @@ pub struct IpsecProposal {
     /// Cipher.
     #[serde(deserialize_with = "text")]
     pub encryption_algorithm: EspEncr,
+    /// Integrity, unless the cipher is an AEAD.
+    #[serde(default, deserialize_with = "optional")]
+    pub authentication_algorithm: Option<EspInteg>,
     /// Lifetime in seconds.
     pub lifetime_seconds: u32,
     /// Lifetime in kilobytes.

@@ -1,5 +1,6 @@
 use super::*;
 use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg};
+use ravelin_types::{EspEncr, EspInteg, EspTransform};
 
 fn suite(gcm: bool) -> IkeSuite {
     let (encr, integ) = if gcm {
@@ -71,8 +72,7 @@ fn the_expansion_is_prf_plus_in_the_order_of_the_rfc() {
 fn child_keys_come_initiator_first_and_a_key_exchange_changes_them() {
     let d = SecretBytes::new(vec![8; 32]);
     let esp = EspSuite {
-        encr: EncrAlg::AesGcm16 { key_bits: 128 },
-        integ: None,
+        transform: EspTransform::AES_128_GCM,
     };
     let plain = ChildKeys::derive(suite(true), &d, esp, None, &[1; 32], &[2; 32]).unwrap();
     let all = prf_plus(PrfAlg::HmacSha256, d.expose(), &[&[1; 32], &[2; 32]], 40).unwrap();
@@ -91,8 +91,7 @@ fn child_keys_come_initiator_first_and_a_key_exchange_changes_them() {
     .unwrap();
     assert_eq!(pfs.encr_i.expose(), &all.as_bytes()[..20]);
     let cbc = EspSuite {
-        encr: EncrAlg::AesCbc { key_bits: 256 },
-        integ: Some(IntegAlg::HmacSha256_128),
+        transform: EspTransform::new(EspEncr::Aes256Cbc, Some(EspInteg::HmacSha256_128)).unwrap(),
     };
     let keys = ChildKeys::derive(suite(true), &d, cbc, None, &[1; 32], &[2; 32]).unwrap();
     assert_eq!(

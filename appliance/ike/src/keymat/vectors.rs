@@ -3,6 +3,7 @@
 
 use super::*;
 use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg};
+use ravelin_types::{EspEncr, EspInteg, EspTransform};
 
 const NI: &str = "3651FEF5C9C35E93";
 const NR: &str = "C09A8B90A3F04D59";
@@ -62,8 +63,7 @@ fn the_keys_of_child_sas_are_those_of_nist() {
     let (nonce_i, nonce_r) = (hex(NI), hex(NR));
     let sk_d = SecretBytes::new(hex(DKM)[..32].to_vec());
     let esp = EspSuite {
-        encr: EncrAlg::AesCbc { key_bits: 256 },
-        integ: Some(IntegAlg::HmacSha256_128),
+        transform: EspTransform::new(EspEncr::Aes256Cbc, Some(EspInteg::HmacSha256_128)).unwrap(),
     };
     let new = Secret::new(hex(G_IR_NEW));
     for (shared, expected) in [(None, DKM_CHILD), (Some(&new), DKM_CHILD_DH)] {

@@ -15,10 +15,10 @@ fn ike(encr: EncrAlg, integ: Option<IntegAlg>, dh: DhGroup) -> IkeProposal {
     }
 }
 
-fn esp(encr: EncrAlg) -> EspProposal {
+fn esp(encr: EspEncr) -> EspProposal {
+    let integ = (!encr.is_aead()).then_some(EspInteg::HmacSha256_128);
     EspProposal {
-        encr,
-        integ: None,
+        transform: EspTransform::new(encr, integ).unwrap(),
         lifetime_s: 3600,
     }
 }
@@ -110,9 +110,9 @@ fn unknown_attributes_and_types_are_passed_over() {
 #[test]
 fn child_key_exchange_follows_the_policy() {
     let spi = Spi(0x1234_5678);
-    let plain = offer_esp(&[esp(GCM256)], None, spi);
-    let pfs = offer_esp(&[esp(GCM256)], Some(DhGroup::Ecp256), spi);
-    let ours = [esp(GCM256)];
+    let plain = offer_esp(&[esp(EspEncr::Aes256Gcm)], None, spi);
+    let pfs = offer_esp(&[esp(EspEncr::Aes256Gcm)], Some(DhGroup::Ecp256), spi);
+    let ours = [esp(EspEncr::Aes256Gcm)];
     let dh = |offer: &Sa, policy| select_esp(offer, &ours, policy).map(|c| c.dh);
     assert_eq!(dh(&plain, ChildDh::Optional), Ok(None));
     assert_eq!(dh(&pfs, ChildDh::Optional), Ok(Some(DhGroup::Ecp256)));
@@ -130,7 +130,7 @@ fn child_key_exchange_follows_the_policy() {
 
 #[test]
 fn extended_sequence_numbers_and_reserved_spis_are_refused() {
-    let mut offer = offer_esp(&[esp(GCM256)], None, Spi(0x1000));
+    let mut offer = offer_esp(&[esp(EspEncr::Aes256Gcm)], None, Spi(0x1000));
     for t in offer.proposals[0]
         .transforms
         .iter_mut()
@@ -138,13 +138,13 @@ fn extended_sequence_numbers_and_reserved_spis_are_refused() {
     {
         t.id = 1;
     }
-    let error = select_esp(&offer, &[esp(GCM256)], ChildDh::Ignore).unwrap_err();
+    let error = select_esp(&offer, &[esp(EspEncr::Aes256Gcm)], ChildDh::Ignore).unwrap_err();
     assert_eq!(
         error.to_string(),
         "extended sequence numbers: offered ESN; accepted no ESN"
     );
-    let offer = offer_esp(&[esp(GCM256)], None, Spi(255));
-    assert!(select_esp(&offer, &[esp(GCM256)], ChildDh::Ignore).is_err());
+    let offer = offer_esp(&[esp(EspEncr::Aes256Gcm)], None, Spi(255));
+    assert!(select_esp(&offer, &[esp(EspEncr::Aes256Gcm)], ChildDh::Ignore).is_err());
 }
 
 #[test]
@@ -152,4 +152,41 @@ fn suites_survive_their_stored_form() {
     let suite = ike(CBC256, Some(IntegAlg::HmacSha384_192), DhGroup::Ecp384).suite();
     let bytes = postcard::to_stdvec(&suite).unwrap();
     assert_eq!(postcard::from_bytes::<IkeSuite>(&bytes).unwrap(), suite);
+}
+
+#[test]
+fn every_esp_transform_is_offered_chosen_and_stored() {
+    for transform in EspTransform::all() {
+        let proposal = EspProposal {
+            transform,
+            lifetime_s: 3600,
+        };
+        let offer = offer_esp(&[proposal], None, Spi(0x1234));
+        let encr = of(&offer.proposals[0], transform::ENCR).next().unwrap();
+        // RFC 7296 section 3.3.5: the Key Length attribute goes with ciphers of several lengths, and with no other.
+        assert_eq!(encr.key_bits().unwrap(), transform.encr().iana().1);
+        let chosen = select_esp(&offer, &[proposal], ChildDh::Ignore).unwrap();
+        assert_eq!(chosen.suite.transform, transform);
+        let stored = postcard::to_stdvec(&chosen.suite).unwrap();
+        let read: EspSuite = postcard::from_bytes(&stored).unwrap();
+        assert_eq!(read, chosen.suite);
+        for other in EspTransform::all().filter(|other| *other != transform) {
+            let other = EspProposal {
+                transform: other,
+                lifetime_s: 3600,
+            };
+            assert!(select_esp(&offer, &[other], ChildDh::Ignore).is_err());
+        }
+    }
+}
+
+/// Records of releases that had AES-GCM alone are read as they were.
+#[test]
+fn a_stored_suite_keeps_its_numbers() {
+    let suite = EspSuite {
+        transform: EspTransform::AES_256_GCM,
+    };
+    let SuiteIds(ids) = suite.into();
+    assert_eq!(ids, [20, 256, 0, 0, 0]);
+    assert!(EspSuite::try_from(SuiteIds([12, 256, 0, 0, 0])).is_err());
 }

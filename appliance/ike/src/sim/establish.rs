@@ -184,7 +184,7 @@ fn a_child_that_cannot_be_agreed_on_leaves_the_ike_sa_up() {
     let wanted = "offered 10.0.0.0/8 === 192.168.0.0/16, accepted 10.0.0.0/8 === 172.16.0.0/12";
     assert!(line.ends_with(wanted), "{line}");
     let mut a = peer();
-    a.vpns[0].proposals[0].encr = ravelin_crypto::EncrAlg::AesGcm16 { key_bits: 128 };
+    a.vpns[0].proposals[0].transform = ravelin_types::EspTransform::AES_128_GCM;
     let mut w = World::new(12, config(a), config(gateway()));
     w.run_for(Duration::from_secs(2));
     assert_eq!((w.a.up().len(), w.b.plane.len()), (1, 0));

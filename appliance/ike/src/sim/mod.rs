@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg, PrfAlg};
-use ravelin_types::{Identity, Prefix, SecretBytes, TrafficSelector, VrfId};
+use ravelin_types::{EspTransform, Identity, Prefix, SecretBytes, TrafficSelector, VrfId};
 
 use crate::config::{
     Config, Dpd, DpdMode, EspProposal, Gateway, IkeProposal, Limits, PreSharedKeys, RemotePeer,
@@ -61,8 +61,7 @@ pub(crate) fn vpn() -> Vpn {
     Vpn {
         name: "ran".into(),
         proposals: vec![EspProposal {
-            encr: GCM256,
-            integ: None,
+            transform: EspTransform::AES_256_GCM,
             lifetime_s: 3_600,
         }],
         pfs: None,

@@ -2,12 +2,12 @@
 
 use super::CompileError;
 use ravelin_config::Config;
-use ravelin_config::typed::{Gateway, IkePolicy, IkeProposal, PreSharedKey, Vpn};
+use ravelin_config::typed::{Gateway, IkePolicy, IkeProposal, IpsecProposal, PreSharedKey, Vpn};
 use ravelin_ctl::ike as part;
 use ravelin_ctl::ike::{Establish, IkeConfig, RemotePeer};
 use ravelin_ctl::sa::DfBit;
 use ravelin_types::{
-    Identity, IkeEncr, IkeInteg, NodeId, Prefix, Prf, SecretBytes, UnitName, VrfId,
+    EspTransform, Identity, IkeEncr, IkeInteg, NodeId, Prefix, Prf, SecretBytes, UnitName, VrfId,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -18,7 +18,7 @@ pub(super) fn compile(
 ) -> IkeConfig {
     let mut gateways = Vec::new();
     for gateway in &config.security.ike.gateway {
-        match self::gateway(config, gateway) {
+        match self::gateway(config, gateway, warnings) {
             Ok(made) => {
                 if made.vpns.is_empty() {
                     warnings.push(format!(
@@ -41,7 +41,11 @@ pub(super) fn compile(
     }
 }
 
-fn gateway(config: &Config, gateway: &Gateway) -> Result<part::GatewayConfig, String> {
+fn gateway(
+    config: &Config,
+    gateway: &Gateway,
+    warnings: &mut Vec<String>,
+) -> Result<part::GatewayConfig, String> {
     let policies = &config.security.ike.policy;
     let policy = policies.iter().find(|p| p.name == gateway.ike_policy);
     // The model's leafref holds the name to an entry; this is for a model that would not.
@@ -59,7 +63,9 @@ fn gateway(config: &Config, gateway: &Gateway) -> Result<part::GatewayConfig, St
         pre_shared_key: pre_shared_key(&policy.pre_shared_key)?,
         dead_peer_detection: gateway.dead_peer_detection.as_ref().map(probing),
         nat_keepalive_s: gateway.nat_keepalive,
-        vpns: vpns.map(|vpn| self::vpn(config, vpn)).collect(),
+        vpns: vpns
+            .map(|vpn| self::vpn(config, vpn, warnings))
+            .collect::<Result<_, _>>()?,
     })
 }
 
@@ -183,25 +189,49 @@ fn probing(from: &ravelin_config::typed::DeadPeerDetection) -> part::DeadPeerDet
     }
 }
 
-fn vpn(config: &Config, vpn: &Vpn) -> part::VpnConfig {
+/// The algorithms of a proposal; what is weak or readable is said at each commit (RFC 8221).
+fn esp_proposal(
+    from: &IpsecProposal,
+    warnings: &mut Vec<String>,
+) -> Result<part::EspProposal, String> {
+    let (encr, integ) = (from.encryption_algorithm, from.authentication_algorithm);
+    // The model refuses wrong pairs; this is for a model that would not.
+    let transform = EspTransform::new(encr, integ)
+        .map_err(|error| format!("proposal `{}`: {error}", from.name))?;
+    let mut warn = |what: &str| {
+        let text = format!("[security ipsec proposal {}] {transform} {what}", from.name);
+        if !warnings.contains(&text) {
+            warnings.push(text);
+        }
+    };
+    if transform.is_weak() {
+        warn("is weak: whoever records the traffic may read or forge it");
+    }
+    if encr.is_cleartext() {
+        warn("does not encrypt");
+    }
+    Ok(part::EspProposal {
+        transform,
+        lifetime_s: from.lifetime_seconds,
+        lifetime_kilobytes: from.lifetime_kilobytes,
+    })
+}
+
+fn vpn(config: &Config, vpn: &Vpn, warnings: &mut Vec<String>) -> Result<part::VpnConfig, String> {
     let ipsec = &config.security.ipsec;
     let policy = ipsec.policy.iter().find(|p| p.name == vpn.ike.ipsec_policy);
     let named = policy.iter().flat_map(|p| &p.proposals);
     let proposals = named.filter_map(|name| ipsec.proposal.iter().find(|p| p.name == *name));
-    let proposals = proposals.map(|p| part::EspProposal {
-        encr: p.encryption_algorithm,
-        lifetime_s: p.lifetime_seconds,
-        lifetime_kilobytes: p.lifetime_kilobytes,
-    });
+    let proposals = proposals.map(|p| esp_proposal(p, warnings));
     let window = vpn
         .ike
         .anti_replay_window_size
         .unwrap_or(ipsec.anti_replay_window_size);
-    part::VpnConfig {
+    Ok(part::VpnConfig {
         name: vpn.name.clone(),
         tunnel_unit: vpn.bind_interface.unit,
         inner_vrf: VrfId::DEFAULT,
-        proposals: proposals.collect(),
+        proposals: proposals.collect::<Result<_, _>>()?,
         pfs: policy.and_then(|p| p.pfs()),
         selectors: selectors(vpn),
         replay_window: if vpn.ike.no_anti_replay {
@@ -219,7 +249,7 @@ fn vpn(config: &Config, vpn: &Vpn) -> part::VpnConfig {
             Some("immediately") => Establish::Immediately,
             _ => Establish::ResponderOnly,
         },
-    }
+    })
 }
 
 /// The stated selectors, or everything of both families.

@@ -222,6 +222,65 @@ fn other_forms_of_gateways_and_algorithms() {
     assert_eq!(ike.gateways[1].remote, RemotePeer::Identity(email));
 }
 
+/// The site with another ESP proposal.
+fn with_esp(statements: &str) -> String {
+    SITE.replacen(
+        "encryption-algorithm aes-256-gcm;\n            lifetime-seconds 3600",
+        &format!("{statements}\n            lifetime-seconds 3600"),
+        1,
+    )
+}
+
+#[test]
+fn esp_algorithms_are_named_as_the_configuration_names_them() {
+    for (statements, wanted) in [
+        (
+            "encryption-algorithm chacha20-poly1305;",
+            "chacha20-poly1305",
+        ),
+        (
+            "encryption-algorithm aes-256-cbc; authentication-algorithm hmac-sha-256-128;",
+            "aes-256-cbc/hmac-sha-256-128",
+        ),
+        (
+            "encryption-algorithm aes-128-ctr; authentication-algorithm hmac-sha-512;",
+            "aes-128-ctr/hmac-sha-512",
+        ),
+        ("encryption-algorithm aes-192-gcm-8;", "aes-192-gcm-8"),
+    ] {
+        let compiled = compiled(&with_esp(statements));
+        let proposal = compiled.ike.gateways[0].vpns[0].proposals[0];
+        assert_eq!(proposal.transform.to_string(), wanted);
+        assert_eq!(compiled.warnings, Vec::<String>::new(), "{wanted}");
+    }
+}
+
+#[test]
+fn weak_and_readable_esp_is_said_once_at_each_commit() {
+    for (statements, wanted) in [
+        (
+            "allow-weak; encryption-algorithm 3des-cbc; authentication-algorithm hmac-sha-256-128;",
+            "3des-cbc/hmac-sha-256-128 is weak",
+        ),
+        (
+            "allow-weak; encryption-algorithm aes-256-cbc; authentication-algorithm hmac-sha1-96;",
+            "aes-256-cbc/hmac-sha1-96 is weak",
+        ),
+        (
+            "encryption-algorithm aes-256-gmac;",
+            "aes-256-gmac does not encrypt",
+        ),
+        (
+            "encryption-algorithm null; authentication-algorithm hmac-sha-384;",
+            "null/hmac-sha-384 does not encrypt",
+        ),
+    ] {
+        let [warning] = compiled(&with_esp(statements)).warnings.try_into().unwrap();
+        let wanted = format!("[security ipsec proposal esp-gcm] {wanted}");
+        assert!(warning.starts_with(&wanted), "{warning}");
+    }
+}
+
 #[test]
 fn devices_are_told_apart() {
     let device = |text: &str| {

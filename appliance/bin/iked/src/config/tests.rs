@@ -1,6 +1,8 @@
 //! Two phases, and refusals that name the statement.
 
-use ravelin_types::{DhGroup as Group, EspEncr, Identity, IkeEncr, IkeInteg, Prf, SecretBytes};
+use ravelin_types::{
+    DhGroup as Group, EspTransform, Identity, IkeEncr, IkeInteg, Prf, SecretBytes,
+};
 
 use super::*;
 
@@ -10,7 +12,7 @@ fn config() -> IkeConfig {
         tunnel_unit: 3,
         inner_vrf: VrfId::DEFAULT,
         proposals: vec![EspProposal {
-            encr: EspEncr::Aes256Gcm,
+            transform: EspTransform::AES_256_GCM,
             lifetime_s: 3600,
             lifetime_kilobytes: None,
         }],

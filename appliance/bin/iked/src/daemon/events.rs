@@ -5,7 +5,7 @@ use ravelin_ike::{ChildInstall, ChildSummary, EventKind, Half};
 use ravelin_types::{SecretBytes, Time};
 
 use super::Daemon;
-use crate::config::{TunnelParameters, esp_transform};
+use crate::config::TunnelParameters;
 use crate::routes::RouteKernel;
 use crate::sockets::Transport;
 
@@ -83,7 +83,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             .config
             .running()
             .and_then(|config| config.tunnels.get(&key));
-        let Some(pair) = parameters.and_then(|parameters| pair_of(install, parameters)) else {
+        let Some(pair) = parameters.map(|parameters| pair_of(install, parameters)) else {
             log::warn!(
                 "vpn {} of gateway {} is not configured any more",
                 install.vpn,
@@ -96,13 +96,13 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
     }
 }
 
-/// The message to planed; `None` for a cipher that planed does not have.
-pub(super) fn pair_of(install: &ChildInstall, parameters: &TunnelParameters) -> Option<SaPair> {
-    Some(SaPair {
+/// The message to planed.
+pub(super) fn pair_of(install: &ChildInstall, parameters: &TunnelParameters) -> SaPair {
+    SaPair {
         pair: install.child,
         epoch: install.epoch,
         outer: outer_to(install.outer),
-        transform: esp_transform(install.encr)?,
+        transform: install.transform,
         extended_sequence: false,
         inbound: half(&install.inbound),
         outbound: half(&install.outbound),
@@ -119,20 +119,20 @@ pub(super) fn pair_of(install: &ChildInstall, parameters: &TunnelParameters) -> 
         replay_window: parameters.replay_window,
         df_bit: parameters.df_bit,
         tunnel_mtu_octets: parameters.tunnel_mtu_octets,
-    })
+    }
 }
 
 /// A pair that planed should hold already. It has no keys: they are not needed unless the endpoint makes it anew.
-pub(super) fn held_pair(child: &ChildSummary, parameters: &TunnelParameters) -> Option<SaPair> {
+pub(super) fn held_pair(child: &ChildSummary, parameters: &TunnelParameters) -> SaPair {
     let keyless = |spi| SaHalf {
         spi,
         key: SecretBytes::default(),
     };
-    Some(SaPair {
+    SaPair {
         pair: child.child,
         epoch: child.epoch,
         outer: outer_to(child.outer),
-        transform: esp_transform(child.suite.encr)?,
+        transform: child.suite.transform,
         extended_sequence: false,
         inbound: keyless(child.spi_in),
         outbound: keyless(child.spi_out),
@@ -149,13 +149,13 @@ pub(super) fn held_pair(child: &ChildSummary, parameters: &TunnelParameters) -> 
         replay_window: parameters.replay_window,
         df_bit: parameters.df_bit,
         tunnel_mtu_octets: parameters.tunnel_mtu_octets,
-    })
+    }
 }
 
 fn half(half: &Half) -> SaHalf {
     SaHalf {
         spi: half.spi,
-        key: SecretBytes::new(half.encr_key.as_bytes().to_vec()),
+        key: SecretBytes::new([half.encr_key.as_bytes(), half.integ_key.as_bytes()].concat()),
     }
 }
 

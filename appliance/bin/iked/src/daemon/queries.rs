@@ -104,7 +104,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             match config
                 .tunnels
                 .get(&key)
-                .and_then(|parameters| held_pair(&child, parameters))
+                .map(|parameters| held_pair(&child, parameters))
             {
                 Some(pair) => self.plane.want(pair, true),
                 None => {

@@ -240,8 +240,7 @@ pub(crate) fn install(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
         epoch: child.epoch,
         ceilings: child.ceilings,
         outer,
-        encr: child.suite.encr,
-        integ: child.suite.integ,
+        transform: child.suite.transform,
         inbound: Half {
             spi: child.spi_in,
             encr_key: theirs.0,

@@ -16,7 +16,7 @@ use ravelin_ctl::sa::{DfBit, Event, FromPlaned, InstallError, STATE_BEAT, SaPair
 use ravelin_ctl::{Envelope, Hello, Role, daemon as mgmt};
 use ravelin_routing::{AriProgress, AriRoute, RoutingError};
 use ravelin_types::{
-    DhGroup, EspEncr, Generation, IkeEncr, InstanceId, NodeId, PairId, Prf, SecretBytes, Time,
+    DhGroup, EspTransform, Generation, IkeEncr, InstanceId, NodeId, PairId, Prf, SecretBytes, Time,
     VrfId,
 };
 use tempfile::TempDir;
@@ -519,7 +519,7 @@ fn config(node: usize) -> IkeConfig {
         tunnel_unit: 0,
         inner_vrf: VrfId::DEFAULT,
         proposals: vec![EspProposal {
-            encr: EspEncr::Aes128Gcm,
+            transform: EspTransform::AES_128_GCM,
             lifetime_s: 3600,
             lifetime_kilobytes: None,
         }],
