@@ -64,6 +64,56 @@ fn finished(process: &mut Process) -> String {
     process.log()
 }
 
+/// What became of a ping, of its answer, and of a packet when there is no SA any more.
+fn flight_recorder(site: &Site, gateway: &Gateway, peer: &StrongSwan) {
+    let start = format!(
+        "request security ipsec flight-recorder start peer {}",
+        V4.enb_outer
+    );
+    gateway.cli(&start).unwrap();
+    assert_eq!(ping(&site.enb, V4.enb_inner, V4.core, 1, 56).unwrap(), 1);
+    let records = || {
+        let told = gateway
+            .report("show security ipsec flight-recorder")
+            .unwrap();
+        let records = told["flight_recorder"]["records"]
+            .as_array()
+            .unwrap()
+            .clone();
+        let pings = records
+            .into_iter()
+            .filter(|r| r["protocol"] == 1 || !r["esp"].is_null());
+        pings.collect::<Vec<_>>()
+    };
+    let seen = records();
+    let ways: Vec<_> = (seen.iter())
+        .map(|r| ["stage", "outcome", "interface"].map(|field| r[field].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        ways,
+        [
+            ["crypto", "decrypted", "st0.0"],
+            ["egress", "sent", "ge-0/0/1.0"],
+            ["esp-output", "encrypted", "st0.0"],
+            ["egress", "sent", "ge-0/0/0.0"],
+        ]
+    );
+    assert_eq!(seen[2]["esp"], seen[3]["esp"], "inner and outer packet");
+    peer.terminate("ipv4").unwrap();
+    wait_until("a discard", LIMIT, || {
+        ping(&site.core, V4.core, V4.enb_inner, 1, 56)?;
+        Ok(records()
+            .iter()
+            .any(|r| r["outcome"]["dropped"] == "no-sa")
+            .then_some(()))
+    })
+    .unwrap();
+    let stopped = gateway
+        .cli("request security ipsec flight-recorder stop")
+        .unwrap();
+    assert_eq!(stopped, "recording stopped\n");
+}
+
 #[test]
 fn inner_and_outer_packets_are_joined() {
     let site = Site::new("captures_join_inner_and_outer_packets").unwrap();
@@ -173,6 +223,7 @@ fn inner_and_outer_packets_are_joined() {
             .contains("there is no interface ge-0/0/9"),
         "{refused}"
     );
+    flight_recorder(&site, &gateway, &peer);
     let planed = gateway.daemon("planed").unwrap();
     planed.wait_log("0 captures run", LIMIT).unwrap();
 }

@@ -1,6 +1,7 @@
 //! Answers as JSON: the fields of [`ravelin_ctl::operator`] by name, with prefixes, selectors, SPIs, MAC addresses and names
 //! as the text that people write.
 
+use ravelin_ctl::flight::{Flight, FlightRecord};
 use ravelin_ctl::operator::{
     DaemonReply, IkeSa, Interface, IpsecSa, NextHop, ProcessStatus, Reply, Route,
 };
@@ -56,6 +57,7 @@ fn daemon(answer: &DaemonReply) -> Value {
         DaemonReply::Drops(list) => json!({ "drops": list }),
         DaemonReply::HighAvailability(all) => json!({ "high_availability": all }),
         DaemonReply::Capture(reply) => json!({ "capture": reply }),
+        DaemonReply::Flight(flight) => json!({ "flight_recorder": flight_json(flight) }),
         DaemonReply::Done(count) => json!({ "done": count }),
         DaemonReply::Failed(line) => json!({ "errors": [line] }),
     }
@@ -112,6 +114,17 @@ fn ipsec_sa(sa: &IpsecSa) -> Value {
             ("remote_identity", text(&sa.remote_identity)),
         ],
     )
+}
+
+fn flight_json(flight: &Flight) -> Value {
+    let record = |record: &FlightRecord| {
+        let esp = record
+            .esp
+            .map(|esp| with(&esp, vec![("spi", esp.spi.to_string().into())]));
+        with(record, vec![("esp", esp.into())])
+    };
+    let records = flight.records.iter().map(record).collect();
+    with(flight, vec![("records", records)])
 }
 
 fn interface(interface: &Interface) -> Value {

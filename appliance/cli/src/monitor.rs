@@ -6,6 +6,9 @@ mod decode;
 mod filter;
 mod pcapng;
 
+pub(crate) use decode::{name as protocol_name, time as time_of_day};
+pub(crate) use pcapng::comment;
+
 use crate::client::Conversation;
 use crate::command::{Choose, Filter as Pipe, Parsed, Word};
 use crate::{CliError, Client, CommandError};

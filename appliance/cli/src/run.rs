@@ -2,6 +2,7 @@
 
 use crate::command::{Filter, Parsed, Verb, Word};
 use crate::{CliError, Client, CommandError, json, pipe, render};
+use ravelin_ctl::flight::{FlightChoice, FlightOrder};
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply, Power, Reply, Request};
 use ravelin_types::PairId;
 use std::fs;
@@ -53,6 +54,9 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
         Verb::ClearIpsec => DaemonQuery::ClearIpsec(peer(value)?),
         Verb::RekeyIke => DaemonQuery::RekeyIke(index(value)?),
         Verb::RekeyIpsec => DaemonQuery::RekeyChild(index(value)?.map(PairId)),
+        Verb::StartFlight { peer } => DaemonQuery::Flight(FlightOrder::Start(flight(value, peer)?)),
+        Verb::StopFlight => DaemonQuery::Flight(FlightOrder::Stop),
+        Verb::ShowFlight => DaemonQuery::Flight(FlightOrder::Show),
         Verb::ShowDrops => DaemonQuery::Drops,
         Verb::ShowHighAvailability => DaemonQuery::HighAvailability,
         Verb::ShowIkeSas { .. } => DaemonQuery::IkeSas,
@@ -113,6 +117,19 @@ fn configuration(parsed: &Parsed) -> Request {
 
 fn peer(value: Option<&Word>) -> Result<Option<IpAddr>, CommandError> {
     parse(value, "an IP address")
+}
+
+fn flight(value: Option<&Word>, by_peer: bool) -> Result<FlightChoice, CommandError> {
+    let absent = || CommandError::Incomplete {
+        at: 0,
+        expected: vec!["a value".to_owned()],
+    };
+    if by_peer {
+        peer(value)?.map(FlightChoice::Peer).ok_or_else(absent)
+    } else {
+        let pair = index(value)?.map(PairId);
+        pair.map(FlightChoice::Pair).ok_or_else(absent)
+    }
 }
 
 fn index(value: Option<&Word>) -> Result<Option<u64>, CommandError> {

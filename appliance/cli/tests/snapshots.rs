@@ -1,6 +1,8 @@
 //! What every `show` prints, against committed files: `RAVELIN_BLESS=1 cargo test -p ravelin-cli` writes them anew.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "snapshots/flight.rs"]
+mod flight;
 #[path = "snapshots/machine.rs"]
 mod machine;
 #[path = "snapshots/replies.rs"]
@@ -8,6 +10,7 @@ mod replies;
 
 use ravelin_cli::command::parse;
 use ravelin_cli::{CliError, Client, caret, render_reply};
+use ravelin_ctl::flight::Flight;
 use ravelin_ctl::operator::{DaemonReply, Reply, Request};
 use ravelin_ctl::{Envelope, Hello, Role, Stream};
 use ravelin_types::{Generation, InstanceId};
@@ -117,6 +120,24 @@ fn hardware_and_alarms() {
         shown("show system alarms", Reply::Alarms(Vec::new())),
         "No alarms currently active\n"
     );
+}
+
+#[test]
+fn flight_recorder() {
+    let show = "show security ipsec flight-recorder";
+    snapshot("flight_recorder", show, flight::recorded);
+    let nothing = || Reply::Daemon(DaemonReply::Flight(Flight::default()));
+    assert_eq!(shown(show, nothing()), "Nothing has been recorded\n");
+    let order = |what: &str, count| {
+        let line = format!("request security ipsec flight-recorder {what}");
+        shown(&line, Reply::Daemon(DaemonReply::Done(count)))
+    };
+    assert_eq!(
+        order("start peer 192.0.2.10", 2),
+        "recording, by 2 security associations\n"
+    );
+    assert_eq!(order("stop", 1), "recording stopped\n");
+    assert_eq!(order("stop", 0), "nothing was being recorded\n");
 }
 
 #[test]

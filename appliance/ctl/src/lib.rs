@@ -20,6 +20,7 @@ pub mod capture;
 pub mod codec;
 pub mod daemon;
 pub mod day0;
+pub mod flight;
 pub mod hello;
 pub mod host;
 pub mod ike;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::capture::{CaptureOrder, CaptureReply};
+use crate::flight::{Flight, FlightOrder};
 use crate::host::wanted::{Class, PasswordHash};
 use crate::host::{Alarm, Platform};
 use crate::sa::PairCounters;
@@ -132,6 +133,8 @@ pub enum DaemonQuery {
     HighAvailability,
     /// planed: packets at ports and tunnels (`monitor traffic`).
     Capture(CaptureOrder),
+    /// planed: what became of the last packets of one tunnel.
+    Flight(FlightOrder),
 }
 
 impl DaemonQuery {
@@ -142,7 +145,8 @@ impl DaemonQuery {
             | DaemonQuery::ClearIpsec(_)
             | DaemonQuery::RekeyIke(_)
             | DaemonQuery::RekeyChild(_)
-            | DaemonQuery::Capture(_) => true,
+            | DaemonQuery::Capture(_)
+            | DaemonQuery::Flight(FlightOrder::Start(_) | FlightOrder::Stop) => true,
             DaemonQuery::IkeSas
             | DaemonQuery::IpsecSas
             | DaemonQuery::IkeStatistics
@@ -150,6 +154,7 @@ impl DaemonQuery {
             | DaemonQuery::Interfaces
             | DaemonQuery::Routes
             | DaemonQuery::Drops
+            | DaemonQuery::Flight(FlightOrder::Show)
             | DaemonQuery::HighAvailability => false,
         }
     }
@@ -164,6 +169,7 @@ impl DaemonQuery {
                 | DaemonQuery::Drops
                 | DaemonQuery::HighAvailability
                 | DaemonQuery::Capture(_)
+                | DaemonQuery::Flight(_)
         )
     }
 }
@@ -255,6 +261,8 @@ pub enum DaemonReply {
     HighAvailability(HighAvailability),
     /// Answer to [`DaemonQuery::Capture`].
     Capture(CaptureReply),
+    /// Answer to [`DaemonQuery::Flight`].
+    Flight(Flight),
     /// How many objects an order touched.
     Done(u64),
     /// Why not.

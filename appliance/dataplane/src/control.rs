@@ -248,22 +248,6 @@ impl<P: Platform> Controller<P> {
             .collect()
     }
 
-    /// Switches the trace of discarded packets on or off.
-    pub fn set_trace(&self, on: bool) {
-        for link in &self.shared.links {
-            link.trace.enable(on);
-        }
-    }
-
-    /// Takes what the trace recorded, worker by worker, oldest first.
-    pub fn take_trace(&self) -> Vec<crate::trace::Entry> {
-        self.shared
-            .links
-            .iter()
-            .flat_map(|link| link.trace.take())
-            .collect()
-    }
-
     /// The workers' counters.
     pub fn workers(&self) -> impl Iterator<Item = &WorkerCounters> {
         self.shared.links.iter().map(|link| &link.counters)

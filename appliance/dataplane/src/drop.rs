@@ -1,5 +1,5 @@
 //! Why a packet was discarded. Each discarded packet has exactly one reason, which is a counter, a row of `show security drops` and
-//! the text of a trace.
+//! what the flight recorder tells.
 
 use ravelin_esp::EspDrop;
 use ravelin_wire::ip::ParseError;

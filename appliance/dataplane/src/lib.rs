@@ -35,7 +35,6 @@ pub mod stages;
 pub mod state;
 pub mod stations;
 pub mod tables;
-pub mod trace;
 pub mod trie;
 pub mod watch;
 pub mod worker;

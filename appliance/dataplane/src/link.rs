@@ -19,7 +19,6 @@ use crate::platform::{Key, Platform};
 use crate::punt::PuntRings;
 use crate::sa::{PendingSa, Sa};
 use crate::tables::{AdjIndex, IfIndex, Tables};
-use crate::trace::Trace;
 
 /// Workers of one node.
 pub const MAX_WORKERS: usize = 32;
@@ -147,8 +146,6 @@ pub struct Link<P: Platform> {
     pub injects: ArrayQueue<Inject<P::Buf>>,
     /// Its counters.
     pub counters: WorkerCounters,
-    /// What it discarded, when somebody asks.
-    pub trace: Trace,
 }
 
 impl<P: Platform> Default for Link<P> {
@@ -159,7 +156,6 @@ impl<P: Platform> Default for Link<P> {
             handoffs: ArrayQueue::new(HANDOFFS),
             injects: ArrayQueue::new(INJECTS),
             counters: WorkerCounters::default(),
-            trace: Trace::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One worker: its ports, its SAs, its vectors, and the loop body that runs a burst through the stages.
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use ravelin_ctl::sa::InstallError;
@@ -132,6 +133,7 @@ impl<P: Platform> Worker<P> {
 
     /// Counts a discarded packet and releases it.
     #[cold]
+    #[track_caller]
     pub(crate) fn drop(&self, packet: Packet<P::Buf>, reason: DropReason) {
         self.refuse(packet.ingress, reason, packet.data());
         std::mem::drop(packet);
@@ -139,11 +141,14 @@ impl<P: Platform> Worker<P> {
 
     /// Counts a discarded frame that never became a packet.
     #[cold]
+    #[track_caller]
     pub(crate) fn refuse(&self, ingress: IfIndex, reason: DropReason, data: &[u8]) {
         let link = self.link();
         link.counters.drop(reason);
         link.counters.interface(ingress).errors.add(1);
-        link.trace.record(self.now, reason, ingress, data);
+        if let Some(watch) = &self.tables.watch {
+            watch.dropped(self, reason, ingress, data, Location::caller());
+        }
     }
 
     /// Tells the control thread. What does not fit is lost but for what it frees, and is told again when it happens again.
@@ -267,7 +272,7 @@ impl<P: Platform> Worker<P> {
             }
             if let Some(watch) = &tables.watch {
                 let fresh = entry.transmit.get(entry.waiting..).unwrap_or_default();
-                watch.transmitting(self.id, self.now, port as u16, fresh);
+                watch.transmitting(self.id, self.now, tables, port as u16, fresh);
             }
             entry.io.transmit(&mut entry.transmit);
             entry.waiting = entry.transmit.len().min(TRANSMIT_BACKLOG);

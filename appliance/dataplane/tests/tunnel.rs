@@ -172,10 +172,8 @@ fn replayed_and_forged_packets_are_dropped_and_counted() {
     net.b.receive(UNTRUST, &forged);
     net.b.run();
     assert_eq!(net.b.drop_count(DropReason::AuthFailed), 1);
-    net.b.controller.set_trace(true);
     let mut unknown = esp.clone();
     unknown[20..24].copy_from_slice(&0x0000_3001u32.to_be_bytes());
-    let unknown_header = unknown[..28].to_vec();
     net.b.receive(UNTRUST, &unknown);
     let mut wrong_tag = esp.clone();
     wrong_tag[23] ^= 1;
@@ -192,17 +190,6 @@ fn replayed_and_forged_packets_are_dropped_and_counted() {
         1,
         "ESP in UDP on an SA without it"
     );
-    let trace = net.b.controller.take_trace();
-    let reasons: Vec<_> = trace.iter().map(|entry| entry.reason).collect();
-    assert_eq!(
-        reasons,
-        [
-            DropReason::UnknownSpi,
-            DropReason::UnknownSpi,
-            DropReason::SaMismatch
-        ]
-    );
-    assert_eq!(trace[0].snap[..28], unknown_header);
     let counters = net.b.controller.pair_counters(&[])[0];
     assert_eq!(
         (

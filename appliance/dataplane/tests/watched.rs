@@ -33,6 +33,7 @@ fn listen(gateway: &mut Gateway) -> Arc<Capture> {
     let capture = Arc::new(Capture::new(&taps, Filter::default(), 9_216, workers));
     gateway.controller.set_watch(Some(Watch {
         captures: vec![Arc::clone(&capture)],
+        ..Watch::default()
     }));
     gateway.run();
     capture
@@ -86,14 +87,19 @@ fn inner_and_outer_packets_are_joined_by_spi_and_sequence() {
             );
             assert!(sent.iter().all(|s| s.time <= net.a.now));
 
-            let asked = HashSet::from([(outer(2, outer_v6), spi)]);
-            let named = net.a.controller.pairs_of_outbound(&asked);
-            assert_eq!(named.into_values().collect::<Vec<_>>(), [PairId(1)]);
-            assert_eq!(net.b.controller.pair_of_inbound(spi), Some(PairId(1)));
+            let named = |gateway: &Gateway, mut link: EspLink, peer| {
+                gateway.controller.name_pairs(&mut [(&mut link, peer)]);
+                link.pair
+            };
+            let (left, came) = (links[1], links[2]);
+            let peer = Some(outer(2, outer_v6));
+            let stranger = Some(outer(1, outer_v6));
+            assert_eq!((left.pair, came.pair), (None, None));
+            assert_eq!(named(&net.a, left, peer), Some(PairId(1)));
+            assert_eq!(named(&net.a, left, stranger), None);
+            assert_eq!(named(&net.a, left, None), None, "not an SPI of ours");
+            assert_eq!(named(&net.b, came, None), Some(PairId(1)));
         }
-        let stranger =
-            HashSet::from([(outer(1, outer_v6), pair(1, 1, outer_v6, nat).outbound.spi)]);
-        assert!(net.a.controller.pairs_of_outbound(&stranger).is_empty());
     }
 }
 

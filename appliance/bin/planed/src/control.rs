@@ -9,6 +9,7 @@
 
 mod captures;
 mod configuration;
+mod flight;
 mod kernel;
 mod pairs;
 mod queries;
@@ -37,6 +38,7 @@ use crate::punt::Punt;
 use crate::twins::Twins;
 use captures::Captures;
 use configuration::Configuration;
+use flight::FlightRecorder;
 use kernel::Kernel;
 use pairs::SelectorRoutes;
 use startup::Startup;
@@ -89,6 +91,7 @@ pub struct Control {
     startup: Startup,
     selector_routes: SelectorRoutes,
     captures: Captures,
+    flight: FlightRecorder,
     complaint: String,
     next_chores: Time,
     next_state: Time,
@@ -111,6 +114,7 @@ impl Control {
             startup: Startup::default(),
             selector_routes: SelectorRoutes::default(),
             captures: Captures::default(),
+            flight: FlightRecorder::default(),
             complaint: String::new(),
             next_chores: Time::default(),
             next_state: Time::default(),

@@ -6,6 +6,11 @@
 pub enum Verb {
     ClearIke,
     ClearIpsec,
+    /// Of the pair of an index, or of a peer.
+    StartFlight {
+        peer: bool,
+    },
+    StopFlight,
     Exit,
     LoadFile,
     LoadTerminal,
@@ -19,6 +24,7 @@ pub enum Verb {
     ShowAlarms,
     ShowConfiguration,
     ShowDrops,
+    ShowFlight,
     ShowHardware,
     ShowHighAvailability,
     ShowIkeSas {
@@ -128,6 +134,13 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     group("request security ike rekey index", "One of them"),
     entry("request security ike rekey index <index>", "Its index", Verb::RekeyIke),
     group("request security ipsec", "Make IPsec requests"),
+    group("request security ipsec flight-recorder", "Record the packets of a tunnel"),
+    group("request security ipsec flight-recorder start", "Begin to record a tunnel"),
+    group("request security ipsec flight-recorder start index", "By its security association"),
+    entry("request security ipsec flight-recorder start index <index>", "Its index", Verb::StartFlight { peer: false }),
+    group("request security ipsec flight-recorder start peer", "By its peer"),
+    entry("request security ipsec flight-recorder start peer <peer>", "IP address of the peer", Verb::StartFlight { peer: true }),
+    entry("request security ipsec flight-recorder stop", "Keep what is recorded", Verb::StopFlight),
     group("request security ipsec rekey", "Rekey IPsec security associations now"),
     entry("request security ipsec rekey all", "All of them", Verb::RekeyIpsec),
     group("request security ipsec rekey index", "One of them"),
@@ -161,6 +174,7 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     entry("show security ike security-associations detail", "Show all there is to know", Verb::ShowIkeSas { detail: true }),
     entry("show security ike statistics", "Show IKE counters", Verb::ShowIkeStatistics),
     group("show security ipsec", "Show IPsec information"),
+    entry("show security ipsec flight-recorder", "Show what became of a tunnel's packets", Verb::ShowFlight),
     entry("show security ipsec security-associations", "Show IPsec security associations", Verb::ShowIpsecSas { detail: false }),
     entry("show security ipsec security-associations detail", "Show all there is to know", Verb::ShowIpsecSas { detail: true }),
     entry("show security ipsec statistics", "Show IPsec counters", Verb::ShowIpsecStatistics),

@@ -90,7 +90,8 @@ fn errors_name_word_place_and_candidates() {
         fails("show security ipsec"),
         (
             20,
-            "incomplete command, expected security-associations or statistics".to_owned()
+            "incomplete command, expected flight-recorder, security-associations or statistics"
+                .to_owned()
         )
     );
     assert_eq!(

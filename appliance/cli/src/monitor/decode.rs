@@ -15,16 +15,15 @@ pub(super) fn line(packet: &Captured, interface: &CaptureInterface) -> String {
         frame(packet)
     } else {
         let link = packet.esp.as_ref();
-        let carried = link.map_or(String::new(), |esp| {
-            format!(", {}", super::pcapng::comment(esp))
-        });
+        let carried = link.map_or(String::new(), |esp| format!(", {}", super::comment(esp)));
         format!("{}{carried}", datagram(&packet.data, packet.octets))
     };
     let time = time(packet.time_us);
     format!("{time} {direction} {}: {body}", interface.name)
 }
 
-fn time(time_us: u64) -> String {
+/// Hours to microseconds, UTC.
+pub(crate) fn time(time_us: u64) -> String {
     let seconds = time_us / 1_000_000 % 86_400;
     format!(
         "{:02}:{:02}:{:02}.{:06}",
@@ -121,7 +120,8 @@ fn upper_layer(meta: &IpMeta, payload: &[u8]) -> String {
     format!("{said}, length {length}")
 }
 
-fn name(protocol: u8) -> String {
+/// What a protocol is called.
+pub(crate) fn name(protocol: u8) -> String {
     let name = match protocol {
         protocol::ICMP => "ICMP",
         protocol::TCP => "TCP",

@@ -123,7 +123,7 @@ impl<W: Write> Writer<W> {
 }
 
 /// What an inner packet and its ESP packet share.
-pub(super) fn comment(esp: &EspLink) -> String {
+pub(crate) fn comment(esp: &EspLink) -> String {
     let pair = match esp.pair {
         Some(pair) => pair.0.to_string(),
         None => "unknown".to_owned(),

@@ -4,6 +4,7 @@
 
 mod chassis;
 mod day0;
+mod flight;
 mod hardware;
 mod ike;
 mod interfaces;
@@ -67,6 +68,12 @@ fn daemon(verb: Verb, answer: &DaemonReply) -> Option<String> {
         (Verb::ShowHighAvailability, DaemonReply::HighAvailability(all)) => {
             chassis::high_availability(all)
         }
+        (Verb::ShowFlight, DaemonReply::Flight(flight)) => flight::text(flight),
+        (Verb::StartFlight { .. }, DaemonReply::Done(count)) => {
+            format!("recording, by {count} security associations\n")
+        }
+        (Verb::StopFlight, DaemonReply::Done(0)) => "nothing was being recorded\n".to_owned(),
+        (Verb::StopFlight, DaemonReply::Done(_)) => "recording stopped\n".to_owned(),
         (Verb::ClearIke | Verb::ClearIpsec, DaemonReply::Done(count)) => {
             format!("{count} security associations deleted\n")
         }

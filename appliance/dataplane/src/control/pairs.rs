@@ -26,13 +26,14 @@ use crate::state;
 /// Pairs of one node.
 pub const MAX_PAIRS: usize = 131_072;
 
-struct Record {
-    child: Arc<Child>,
+/// What is known of a pair.
+pub(super) struct Record {
+    pub(super) child: Arc<Child>,
     prefixes: Vec<Prefix>,
-    inner_vrf: VrfId,
-    outer: Outer,
-    inbound: Spi,
-    outbound: Spi,
+    pub(super) inner_vrf: VrfId,
+    pub(super) outer: Outer,
+    pub(super) inbound: Spi,
+    pub(super) outbound: Spi,
     epoch: u32,
     active: bool,
     /// Set when it only lingers.
@@ -44,8 +45,8 @@ struct Record {
 
 /// The pairs by identity and by slot.
 pub(super) struct Pairs {
-    records: HashMap<PairId, Record>,
-    slots: HashMap<u32, PairId>,
+    pub(super) records: HashMap<PairId, Record>,
+    pub(super) slots: HashMap<u32, PairId>,
     lingering: Vec<PairId>,
     /// Pairs that wait for higher ceilings, and the numbers they have used.
     asking: BTreeMap<PairId, Numbers>,
@@ -79,20 +80,6 @@ impl Pairs {
     pub(super) fn place(&self, pair: PairId) -> Option<(u32, u8)> {
         let child = &self.records.get(&pair)?.child;
         Some((child.slot, child.owner))
-    }
-
-    /// The pair whose SPI of ours this is.
-    pub(super) fn with_inbound(&self, spi: Spi) -> Option<PairId> {
-        let pair = self.slots.get(&slot_of(spi.0))?;
-        let record = self.records.get(pair)?;
-        (record.inbound == spi).then_some(*pair)
-    }
-
-    /// Every pair with its peer and the peer's SPI.
-    pub(super) fn outbound(&self) -> impl Iterator<Item = (PairId, IpAddr, Spi)> {
-        let seen =
-            |(pair, record): (&PairId, &Record)| (*pair, record.outer.remote, record.outbound);
-        self.records.iter().map(seen)
     }
 
     pub(super) fn epoch(&self, pair: PairId) -> Option<u32> {

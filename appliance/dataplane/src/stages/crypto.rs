@@ -95,6 +95,10 @@ fn decrypted<P: Platform>(worker: &mut Worker<P>, tables: &Tables, op: CryptoOp<
     packet.meta = meta.brief;
     if !sa.facts.child.admits_inbound(&meta) {
         sa.facts.traffic.selector_drops.add(1);
+        if let Some(watch) = &tables.watch {
+            let link = link(sa.facts.pair, sa.inbound.spi(), number);
+            watch.outside(worker.id, worker.now, &sa.facts, packet.data(), link);
+        }
         return worker.drop(packet, DropReason::SelectorMismatch);
     }
     sa.facts.traffic.in_packets.add(1);
@@ -104,7 +108,7 @@ fn decrypted<P: Platform>(worker: &mut Worker<P>, tables: &Tables, op: CryptoOp<
     packet.origin = Origin::Tunnel;
     if let Some(watch) = &tables.watch {
         let link = link(sa.facts.pair, sa.inbound.spi(), number);
-        watch.decrypted(worker.id, worker.now, packet.ingress, packet.data(), link);
+        watch.decrypted(worker.id, worker.now, &sa.facts, packet.data(), link);
     }
     if asking {
         worker.ask(slot, number);

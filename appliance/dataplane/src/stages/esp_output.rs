@@ -186,13 +186,8 @@ fn encrypt<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>, slot
                 let link = link(pair, sa.outbound.spi(), op.sequence);
                 let start = usize::from(op.start);
                 let inner = op.packet.data().get(start..start + octets as usize);
-                watch.encrypting(
-                    worker.id,
-                    worker.now,
-                    tunnel,
-                    inner.unwrap_or_default(),
-                    link,
-                );
+                let inner = inner.unwrap_or_default();
+                watch.encrypting(worker.id, worker.now, &sa.facts, inner, link);
             }
             let counters = worker.counters().interface(tunnel);
             counters.out_packets.add(1);

@@ -2,7 +2,6 @@
 //!
 //! A capture that nobody takes from ends here, so nothing is left of a client that has gone: neither a copy nor its cost.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -69,15 +68,19 @@ impl Control {
         self.captures.sessions.retain(|session| !over(session));
         if self.captures.sessions.len() != before {
             log::info!("{} captures run", self.captures.sessions.len());
-            self.show_captures();
+            self.show_watch();
         }
     }
 
-    fn show_captures(&mut self) {
-        let sessions = &self.captures.sessions;
-        let captures = sessions.iter().map(|s| Arc::clone(&s.capture)).collect();
-        let watch = (!sessions.is_empty()).then_some(Watch { captures });
-        self.parts.controller.set_watch(watch);
+    /// Tells the workers what to show.
+    pub(super) fn show_watch(&mut self) {
+        let sessions = self.captures.sessions.iter();
+        let watch = Watch {
+            captures: sessions.map(|s| Arc::clone(&s.capture)).collect(),
+            recorder: self.flight.recorder.clone(),
+        };
+        let wanted = !watch.captures.is_empty() || watch.recorder.is_some();
+        self.parts.controller.set_watch(wanted.then_some(watch));
     }
 
     fn begin_capture(&mut self, spec: &CaptureSpec) -> Result<CaptureReply, String> {
@@ -103,7 +106,7 @@ impl Control {
             epoch_us: epoch_us(now),
         });
         log::info!("a capture of {} begins", spec.interfaces.join(", "));
-        self.show_captures();
+        self.show_watch();
         Ok(CaptureReply::Begun { id, interfaces })
     }
 
@@ -174,24 +177,13 @@ impl Control {
         if taken.ended {
             self.end_captures(|session| session.id == id);
         }
-        let outbound = |(packet, peer): &(Captured, Option<_>)| {
-            let esp = packet.esp.filter(|esp| esp.pair.is_none())?;
-            packet.outbound.then_some(((*peer)?, esp.spi))
-        };
-        let wanted: HashSet<_> = records.iter().filter_map(outbound).collect();
-        let controller = &self.parts.controller;
-        let known = controller.pairs_of_outbound(&wanted);
-        for (packet, peer) in &mut records {
-            if let Some(esp) = &mut packet.esp
-                && esp.pair.is_none()
-            {
-                esp.pair = match (packet.outbound, *peer) {
-                    (true, Some(peer)) => known.get(&(peer, esp.spi)).copied(),
-                    (true, None) => None,
-                    (false, _) => controller.pair_of_inbound(esp.spi),
-                };
-            }
-        }
+        let mut links: Vec<_> = (records.iter_mut())
+            .filter_map(|(packet, peer)| {
+                let peer = peer.filter(|_| packet.outbound);
+                Some((packet.esp.as_mut()?, peer))
+            })
+            .collect();
+        self.parts.controller.name_pairs(&mut links);
         taken.packets = records.into_iter().map(|(packet, _)| packet).collect();
         taken.packets.sort_by_key(|packet| packet.time_us);
         Ok(taken)
@@ -210,7 +202,7 @@ fn captured(record: &Record, epoch_us: u64) -> Captured {
 }
 
 /// Microseconds since 1970 at the zero of our clock.
-fn epoch_us(now: Time) -> u64 {
+pub(super) fn epoch_us(now: Time) -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let since_us = since.map_or(0, |since| since.as_micros());
     u64::try_from(since_us).unwrap_or(0).saturating_sub(now.0)

@@ -42,6 +42,7 @@ impl Control {
             }
             DaemonQuery::IpsecStatistics => DaemonReply::IpsecStatistics(self.ipsec_statistics()),
             DaemonQuery::Capture(order) => self.capture(order),
+            DaemonQuery::Flight(order) => self.flight(*order),
             _ => return None,
         })
     }
