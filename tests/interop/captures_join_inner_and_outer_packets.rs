@@ -114,6 +114,30 @@ fn flight_recorder(site: &Site, gateway: &Gateway, peer: &StrongSwan) {
     assert_eq!(stopped, "recording stopped\n");
 }
 
+/// Workers tell work from polling and sleep, and what their stages cost.
+fn processors(gateway: &Gateway) {
+    let told = gateway.report("show system cpu").unwrap();
+    let worker = &told["workers"][0];
+    let spent = |of: &str| -> u64 {
+        let parts = ["work_us", "polling_us", "asleep_us"].map(|part| &worker[of][part]);
+        parts.map(|part| part.as_u64().unwrap()).iter().sum()
+    };
+    // A second, as exactly as a busy machine lets planed take its time.
+    let recent = spent("recent");
+    assert!((500_000..5_000_000).contains(&recent), "{worker}");
+    assert!(
+        spent("total") > recent && worker["total"]["work_us"] != 0,
+        "{worker}"
+    );
+    assert!(
+        worker["packets"].as_u64() >= worker["busy_runs"].as_u64(),
+        "{worker}"
+    );
+    let stages = worker["stages"].as_array().unwrap();
+    let told: Vec<_> = stages.iter().filter(|s| s["cycles"] != 0).collect();
+    assert!(told.iter().any(|s| s["stage"] == "receive"), "{worker}");
+}
+
 #[test]
 fn inner_and_outer_packets_are_joined() {
     let site = Site::new("captures_join_inner_and_outer_packets").unwrap();
@@ -224,6 +248,7 @@ fn inner_and_outer_packets_are_joined() {
         "{refused}"
     );
     flight_recorder(&site, &gateway, &peer);
+    processors(&gateway);
     let planed = gateway.daemon("planed").unwrap();
     planed.wait_log("0 captures run", LIMIT).unwrap();
 }

@@ -58,6 +58,7 @@ fn daemon(answer: &DaemonReply) -> Value {
         DaemonReply::HighAvailability(all) => json!({ "high_availability": all }),
         DaemonReply::Capture(reply) => json!({ "capture": reply }),
         DaemonReply::Flight(flight) => json!({ "flight_recorder": flight_json(flight) }),
+        DaemonReply::Cpu(workers) => json!({ "workers": workers }),
         DaemonReply::Done(count) => json!({ "done": count }),
         DaemonReply::Failed(line) => json!({ "errors": [line] }),
     }

@@ -18,6 +18,7 @@
 
 pub mod capture;
 pub mod codec;
+pub mod cpu;
 pub mod daemon;
 pub mod day0;
 pub mod flight;

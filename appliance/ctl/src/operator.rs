@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::capture::{CaptureOrder, CaptureReply};
+use crate::cpu::WorkerCpu;
 use crate::flight::{Flight, FlightOrder};
 use crate::host::wanted::{Class, PasswordHash};
 use crate::host::{Alarm, Platform};
@@ -135,6 +136,8 @@ pub enum DaemonQuery {
     Capture(CaptureOrder),
     /// planed: what became of the last packets of one tunnel.
     Flight(FlightOrder),
+    /// planed: what the workers do with their processors.
+    Cpu,
 }
 
 impl DaemonQuery {
@@ -155,6 +158,7 @@ impl DaemonQuery {
             | DaemonQuery::Routes
             | DaemonQuery::Drops
             | DaemonQuery::Flight(FlightOrder::Show)
+            | DaemonQuery::Cpu
             | DaemonQuery::HighAvailability => false,
         }
     }
@@ -170,6 +174,7 @@ impl DaemonQuery {
                 | DaemonQuery::HighAvailability
                 | DaemonQuery::Capture(_)
                 | DaemonQuery::Flight(_)
+                | DaemonQuery::Cpu
         )
     }
 }
@@ -263,6 +268,8 @@ pub enum DaemonReply {
     Capture(CaptureReply),
     /// Answer to [`DaemonQuery::Flight`].
     Flight(Flight),
+    /// Answer to [`DaemonQuery::Cpu`].
+    Cpu(Vec<WorkerCpu>),
     /// How many objects an order touched.
     Done(u64),
     /// Why not.

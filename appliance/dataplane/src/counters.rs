@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::drop::{DropReason, REASONS};
+use crate::laps::{STAGES, Stage};
 use crate::tables::{IfIndex, MAX_INTERFACES};
 
 /// A counter that one thread adds to.
@@ -89,6 +90,24 @@ pub struct WorkerCounters {
     pub idle_runs: Counter,
     /// Counts up while the worker lives: the heartbeat.
     pub heartbeat: Counter,
+    /// Packets that came in.
+    pub packets: Counter,
+    /// Microseconds of runs with packets.
+    pub work_us: Counter,
+    /// Microseconds of runs that found none.
+    pub polling_us: Counter,
+    /// Microseconds asleep.
+    pub asleep_us: Counter,
+    stages: [StageCounters; STAGES],
+}
+
+/// What the measured runs spent in one stage.
+#[derive(Debug, Default)]
+pub struct StageCounters {
+    /// Cycles.
+    pub cycles: Counter,
+    /// Packets that came by it.
+    pub packets: Counter,
 }
 
 impl Default for WorkerCounters {
@@ -101,6 +120,11 @@ impl Default for WorkerCounters {
             busy_runs: Counter::default(),
             idle_runs: Counter::default(),
             heartbeat: Counter::default(),
+            packets: Counter::default(),
+            work_us: Counter::default(),
+            polling_us: Counter::default(),
+            asleep_us: Counter::default(),
+            stages: std::array::from_fn(|_| StageCounters::default()),
         }
     }
 }
@@ -131,6 +155,11 @@ impl WorkerCounters {
     /// Discards of one reason.
     pub fn drops(&self, reason: DropReason) -> u64 {
         self.drops[reason as usize].get()
+    }
+
+    /// What the measured runs spent in a stage.
+    pub fn stage(&self, stage: Stage) -> &StageCounters {
+        &self.stages[stage as usize]
     }
 
     /// Counters of one interface. Indices beyond the table share the unused entry 0.

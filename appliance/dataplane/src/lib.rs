@@ -12,7 +12,7 @@
 //! A [`worker::Worker`] runs bursts through the stages, which are plain functions over vectors that keep their capacity: nothing
 //! is allocated, locked, logged or dispatched dynamically per packet. What workers read is published by the
 //! [`control::Controller`]; what they own (SAs, held packets, fragments) reaches them by bounded rings. This crate opens no socket,
-//! reads no clock and starts no thread: the daemon does.
+//! reads no clock (but counts cycles, see [`laps`]) and starts no thread: the daemon does.
 #![forbid(unsafe_code)]
 
 pub mod adjacency;
@@ -22,6 +22,7 @@ pub mod drop;
 pub mod engine;
 pub mod held;
 pub mod io;
+pub mod laps;
 pub mod link;
 pub mod lpm;
 pub mod packet;

@@ -16,19 +16,37 @@ pub mod path_mtu;
 pub mod policy;
 pub mod punt;
 
+use crate::laps::Stage;
 use crate::platform::Platform;
 use crate::tables::Tables;
-use crate::worker::Worker;
+use crate::worker::{Vectors, Worker};
 
 /// Runs all stages once, statically chained.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     worker.vectors.forward.append(&mut worker.vectors.generated);
+    enter(worker, Stage::Local, |vectors| vectors.local.len());
     local_input::run(worker, tables);
+    enter(worker, Stage::EspInput, |vectors| vectors.esp_input.len());
     esp_input::run(worker, tables);
+    enter(worker, Stage::Decrypt, |vectors| vectors.ops.len());
     crypto::run(worker, tables); // decryption
+    enter(worker, Stage::Local, |vectors| vectors.local.len());
     local_input::run(worker, tables); // decrypted packets addressed to us
+    enter(worker, Stage::Forward, |vectors| vectors.forward.len());
     forward::run(worker, tables);
+    enter(worker, Stage::EspOutput, |vectors| vectors.esp_output.len());
     esp_output::run(worker, tables);
+    enter(worker, Stage::Encrypt, |vectors| vectors.ops.len());
     crypto::run(worker, tables); // encryption
+    enter(worker, Stage::Egress, |vectors| vectors.egress.len());
     egress::run(worker, tables);
+}
+
+#[inline]
+fn enter<P: Platform>(
+    worker: &mut Worker<P>,
+    stage: Stage,
+    waiting: impl Fn(&Vectors<P::Buf>) -> usize,
+) {
+    worker.laps.enter(stage, waiting(&worker.vectors));
 }

@@ -10,6 +10,7 @@ use ravelin_types::Time;
 use crate::counters::WorkerCounters;
 use crate::drop::DropReason;
 use crate::held::{Awaited, Held};
+use crate::laps::{Laps, Stage};
 use crate::link::{Command, Event, Handoff, Inject, Link, MAX_WORKERS, Shared};
 use crate::packet::Packet;
 use crate::platform::{BURST, Platform, PortIo};
@@ -93,6 +94,7 @@ pub struct Worker<P: Platform> {
     /// Identification of the last IPv6 packet that we fragmented.
     pub(crate) fragment_id: u32,
     pub(crate) now: Time,
+    pub(crate) laps: Laps,
     next_tick: Time,
     pub(crate) tables: Arc<Tables>,
 }
@@ -116,6 +118,7 @@ impl<P: Platform> Worker<P> {
             // Workers share source and destination: each has numbers of its own.
             fragment_id: u32::from(id) << FRAGMENT_ID_BITS,
             now: Time::default(),
+            laps: Laps::default(),
             next_tick: Time::default(),
             tables,
             shared,
@@ -204,13 +207,17 @@ impl<P: Platform> Worker<P> {
             self.next_tick = Time(now.0 + TICK_US);
             self.tick();
         }
+        self.laps.begin();
         let packets = self.take_inputs(&tables);
         stages::run(self, &tables);
         self.transmit(&tables);
-        let counters = self.counters();
+        let own = usize::from(self.id) % self.shared.links.len();
+        let counters = &self.shared.links[own].counters;
+        self.laps.end(packets, counters);
         counters.heartbeat.add(1);
         if packets > 0 {
             counters.busy_runs.add(1);
+            counters.packets.add(packets as u64);
         } else {
             counters.idle_runs.add(1);
         }
@@ -246,13 +253,17 @@ impl<P: Platform> Worker<P> {
                 }
             }
         }
+        self.laps.count(Stage::Handoff, packets);
         let mut frames = std::mem::take(&mut self.vectors.frames);
         for port in 0..self.ports.len() {
             let Some(entry) = self.ports[port].as_mut() else {
                 continue;
             };
+            self.laps.enter(Stage::Receive, 0);
             entry.io.receive(&mut frames);
             packets += frames.len();
+            self.laps.count(Stage::Receive, frames.len());
+            self.laps.enter(Stage::Ethernet, frames.len());
             if let Some(watch) = &tables.watch {
                 watch.received(self.id, self.now, port as u16, &frames);
             }
@@ -274,6 +285,7 @@ impl<P: Platform> Worker<P> {
                 let fresh = entry.transmit.get(entry.waiting..).unwrap_or_default();
                 watch.transmitting(self.id, self.now, tables, port as u16, fresh);
             }
+            self.laps.enter(Stage::Transmit, entry.transmit.len());
             entry.io.transmit(&mut entry.transmit);
             entry.waiting = entry.transmit.len().min(TRANSMIT_BACKLOG);
             if entry.transmit.len() <= TRANSMIT_BACKLOG {

@@ -6,6 +6,7 @@ mod harness;
 
 use harness::*;
 use ravelin_ctl::capture::{EspLink, Filter};
+use ravelin_dataplane::laps::{EVERY, Stage};
 use ravelin_dataplane::watch::Watch;
 use ravelin_dataplane::watch::capture::{Capture, Tap};
 use ravelin_types::{PairId, Time, UnitName};
@@ -117,6 +118,47 @@ fn a_frame_that_waits_for_its_port_is_seen_once() {
     assert_eq!(net.a.sent(UNTRUST).len(), 5);
     let left = seen(&capture).iter().filter(|s| s.tap == 0).count();
     assert_eq!(left, 5);
+}
+
+#[test]
+fn measured_runs_tell_which_stages_packets_passed() {
+    let mut net = Net::new(false, false);
+    let passed = |gateway: &Gateway| -> Vec<Stage> {
+        let counters = gateway.workers[0].counters();
+        let stages = Stage::ALL.iter().copied();
+        stages
+            .filter(|s| counters.stage(*s).packets.get() > 0)
+            .collect()
+    };
+    // More runs with packets than one in EVERY is measured.
+    for number in 0..3 * EVERY {
+        let packet = udp(host(1, false), host(2, false), (1, 2), &[number as u8; 30]);
+        net.a.receive(TRUST, &packet);
+        net.a.run();
+        net.cable();
+        net.b.run();
+    }
+    let sends = [
+        Stage::Receive,
+        Stage::Ethernet,
+        Stage::EspOutput,
+        Stage::Encrypt,
+        Stage::Egress,
+        Stage::Transmit,
+    ];
+    assert_eq!(passed(&net.a), sends);
+    let counters = net.a.workers[0].counters();
+    assert_eq!(counters.packets.get(), u64::from(3 * EVERY));
+    assert_eq!(counters.stage(Stage::Encrypt).packets.get(), 3);
+    for stage in Stage::ALL {
+        let told = counters.stage(*stage);
+        assert!(
+            told.packets.get() == 0 || told.cycles.get() > 0,
+            "{stage:?}"
+        );
+    }
+    let receives = [Stage::Local, Stage::EspInput, Stage::Decrypt];
+    assert!(receives.iter().all(|stage| passed(&net.b).contains(stage)));
 }
 
 #[test]

@@ -10,6 +10,7 @@
 //! Soundness rests on ownership: an [`Mbuf`] is the only handle of its packet, a queue handle cannot be cloned and
 //! keeps its port alive, pools live as long as the process. Every `unsafe` block names the rule it relies on.
 
+pub mod cycles;
 pub mod eal;
 mod error;
 mod fib;

@@ -9,6 +9,7 @@
 
 mod captures;
 mod configuration;
+mod cpu;
 mod flight;
 mod kernel;
 mod pairs;
@@ -38,6 +39,7 @@ use crate::punt::Punt;
 use crate::twins::Twins;
 use captures::Captures;
 use configuration::Configuration;
+use cpu::CpuHistory;
 use flight::FlightRecorder;
 use kernel::Kernel;
 use pairs::SelectorRoutes;
@@ -92,6 +94,7 @@ pub struct Control {
     selector_routes: SelectorRoutes,
     captures: Captures,
     flight: FlightRecorder,
+    cpu: CpuHistory,
     complaint: String,
     next_chores: Time,
     next_state: Time,
@@ -115,6 +118,7 @@ impl Control {
             selector_routes: SelectorRoutes::default(),
             captures: Captures::default(),
             flight: FlightRecorder::default(),
+            cpu: CpuHistory::default(),
             complaint: String::new(),
             next_chores: Time::default(),
             next_state: Time::default(),
@@ -204,6 +208,7 @@ impl Control {
         }
         self.kernel.upkeep(now, &self.parts.controller);
         self.forget_captures(now);
+        self.follow_cpu(now);
     }
 
     /// Lets transit flow when the start is complete, and tells iked and the monitor.

@@ -63,11 +63,25 @@ pub fn start(
             let _registered = eal.register_thread();
             let mut worker = Worker::new(id as u8, shared, Engine::new(MAX_KEYS), pool);
             let mut rest = Rest::default();
+            let mut before = now();
             while !stop.load(Ordering::Relaxed) {
-                match rest.after(worker.run_once(now())) {
-                    None => std::hint::spin_loop(),
-                    Some(pause) => std::thread::sleep(pause),
+                let packets = worker.run_once(before);
+                let after = now();
+                let counters = worker.counters();
+                if packets > 0 {
+                    counters.work_us.add(after.0.saturating_sub(before.0));
+                } else {
+                    counters.polling_us.add(after.0.saturating_sub(before.0));
                 }
+                before = after;
+                let Some(pause) = rest.after(packets) else {
+                    std::hint::spin_loop();
+                    continue;
+                };
+                std::thread::sleep(pause);
+                let woken = now();
+                counters.asleep_us.add(woken.0.saturating_sub(before.0));
+                before = woken;
             }
         };
         let name = format!("worker{id}");

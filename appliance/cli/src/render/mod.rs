@@ -3,6 +3,7 @@
 //! A value that does not fit its line goes to the next one, flush with the right edge, so that columns stay columns.
 
 mod chassis;
+mod cpu;
 mod day0;
 mod flight;
 mod hardware;
@@ -68,6 +69,7 @@ fn daemon(verb: Verb, answer: &DaemonReply) -> Option<String> {
         (Verb::ShowHighAvailability, DaemonReply::HighAvailability(all)) => {
             chassis::high_availability(all)
         }
+        (Verb::ShowCpu, DaemonReply::Cpu(workers)) => cpu::text(workers),
         (Verb::ShowFlight, DaemonReply::Flight(flight)) => flight::text(flight),
         (Verb::StartFlight { .. }, DaemonReply::Done(count)) => {
             format!("recording, by {count} security associations\n")

@@ -43,6 +43,7 @@ impl Control {
             DaemonQuery::IpsecStatistics => DaemonReply::IpsecStatistics(self.ipsec_statistics()),
             DaemonQuery::Capture(order) => self.capture(order),
             DaemonQuery::Flight(order) => self.flight(*order),
+            DaemonQuery::Cpu => DaemonReply::Cpu(self.worker_cpus()),
             _ => return None,
         })
     }
