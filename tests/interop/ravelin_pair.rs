@@ -19,6 +19,10 @@ fn native_esp_between_two_gateways() {
     let clear = Capture::start(left, "eth0", &folder, "clear").unwrap();
     let gateways = pair.start(&folder).unwrap();
     pair.wait_tunnel(&gateways).unwrap();
+    let ours = gateways[0]
+        .cli("show security ipsec security-associations detail")
+        .unwrap();
+    assert!(ours.contains("Extended-Sequence-Number: Enabled"), "{ours}");
 
     let [from, to] = HOSTS;
     let spec = |from, to| StreamSpec {

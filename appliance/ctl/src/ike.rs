@@ -140,6 +140,8 @@ pub struct VpnConfig {
 pub struct EspProposal {
     /// Algorithms.
     pub transform: EspTransform,
+    /// Extended sequence numbers.
+    pub extended_sequence: bool,
     /// Lifetime in seconds.
     pub lifetime_s: u32,
     /// Lifetime in kilobytes, or without bound.

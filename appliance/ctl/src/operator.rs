@@ -352,6 +352,8 @@ pub struct IpsecSa {
     pub encryption: String,
     /// Integrity by name; `None` with an AEAD.
     pub integrity: Option<String>,
+    /// Extended sequence numbers.
+    pub extended_sequence: bool,
     /// Our selectors.
     pub local_ts: Vec<TrafficSelector>,
     /// The peer's selectors.

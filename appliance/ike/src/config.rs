@@ -140,6 +140,8 @@ pub struct IkeProposal {
 pub struct EspProposal {
     /// Encryption and integrity.
     pub transform: EspTransform,
+    /// Extended sequence numbers.
+    pub extended_sequence: bool,
     /// Seconds until the child SA expires; it is rekeyed earlier.
     pub lifetime_s: u32,
 }

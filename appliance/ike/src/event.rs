@@ -245,6 +245,8 @@ pub struct ChildInstall {
     pub outer: Outer,
     /// Encryption and integrity.
     pub transform: EspTransform,
+    /// Extended sequence numbers.
+    pub extended_sequence: bool,
     /// From the peer.
     pub inbound: Half,
     /// To the peer.

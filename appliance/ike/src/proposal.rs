@@ -13,6 +13,7 @@ use crate::error::list_text;
 use crate::msg::sa::{Proposal, Sa, Transform, protocol, transform};
 
 const ESN_NO: u16 = 0;
+const ESN_YES: u16 = 1;
 const NONE: u16 = 0;
 
 /// The suite of an IKE SA.
@@ -35,10 +36,12 @@ pub struct IkeSuite {
 pub struct EspSuite {
     /// Encryption and integrity.
     pub transform: EspTransform,
+    /// Extended sequence numbers.
+    pub extended_sequence: bool,
 }
 
-/// Suites by number, as records store them: encryption, key bits (0 without a Key Length attribute), integrity, PRF, group; 0 where there
-/// is none.
+/// Suites by number, as records store them: encryption, key bits (0 without a Key Length attribute), integrity, then of an IKE SA PRF and
+/// group, of a child SA extended sequence numbers; 0 where there is none.
 #[derive(Serialize, Deserialize)]
 struct SuiteIds([u16; 5]);
 
@@ -83,7 +86,7 @@ impl From<EspSuite> for SuiteIds {
             ids.encr,
             ids.key_bits.unwrap_or(NONE),
             ids.integ.unwrap_or(NONE),
-            NONE,
+            esn_id(s.extended_sequence),
             NONE,
         ])
     }
@@ -92,7 +95,7 @@ impl From<EspSuite> for SuiteIds {
 impl TryFrom<SuiteIds> for EspSuite {
     type Error = UnknownSuite;
 
-    fn try_from(SuiteIds([encr, bits, integ, _, _]): SuiteIds) -> Result<Self, UnknownSuite> {
+    fn try_from(SuiteIds([encr, bits, integ, esn, _]): SuiteIds) -> Result<Self, UnknownSuite> {
         let bits = (bits != NONE).then_some(bits);
         let encr = EspEncr::from_iana(encr, bits).ok_or(UnknownSuite)?;
         let integ = match integ {
@@ -100,7 +103,10 @@ impl TryFrom<SuiteIds> for EspSuite {
             id => Some(EspInteg::from_iana(id).ok_or(UnknownSuite)?),
         };
         let transform = EspTransform::new(encr, integ).map_err(|_| UnknownSuite)?;
-        Ok(EspSuite { transform })
+        Ok(EspSuite {
+            transform,
+            extended_sequence: esn == ESN_YES,
+        })
     }
 }
 
@@ -158,6 +164,21 @@ impl IkeProposal {
             dh: self.dh,
         }
     }
+}
+
+impl EspProposal {
+    /// Without the lifetime.
+    pub fn suite(&self) -> EspSuite {
+        EspSuite {
+            transform: self.transform,
+            extended_sequence: self.extended_sequence,
+        }
+    }
+}
+
+/// The transform id of extended sequence numbers (RFC 7296 section 3.3.2).
+fn esn_id(extended_sequence: bool) -> u16 {
+    if extended_sequence { ESN_YES } else { ESN_NO }
 }
 
 /// No proposal fits: the transform, what they offered, what we accept.
@@ -294,11 +315,9 @@ pub fn select_esp(
             let spi_fits = spi >= ravelin_types::SPI_MIN;
             if spi_fits
                 && cipher_fits(p, want.transform.into())
-                && has(p, transform::ESN, ESN_NO, None)
+                && has(p, transform::ESN, esn_id(want.extended_sequence), None)
             {
-                let suite = EspSuite {
-                    transform: want.transform,
-                };
+                let suite = want.suite();
                 return Ok(EspChoice {
                     number: p.number,
                     spi: Spi(spi),
@@ -315,14 +334,7 @@ pub fn select_esp(
     };
     let sets: Vec<_> = accepted
         .iter()
-        .map(|a| {
-            esp_transforms(
-                EspSuite {
-                    transform: a.transform,
-                },
-                wanted,
-            )
-        })
+        .map(|a| esp_transforms(a.suite(), wanted))
         .collect();
     let checked: &[u8] = if wanted.is_some() {
         &[transform::ESN, transform::DH]
@@ -354,11 +366,14 @@ pub fn ike_transforms(s: IkeSuite) -> Vec<Transform> {
     out
 }
 
-/// The transforms of an ESP suite without extended sequence numbers.
+/// The transforms of an ESP suite.
 pub fn esp_transforms(s: EspSuite, dh: Option<DhGroup>) -> Vec<Transform> {
     let mut out = cipher_transforms(s.transform.into());
     out.extend(dh.map(|group| Transform::plain(transform::DH, group.to_id())));
-    out.push(Transform::plain(transform::ESN, ESN_NO));
+    out.push(Transform::plain(
+        transform::ESN,
+        esn_id(s.extended_sequence),
+    ));
     out
 }
 
@@ -390,12 +405,7 @@ pub fn offer_esp(accepted: &[EspProposal], dh: Option<DhGroup>, spi: Spi) -> Sa 
         number,
         protocol: protocol::ESP,
         spi: spi.0.to_be_bytes().to_vec(),
-        transforms: esp_transforms(
-            EspSuite {
-                transform: a.transform,
-            },
-            dh,
-        ),
+        transforms: esp_transforms(a.suite(), dh),
     });
     Sa {
         proposals: proposals.collect(),

@@ -25,6 +25,16 @@ pub const EPOCHS_LEFT_SOFT: u32 = 1 << 10;
 pub const LAST_SEQUENCE: u64 = u32::MAX as u64;
 /// The last sequence number with them: the counter of the explicit IV ends before 64 bits do.
 pub const LAST_EXTENDED_SEQUENCE: u64 = (1 << IV_COUNTER_BITS) - 1;
+
+/// The last sequence number, with or without extended ones.
+pub const fn last_sequence(extended: bool) -> u64 {
+    if extended {
+        LAST_EXTENDED_SEQUENCE
+    } else {
+        LAST_SEQUENCE
+    }
+}
+
 /// Numbers left when a rekey is asked for: some minutes at full speed.
 pub const NUMBERS_LEFT_SOFT: u64 = 1 << 28;
 /// Numbers granted at once. Large enough that the half of it that is left when planed asks outlasts a restart of iked at a million
@@ -56,9 +66,9 @@ impl Numbers {
     /// The ceilings after planed, which has `used` these numbers, has asked for more. Asking twice grants nothing twice, and a
     /// ceiling never sinks.
     #[must_use]
-    pub fn granted(self, used: Numbers) -> Numbers {
-        let raise =
-            |ceiling: u64, used: u64| ceiling.max(used.saturating_add(GRANT).min(LAST_SEQUENCE));
+    pub fn granted(self, used: Numbers, extended: bool) -> Numbers {
+        let limit = last_sequence(extended);
+        let raise = |ceiling: u64, used: u64| ceiling.max(used.saturating_add(GRANT).min(limit));
         Numbers {
             outbound: raise(self.outbound, used.outbound),
             inbound: raise(self.inbound, used.inbound),
@@ -198,14 +208,9 @@ pub struct Counter {
 impl Counter {
     /// Numbers above `last`, up to the ceiling as granted.
     pub fn new(last: u64, ceiling: u64, extended: bool) -> Self {
-        let limit = if extended {
-            LAST_EXTENDED_SEQUENCE
-        } else {
-            LAST_SEQUENCE
-        };
         Self {
             last,
-            ceiling: Ceiling::new(ceiling, limit),
+            ceiling: Ceiling::new(ceiling, last_sequence(extended)),
         }
     }
 

@@ -77,6 +77,7 @@ fn config() -> Arc<Config> {
         name: "vpn".into(),
         proposals: vec![EspProposal {
             transform: ESP,
+            extended_sequence: false,
             lifetime_s: 3600,
         }],
         pfs: None,

@@ -345,6 +345,7 @@ fn vpn_of(vpn: &VpnConfig) -> ike::Vpn {
 fn esp_of(proposal: &EspProposal) -> ike::EspProposal {
     ike::EspProposal {
         transform: proposal.transform,
+        extended_sequence: proposal.extended_sequence,
         lifetime_s: proposal.lifetime_s,
     }
 }

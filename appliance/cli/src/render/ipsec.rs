@@ -127,6 +127,15 @@ fn paragraph(out: &mut String, sa: &IpsecSa) {
         format!("Expires in: {} s", sa.lifetime_s),
     );
     put("  Anti-replay service: ".to_owned(), window);
+    let extended = if sa.extended_sequence {
+        "Enabled"
+    } else {
+        "Disabled"
+    };
+    put(
+        "  Extended-Sequence-Number: ".to_owned(),
+        extended.to_owned(),
+    );
     if let Some(counters) = &sa.counters {
         put(
             format!("  Encrypted: {} packets, ", counters.out_packets),

@@ -186,6 +186,9 @@ pub struct IpsecProposal {
     /// Integrity, unless the cipher is an AEAD.
     #[serde(default, deserialize_with = "optional")]
     pub authentication_algorithm: Option<EspInteg>,
+    /// 64-bit sequence numbers.
+    #[serde(default, deserialize_with = "present")]
+    pub extended_sequence_number: bool,
     /// Lifetime in seconds.
     pub lifetime_seconds: u32,
     /// Lifetime in kilobytes.

@@ -208,7 +208,7 @@ impl<E: Environment> Endpoint<E> {
             let Some(found) = session.child_mut(id) else {
                 return Ok(());
             };
-            let ceilings = found.ceilings.granted(used);
+            let ceilings = found.ceilings.granted(used, found.suite.extended_sequence);
             let raised = found.ceilings != ceilings;
             found.ceilings = ceilings;
             session.volatile.dirty |= raised;

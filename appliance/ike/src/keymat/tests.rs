@@ -73,6 +73,7 @@ fn child_keys_come_initiator_first_and_a_key_exchange_changes_them() {
     let d = SecretBytes::new(vec![8; 32]);
     let esp = EspSuite {
         transform: EspTransform::AES_128_GCM,
+        extended_sequence: false,
     };
     let plain = ChildKeys::derive(suite(true), &d, esp, None, &[1; 32], &[2; 32]).unwrap();
     let all = prf_plus(PrfAlg::HmacSha256, d.expose(), &[&[1; 32], &[2; 32]], 40).unwrap();
@@ -92,6 +93,7 @@ fn child_keys_come_initiator_first_and_a_key_exchange_changes_them() {
     assert_eq!(pfs.encr_i.expose(), &all.as_bytes()[..20]);
     let cbc = EspSuite {
         transform: EspTransform::new(EspEncr::Aes256Cbc, Some(EspInteg::HmacSha256_128)).unwrap(),
+        extended_sequence: false,
     };
     let keys = ChildKeys::derive(suite(true), &d, cbc, None, &[1; 32], &[2; 32]).unwrap();
     assert_eq!(

@@ -64,6 +64,7 @@ fn the_keys_of_child_sas_are_those_of_nist() {
     let sk_d = SecretBytes::new(hex(DKM)[..32].to_vec());
     let esp = EspSuite {
         transform: EspTransform::new(EspEncr::Aes256Cbc, Some(EspInteg::HmacSha256_128)).unwrap(),
+        extended_sequence: false,
     };
     let new = Secret::new(hex(G_IR_NEW));
     for (shared, expected) in [(None, DKM_CHILD), (Some(&new), DKM_CHILD_DH)] {

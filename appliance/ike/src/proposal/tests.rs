@@ -19,6 +19,7 @@ fn esp(encr: EspEncr) -> EspProposal {
     let integ = (!encr.is_aead()).then_some(EspInteg::HmacSha256_128);
     EspProposal {
         transform: EspTransform::new(encr, integ).unwrap(),
+        extended_sequence: false,
         lifetime_s: 3600,
     }
 }
@@ -159,6 +160,7 @@ fn every_esp_transform_is_offered_chosen_and_stored() {
     for transform in EspTransform::all() {
         let proposal = EspProposal {
             transform,
+            extended_sequence: false,
             lifetime_s: 3600,
         };
         let offer = offer_esp(&[proposal], None, Spi(0x1234));
@@ -173,6 +175,7 @@ fn every_esp_transform_is_offered_chosen_and_stored() {
         for other in EspTransform::all().filter(|other| *other != transform) {
             let other = EspProposal {
                 transform: other,
+                extended_sequence: false,
                 lifetime_s: 3600,
             };
             assert!(select_esp(&offer, &[other], ChildDh::Ignore).is_err());
@@ -185,8 +188,29 @@ fn every_esp_transform_is_offered_chosen_and_stored() {
 fn a_stored_suite_keeps_its_numbers() {
     let suite = EspSuite {
         transform: EspTransform::AES_256_GCM,
+        extended_sequence: false,
     };
     let SuiteIds(ids) = suite.into();
     assert_eq!(ids, [20, 256, 0, 0, 0]);
     assert!(EspSuite::try_from(SuiteIds([12, 256, 0, 0, 0])).is_err());
+}
+
+#[test]
+fn extended_sequence_numbers_are_agreed_or_refused() {
+    let proposal = |extended_sequence| EspProposal {
+        extended_sequence,
+        ..esp(EspEncr::Aes256Gcm)
+    };
+    for (theirs, ours) in [(false, false), (true, true), (true, false), (false, true)] {
+        let offer = offer_esp(&[proposal(theirs)], None, Spi(0x1234));
+        let chosen = select_esp(&offer, &[proposal(ours)], ChildDh::Ignore);
+        assert_eq!(chosen.is_ok(), theirs == ours);
+    }
+    // Who accepts both is asked for what we prefer.
+    let offer = offer_esp(&[proposal(false), proposal(true)], None, Spi(0x1234));
+    let chosen = select_esp(&offer, &[proposal(true), proposal(false)], ChildDh::Ignore).unwrap();
+    assert!(chosen.suite.extended_sequence);
+    let stored = postcard::to_stdvec(&chosen.suite).unwrap();
+    let read: EspSuite = postcard::from_bytes(&stored).unwrap();
+    assert_eq!(read, chosen.suite);
 }

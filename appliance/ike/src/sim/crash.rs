@@ -101,7 +101,7 @@ fn ceilings_are_granted_after_their_record_and_survive() {
     let record = w.a.endpoint.poll_record().unwrap();
     let event = w.a.endpoint.poll_event().unwrap();
     assert_eq!(event.after, record.seq, "the grant waits for its record");
-    let granted = first.granted(used);
+    let granted = first.granted(used, false);
     assert!(
         matches!(event.kind, EventKind::ChildGrant { child: c, ceilings } if c == child && ceilings == granted)
     );

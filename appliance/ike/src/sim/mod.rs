@@ -62,6 +62,7 @@ pub(crate) fn vpn() -> Vpn {
         name: "ran".into(),
         proposals: vec![EspProposal {
             transform: EspTransform::AES_256_GCM,
+            extended_sequence: false,
             lifetime_s: 3_600,
         }],
         pfs: None,

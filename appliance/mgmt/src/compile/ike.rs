@@ -212,6 +212,7 @@ fn esp_proposal(
     }
     Ok(part::EspProposal {
         transform,
+        extended_sequence: from.extended_sequence_number,
         lifetime_s: from.lifetime_seconds,
         lifetime_kilobytes: from.lifetime_kilobytes,
     })
@@ -222,7 +223,16 @@ fn vpn(config: &Config, vpn: &Vpn, warnings: &mut Vec<String>) -> Result<part::V
     let policy = ipsec.policy.iter().find(|p| p.name == vpn.ike.ipsec_policy);
     let named = policy.iter().flat_map(|p| &p.proposals);
     let proposals = named.filter_map(|name| ipsec.proposal.iter().find(|p| p.name == *name));
-    let proposals = proposals.map(|p| esp_proposal(p, warnings));
+    let proposals: Vec<_> = proposals
+        .map(|p| esp_proposal(p, warnings))
+        .collect::<Result<_, _>>()?;
+    // RFC 4303 appendix A2.2: the upper half of a number, which is not sent, is inferred from the window.
+    if vpn.ike.no_anti_replay && proposals.iter().any(|p| p.extended_sequence) {
+        return Err(format!(
+            "vpn `{}`: `no-anti-replay` excludes `extended-sequence-number`",
+            vpn.name
+        ));
+    }
     let window = vpn
         .ike
         .anti_replay_window_size
@@ -231,7 +241,7 @@ fn vpn(config: &Config, vpn: &Vpn, warnings: &mut Vec<String>) -> Result<part::V
         name: vpn.name.clone(),
         tunnel_unit: vpn.bind_interface.unit,
         inner_vrf: VrfId::DEFAULT,
-        proposals: proposals.collect::<Result<_, _>>()?,
+        proposals,
         pfs: policy.and_then(|p| p.pfs()),
         selectors: selectors(vpn),
         replay_window: if vpn.ike.no_anti_replay {

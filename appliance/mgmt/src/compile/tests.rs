@@ -256,6 +256,20 @@ fn esp_algorithms_are_named_as_the_configuration_names_them() {
 }
 
 #[test]
+fn extended_numbers_need_the_window() {
+    let esn = with_esp("encryption-algorithm aes-256-gcm; extended-sequence-number;");
+    let proposal = compiled(&esn).ike.gateways[0].vpns[0].proposals[0];
+    assert!(proposal.extended_sequence);
+    let config = MODEL.load(
+        "t.conf",
+        &esn.replacen("anti-replay-window-size 512;", "no-anti-replay;", 1),
+    );
+    let errors = compile(&config.unwrap().config).unwrap_err();
+    let wanted = "`no-anti-replay` excludes `extended-sequence-number`";
+    assert!(errors[0].to_string().contains(wanted), "{errors:?}");
+}
+
+#[test]
 fn weak_and_readable_esp_is_said_once_at_each_commit() {
     for (statements, wanted) in [
         (

@@ -57,7 +57,7 @@ fn a_grant_is_idempotent_and_ends_at_the_last_number() {
         outbound: 10,
         inbound: LAST_SEQUENCE - 1,
     };
-    let granted = Numbers::FIRST.granted(used);
+    let granted = Numbers::FIRST.granted(used, false);
     assert_eq!(
         granted,
         Numbers {
@@ -65,8 +65,21 @@ fn a_grant_is_idempotent_and_ends_at_the_last_number() {
             inbound: LAST_SEQUENCE
         }
     );
-    assert_eq!(granted.granted(used), granted);
-    assert_eq!(granted.granted(Numbers::default()), granted);
+    assert_eq!(granted.granted(used, false), granted);
+    assert_eq!(granted.granted(Numbers::default(), false), granted);
+    // With extended numbers 32 bits are no end.
+    let end = Numbers {
+        outbound: LAST_EXTENDED_SEQUENCE - 1,
+        inbound: LAST_SEQUENCE,
+    };
+    let granted = Numbers::FIRST.granted(end, true);
+    assert_eq!(
+        granted,
+        Numbers {
+            outbound: LAST_EXTENDED_SEQUENCE,
+            inbound: LAST_SEQUENCE + GRANT
+        }
+    );
 }
 
 #[test]
@@ -157,7 +170,7 @@ impl World {
         let mut world = Self {
             stored: Stored {
                 epoch,
-                ceilings: Numbers::FIRST.granted(last),
+                ceilings: Numbers::FIRST.granted(last, false),
             },
             record: (!fresh).then_some(Remembered { epoch, last }),
             running: None,
@@ -305,7 +318,7 @@ impl World {
             }
             Step::AskArrives => {
                 for used in self.asks.drain(..) {
-                    self.stored.ceilings = self.stored.ceilings.granted(used);
+                    self.stored.ceilings = self.stored.ceilings.granted(used, false);
                     self.grants.push(self.stored.ceilings);
                 }
             }

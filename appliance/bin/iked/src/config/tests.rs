@@ -13,6 +13,7 @@ fn config() -> IkeConfig {
         inner_vrf: VrfId::DEFAULT,
         proposals: vec![EspProposal {
             transform: EspTransform::AES_256_GCM,
+            extended_sequence: false,
             lifetime_s: 3600,
             lifetime_kilobytes: None,
         }],

@@ -103,7 +103,7 @@ pub(super) fn pair_of(install: &ChildInstall, parameters: &TunnelParameters) -> 
         epoch: install.epoch,
         outer: outer_to(install.outer),
         transform: install.transform,
-        extended_sequence: false,
+        extended_sequence: install.extended_sequence,
         inbound: half(&install.inbound),
         outbound: half(&install.outbound),
         state: if install.outbound_active {
@@ -133,7 +133,7 @@ pub(super) fn held_pair(child: &ChildSummary, parameters: &TunnelParameters) -> 
         epoch: child.epoch,
         outer: outer_to(child.outer),
         transform: child.suite.transform,
-        extended_sequence: false,
+        extended_sequence: child.suite.extended_sequence,
         inbound: keyless(child.spi_in),
         outbound: keyless(child.spi_out),
         state: if child.active {

@@ -63,6 +63,7 @@ pub(super) fn ipsec_sa(
         inbound_spi: child.spi_in,
         outbound_spi: child.spi_out,
         encryption: pair.transform.encr().to_string(),
+        extended_sequence: pair.extended_sequence,
         integrity: pair.transform.integ().map(|integ| integ.to_string()),
         local_ts: child.local_ts.clone(),
         remote_ts: child.remote_ts.clone(),

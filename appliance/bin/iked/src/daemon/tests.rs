@@ -102,7 +102,7 @@ fn ceilings_are_granted_when_planed_asks_and_outlive_both_daemons() {
         outbound: GRANT - 5,
         inbound: 3,
     };
-    let wanted = Numbers::FIRST.granted(used);
+    let wanted = Numbers::FIRST.granted(used, false);
     let ask = Event::CeilingWanted(vec![(first.pair, used), (PairId(999), used)]);
     bench.right().plane_says(ask);
     assert_eq!(bench.right().pairs()[0].ceilings, wanted);

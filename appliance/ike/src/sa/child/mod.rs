@@ -241,6 +241,7 @@ pub(crate) fn install(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
         ceilings: child.ceilings,
         outer,
         transform: child.suite.transform,
+        extended_sequence: child.suite.extended_sequence,
         inbound: Half {
             spi: child.spi_in,
             encr_key: theirs.0,

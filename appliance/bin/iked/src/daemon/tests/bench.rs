@@ -520,6 +520,7 @@ fn config(node: usize) -> IkeConfig {
         inner_vrf: VrfId::DEFAULT,
         proposals: vec![EspProposal {
             transform: EspTransform::AES_128_GCM,
+            extended_sequence: false,
             lifetime_s: 3600,
             lifetime_kilobytes: None,
         }],
