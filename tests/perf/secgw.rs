@@ -1,4 +1,5 @@
-//! Our gateway beside DPDK's ipsec-secgw and the bare cipher, in one run: `./x bench esp [--quick] [--json FILE]`.
+//! Our gateway beside DPDK's ipsec-secgw and the bare cipher, in one run: `./x bench esp [--quick|--workers] [--json FILE]`. Beside
+//! FILE comes a plot with the same name and the ending `.svg`.
 //!
 //! | measured | what it is |
 //! |---|---|
@@ -40,23 +41,21 @@ mod ours;
 mod packets;
 #[path = "secgw/peer.rs"]
 mod peer;
-#[path = "secgw/report.rs"]
-mod report;
+#[path = "secgw/seal.rs"]
+mod seal;
 #[path = "secgw/subject.rs"]
 mod subject;
 #[path = "secgw/trace.rs"]
 mod trace;
-#[path = "secgw/verdict.rs"]
-mod verdict;
 
 use std::process::ExitCode;
 
 use dpdk_rs::ipsecmb::Gcm;
+use ravelin_tests::rate::{self, Verdict, Workers};
 
 use arguments::Arguments;
 use failure::Failure;
 use measure::Bench;
-use verdict::Verdict;
 
 fn run() -> Result<(), Failure> {
     let arguments = Arguments::read(std::env::args().skip(1))?;
@@ -73,22 +72,40 @@ fn run() -> Result<(), Failure> {
         eprintln!("bench-esp: {} of {}: {setting}", at + 1, settings.len());
         bench.measure(*setting, &arguments)?;
     }
+    if !arguments.quick {
+        eprintln!("bench-esp: two workers");
+        bench.measure_workers()?;
+    }
     let ghz = bench.tsc_ghz()?;
-    let verdict = Verdict::new(&bench.rows, bench.peer_sas);
+    let verdict = Verdict::new(
+        &bench.rows,
+        bench.peer_sas,
+        bench.workers.as_ref(),
+        machine::cpus(),
+    );
     print!("{}", machine::text(gcm.code(), ghz));
     println!("{}", bench.command_lines_text());
-    println!("{}", report::table(&bench.rows, ghz));
+    println!("{}", rate::table(&bench.rows, ghz));
+    println!("{}", rate::bars(&bench.rows, ghz));
     print!("{}", verdict.text());
     if let Some(path) = &arguments.json {
         let mut value = verdict.json();
         value["machine"] = machine::json(gcm.code(), ghz);
         value["processes"] = bench.processes_json();
-        value["rows"] = report::rows_json(&bench.rows, ghz).into();
+        value["workers"] = bench.workers.as_ref().map(Workers::json).into();
+        value["rows"] = rate::rows_json(&bench.rows, ghz).into();
         let written = std::fs::write(path, format!("{value:#}\n"));
         written.map_err(|error| Failure::File {
             path: path.clone(),
             error,
         })?;
+        let title = format!(
+            "AES-256-GCM, IPv4, IMIX: {}",
+            machine::text(gcm.code(), ghz).trim()
+        );
+        let path = path.with_extension("svg");
+        let written = std::fs::write(&path, rate::svg(&bench.rows, ghz, &title));
+        written.map_err(|error| Failure::File { path, error })?;
     }
     match verdict.invalid {
         Some(why) => Err(Failure::SlowPeer(why)),

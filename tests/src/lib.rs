@@ -24,6 +24,7 @@ pub mod pair;
 pub mod probe;
 pub mod process;
 pub mod pty;
+pub mod rate;
 pub mod sbom;
 pub mod seen;
 pub mod site;

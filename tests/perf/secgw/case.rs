@@ -1,48 +1,81 @@
 //! What is measured: one row of the table.
 
-use ravelin_types::EspTransform;
+use ravelin_types::{EspEncr, EspInteg, EspTransform};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ravelin_esp::Direction;
 
 use crate::mix::Mix;
 
-/// The cipher of all SAs.
+/// The algorithms of all SAs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     Aes256Gcm,
     Aes128Gcm,
+    Aes256CbcSha256,
+    ChaCha20Poly1305,
 }
 
 impl Algorithm {
-    pub const ALL: [Algorithm; 2] = [Algorithm::Aes256Gcm, Algorithm::Aes128Gcm];
+    pub const ALL: [Algorithm; 4] = [
+        Algorithm::Aes256Gcm,
+        Algorithm::Aes128Gcm,
+        Algorithm::Aes256CbcSha256,
+        Algorithm::ChaCha20Poly1305,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Algorithm::Aes256Gcm => "AES-256-GCM",
             Algorithm::Aes128Gcm => "AES-128-GCM",
+            Algorithm::Aes256CbcSha256 => "AES-256-CBC",
+            Algorithm::ChaCha20Poly1305 => "ChaCha20",
         }
     }
 
-    /// Its name in ipsec-secgw's configuration.
-    pub fn secgw(self) -> &'static str {
-        match self {
-            Algorithm::Aes256Gcm => "aes-256-gcm",
-            Algorithm::Aes128Gcm => "aes-128-gcm",
-        }
+    pub fn is_gcm(self) -> bool {
+        matches!(self, Algorithm::Aes256Gcm | Algorithm::Aes128Gcm)
     }
 
     pub fn transform(self) -> EspTransform {
+        let separate = EspTransform::new(EspEncr::Aes256Cbc, Some(EspInteg::HmacSha256_128));
+        let chacha = EspTransform::new(EspEncr::ChaCha20Poly1305, None);
         match self {
             Algorithm::Aes256Gcm => EspTransform::AES_256_GCM,
             Algorithm::Aes128Gcm => EspTransform::AES_128_GCM,
+            // Both are pairs that exist; a mistake here would show as a refused key.
+            Algorithm::Aes256CbcSha256 => separate.unwrap_or(EspTransform::AES_256_GCM),
+            Algorithm::ChaCha20Poly1305 => chacha.unwrap_or(EspTransform::AES_256_GCM),
         }
     }
 
-    pub fn key_octets(self) -> usize {
+    /// Algorithms and keys of an SA in ipsec-secgw's configuration.
+    pub fn secgw(self, material: &[u8]) -> String {
+        let hex = |octets: &[u8]| {
+            let octets: Vec<String> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+            octets.join(":")
+        };
+        let aead = |name| format!("aead_algo {name} aead_key {}", hex(material));
         match self {
-            Algorithm::Aes256Gcm => 32,
-            Algorithm::Aes128Gcm => 16,
+            Algorithm::Aes256Gcm => aead("aes-256-gcm"),
+            Algorithm::Aes128Gcm => aead("aes-128-gcm"),
+            Algorithm::ChaCha20Poly1305 => aead("chacha20-poly1305"),
+            Algorithm::Aes256CbcSha256 => {
+                let (cipher, integ) = material.split_at(self.transform().encr().key_octets());
+                let (cipher, integ) = (hex(cipher), hex(integ));
+                format!(
+                    "cipher_algo aes-256-cbc cipher_key {cipher} auth_algo sha256-hmac auth_key {integ}"
+                )
+            }
+        }
+    }
+
+    /// DPDK's device for it.
+    pub fn crypto_device(self) -> &'static str {
+        if self.is_gcm() {
+            "crypto_aesni_gcm0"
+        } else {
+            "crypto_aesni_mb0"
         }
     }
 }

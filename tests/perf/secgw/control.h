@@ -15,7 +15,8 @@ struct played {
 	uint64_t packets; /* timed ones */
 	uint64_t octets;  /* timed ones */
 	uint64_t starved; /* polls that found no buffer */
-	uint64_t reserved[2];
+	uint64_t began_ns; /* of the thread's CPU time, when the first frame was given */
+	uint64_t reserved;
 };
 
 /* What left through one transmit queue since the process started. */
@@ -32,12 +33,15 @@ struct control {
 	uint64_t trace; /* the files trace.<this>.<queue> */
 	uint64_t loops; /* how often each is played */
 	uint64_t warm;  /* packets of each queue before the clock runs */
-	uint64_t burst; /* of the bare loop; of no meaning to others */
-	uint64_t reserved;
+	uint64_t queues; /* that play; each waits for the others */
+	uint64_t ready;  /* queues that have come; set to 0 before `pass` */
 	/* Written by the process. */
 	uint64_t tsc_hz;
 	uint64_t ports; /* ports that are started */
-	uint64_t pad[6];
+	/* Of several queues, set before `pass`: frames that were given and are not sent yet are `given` less all `sent` beyond `base`. */
+	uint64_t given;
+	uint64_t base;
+	uint64_t pad[4];
 	struct played played[MAX_QUEUES];
 	struct sent sent[MAX_PORTS][MAX_QUEUES];
 };

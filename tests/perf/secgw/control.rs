@@ -20,10 +20,18 @@ const PORT: u64 = 2;
 const TRACE: u64 = 3;
 const LOOPS: u64 = 4;
 const WARM: u64 = 5;
+const QUEUES: u64 = 6;
+const READY: u64 = 7;
 const TSC_HZ: u64 = 8;
 const PORTS: u64 = 9;
+const GIVEN: u64 = 10;
+const BASE: u64 = 11;
 const PLAYED: u64 = 16;
 const PLAYED_WORDS: u64 = 8;
+/// Words of what a queue tells.
+const CPU_NS: u64 = 1;
+const PACKETS: u64 = 3;
+const BEGAN_NS: u64 = 6;
 const SENT: u64 = PLAYED + MAX_QUEUES * PLAYED_WORDS;
 const WORDS: u64 = SENT + MAX_PORTS * MAX_QUEUES * 2;
 /// Pause between looks.
@@ -48,11 +56,14 @@ pub struct Order {
     pub loops: u64,
     /// Frames before the clock runs.
     pub warm: u64,
+    /// Receive queues that play, each a file of its own.
+    pub queues: u64,
 }
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Played {
+    /// Of the first queue's thread.
     pub cpu_ns: u64,
     /// In the measured time.
     pub packets: u64,
@@ -120,7 +131,12 @@ impl Control {
         Ok(sums)
     }
 
-    /// Has the first queue of a port play, and waits until all of it was sent, or nothing more is. `None` when it takes too long.
+    /// The CPU time of the thread of a queue when it began with the last pass.
+    pub fn began_ns(&self, queue: u64) -> Result<u64, Failure> {
+        self.read(PLAYED + queue * PLAYED_WORDS + BEGAN_NS)
+    }
+
+    /// Has queues of a port play, and waits until all of it was sent, or nothing more is. `None` when it takes too long.
     pub fn play(&mut self, order: Order, expected: u64) -> Result<Option<Played>, Failure> {
         let before = self.sent()?;
         let words = [
@@ -128,6 +144,10 @@ impl Control {
             (TRACE, order.trace),
             (LOOPS, order.loops),
             (WARM, order.warm),
+            (QUEUES, order.queues),
+            (READY, 0),
+            (GIVEN, 0),
+            (BASE, before.0),
         ];
         for (word, value) in words {
             self.write(word, value)?;
@@ -135,11 +155,13 @@ impl Control {
         self.pass += 1;
         self.write(PASS, self.pass)?;
         let begun = Instant::now();
-        while self.read(PLAYED)? != self.pass {
-            if begun.elapsed() > PASS_LIMIT {
-                return Ok(None);
+        for queue in 0..order.queues {
+            while self.read(PLAYED + queue * PLAYED_WORDS)? != self.pass {
+                if begun.elapsed() > PASS_LIMIT {
+                    return Ok(None);
+                }
+                pause(PACE);
             }
-            pause(PACE);
         }
         let mut last = self.sent()?;
         let mut since = Instant::now();
@@ -151,8 +173,8 @@ impl Control {
             }
         }
         Ok(Some(Played {
-            cpu_ns: self.read(PLAYED + 1)?,
-            packets: self.read(PLAYED + 3)?,
+            cpu_ns: self.read(PLAYED + CPU_NS)?,
+            packets: self.read(PLAYED + PACKETS)?,
             sent_packets: last.0 - before.0,
             sent_octets: last.1 - before.1,
         }))

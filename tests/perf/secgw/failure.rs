@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use ravelin_ctl::StreamError;
 use ravelin_tests::BenchError;
+use ravelin_tests::rate::Unfair;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    #[error("unknown argument {0}; there are --quick and --json FILE")]
+    #[error("unknown argument {0}; there are --quick, --workers and --json FILE")]
     Argument(String),
     #[error("{}: {error}", path.display())]
     File {
@@ -29,8 +30,6 @@ pub enum Failure {
     Refused(String),
     #[error("the released planed is not there: run `./x bench esp`")]
     NotBuilt,
-    #[error("the planed that runs has SHA-256 {runs}, the one that was built {built}")]
-    OtherBinary { runs: String, built: String },
     #[error(
         "ipsec-secgw's source is not the one this benchmark knows: its checksum offload is not found"
     )]
@@ -43,14 +42,8 @@ pub enum Failure {
     Pages { name: &'static str },
     #[error("{name} does not answer")]
     Silent { name: &'static str },
-    #[error("{name} lost packets: {came} of {sent} came out")]
-    Lost {
-        name: &'static str,
-        sent: u64,
-        came: u64,
-    },
-    #[error("what came out of {name} has {octets:.3} of the octets that it should have")]
-    Wrong { name: &'static str, octets: f64 },
+    #[error("{name}: {why}")]
+    Unfair { name: &'static str, why: Unfair },
     #[error("{case}: {failure}; drops of planed: {drops}")]
     Case {
         case: String,

@@ -30,6 +30,9 @@
 
 #include "control.h"
 
+/* Frames under way in a program with several threads: half of what planed's rings between workers hold. */
+#define UNDER_WAY 512
+
 /* One queue of a port. */
 struct queue {
 	struct rte_mempool *pool;
@@ -46,6 +49,7 @@ struct queue {
 	uint64_t warm;
 	uint64_t cpu_ns;
 	uint64_t tsc;
+	uint64_t began_ns;
 	struct played now;
 } __rte_cache_aligned;
 
@@ -122,7 +126,7 @@ static void rewind_trace(struct queue *q)
 static void begin(struct queue *q, uint16_t port, uint16_t number, uint64_t pass)
 {
 	q->pass = pass;
-	if (control->port != port)
+	if (control->port != port || number >= control->queues)
 		return;
 	map_trace(q, control->trace, number);
 	q->frames = ((const struct trace_head *)q->map)->frames;
@@ -132,6 +136,13 @@ static void begin(struct queue *q, uint16_t port, uint16_t number, uint64_t pass
 	q->timed = false;
 	q->playing = true;
 	rewind_trace(q);
+	/* Several queues begin together, or the first would find the others' threads asleep. */
+	uint64_t ready = __atomic_add_fetch(&control->ready, 1, __ATOMIC_ACQ_REL);
+	while (ready < control->queues) {
+		rte_pause();
+		ready = __atomic_load_n(&control->ready, __ATOMIC_ACQUIRE);
+	}
+	q->began_ns = thread_ns();
 }
 
 /* Everything that was given before this poll has been worked off. */
@@ -143,8 +154,25 @@ static void end(struct queue *q, uint16_t number)
 	q->now.tsc = rte_rdtsc() - q->tsc;
 	q->playing = false;
 	*shared = (struct played){ .cpu_ns = q->now.cpu_ns, .tsc = q->now.tsc, .packets = q->now.packets,
-		.octets = q->now.octets, .starved = q->now.starved, .pass = shared->pass };
+		.octets = q->now.octets, .starved = q->now.starved, .began_ns = q->began_ns, .pass = shared->pass };
 	__atomic_store_n(&shared->pass, q->pass, __ATOMIC_RELEASE);
+}
+
+/*
+ * Whether so many frames are under way between threads that a queue between them could overflow when one of the threads does not get the
+ * CPU. A single thread has worked off what it was given before.
+ */
+static bool is_full(void)
+{
+	uint64_t sent = 0;
+
+	if (control->queues == 1)
+		return false;
+	for (int port = 0; port < MAX_PORTS; port++)
+		for (int number = 0; number < MAX_QUEUES; number++)
+			sent += __atomic_load_n(&control->sent[port][number].packets, __ATOMIC_ACQUIRE);
+	uint64_t given = __atomic_load_n(&control->given, __ATOMIC_ACQUIRE);
+	return given > sent - control->base + UNDER_WAY;
 }
 
 static uint16_t play(struct queue *q, uint16_t port, uint16_t number, struct rte_mbuf **bufs, uint16_t most)
@@ -157,6 +185,8 @@ static uint16_t play(struct queue *q, uint16_t port, uint16_t number, struct rte
 		end(q, number);
 		return 0;
 	}
+	if (is_full())
+		return 0;
 	uint16_t count = (uint16_t)RTE_MIN(q->left, (uint64_t)most);
 	if (rte_pktmbuf_alloc_bulk(q->pool, bufs, count) != 0) {
 		q->now.starved++;
@@ -190,6 +220,8 @@ static uint16_t play(struct queue *q, uint16_t port, uint16_t number, struct rte
 		q->now.octets += octets;
 	q->next = next;
 	q->left -= count;
+	if (control->queues > 1)
+		__atomic_add_fetch(&control->given, count, __ATOMIC_ACQ_REL);
 	return count;
 }
 

@@ -3,28 +3,36 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use dpdk_rs::ipsecmb::{Gcm, GcmKey};
+use dpdk_rs::ipsecmb::Gcm;
 use ravelin_dataplane::BURST;
 use ravelin_esp::Direction;
+use ravelin_tests::rate::{Round, Row, Spent, Unfair, Workers};
 use ravelin_tests::{artifacts, runtime_folder};
 use serde_json::{Value, json};
 
 use crate::Failure;
 use crate::arguments::Arguments;
-use crate::case::{Case, Setting};
+use crate::case::{Algorithm, Case, Family, Setting};
 use crate::control::Played;
+use crate::limit::Limit;
+use crate::make;
 use crate::mix;
 use crate::ours::Ours;
-use crate::packets;
 use crate::peer::{self, Mode, PEER_BURST, Programs};
-use crate::report::{Round, Row};
+use crate::seal::Sealer;
 use crate::subject::{Cpus, Files, Subject, digest};
 use crate::trace::Trace;
-use crate::{limit, make};
 
 const DIRECTIONS: [Direction; 2] = [Direction::Encrypt, Direction::Decrypt];
 /// SAs that the peer is measured with at most: so many the targets name.
 const PEER_SAS_MOST: u32 = 1000;
+/// What two workers are measured with.
+const WORKERS_SETTING: Setting = Setting {
+    algorithm: Algorithm::Aes256Gcm,
+    family: Family::V4,
+    sas: 1000,
+};
+const WORKERS_ROUNDS: usize = 15;
 /// Passes in which planed may still learn routes of the kernel.
 const SETTLE_PASSES: usize = 500;
 
@@ -40,18 +48,18 @@ pub struct Bench {
     /// Command lines and digests of programs by name.
     processes: BTreeMap<&'static str, (String, String)>,
     pub rows: Vec<Row>,
+    /// Two workers beside one.
+    pub workers: Option<Workers>,
     /// The largest number of SAs that the peer was measured with.
     pub peer_sas: u32,
 }
 
 /// The processes of one setting.
 struct Rig {
-    setting: Setting,
-    keys: Vec<GcmKey>,
+    limit: Limit,
+    sealer: Sealer,
     peers: Vec<Subject>,
     ours: Ours,
-    /// Last number of each SA as its peer.
-    sequences: Vec<u32>,
 }
 
 impl Bench {
@@ -82,6 +90,7 @@ impl Bench {
             traces: 0,
             processes: BTreeMap::new(),
             rows: vec![],
+            workers: None,
             peer_sas: 0,
         };
         let line = bench.floor.command_line.clone();
@@ -111,7 +120,7 @@ impl Bench {
                     mix,
                     direction,
                 };
-                let outcome = self.measure_case(&mut rig, &case, arguments.rounds());
+                let outcome = self.measure_case(&mut rig, &case, arguments.rounds(&case));
                 if let Err(failure) = outcome {
                     let drops = rig.ours.drops().unwrap_or_else(|error| error.to_string());
                     let (case, failure) = (case.to_string(), Box::new(failure));
@@ -141,52 +150,50 @@ impl Bench {
             }
             self.peer_sas = self.peer_sas.max(setting.sas);
         }
-        let ours = Ours::start(setting, &self.files, self.cpus)?;
+        let ours = Ours::start(setting, 1, &self.files, self.cpus)?;
         let (line, sha256) = (ours.subject.command_line.clone(), ours.sha256.clone());
         self.processes.entry("planed").or_insert((line, sha256));
         let mut rig = Rig {
-            setting,
-            keys: packets::keys(self.gcm, setting.algorithm, setting.sas)?,
+            limit: Limit::new(self.gcm, setting)?,
+            sealer: Sealer::new(setting)?,
             peers,
             ours,
-            sequences: vec![0; setting.sas as usize],
         };
-        self.settle(&mut rig)?;
+        self.settle(setting, &mut rig.ours)?;
         Ok(rig)
     }
 
-    fn trace(&mut self, case: &Case<'_>, sequences: Vec<u32>) -> Result<Trace, Failure> {
+    fn trace(&mut self, case: &Case<'_>, queues: usize) -> Result<Trace, Failure> {
         self.traces += 1;
         let mac = Ours::mac(case.direction);
-        Trace::new(&self.files.traces, self.traces, case, mac, sequences)
+        Trace::new(&self.files.traces, self.traces, case, mac, queues)
     }
 
     /// Waits until planed knows all routes of the kernel: until everything comes through.
-    fn settle(&mut self, rig: &mut Rig) -> Result<(), Failure> {
+    fn settle(&mut self, setting: Setting, ours: &mut Ours) -> Result<(), Failure> {
         let mixes = mix::mixes();
         let case = Case {
-            setting: rig.setting,
+            setting,
             mix: &mixes[0],
             direction: Direction::Encrypt,
         };
-        let trace = self.trace(&case, vec![])?;
+        let trace = self.trace(&case, 1)?;
         let mut last = Played::default();
         for _ in 0..SETTLE_PASSES {
-            last = rig.ours.subject.play(&trace, case.direction, 1)?;
+            last = ours.subject.play(&trace, case.direction, 1)?;
             // The control thread needs its turn, too.
-            rig.ours.subject.wake();
+            ours.subject.wake();
             if last.sent_packets >= trace.frames() as u64 {
                 trace.end();
                 return Ok(());
             }
         }
         let (sent, came) = (trace.frames() as u64, last.sent_packets);
-        let failure = Box::new(Failure::Lost {
+        let failure = Box::new(Failure::Unfair {
             name: "planed",
-            sent,
-            came,
+            why: Unfair::Lost { sent, came },
         });
-        let drops = rig.ours.drops()?;
+        let drops = ours.drops()?;
         Err(Failure::Case {
             case: "start".to_owned(),
             failure,
@@ -200,13 +207,18 @@ impl Bench {
         case: &Case<'_>,
         rounds: usize,
     ) -> Result<(), Failure> {
-        let sequences = match case.direction {
-            Direction::Encrypt => vec![],
-            Direction::Decrypt => std::mem::take(&mut rig.sequences),
-        };
-        let mut trace = self.trace(case, sequences)?;
+        let mut trace = self.trace(case, 1)?;
         let frames = trace.frames() as u64;
-        let mut row = Row::new(case, trace.inner_octets as f64 / frames as f64, frames);
+        let mut row = Row {
+            algorithm: case.setting.algorithm.name(),
+            family: case.setting.family.name(),
+            sas: case.setting.sas,
+            mix: case.mix.name,
+            direction: case.direction_name(),
+            inner_octets: trace.inner_octets as f64 / frames as f64,
+            packets: frames,
+            ..Row::default()
+        };
         // The first round warms up: caches, branch predictors, the traces' pages.
         for round in 0..=rounds {
             let (measured, lost) = self.round(rig, case, &mut trace)?;
@@ -216,10 +228,7 @@ impl Bench {
             }
         }
         self.rows.push(row);
-        let sequences = trace.end();
-        if case.direction == Direction::Decrypt {
-            rig.sequences = sequences;
-        }
+        trace.end();
         Ok(())
     }
 
@@ -230,10 +239,10 @@ impl Bench {
         trace: &mut Trace,
     ) -> Result<(Round, u64), Failure> {
         if case.direction == Direction::Decrypt {
-            trace.seal(&rig.keys)?;
+            trace.seal(&mut rig.sealer)?;
         }
         self.cpus.go(true)?;
-        let limit = limit::round(&rig.keys, case);
+        let limit = rig.limit.round(case);
         self.cpus.go(false)?;
         let ns = |subject: &mut Subject| -> Result<f64, Failure> {
             Ok(per_packet_ns(&subject.measure(trace, case.direction, 1)?))
@@ -257,6 +266,45 @@ impl Bench {
         ))
     }
 
+    /// How much more two workers do than one.
+    pub fn measure_workers(&mut self) -> Result<(), Failure> {
+        let setting = WORKERS_SETTING;
+        let mixes = mix::mixes();
+        let mut one = Ours::start(setting, 1, &self.files, self.cpus)?;
+        self.settle(setting, &mut one)?;
+        let mut two = Ours::start(setting, 2, &self.files, self.cpus)?;
+        self.settle(setting, &mut two)?;
+        let line = two.subject.command_line.clone();
+        self.processes
+            .insert("planed-workers", (line, two.sha256.clone()));
+        let mut sealers = [Sealer::new(setting)?, Sealer::new(setting)?];
+        let mut workers = Workers::default();
+        for direction in DIRECTIONS {
+            let mix = &mixes[mixes.len() - 1];
+            let case = Case {
+                setting,
+                mix,
+                direction,
+            };
+            let mut traces = [self.trace(&case, 1)?, self.trace(&case, 2)?];
+            for round in 0..=WORKERS_ROUNDS {
+                if direction == Direction::Decrypt {
+                    for (trace, sealer) in traces.iter_mut().zip(&mut sealers) {
+                        trace.seal(sealer)?;
+                    }
+                }
+                let alone = spent_ns(&mut one.subject, &traces[0], direction)?;
+                let shared = spent_ns(&mut two.subject, &traces[1], direction)?;
+                if round > 0 {
+                    workers.add(case.direction_name(), alone, shared);
+                }
+            }
+            traces.into_iter().for_each(Trace::end);
+        }
+        self.workers = Some(workers);
+        Ok(())
+    }
+
     /// Command lines and digests, for a person.
     pub fn command_lines_text(&self) -> String {
         let line = |(name, (line, sha256)): (&&str, &(String, String))| {
@@ -278,6 +326,20 @@ impl Bench {
             .collect::<serde_json::Map<_, _>>()
             .into()
     }
+}
+
+/// How long the busiest worker had the CPU for a pass, and how many packets came out of it.
+fn spent_ns(subject: &mut Subject, trace: &Trace, direction: Direction) -> Result<Spent, Failure> {
+    let played = subject.play(trace, direction, 1)?;
+    let mut busiest_ns = 0;
+    for queue in 0..trace.queues() as u64 {
+        busiest_ns = busiest_ns.max(subject.worker_ns(queue)?);
+    }
+    Ok(Spent {
+        busiest_ns,
+        packets: trace.frames() as u64,
+        came: played.sent_packets,
+    })
 }
 
 fn per_packet_ns(played: &Played) -> f64 {

@@ -16,6 +16,7 @@ use ravelin_ctl::stream::Writer;
 use ravelin_ctl::{Envelope, Hello, Role, Stream};
 use ravelin_tests::netns::{Netns, run};
 use ravelin_tests::process::Process;
+use ravelin_tests::rate::check_binary;
 use ravelin_tests::runtime_folder;
 use ravelin_types::numbers::LAST_SEQUENCE;
 use ravelin_types::{
@@ -55,7 +56,17 @@ pub struct Ours {
 
 impl Ours {
     /// Starts it, with all SAs installed and transit flowing.
-    pub fn start(setting: Setting, files: &Files, cpus: Cpus) -> Result<Self, Failure> {
+    pub fn start(
+        setting: Setting,
+        workers: usize,
+        files: &Files,
+        cpus: Cpus,
+    ) -> Result<Self, Failure> {
+        let name = if workers == 1 {
+            "planed"
+        } else {
+            "planed-workers"
+        };
         let netns = Netns::new("esp")?;
         let folder = runtime_folder(netns.name())?;
         let binaries = binaries()?;
@@ -64,14 +75,15 @@ impl Ours {
         netd.arg(binaries.join("ravelin-netd"))
             .arg("--run-dir")
             .arg(&folder);
-        let netd = Process::start("netd", &files.logs, &mut netd)?;
+        let netd = Process::start(&format!("netd-of-{name}"), &files.logs, &mut netd)?;
         let program = binaries.join("ravelin-planed");
         let mut command = netns.command("env");
-        for (name, value) in Subject::environment(files, "planed") {
+        for (name, value) in Subject::environment(files, name) {
             command.arg(format!("{name}={}", value.display()));
         }
         command.arg(&program).arg("--run-dir").arg(&folder);
-        let subject = Subject::start("planed", files, &mut command, PORTS, Kind::Gateway)?;
+        command.args(["--workers", &workers.to_string()]);
+        let subject = Subject::start(name, files, &mut command, PORTS, Kind::Gateway)?;
         let (socket, _) = listener.accept().map_err(Failure::Socket)?;
         let mgmtd = Stream::open(socket, &Hello::new(Role::Mgmtd, InstanceId(1)))?;
         mgmtd.set_receive_timeout(Some(PATIENCE))?;
@@ -91,7 +103,12 @@ impl Ours {
         ours.subject.wait_ports()?;
         ours.tell_kernel(setting)?;
         ours.install(setting)?;
-        ours.subject.pin_thread("worker0", cpus)?;
+        // The first has the measured CPU for itself, the others share the rest with everything else.
+        ours.subject.pin_thread("worker0", &cpus.measured_set()?)?;
+        for worker in 1..workers {
+            ours.subject
+                .pin_thread(&format!("worker{worker}"), &cpus.others)?;
+        }
         Ok(ours)
     }
 
@@ -100,13 +117,10 @@ impl Ours {
         let built = std::env::var(BUILT).map_err(|_| Failure::NotBuilt)?;
         let exe = PathBuf::from(format!("/proc/{}/exe", self.subject.process().pid()));
         self.sha256 = digest(&exe)?;
-        if self.sha256 != built {
-            return Err(Failure::OtherBinary {
-                runs: self.sha256.clone(),
-                built,
-            });
-        }
-        Ok(())
+        check_binary(&self.sha256, &built).map_err(|why| Failure::Unfair {
+            name: "planed",
+            why,
+        })
     }
 
     fn ask_as_mgmtd(&mut self, body: daemon::Request) -> Result<daemon::Reply, Failure> {

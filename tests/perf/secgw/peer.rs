@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ravelin_tests::rate::PEER_MODES;
+
 use crate::Failure;
 use crate::case::{Family, Setting};
 use crate::packets::{self, NEIGHBOUR};
@@ -12,7 +14,7 @@ use crate::subject::{Cpus, Files, Kind, Subject};
 /// How ipsec-secgw reaches its cipher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// By the queue of the crypto_aesni_gcm device.
+    /// By the queue of DPDK's device for it.
     Lookaside,
     /// By calls of the same device.
     CpuCrypto,
@@ -23,8 +25,8 @@ impl Mode {
 
     pub fn name(self) -> &'static str {
         match self {
-            Mode::Lookaside => "secgw-lookaside",
-            Mode::CpuCrypto => "secgw-cpu-crypto",
+            Mode::Lookaside => PEER_MODES[0],
+            Mode::CpuCrypto => PEER_MODES[1],
         }
     }
 }
@@ -38,7 +40,7 @@ const BUFFERS: &str = "16383";
 /// Its routing tables alone take 200; all processes together fit what `./x bench` borrows.
 const MEMORY_MIB: &str = "384";
 
-const FLOOR_MEMORY_MIB: &str = "64";
+const FLOOR_MEMORY_MIB: &str = "96";
 
 /// Starts it.
 pub fn start(
@@ -60,7 +62,7 @@ pub fn start(
         .args(eal_arguments(cpus, mode.name(), MEMORY_MIB))
         .args([
             "--vdev",
-            "crypto_aesni_gcm0",
+            setting.algorithm.crypto_device(),
             "--",
             "-p",
             "0x3",
@@ -142,11 +144,7 @@ fn configuration(mode: Mode, setting: Setting) -> String {
             packets::spi(sa).0,
             family.remote(sa),
         );
-        let key: Vec<String> = packets::keymat(algorithm, sa)
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect();
-        let cipher = format!("aead_algo {} aead_key {}", algorithm.secgw(), key.join(":"));
+        let cipher = algorithm.secgw(&packets::keymat(algorithm, sa));
         let _ = writeln!(
             text,
             "sp {ip} out esp protect {out} pri 1 dst {remote}/{host_bits} {ports}\n\

@@ -3,46 +3,51 @@
 //! A trace in clear is played again and again. ESP is accepted once: planed's anti-replay window is on, so a sealed trace is sealed
 //! anew, with higher numbers and in the same places of the file, before planed gets it again.
 
-use dpdk_rs::ipsecmb::GcmKey;
 use ravelin_dataplane::BURST;
-use ravelin_esp::Direction;
+use ravelin_esp::{Direction, PacketBuf};
 use ravelin_wire::ethernet::Mac;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::Failure;
-use crate::case::{Case, Family};
+use crate::case::{Case, Setting};
 use crate::control::MAGIC;
 use crate::mix::{self, Lottery, random};
 use crate::packets;
+use crate::seal::Sealer;
 
 const HEAD_OCTETS: usize = 64;
 const FRAME_HEAD_OCTETS: usize = 8;
 /// Where frames start: on cache lines.
 const ALIGN_OCTETS: usize = 64;
-/// Frames of a trace: enough for a few milliseconds, and for every SA to come about twice.
+/// Frames of a trace: enough for a few milliseconds, and to come back to an SA after all the others.
 const FRAMES_LEAST: usize = 16_384;
-const FRAMES_PER_SA: usize = 2;
+const FRAMES_PER_SA: usize = 1;
 
 /// One frame of a trace.
 struct Slot {
+    queue: usize,
     offset: usize,
     inner_octets: usize,
     sa: u32,
 }
 
-/// A trace and its file.
-pub struct Trace {
-    pub id: u64,
-    family: Family,
-    mac: Mac,
+/// What one receive queue gets.
+struct Image {
     path: PathBuf,
     file: File,
-    image: Vec<u8>,
+    octets: Vec<u8>,
+    frames: u64,
+}
+
+/// A trace and its files.
+pub struct Trace {
+    pub id: u64,
+    setting: Setting,
+    mac: Mac,
+    images: Vec<Image>,
     slots: Vec<Slot>,
-    /// The last number of each SA; empty of a trace in clear.
-    sequences: Vec<u32>,
     /// Octets of the frames in it and of those that should come out.
     pub octets_in: u64,
     pub octets_out: u64,
@@ -50,31 +55,34 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Makes the trace of a case in `folder` for a gateway with this hardware address. `sequences` are the last numbers of the SAs,
-    /// which go on counting; [`Trace::seal`] comes before the first pass.
+    /// Makes the trace of a case in `folder` for a gateway with this hardware address and so many receive queues; of a sealed one,
+    /// [`Trace::seal`] comes before the first pass.
     pub fn new(
         folder: &Path,
         id: u64,
         case: &Case<'_>,
         mac: Mac,
-        sequences: Vec<u32>,
+        queues: usize,
     ) -> Result<Self, Failure> {
-        let family = case.setting.family;
-        let path = folder.join(format!("trace.{id}.0"));
-        let failed = |error| Failure::File {
-            path: path.clone(),
-            error,
+        let image = |queue| {
+            let path = folder.join(format!("trace.{id}.{queue}"));
+            let file = File::create(&path).map_err(|error| Failure::File {
+                path: path.clone(),
+                error,
+            })?;
+            Ok(Image {
+                path,
+                file,
+                octets: vec![0; HEAD_OCTETS],
+                frames: 0,
+            })
         };
-        let file = File::create(&path).map_err(failed)?;
         let mut trace = Self {
             id,
-            family,
+            setting: case.setting,
             mac,
-            file,
-            path: path.clone(),
-            image: Vec::new(),
+            images: (0..queues).map(image).collect::<Result<_, Failure>>()?,
             slots: Vec::new(),
-            sequences,
             octets_in: 0,
             octets_out: 0,
             inner_octets: 0,
@@ -87,6 +95,10 @@ impl Trace {
         Ok(trace)
     }
 
+    pub fn queues(&self) -> usize {
+        self.images.len()
+    }
+
     pub fn frames(&self) -> usize {
         self.slots.len()
     }
@@ -97,15 +109,15 @@ impl Trace {
         let mut lottery = Lottery::new(case.setting.sas);
         let mut state = mix::SEED;
         let mut sizes = case.mix.inner_octets;
-        let mut offset = HEAD_OCTETS;
+        let queues = self.images.len();
         for _ in 0..wanted / BURST {
             for last in (1..BURST).rev() {
                 sizes.swap(last, random(&mut state) as usize % (last + 1));
             }
             for size in sizes {
-                let inner_octets = self.family.inner_octets(size);
+                let inner_octets = self.setting.family.inner_octets(size);
                 let clear = packets::clear_octets(inner_octets);
-                let sealed = packets::sealed_octets(self.family, inner_octets);
+                let sealed = packets::sealed_octets(self.setting, inner_octets);
                 let (octets_in, octets_out) = match case.direction {
                     Direction::Encrypt => (clear, sealed),
                     Direction::Decrypt => (sealed, clear),
@@ -114,67 +126,84 @@ impl Trace {
                 self.octets_out += octets_out as u64;
                 self.inner_octets += inner_octets as u64;
                 let sa = lottery.draw();
+                // As a NIC spreads flows: each to one queue, with no regard to the worker that owns its SA.
+                let queue = (sa as usize / queues) % queues;
+                let image = &mut self.images[queue];
+                let offset = image.octets.len();
                 self.slots.push(Slot {
+                    queue,
                     offset,
                     inner_octets,
                     sa,
                 });
-                self.image.resize(offset, 0);
-                self.image
-                    .extend_from_slice(&(octets_in as u32).to_le_bytes());
-                offset += (FRAME_HEAD_OCTETS + octets_in).next_multiple_of(ALIGN_OCTETS);
+                let length = (octets_in as u32).to_le_bytes();
+                image.octets.extend_from_slice(&length);
+                let room = (FRAME_HEAD_OCTETS + octets_in).next_multiple_of(ALIGN_OCTETS);
+                image.octets.resize(offset + room, 0);
+                image.frames += 1;
             }
         }
-        self.image.resize(offset, 0);
-        self.image[..8].copy_from_slice(&MAGIC.to_le_bytes());
-        self.image[8..16].copy_from_slice(&(self.slots.len() as u64).to_le_bytes());
+        for image in &mut self.images {
+            image.octets[..8].copy_from_slice(&MAGIC.to_le_bytes());
+            image.octets[8..16].copy_from_slice(&image.frames.to_le_bytes());
+        }
     }
 
     fn fill_clear(&mut self) {
+        let family = self.setting.family;
         for slot in &self.slots {
             let start = slot.offset + FRAME_HEAD_OCTETS;
-            let frame = &mut self.image[start..][..packets::clear_octets(slot.inner_octets)];
-            packets::clear(frame, self.mac, self.family, slot.sa);
+            let image = &mut self.images[slot.queue].octets;
+            let frame = &mut image[start..][..packets::clear_octets(slot.inner_octets)];
+            packets::link(frame, self.mac, family);
+            let inner = &mut frame[packets::ETHERNET_OCTETS..];
+            packets::inner(inner, family, family.core(), family.remote(slot.sa));
         }
     }
 
     /// Seals all frames with the next numbers of their SAs.
-    pub fn seal(&mut self, keys: &[GcmKey]) -> Result<(), Failure> {
-        for slot in &self.slots {
-            let (Some(sequence), Some(key)) = (
-                self.sequences.get_mut(slot.sa as usize),
-                keys.get(slot.sa as usize),
-            ) else {
-                return Err(Failure::Cipher);
-            };
-            *sequence += 1;
-            let octets = packets::sealed_octets(self.family, slot.inner_octets);
-            let frame = &mut self.image[slot.offset + FRAME_HEAD_OCTETS..][..octets];
-            packets::sealed(
-                frame,
-                self.mac,
-                self.family,
-                slot.inner_octets,
-                slot.sa,
-                *sequence,
-                key,
-            );
+    pub fn seal(&mut self, sealer: &mut Sealer) -> Result<(), Failure> {
+        let family = self.setting.family;
+        let (mut ops, mut done) = (vec![], vec![]);
+        for (burst, slots) in self.slots.chunks(BURST).enumerate() {
+            for (at, slot) in slots.iter().enumerate() {
+                let mut inner = vec![0; slot.inner_octets];
+                packets::inner(&mut inner, family, family.remote(slot.sa), family.core());
+                ops.push(sealer.prepare(slot.sa, &inner, (burst * BURST + at) as u32)?);
+            }
+            sealer.run(&mut ops, &mut done);
+            for op in done.drain(..) {
+                let (at, packet) = Sealer::packet(op)?;
+                let slot = &self.slots[at as usize];
+                let octets = packets::sealed_octets(self.setting, slot.inner_octets);
+                let image = &mut self.images[slot.queue].octets;
+                let frame = &mut image[slot.offset + FRAME_HEAD_OCTETS..][..octets];
+                packets::link(frame, self.mac, family);
+                let packet = packet.data();
+                let place = frame.get_mut(packets::ETHERNET_OCTETS..);
+                let place = place.filter(|place| place.len() == packet.len());
+                place.ok_or(Failure::Cipher)?.copy_from_slice(packet);
+            }
         }
         self.write()
     }
 
     fn write(&self) -> Result<(), Failure> {
-        let written = self.file.write_all_at(&self.image, 0);
-        written.map_err(|error| Failure::File {
-            path: self.path.clone(),
-            error,
-        })
+        for image in &self.images {
+            let written = image.file.write_all_at(&image.octets, 0);
+            written.map_err(|error| Failure::File {
+                path: image.path.clone(),
+                error,
+            })?;
+        }
+        Ok(())
     }
 
-    /// Removes the file and gives back the numbers. Who has mapped it keeps its memory until the next trace.
-    pub fn end(self) -> Vec<u32> {
-        // It lies in a folder that goes with the run.
-        let _ = std::fs::remove_file(&self.path);
-        self.sequences
+    /// Removes the files. Who has mapped one keeps its memory until the next trace.
+    pub fn end(self) {
+        for image in &self.images {
+            // It lies in a folder that goes with the run.
+            let _ = std::fs::remove_file(&image.path);
+        }
     }
 }

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::report::Row;
+use super::row::Row;
+use super::workers::Workers;
 
 /// What a target is measured on.
 const ALGORITHM: &str = "AES-256-GCM";
@@ -22,6 +23,10 @@ const TO_PEER_1000_LEAST: f64 = 1.6;
 const TO_LIMIT_MOST: f64 = 1.7;
 const SAS_8000_LEAST: f64 = 0.9;
 const SAS_65536_LEAST: f64 = 0.75;
+/// With fewer than four CPUs a worker shares one with everything else.
+const TWO_WORKERS_LEAST: [f64; 2] = [1.6, 1.9];
+const TWO_WORKERS_CPUS: usize = 4;
+const FAT_TUNNEL_LEAST: f64 = 1.5;
 
 /// One target.
 struct Target {
@@ -61,11 +66,14 @@ pub struct Verdict {
     pub invalid: Option<String>,
 }
 
+/// Whether the targets are about this row.
+pub(super) fn is_of_targets(row: &Row) -> bool {
+    (row.algorithm, row.family, row.mix) == (ALGORITHM, FAMILY, MIX)
+}
+
 fn find<'a>(rows: &'a [Row], sas: u32, direction: &str) -> Option<&'a Row> {
-    rows.iter().find(|row| {
-        (row.algorithm, row.family, row.mix, row.sas, row.direction)
-            == (ALGORITHM, FAMILY, MIX, sas, direction)
-    })
+    let mut rows = rows.iter().filter(|row| is_of_targets(row));
+    rows.find(|row| (row.sas, row.direction) == (sas, direction))
 }
 
 /// The rate at so many SAs as a part of that at one, ports subtracted; of the worse direction.
@@ -82,8 +90,7 @@ fn invalid(rows: &[Row]) -> Option<String> {
         let part = row.median(|round| round.limit) / row.peer_net()?;
         if part < PEER_TO_LIMIT_LEAST * usual {
             return Some(format!(
-                "{} reached {part:.2} of the cipher's speed {direction}, on a quiet machine {usual:.2}",
-                mode.name()
+                "{mode} reached {part:.2} of the cipher's speed {direction}, on a quiet machine {usual:.2}"
             ));
         }
     }
@@ -92,7 +99,8 @@ fn invalid(rows: &[Row]) -> Option<String> {
 
 impl Verdict {
     /// `many` is the largest number of SAs that the peer was measured with.
-    pub fn new(rows: &[Row], many: u32) -> Self {
+    pub fn new(rows: &[Row], many: u32, workers: Option<&Workers>, cpus: usize) -> Self {
+        let two_least = TWO_WORKERS_LEAST[usize::from(cpus >= TWO_WORKERS_CPUS)];
         let to_peer = |sas, direction| find(rows, sas, direction)?.to_peer();
         let to_limit = |direction| Some(find(rows, 1, direction)?.to_limit());
         let limit = |name, direction| Target {
@@ -124,6 +132,13 @@ impl Verdict {
             limit("ratios.inbound_vs_limit", "in"),
             Target::least("scaling.sas_8000", holds(rows, 8000), SAS_8000_LEAST),
             Target::least("scaling.sas_65536", holds(rows, 65_536), SAS_65536_LEAST),
+            Target::least(
+                "scaling.two_workers",
+                workers.and_then(Workers::scaling),
+                two_least,
+            ),
+            // One SA is bound to one worker so far: there is nothing to measure.
+            Target::least("scaling.fat_tunnel", None, FAT_TUNNEL_LEAST),
         ];
         Self {
             targets,

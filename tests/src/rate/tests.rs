@@ -1,0 +1,187 @@
+use super::*;
+
+/// A row of the targets in which ours takes so many nanoseconds, the peer's better mode `peer`, the cipher 100, and the ports 50.
+fn row(sas: u32, direction: &'static str, ours: f64, peer: Option<f64>) -> Row {
+    let round = Round {
+        limit: 100.0,
+        floor: 50.0,
+        peer_floor: 50.0,
+        ours: ours + 50.0,
+        peer: peer.map(|ns| [ns + 90.0, ns + 50.0]),
+    };
+    Row {
+        algorithm: "AES-256-GCM",
+        family: "IPv4",
+        sas,
+        mix: "IMIX",
+        direction,
+        inner_octets: 700.0,
+        packets: 64,
+        lost: 0,
+        rounds: vec![round; 3],
+    }
+}
+
+fn good() -> Vec<Row> {
+    let mut rows = vec![];
+    for direction in ["out", "in"] {
+        rows.push(row(1, direction, 150.0, Some(240.0)));
+        rows.push(row(1000, direction, 155.0, Some(310.0)));
+        rows.push(row(8000, direction, 160.0, None));
+        rows.push(row(65_536, direction, 190.0, None));
+    }
+    rows
+}
+
+fn value(verdict: &Verdict, pointer: &str) -> Option<f64> {
+    verdict.json().pointer(pointer).unwrap().as_f64()
+}
+
+#[test]
+fn ratios_are_of_the_better_mode_and_without_the_ports() {
+    let verdict = Verdict::new(&good(), 1000, None, 2);
+    assert_eq!(verdict.invalid, None);
+    let near = |pointer: &str, wanted: f64| {
+        let value = value(&verdict, pointer).unwrap();
+        assert!((value - wanted).abs() < 1e-9, "{pointer}: {value}");
+    };
+    near("/ratios/outbound_vs_ipsec_secgw", 1.6);
+    near("/ratios/inbound_vs_ipsec_secgw", 1.6);
+    near("/ratios/outbound_1000_vs_ipsec_secgw", 2.0);
+    near("/ratios/inbound_vs_limit", 1.5);
+    near("/scaling/sas_8000", 150.0 / 160.0);
+    near("/scaling/sas_65536", 150.0 / 190.0);
+    assert!(!verdict.text().contains("NOT MET"), "{}", verdict.text());
+}
+
+#[test]
+fn a_missed_target_is_said() {
+    let mut rows = good();
+    rows[0] = row(1, "out", 171.0, Some(240.0));
+    let text = Verdict::new(&rows, 1000, None, 2).text();
+    let missed: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("NOT MET"))
+        .collect();
+    assert_eq!(missed.len(), 2, "{text}");
+    assert!(
+        missed[0].contains("ratios.outbound_vs_ipsec_secgw"),
+        "{text}"
+    );
+    assert!(missed[1].contains("ratios.outbound_vs_limit"), "{text}");
+}
+
+#[test]
+fn what_was_not_measured_has_no_number() {
+    let verdict = Verdict::new(&[], 0, None, 2);
+    for name in ["sas_8000", "sas_65536", "two_workers", "fat_tunnel"] {
+        assert_eq!(value(&verdict, &format!("/scaling/{name}")), None);
+    }
+    assert_eq!(value(&verdict, "/ratios/outbound_vs_limit"), None);
+    assert!(!verdict.text().contains(" met"), "{}", verdict.text());
+}
+
+#[test]
+fn a_peer_that_was_held_back_makes_the_run_invalid() {
+    let mut rows = good();
+    // The cipher is usually 0.43 of it.
+    rows[0] = row(1, "out", 150.0, Some(300.0));
+    let invalid = Verdict::new(&rows, 1000, None, 2).invalid.unwrap();
+    assert!(invalid.contains("secgw-cpu-crypto"), "{invalid}");
+    assert!(
+        Verdict::new(&rows, 1000, None, 2)
+            .text()
+            .contains("INVALID")
+    );
+}
+
+#[test]
+fn one_round_in_bad_weather_changes_nothing() {
+    let mut rows = good();
+    let spoilt = rows[0].rounds[0].ours * 20.0;
+    rows[0].rounds[0].ours = spoilt;
+    let verdict = Verdict::new(&rows, 1000, None, 2);
+    assert!((value(&verdict, "/ratios/outbound_vs_ipsec_secgw").unwrap() - 1.6).abs() < 1e-9);
+    assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+}
+
+#[test]
+fn two_workers_count_by_the_busier_and_only_whole_rounds() {
+    let spent = |busiest_ns, came| Spent {
+        busiest_ns,
+        packets: 8_192,
+        came,
+    };
+    let mut workers = Workers::default();
+    for direction in ["out", "in"] {
+        workers.add(direction, spent(14_336, 8_192), spent(8_192, 8_192));
+        workers.add(direction, spent(14_336, 8_192), spent(8_192, 8_190));
+        workers.add(direction, spent(14_336, 8_192), spent(100, 4_000));
+    }
+    assert_eq!(workers.scaling(), Some(1.75));
+    let verdict = Verdict::new(&[], 0, Some(&workers), 2);
+    assert_eq!(value(&verdict, "/scaling/two_workers"), Some(1.75));
+    assert!(verdict.text().contains(" met"), "{}", verdict.text());
+    let large = Verdict::new(&[], 0, Some(&workers), 4);
+    assert!(large.text().contains("NOT MET"), "{}", large.text());
+    for _ in 0..3 {
+        workers.add("in", spent(14_336, 8_192), spent(8_192, 8_000));
+    }
+    assert_eq!(workers.scaling(), None, "most rounds lost packets");
+}
+
+#[test]
+fn losses_and_wrong_lengths_are_refused() {
+    let passed = Passed {
+        packets: 10_000,
+        octets: 1_000_000,
+        came_packets: 9_990,
+        came_octets: 999_000,
+    };
+    assert_eq!(check_passed(&passed), Ok(()));
+    let lost = Passed {
+        came_packets: 9_989,
+        ..passed
+    };
+    let (sent, came) = (10_000, 9_989);
+    assert_eq!(check_passed(&lost), Err(Unfair::Lost { sent, came }));
+    // All packets, but as they came in.
+    let clear = Passed {
+        came_octets: 930_000,
+        ..passed
+    };
+    let (came, wanted) = (930_000, 1_000_000);
+    assert_eq!(check_passed(&clear), Err(Unfair::Octets { came, wanted }));
+    let nothing = Passed {
+        came_packets: 0,
+        came_octets: 0,
+        ..passed
+    };
+    assert!(check_passed(&nothing).is_err());
+}
+
+#[test]
+fn another_program_is_refused() {
+    assert_eq!(check_binary("ab", "ab"), Ok(()));
+    assert!(check_binary("ab", "cd").is_err());
+    assert!(check_binary("", "").is_err());
+}
+
+#[test]
+fn charts_show_the_rows_of_the_targets() {
+    let mut rows = good();
+    rows.push(Row {
+        mix: "64",
+        ..row(1, "out", 1.0, None)
+    });
+    let text = bars(&rows, 2.0);
+    assert_eq!(text.matches("ravelin").count(), 8, "{text}");
+    assert_eq!(text.matches("ipsec-secgw").count(), 4, "{text}");
+    assert!(text.contains(" 300\n"), "{text}");
+    let plot = svg(&rows, 2.0, "a < b");
+    assert!(plot.starts_with("<svg") && plot.ends_with("</svg>\n"));
+    assert!(plot.contains("a &lt; b"));
+    assert_eq!(plot.matches("<rect").count(), 1 + 8 + 8 + 4, "{plot}");
+    assert_eq!(table(&rows, 2.0).lines().count(), 3 + rows.len());
+    assert_eq!(rows_json(&rows, 2.0).len(), rows.len());
+}

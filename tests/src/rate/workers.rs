@@ -1,0 +1,63 @@
+//! Two workers beside one: how much more they do.
+//!
+//! What counts is the CPU time of the busier of the two, from the first frame until nothing more comes, for as many packets as the one
+//! worker gets. Rests between polls are in it, waiting for the CPU is not. A round in which packets got lost does not count.
+
+use serde_json::{Value, json};
+
+use super::fair::LOSS_MOST;
+use super::row::median;
+
+/// One pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// CPU time of the busiest worker.
+    pub busiest_ns: u64,
+    /// Packets that went in.
+    pub packets: u64,
+    /// Packets that came out.
+    pub came: u64,
+}
+
+impl Spent {
+    fn is_whole(&self) -> bool {
+        self.came + self.packets / LOSS_MOST >= self.packets
+    }
+
+    fn per_packet_ns(&self) -> f64 {
+        self.busiest_ns as f64 / self.packets as f64
+    }
+}
+
+/// The rounds of both directions.
+#[derive(Debug, Default)]
+pub struct Workers {
+    rounds: Vec<(&'static str, Spent, Spent)>,
+}
+
+impl Workers {
+    /// Adds a round: one worker and two.
+    pub fn add(&mut self, direction: &'static str, alone: Spent, shared: Spent) {
+        self.rounds.push((direction, alone, shared));
+    }
+
+    /// How many times the rate of one the rate of two is, in the worse direction; `None` unless half of the rounds count.
+    pub fn scaling(&self) -> Option<f64> {
+        let of = |direction| -> Option<f64> {
+            let all = self.rounds.iter().filter(|round| round.0 == direction);
+            let whole: Vec<f64> = (all.clone())
+                .filter(|(_, alone, shared)| alone.is_whole() && shared.is_whole())
+                .map(|(_, alone, shared)| alone.per_packet_ns() / shared.per_packet_ns())
+                .collect();
+            (!whole.is_empty() && 2 * whole.len() >= all.count()).then(|| median(&whole))
+        };
+        Some(of("out")?.min(of("in")?))
+    }
+
+    /// All rounds.
+    pub fn json(&self) -> Value {
+        let spent = |spent: &Spent| json!({ "busiest_ns": spent.busiest_ns, "packets": spent.packets, "came": spent.came });
+        let round = |(direction, alone, shared): &(&str, Spent, Spent)| json!({ "direction": direction, "one": spent(alone), "two": spent(shared) });
+        self.rounds.iter().map(round).collect()
+    }
+}
