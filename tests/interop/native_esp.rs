@@ -1,5 +1,6 @@
-//! Native ESP, protocol 50, against an independent implementation (scapy), in the four combinations of inner and outer
-//! family and both key sizes. The test plays iked on planed's control socket and installs the SAs itself.
+//! Native ESP, protocol 50, against an independent implementation (scapy): AES-GCM in the four combinations of inner and outer family,
+//! the other shapes of algorithms in one each, half of all with extended sequence numbers. The test plays iked on planed's control
+//! socket and installs the SAs itself.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -13,7 +14,8 @@ use ravelin_tests::netns::run;
 use ravelin_tests::site::{Addresses, CONFIGURATION, Site, V4, V6};
 use ravelin_tests::wait::wait_until;
 use ravelin_types::{
-    EspTransform, InstanceId, NodeId, PairId, Prefix, SecretBytes, Spi, TrafficSelector, VrfId,
+    EspEncr, EspInteg, EspTransform, InstanceId, NodeId, PairId, Prefix, SecretBytes, Spi,
+    TrafficSelector, VrfId,
 };
 use std::time::Duration;
 
@@ -75,8 +77,55 @@ fn pair(number: u32, transform: EspTransform, outer: Addresses, inner: Addresses
     }
 }
 
+/// scapy's names of cipher and integrity, and the octets of the integrity key.
+fn scapy_names(transform: EspTransform) -> [String; 3] {
+    use EspEncr as E;
+    let cipher = match transform.encr() {
+        E::Aes128Cbc | E::Aes192Cbc | E::Aes256Cbc => "AES-CBC",
+        E::Aes128Ctr | E::Aes192Ctr | E::Aes256Ctr => "AES-CTR",
+        E::Aes128Gmac | E::Aes192Gmac | E::Aes256Gmac => "AES-NULL-GMAC",
+        E::ChaCha20Poly1305 => "CHACHA20-POLY1305",
+        _ => "AES-GCM",
+    };
+    let (auth, octets) = match transform.integ() {
+        None => ("NULL", 0),
+        Some(integ) => {
+            let name = match integ {
+                EspInteg::HmacMd5_96 => "HMAC-MD5-96",
+                EspInteg::HmacSha1_96 => "HMAC-SHA1-96",
+                EspInteg::HmacSha256_128 => "SHA2-256-128",
+                EspInteg::HmacSha384_192 => "SHA2-384-192",
+                EspInteg::HmacSha512_256 => "SHA2-512-256",
+            };
+            (name, integ.key_octets())
+        }
+    };
+    [cipher.to_owned(), auth.to_owned(), octets.to_string()]
+}
+
+/// AES-GCM in all families, the others in one each.
+fn cases() -> Vec<(EspTransform, Addresses, Addresses)> {
+    let families = [(V4, V4), (V4, V6), (V6, V4), (V6, V6)];
+    let gcm = [EspTransform::AES_128_GCM, EspTransform::AES_256_GCM];
+    let all = gcm
+        .into_iter()
+        .flat_map(|transform| families.map(|(o, i)| (transform, o, i)));
+    let others = [
+        (EspEncr::Aes256Cbc, Some(EspInteg::HmacSha256_128)),
+        (EspEncr::Aes128Cbc, Some(EspInteg::HmacSha1_96)),
+        (EspEncr::Aes192Ctr, Some(EspInteg::HmacSha512_256)),
+        (EspEncr::ChaCha20Poly1305, None),
+        (EspEncr::Aes256Gmac, None),
+        (EspEncr::Aes128Gmac, None),
+    ];
+    let others = others.iter().zip(families.iter().cycle());
+    let others =
+        others.map(|((encr, integ), (o, i))| (EspTransform::new(*encr, *integ).unwrap(), *o, *i));
+    all.chain(others).collect()
+}
+
 #[test]
-fn four_family_combinations_and_both_key_sizes() {
+fn scapy_speaks_every_algorithm_in_every_family() {
     let site = Site::new("native_esp").unwrap();
     // scapy speaks for addresses that the kernel owns too: its "protocol unreachable" must not join in.
     site.enb
@@ -102,67 +151,73 @@ fn four_family_combinations_and_both_key_sizes() {
     let outer_link = Capture::start(&site.enb, "enb0", site.folder(), "outer").unwrap();
 
     let mut number = 0;
-    for transform in [EspTransform::AES_128_GCM, EspTransform::AES_256_GCM] {
-        for (outer, inner) in [(V4, V4), (V4, V6), (V6, V4), (V6, V6)] {
-            number += 1;
-            let sa = pair(number, transform, outer, inner);
-            wait_until("planed to accept the pair", Duration::from_secs(30), || {
-                let reply = request(&mut planed, 10 * number, Request::Install(vec![sa.clone()]));
-                let Reply::Installed(results) = reply else {
-                    panic!("{reply:?}")
-                };
-                Ok(results[0].1.is_ok().then_some(()))
-            })
-            .unwrap();
-            let mut peer = site.enb.command("python3");
-            peer.arg(PEER).arg("enb0");
-            peer.args(
-                [
-                    outer.enb_outer,
-                    outer.gateway_outer,
-                    inner.enb_inner,
-                    inner.core,
-                ]
-                .map(|a| a.to_string()),
-            );
-            peer.args([sa.inbound.spi.0.to_string(), sa.outbound.spi.0.to_string()]);
-            peer.args([
-                hex(sa.inbound.key.expose()),
-                hex(sa.outbound.key.expose()),
-                PINGS.to_string(),
-            ]);
-            let answers = run(&mut peer).unwrap();
-            assert_eq!(
-                answers.trim(),
-                PINGS.to_string(),
-                "{transform} outer {} inner {}",
-                outer.enb_outer,
-                inner.core
-            );
-            let counters = request(
-                &mut planed,
-                10 * number + 1,
-                Request::Counters(vec![sa.pair]),
-            );
-            let Reply::Counters(counters) = counters else {
-                panic!("{counters:?}")
+    for (transform, outer, inner) in cases() {
+        number += 1;
+        let mut sa = pair(number, transform, outer, inner);
+        // Half of them with extended sequence numbers, each shape of integrity among them.
+        sa.extended_sequence = number % 2 == 0;
+        wait_until("planed to accept the pair", Duration::from_secs(30), || {
+            let reply = request(&mut planed, 10 * number, Request::Install(vec![sa.clone()]));
+            let Reply::Installed(results) = reply else {
+                panic!("{reply:?}")
             };
-            assert_eq!(
-                (counters[0].in_packets, counters[0].out_packets),
-                (PINGS as u64, PINGS as u64)
-            );
-            request(
-                &mut planed,
-                10 * number + 2,
-                Request::Remove {
-                    pair: sa.pair,
-                    linger_ms: 0,
-                },
-            );
-        }
+            Ok(results[0].1.is_ok().then_some(()))
+        })
+        .unwrap();
+        let mut peer = site.enb.command("python3");
+        peer.arg(PEER).arg("enb0");
+        peer.args(
+            [
+                outer.enb_outer,
+                outer.gateway_outer,
+                inner.enb_inner,
+                inner.core,
+            ]
+            .map(|a| a.to_string()),
+        );
+        peer.args([sa.inbound.spi.0.to_string(), sa.outbound.spi.0.to_string()]);
+        peer.args([
+            hex(sa.inbound.key.expose()),
+            hex(sa.outbound.key.expose()),
+            PINGS.to_string(),
+        ]);
+        peer.args(scapy_names(transform));
+        peer.arg(u8::from(sa.extended_sequence).to_string());
+        let answers = run(&mut peer).unwrap();
+        assert_eq!(
+            answers.trim(),
+            PINGS.to_string(),
+            "{transform} outer {} inner {}",
+            outer.enb_outer,
+            inner.core
+        );
+        let counters = request(
+            &mut planed,
+            10 * number + 1,
+            Request::Counters(vec![sa.pair]),
+        );
+        let Reply::Counters(counters) = counters else {
+            panic!("{counters:?}")
+        };
+        assert_eq!(
+            (counters[0].in_packets, counters[0].out_packets),
+            (PINGS as u64, PINGS as u64)
+        );
+        request(
+            &mut planed,
+            10 * number + 2,
+            Request::Remove {
+                pair: sa.pair,
+                linger_ms: 0,
+            },
+        );
     }
     let kinds = outer_link.finish().unwrap().kinds();
-    assert_eq!(kinds.get(&Kind::Esp), Some(&(8 * 2 * PINGS)), "{kinds:?}");
+    assert_eq!(
+        kinds.get(&Kind::Esp),
+        Some(&(number as usize * 2 * PINGS)),
+        "{kinds:?}"
+    );
     assert_eq!(
         (kinds.get(&Kind::EspInUdp), kinds.get(&Kind::Cleartext)),
         (None, None),

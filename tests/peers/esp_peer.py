@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""esp_peer.py IFACE OUTER_LOCAL OUTER_REMOTE INNER_LOCAL INNER_REMOTE OUT_SPI IN_SPI OUT_KEY IN_KEY COUNT
+"""esp_peer.py IFACE OUTER_LOCAL OUTER_REMOTE INNER_LOCAL INNER_REMOTE OUT_SPI IN_SPI OUT_KEY IN_KEY COUNT CIPHER AUTH AUTH_OCTETS ESN
 
-A peer of native ESP (protocol 50, AES-GCM-16) made of scapy: pings INNER_REMOTE through the gateway OUTER_REMOTE COUNT
-times, one at a time, and prints how many correct answers came back inside ESP. Keys are hexadecimal, key then salt.
+A peer of native ESP (protocol 50) made of scapy, with its names of algorithms: pings INNER_REMOTE through the gateway OUTER_REMOTE COUNT
+times, one at a time, and prints how many correct answers came back inside ESP. Keys are hexadecimal:
+cipher key, salt, then AUTH_OCTETS of the integrity key. ESN is 1 with extended sequence numbers.
 """
 import sys
 import time
@@ -15,6 +16,7 @@ iface, outer_local, outer_remote, inner_local, inner_remote = sys.argv[1:6]
 out_spi, in_spi = int(sys.argv[6], 0), int(sys.argv[7], 0)
 out_key, in_key = bytes.fromhex(sys.argv[8]), bytes.fromhex(sys.argv[9])
 count = int(sys.argv[10])
+cipher, auth, auth_octets, extended = sys.argv[11], sys.argv[12], int(sys.argv[13]), sys.argv[14] == "1"
 TIMEOUT_S = 3
 
 
@@ -23,8 +25,17 @@ def header(source, destination):
 
 
 def association(spi, key, source, destination):
+    cipher_key, auth_key = key[: len(key) - auth_octets], key[len(key) - auth_octets :]
     return SecurityAssociation(
-        ESP, spi=spi, seq_num=1, crypt_algo="AES-GCM", crypt_key=key, tunnel_header=header(source, destination)
+        ESP,
+        spi=spi,
+        seq_num=1,
+        crypt_algo=cipher,
+        crypt_key=cipher_key,
+        auth_algo=auth,
+        auth_key=auth_key or None,
+        tunnel_header=header(source, destination),
+        esn_en=extended,
     )
 
 
