@@ -5,6 +5,8 @@
 
 use std::ptr::NonNull;
 
+use zeroize::Zeroize;
+
 use super::wipe;
 use crate::error::Error;
 
@@ -14,7 +16,7 @@ pub const MAX_ICV_OCTETS: usize = 32;
 pub const IV_OCTETS: usize = 16;
 /// Octets of the key that makes IVs.
 pub const IV_KEY_OCTETS: usize = 16;
-/// Most jobs of one [`Lanes::run`].
+/// Most jobs of one [`Lanes::run`]: twice the lanes of the widest code, so that packets of different lengths keep them full.
 pub const MAX_JOBS: usize = 32;
 
 /// Ciphers by the library's number.
@@ -210,7 +212,8 @@ impl Lanes {
         iv
     }
 
-    /// Does at most [`MAX_JOBS`] jobs; one whose text lies outside its packet or does not fill its blocks is not done.
+    /// Does at most [`MAX_JOBS`] jobs; one whose text lies outside its packet, is empty or does not fill its blocks
+    /// is not done.
     pub fn run(&mut self, jobs: &mut [Job<'_>]) {
         let mut count = 0;
         let mut placed = [0usize; MAX_JOBS];
@@ -218,7 +221,8 @@ impl Lanes {
             job.done = false;
             let fits = job.text_at.saturating_add(job.text_octets) <= job.packet.len()
                 && job.packet.len() <= usize::from(u16::MAX)
-                && job.text_octets % job.key.cipher.block_octets() == 0;
+                && job.text_octets % job.key.cipher.block_octets() == 0
+                && (job.text_octets > 0 || job.key.cipher == Cipher::Null);
             if fits {
                 let raw = &mut self.jobs[count];
                 raw.key = &raw const *job.key.memory;
@@ -237,9 +241,11 @@ impl Lanes {
         unsafe {
             dpdk_sys::rv_imb_run(self.manager.as_ptr(), self.jobs.as_mut_ptr(), count as u32);
         }
-        for (raw, index) in self.jobs[..count].iter().zip(placed) {
+        for (raw, index) in self.jobs[..count].iter_mut().zip(placed) {
             jobs[index].done = raw.done != 0;
             jobs[index].icv.copy_from_slice(&raw.icv[..MAX_ICV_OCTETS]);
+            // An HMAC may become a key.
+            raw.icv.zeroize();
         }
     }
 }
