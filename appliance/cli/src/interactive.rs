@@ -1,8 +1,9 @@
 //! The interactive command line: prompt, history, completion by Tab, help by `?`, one screen at a time.
 
 use crate::command::{Filter, Parsed, Verb, choices, parse};
+use crate::monitor::{monitor, to_output};
 use crate::terminal::{Terminal, Typed};
-use crate::{CliError, Client, caret, evaluate, login, monitor, shell};
+use crate::{CliError, Client, caret, evaluate, login, shell};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -152,6 +153,10 @@ fn carry_out(
         Verb::StartShell { root } => {
             shell::start(client, terminal, root)?;
             nothing
+        }
+        Verb::MonitorTraffic if to_output(parsed) => {
+            let line = "the output is this screen: name a file".to_owned();
+            Err(CliError::Refused(vec![line]))
         }
         Verb::MonitorTraffic => {
             println!("[Type ^C to end]");

@@ -13,6 +13,7 @@
 mod client;
 pub mod command;
 mod error;
+pub mod fuzzing;
 mod interactive;
 mod json;
 mod login;

@@ -6,7 +6,7 @@ mod decode;
 mod filter;
 mod pcapng;
 
-pub(crate) use decode::{name as protocol_name, time as time_of_day};
+pub(crate) use decode::{line, name as protocol_name, time as time_of_day};
 pub(crate) use pcapng::comment;
 
 use crate::client::Conversation;
@@ -30,6 +30,13 @@ const PACE: Duration = Duration::from_millis(100);
 const MAX_FILE_OCTETS: u64 = 64 << 20;
 /// The name that stands for the output.
 const OUTPUT: &str = "-";
+
+/// Whether packets are to go to the output as a file.
+pub(crate) fn to_output(parsed: &Parsed) -> bool {
+    let written =
+        |(choice, word): &(Choose, Word)| *choice == Choose::WriteFile && word.text == OUTPUT;
+    parsed.chosen.iter().any(written)
+}
 
 /// What is asked for.
 struct Wanted {
@@ -200,7 +207,7 @@ impl Sink<'_> {
             Sink::Lines(out, interfaces) => {
                 let place = usize::from(packet.interface);
                 match interfaces.get(place) {
-                    Some(interface) => writeln!(out, "{}", decode::line(packet, interface)),
+                    Some(interface) => writeln!(out, "{}", line(packet, interface)),
                     None => Ok(()),
                 }
             }

@@ -9,7 +9,7 @@ use ravelin_wire::ethernet::{self, TYPE_ARP, TYPE_IPV4, TYPE_IPV6};
 use ravelin_wire::ip::{self, IpMeta, UDP_HEADER_OCTETS, protocol};
 
 /// `15:04:05.123456 In  ge-0/0/0: IP 192.0.2.10 > 192.0.2.1: ESP spi 0xc0000001 seq 42, length 132, pair 7`; times are UTC.
-pub(super) fn line(packet: &Captured, interface: &CaptureInterface) -> String {
+pub(crate) fn line(packet: &Captured, interface: &CaptureInterface) -> String {
     let direction = if packet.outbound { "Out" } else { "In " };
     let body = if interface.ethernet {
         frame(packet)

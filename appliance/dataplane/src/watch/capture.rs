@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 use ravelin_ctl::capture::{EspLink, Filter, MAX_CAPTURE_OCTETS, MIN_CAPTURE_OCTETS};
@@ -16,6 +15,7 @@ use ravelin_types::{PairId, Spi, Time};
 use ravelin_wire::ethernet::Tags;
 
 use super::filter::{View, wants};
+use crate::counters::Counter;
 use crate::tables::IfIndex;
 
 /// Captures at one time: some operators at once, each of whom costs the workers copies.
@@ -69,6 +69,7 @@ struct Seen<'a> {
 struct Rings {
     spare: ArrayQueue<Record>,
     caught: ArrayQueue<Record>,
+    lost: Counter,
 }
 
 /// A capture.
@@ -81,7 +82,6 @@ pub struct Capture {
     filter: Filter,
     size_octets: usize,
     rings: Vec<Rings>,
-    lost: AtomicU64,
 }
 
 impl Capture {
@@ -100,7 +100,11 @@ impl Capture {
                 });
             }
             let caught = ArrayQueue::new(records);
-            Rings { spare, caught }
+            Rings {
+                spare,
+                caught,
+                lost: Counter::default(),
+            }
         };
         let mut ports = Vec::new();
         let mut tunnels = HashMap::new();
@@ -118,7 +122,6 @@ impl Capture {
             filter,
             size_octets,
             rings: (0..workers).map(|_| rings()).collect(),
-            lost: AtomicU64::new(0),
         }
     }
 
@@ -186,11 +189,11 @@ impl Capture {
     }
 
     fn keep(&self, worker: u8, seen: Seen<'_>) {
-        let rings = self.rings.get(usize::from(worker));
-        let Some((rings, mut record)) = rings.and_then(|rings| Some((rings, rings.spare.pop()?)))
-        else {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+        let Some(rings) = self.rings.get(usize::from(worker)) else {
             return;
+        };
+        let Some(mut record) = rings.spare.pop() else {
+            return rings.lost.add(1);
         };
         record.time = seen.time;
         record.tap = seen.tap;
@@ -207,7 +210,7 @@ impl Capture {
 
     /// Packets that found no record free.
     pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+        self.rings.iter().map(|rings| rings.lost.get()).sum()
     }
 
     /// Hands at most `most` records to `read`, those of one worker after the other, each in order; whether there are more.

@@ -1,15 +1,21 @@
 //! Fuzzes the whole pipeline with frames on both ports of a gateway that has an SA: every frame is sent, punted, dropped under one
-//! reason, or waits in a bounded table.
+//! reason, or waits in a bounded table. A capture and the flight recorder watch it all, and the CLI shows what they saw.
 #![no_main]
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
+use ravelin_ctl::capture::{CaptureInterface, Captured, End, Filter, Step, Test};
+use ravelin_ctl::flight::FlightChoice;
 use ravelin_ctl::plane::{Device, PlaneConfig, PortConfig, TunnelConfig, UnitConfig};
 use ravelin_ctl::sa::{DfBit, Outbound, Outer, SaHalf, SaPair};
 use ravelin_dataplane::control::{Neighbour, RouteTarget};
 use ravelin_dataplane::io::memory::{Memory, MemoryPool, MemoryPort, cells};
+use ravelin_dataplane::watch::Watch;
+use ravelin_dataplane::watch::capture::{Capture, Record, Tap};
+use ravelin_dataplane::watch::recorder::{RECORDS, Recorder};
 use ravelin_dataplane::{Controller, Shared, Worker, held, reassembly};
 use ravelin_esp::engine::PortableEngine;
 use ravelin_types::{
@@ -27,6 +33,54 @@ struct Gateway {
     now: Time,
     received: u64,
     left: u64,
+    capture: Arc<Capture>,
+    recorder: Arc<Recorder>,
+}
+
+/// Watches both ports and the tunnel.
+fn watch(controller: &mut Controller<Memory>) -> (Arc<Capture>, Arc<Recorder>) {
+    let tunnel = controller.index_of(&UnitName::new("st0", 0));
+    let taps = [
+        Tap::Port(0, None),
+        Tap::Port(1, None),
+        Tap::Tunnel(tunnel.unwrap_or_default()),
+    ];
+    let filter = [
+        Step::Test(Test::Esp),
+        Step::Test(Test::Port(End::Either, 53)),
+        Step::Not,
+        Step::Or,
+    ];
+    let capture = Arc::new(Capture::new(&taps, Filter(filter.to_vec()), 128, 1));
+    let selection = controller.selection(FlightChoice::Pair(PairId(1)));
+    let selection = selection.map(|(selection, _)| selection);
+    let recorder = Arc::new(Recorder::new(selection.unwrap_or_default(), 1));
+    controller.set_watch(Some(Watch {
+        captures: vec![Arc::clone(&capture)],
+        recorder: Some(Arc::clone(&recorder)),
+    }));
+    (capture, recorder)
+}
+
+/// The line of a packet: short, and without anything that a terminal acts upon.
+fn show(record: &Record) {
+    let interface = CaptureInterface {
+        name: "x".to_owned(),
+        ethernet: record.tap < 2,
+    };
+    let packet = Captured {
+        time_us: record.time.0,
+        interface: record.tap,
+        outbound: record.outbound,
+        octets: record.octets,
+        esp: record.esp,
+        data: record.data.clone(),
+    };
+    let line = ravelin_cli::fuzzing::line(&packet, &interface);
+    assert!(
+        line.len() < 300 && line.bytes().all(|b| (0x20..0x7f).contains(&b)),
+        "{line}"
+    );
 }
 
 fn prefix(text: &str) -> Prefix {
@@ -131,6 +185,7 @@ impl Gateway {
                 .iter()
                 .all(|(_, result)| result.is_ok())
         );
+        let (capture, recorder) = watch(&mut controller);
         let worker = Worker::new(0, shared, PortableEngine::new(2 * SLOTS), MemoryPool);
         Self {
             controller,
@@ -139,6 +194,8 @@ impl Gateway {
             now: Time(1),
             received: 0,
             left: 0,
+            capture,
+            recorder,
         }
     }
 
@@ -150,6 +207,9 @@ impl Gateway {
             self.worker.run_once(self.now);
             self.controller.poll(self.now);
         }
+        self.capture.take(usize::MAX, show);
+        assert_eq!(self.capture.lost(), 0, "all was taken");
+        assert!(self.recorder.take().count() <= RECORDS);
         for port in &self.ports {
             while port.pop().is_some() {
                 self.left += 1;
