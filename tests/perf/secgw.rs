@@ -86,6 +86,7 @@ fn run() -> Result<(), Failure> {
     print!("{}", machine::text(gcm.code(), ghz));
     println!("{}", bench.command_lines_text());
     println!("{}", rate::table(&bench.rows, ghz));
+    println!("{}", rate::stages_table(&bench.rows));
     println!("{}", rate::bars(&bench.rows, ghz));
     print!("{}", verdict.text());
     if let Some(path) = &arguments.json {

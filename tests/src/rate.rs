@@ -4,12 +4,14 @@
 mod chart;
 mod fair;
 mod row;
+mod stages;
 mod verdict;
 mod workers;
 
 pub use chart::{bars, svg};
 pub use fair::{LOSS_MOST, Passed, Unfair, check_binary, check_passed};
 pub use row::{PEER_MODES, Round, Row, median, rows_json, table};
+pub use stages::{between, stages_table};
 pub use verdict::Verdict;
 pub use workers::{Spent, Workers};
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use dpdk_rs::ipsecmb::Gcm;
 use ravelin_dataplane::BURST;
 use ravelin_esp::Direction;
-use ravelin_tests::rate::{Round, Row, Spent, Unfair, Workers};
+use ravelin_tests::rate::{Round, Row, Spent, Unfair, Workers, between};
 use ravelin_tests::{artifacts, runtime_folder};
 use serde_json::{Value, json};
 
@@ -220,13 +220,14 @@ impl Bench {
             ..Row::default()
         };
         // The first round warms up: caches, branch predictors, the traces' pages.
-        for round in 0..=rounds {
+        self.round(rig, case, &mut trace)?;
+        let before = rig.ours.stages()?;
+        for _ in 0..rounds {
             let (measured, lost) = self.round(rig, case, &mut trace)?;
-            if round > 0 {
-                row.rounds.push(measured);
-                row.lost += lost;
-            }
+            row.rounds.push(measured);
+            row.lost += lost;
         }
+        row.stages = between(&before, &rig.ours.stages()?);
         self.rows.push(row);
         trace.end();
         Ok(())

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use ravelin_ctl::cpu::StageCost;
 use ravelin_ctl::daemon::{self, Part};
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply};
 use ravelin_ctl::plane::{Device, PlaneConfig, PortConfig, TunnelConfig, UnitConfig};
@@ -229,6 +230,20 @@ impl Ours {
         let query = daemon::Request::Operator(DaemonQuery::Drops);
         match self.ask_as_mgmtd(query)? {
             daemon::Reply::Operator(DaemonReply::Drops(drops)) => Ok(format!("{drops:?}")),
+            other => Err(Failure::Refused(format!("{other:?}"))),
+        }
+    }
+
+    /// What the stages of its first worker have spent so far.
+    pub fn stages(&mut self) -> Result<Vec<StageCost>, Failure> {
+        self.subject.wake();
+        let answer = self.ask_as_mgmtd(daemon::Request::Operator(DaemonQuery::Cpu))?;
+        self.subject.rest();
+        match answer {
+            daemon::Reply::Operator(DaemonReply::Cpu(workers)) => {
+                let first = workers.into_iter().next();
+                Ok(first.map_or_else(Vec::new, |worker| worker.stages))
+            }
             other => Err(Failure::Refused(format!("{other:?}"))),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use ravelin_ctl::cpu::StageCost;
 use serde_json::{Value, json};
 
 /// The peer's modes, in the order of [`Round::peer`].
@@ -41,6 +42,8 @@ pub struct Row {
     pub packets: u64,
     /// Packets that did not come out of ours in all passes.
     pub lost: u64,
+    /// What the stages of ours spent.
+    pub stages: Vec<StageCost>,
     /// What was measured.
     pub rounds: Vec<Round>,
 }
@@ -123,6 +126,7 @@ impl Row {
             "peer_mode": peer.map(|(mode, _)| mode),
             "ratio_to_peer": self.to_peer(),
             "ratio_to_limit": self.to_limit(),
+            "stages": super::stages::json(&self.stages),
             "rounds_ns": self.rounds.iter().map(|round| json!({
                 "limit": round.limit,
                 "floor": round.floor,

@@ -1,4 +1,5 @@
 use super::*;
+use ravelin_ctl::cpu::StageCost;
 
 /// A row of the targets in which ours takes so many nanoseconds, the peer's better mode `peer`, the cipher 100, and the ports 50.
 fn row(sas: u32, direction: &'static str, ours: f64, peer: Option<f64>) -> Row {
@@ -18,6 +19,7 @@ fn row(sas: u32, direction: &'static str, ours: f64, peer: Option<f64>) -> Row {
         inner_octets: 700.0,
         packets: 64,
         lost: 0,
+        stages: vec![],
         rounds: vec![round; 3],
     }
 }
@@ -184,4 +186,29 @@ fn charts_show_the_rows_of_the_targets() {
     assert_eq!(plot.matches("<rect").count(), 1 + 8 + 8 + 4, "{plot}");
     assert_eq!(table(&rows, 2.0).lines().count(), 3 + rows.len());
     assert_eq!(rows_json(&rows, 2.0).len(), rows.len());
+}
+
+#[test]
+fn stages_are_told_per_packet_between_two_readings() {
+    let cost = |stage: &str, packets, cycles| StageCost {
+        stage: stage.to_owned(),
+        packets,
+        cycles,
+    };
+    let before = [cost("receive", 100, 5_000), cost("crypto", 100, 9_000)];
+    let after = [
+        cost("receive", 300, 9_000),
+        cost("crypto", 200, 29_000),
+        cost("handoff", 0, 70),
+    ];
+    let mut row = row(1, "out", 150.0, None);
+    row.stages = between(&before, &after);
+    let text = stages_table(&[row.clone()]);
+    assert!(
+        text.ends_with("1 SAs out: receive 20 crypto 100\n"),
+        "{text}"
+    );
+    let stages = &rows_json(&[row], 1.0)[0]["stages"];
+    assert_eq!(stages["crypto"], 100.0);
+    assert_eq!(stages.get("handoff"), None);
 }
