@@ -5,11 +5,13 @@
 
 use ravelin_tests::gateway::Gateway;
 use ravelin_tests::process::Process;
+use ravelin_tests::pty::Pty;
 use ravelin_tests::site::{Site, V4, enb_connection};
 use ravelin_tests::strongswan::StrongSwan;
 use ravelin_tests::traffic::ping;
 use ravelin_tests::wait::wait_until;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 const READER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/read_pcapng.py");
@@ -62,6 +64,38 @@ fn finished(process: &mut Process) -> String {
     let ended = || Ok(process.check().is_err().then_some(()));
     wait_until("the end of the command", LIMIT, ended).unwrap();
     process.log()
+}
+
+/// At the prompt packets come as they are seen, and `^C` ends the capture and not the session.
+fn at_the_prompt(site: &Site, gateway: &Gateway) {
+    let once = gateway.cli_command("");
+    let arguments: Vec<_> = once.get_args().collect();
+    let mut shell = Command::new(once.get_program());
+    shell.args(&arguments[..arguments.len() - 2]);
+    let transcript = site.folder().join("prompt.log");
+    let mut pty = Pty::start("prompt", &shell, &transcript).unwrap();
+    let console = pty.console();
+    console.expect("> ", LIMIT).unwrap();
+    console
+        .send_line("monitor traffic interface ge-0/0/0,st0.0")
+        .unwrap();
+    console
+        .expect("Listening on ge-0/0/0, st0.0", LIMIT)
+        .unwrap();
+    assert_eq!(ping(&site.enb, V4.enb_inner, V4.core, 1, 56).unwrap(), 1);
+    console
+        .expect("Out st0.0: [^\\n]* ICMP echo reply", LIMIT)
+        .unwrap();
+    console.send("\x03").unwrap();
+    console
+        .expect("packets captured, 0 packets lost", LIMIT)
+        .unwrap();
+    console
+        .send_line("monitor traffic interface all write-file -")
+        .unwrap();
+    console.expect("the output is this screen", LIMIT).unwrap();
+    console.send_line("exit").unwrap();
+    assert!(pty.wait(LIMIT).unwrap().success());
 }
 
 /// What became of a ping, of its answer, and of a packet when there is no SA any more.
@@ -247,6 +281,7 @@ fn inner_and_outer_packets_are_joined() {
             .contains("there is no interface ge-0/0/9"),
         "{refused}"
     );
+    at_the_prompt(&site, &gateway);
     flight_recorder(&site, &gateway, &peer);
     processors(&gateway);
     let planed = gateway.daemon("planed").unwrap();
