@@ -10,7 +10,7 @@ use std::io::Read;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// Runs a command (none of [`is_local`], and not [`crate::monitor`]'s) and returns what to print. `terminal` gives the text of a configuration that is
+/// Runs a command (none of [`is_local`], and not [`crate::monitor()`]'s) and returns what to print. `terminal` gives the text of a configuration that is
 /// typed or piped in.
 ///
 /// # Errors

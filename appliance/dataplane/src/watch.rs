@@ -1,6 +1,6 @@
 //! Looking at packets without being in their way: captures, and the flight recorder.
 //!
-//! What is to be seen is published with the [`Tables`](crate::tables::Tables), so a worker that nobody watches tests one pointer
+//! What is to be seen is published with the [`Tables`], so a worker that nobody watches tests one pointer
 //! per burst. A worker that is watched copies into records that were allocated beforehand and never waits: what finds no record
 //! free is counted as lost, and old notes of the recorder give way. Keys are nowhere near here.
 
