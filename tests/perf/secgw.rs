@@ -1,4 +1,4 @@
-//! Our gateway beside DPDK's ipsec-secgw and the bare cipher, in one run: `./x bench esp [--quick|--workers] [--json FILE]`. Beside
+//! Our gateway beside DPDK's ipsec-secgw and the bare cipher, in one run: `./x bench esp [--targets|--quick|--workers] [--json FILE]`. Beside
 //! FILE comes a plot with the same name and the ending `.svg`.
 //!
 //! | measured | what it is |
@@ -72,17 +72,12 @@ fn run() -> Result<(), Failure> {
         eprintln!("bench-esp: {} of {}: {setting}", at + 1, settings.len());
         bench.measure(*setting, &arguments)?;
     }
-    if !arguments.quick {
+    if arguments.wants_workers() {
         eprintln!("bench-esp: two workers");
         bench.measure_workers()?;
     }
     let ghz = bench.tsc_ghz()?;
-    let verdict = Verdict::new(
-        &bench.rows,
-        bench.peer_sas,
-        bench.workers.as_ref(),
-        machine::cpus(),
-    );
+    let verdict = Verdict::new(&bench.rows, &bench.facts());
     print!("{}", machine::text(gcm.code(), ghz));
     println!("{}", bench.command_lines_text());
     println!("{}", rate::table(&bench.rows, ghz));

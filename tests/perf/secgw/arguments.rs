@@ -13,13 +13,24 @@ const QUICK_SAS: [u32; 2] = [1, 1000];
 const ROUNDS: usize = 3;
 const TARGET_ROUNDS: usize = 15;
 
+/// How much is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Extent {
+    /// Everything.
+    #[default]
+    All,
+    /// What the targets need.
+    Targets,
+    /// What the targets need at up to 1,000 SAs.
+    Quick,
+    /// Two workers beside one.
+    Workers,
+}
+
 /// What the command line asks for.
 #[derive(Default)]
 pub struct Arguments {
-    /// Only what the targets at up to 1,000 SAs need.
-    pub quick: bool,
-    /// Only two workers beside one.
-    pub workers: bool,
+    extent: Extent,
     pub json: Option<PathBuf>,
 }
 
@@ -30,8 +41,9 @@ impl Arguments {
         let mut read = Self::default();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
-                "--quick" => read.quick = true,
-                "--workers" => read.workers = true,
+                "--targets" => read.extent = Extent::Targets,
+                "--quick" => read.extent = Extent::Quick,
+                "--workers" => read.extent = Extent::Workers,
                 "--json" => match arguments.next() {
                     Some(path) => read.json = Some(path.into()),
                     None => return Err(Failure::Argument(argument)),
@@ -43,13 +55,11 @@ impl Arguments {
     }
 
     pub fn settings(&self) -> Vec<Setting> {
-        if self.workers {
-            return vec![];
-        }
-        let (algorithms, families, numbers) = if self.quick {
-            (&Algorithm::ALL[..1], &Family::ALL[..1], &QUICK_SAS[..])
-        } else {
-            (&Algorithm::ALL[..], &Family::ALL[..], &SAS[..])
+        let (algorithms, families, numbers) = match self.extent {
+            Extent::All => (&Algorithm::ALL[..], &Family::ALL[..], &SAS[..]),
+            Extent::Targets => (&Algorithm::ALL[..1], &Family::ALL[..1], &SAS[..]),
+            Extent::Quick => (&Algorithm::ALL[..1], &Family::ALL[..1], &QUICK_SAS[..]),
+            Extent::Workers => return vec![],
         };
         let mut settings = vec![];
         for &algorithm in algorithms {
@@ -66,7 +76,12 @@ impl Arguments {
 
     /// Whether a size is measured.
     pub fn wants(&self, mix: &Mix) -> bool {
-        !self.quick || mix.name == "IMIX"
+        self.extent == Extent::All || mix.name == "IMIX"
+    }
+
+    /// Whether two workers are measured.
+    pub fn wants_workers(&self) -> bool {
+        self.extent != Extent::Quick
     }
 
     pub fn rounds(&self, case: &Case<'_>) -> usize {

@@ -8,7 +8,7 @@ use ravelin_tests::rate::Unfair;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    #[error("unknown argument {0}; there are --quick, --workers and --json FILE")]
+    #[error("unknown argument {0}; there are --targets, --quick, --workers and --json FILE")]
     Argument(String),
     #[error("{}: {error}", path.display())]
     File {

@@ -6,7 +6,7 @@ use std::path::Path;
 use dpdk_rs::ipsecmb::Gcm;
 use ravelin_dataplane::BURST;
 use ravelin_esp::Direction;
-use ravelin_tests::rate::{Round, Row, Spent, Unfair, Workers, between};
+use ravelin_tests::rate::{Facts, Round, Row, Spent, Unfair, Workers, between};
 use ravelin_tests::{artifacts, runtime_folder};
 use serde_json::{Value, json};
 
@@ -15,6 +15,7 @@ use crate::arguments::Arguments;
 use crate::case::{Algorithm, Case, Family, Setting};
 use crate::control::Played;
 use crate::limit::Limit;
+use crate::machine;
 use crate::make;
 use crate::mix;
 use crate::ours::Ours;
@@ -33,6 +34,8 @@ const WORKERS_SETTING: Setting = Setting {
     sas: 1000,
 };
 const WORKERS_ROUNDS: usize = 15;
+/// Pairs that must lie between two measured sizes of planed's memory: with fewer, what it holds besides decides.
+const MEMORY_PAIRS_LEAST: u32 = 10_000;
 /// Passes in which planed may still learn routes of the kernel.
 const SETTLE_PASSES: usize = 500;
 
@@ -52,6 +55,8 @@ pub struct Bench {
     pub workers: Option<Workers>,
     /// The largest number of SAs that the peer was measured with.
     pub peer_sas: u32,
+    /// Octets of planed's memory by number of SAs.
+    resident: BTreeMap<u32, u64>,
 }
 
 /// The processes of one setting.
@@ -92,6 +97,7 @@ impl Bench {
             rows: vec![],
             workers: None,
             peer_sas: 0,
+            resident: BTreeMap::new(),
         };
         let line = bench.floor.command_line.clone();
         let program = bench.programs.floor.clone();
@@ -151,6 +157,10 @@ impl Bench {
             self.peer_sas = self.peer_sas.max(setting.sas);
         }
         let ours = Ours::start(setting, 1, &self.files, self.cpus)?;
+        // Of the first algorithm and family that had so many.
+        self.resident
+            .entry(setting.sas)
+            .or_insert(ours.resident_octets);
         let (line, sha256) = (ours.subject.command_line.clone(), ours.sha256.clone());
         self.processes.entry("planed").or_insert((line, sha256));
         let mut rig = Rig {
@@ -265,6 +275,26 @@ impl Bench {
             round,
             (trace.frames() as u64).saturating_sub(played.sent_packets),
         ))
+    }
+
+    /// What a run has to judge beside its rows.
+    pub fn facts(&self) -> Facts<'_> {
+        let sizes = self
+            .resident
+            .first_key_value()
+            .zip(self.resident.last_key_value());
+        let per_pair = sizes.and_then(|((few, small), (many, large))| {
+            let pairs = many
+                .checked_sub(*few)
+                .filter(|pairs| *pairs >= MEMORY_PAIRS_LEAST)?;
+            Some(large.saturating_sub(*small) as f64 / f64::from(pairs))
+        });
+        Facts {
+            peer_sas: self.peer_sas,
+            cpus: machine::cpus(),
+            workers: self.workers.as_ref(),
+            octets_per_pair: per_pair,
+        }
     }
 
     /// How much more two workers do than one.

@@ -46,6 +46,8 @@ const BUILT: &str = "RAVELIN_PLANED_SHA256";
 pub struct Ours {
     pub subject: Subject,
     pub sha256: String,
+    /// Memory it had when all SAs were there and no packet had come yet.
+    pub resident_octets: u64,
     mgmtd: Stream,
     /// Answers of planed to iked; a thread takes the events away.
     replies: Receiver<FromPlaned>,
@@ -92,6 +94,7 @@ impl Ours {
         let mut ours = Self {
             subject,
             sha256: String::new(),
+            resident_octets: 0,
             mgmtd,
             replies,
             iked,
@@ -104,6 +107,7 @@ impl Ours {
         ours.subject.wait_ports()?;
         ours.tell_kernel(setting)?;
         ours.install(setting)?;
+        ours.resident_octets = ours.subject.resident_octets()?;
         // The first has the measured CPU for itself, the others share the rest with everything else.
         ours.subject.pin_thread("worker0", &cpus.measured_set()?)?;
         for worker in 1..workers {

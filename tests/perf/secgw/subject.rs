@@ -157,17 +157,26 @@ impl Subject {
 
     /// Its packets lie in pages of the kind that all processes have.
     fn verify_pages(&self) -> Result<(), Failure> {
-        let path = PathBuf::from(format!("/proc/{}/status", self.process.pid()));
-        let text = std::fs::read_to_string(&path);
-        let text = text.map_err(|error| Failure::File { path, error })?;
-        let huge = text
-            .lines()
-            .find_map(|line| line.strip_prefix("HugetlbPages:"));
-        let ordinary = huge.is_none_or(|size| size.trim() == "0 kB");
-        if ordinary == crate::peer::ordinary_pages() {
+        let huge_octets = self.status_octets("HugetlbPages:")?;
+        if (huge_octets == 0) == crate::peer::ordinary_pages() {
             return Ok(());
         }
         Err(Failure::Pages { name: self.name })
+    }
+
+    /// Its memory, hugepages not counted.
+    pub fn resident_octets(&self) -> Result<u64, Failure> {
+        self.status_octets("VmRSS:")
+    }
+
+    /// A field of its /proc status that is told in kB; 0 when it is not there.
+    fn status_octets(&self, field: &str) -> Result<u64, Failure> {
+        let path = PathBuf::from(format!("/proc/{}/status", self.process.pid()));
+        let text = std::fs::read_to_string(&path);
+        let text = text.map_err(|error| Failure::File { path, error })?;
+        let value = text.lines().find_map(|line| line.strip_prefix(field));
+        let kib = value.and_then(|value| value.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        Ok(kib.unwrap_or(0) << 10)
     }
 
     pub fn tsc_hz(&self) -> Result<u64, Failure> {

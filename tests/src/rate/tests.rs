@@ -35,13 +35,23 @@ fn good() -> Vec<Row> {
     rows
 }
 
+/// Of a run with all that is told beside rows.
+fn facts() -> Facts<'static> {
+    Facts {
+        peer_sas: 1000,
+        cpus: 2,
+        workers: None,
+        octets_per_pair: Some(4_000.0),
+    }
+}
+
 fn value(verdict: &Verdict, pointer: &str) -> Option<f64> {
     verdict.json().pointer(pointer).unwrap().as_f64()
 }
 
 #[test]
 fn ratios_are_of_the_better_mode_and_without_the_ports() {
-    let verdict = Verdict::new(&good(), 1000, None, 2);
+    let verdict = Verdict::new(&good(), &facts());
     assert_eq!(verdict.invalid, None);
     let near = |pointer: &str, wanted: f64| {
         let value = value(&verdict, pointer).unwrap();
@@ -51,6 +61,7 @@ fn ratios_are_of_the_better_mode_and_without_the_ports() {
     near("/ratios/inbound_vs_ipsec_secgw", 1.6);
     near("/ratios/outbound_1000_vs_ipsec_secgw", 2.0);
     near("/ratios/inbound_vs_limit", 1.5);
+    near("/memory/octets_per_sa_pair", 4_000.0);
     near("/scaling/sas_8000", 150.0 / 160.0);
     near("/scaling/sas_65536", 150.0 / 190.0);
     assert!(!verdict.text().contains("NOT MET"), "{}", verdict.text());
@@ -60,7 +71,7 @@ fn ratios_are_of_the_better_mode_and_without_the_ports() {
 fn a_missed_target_is_said() {
     let mut rows = good();
     rows[0] = row(1, "out", 171.0, Some(240.0));
-    let text = Verdict::new(&rows, 1000, None, 2).text();
+    let text = Verdict::new(&rows, &facts()).text();
     let missed: Vec<&str> = text
         .lines()
         .filter(|line| line.contains("NOT MET"))
@@ -75,7 +86,7 @@ fn a_missed_target_is_said() {
 
 #[test]
 fn what_was_not_measured_has_no_number() {
-    let verdict = Verdict::new(&[], 0, None, 2);
+    let verdict = Verdict::new(&[], &Facts::default());
     for name in ["sas_8000", "sas_65536", "two_workers", "fat_tunnel"] {
         assert_eq!(value(&verdict, &format!("/scaling/{name}")), None);
     }
@@ -88,13 +99,9 @@ fn a_peer_that_was_held_back_makes_the_run_invalid() {
     let mut rows = good();
     // The cipher is usually 0.43 of it.
     rows[0] = row(1, "out", 150.0, Some(300.0));
-    let invalid = Verdict::new(&rows, 1000, None, 2).invalid.unwrap();
+    let invalid = Verdict::new(&rows, &facts()).invalid.unwrap();
     assert!(invalid.contains("secgw-cpu-crypto"), "{invalid}");
-    assert!(
-        Verdict::new(&rows, 1000, None, 2)
-            .text()
-            .contains("INVALID")
-    );
+    assert!(Verdict::new(&rows, &facts()).text().contains("INVALID"));
 }
 
 #[test]
@@ -102,7 +109,7 @@ fn one_round_in_bad_weather_changes_nothing() {
     let mut rows = good();
     let spoilt = rows[0].rounds[0].ours * 20.0;
     rows[0].rounds[0].ours = spoilt;
-    let verdict = Verdict::new(&rows, 1000, None, 2);
+    let verdict = Verdict::new(&rows, &facts());
     assert!((value(&verdict, "/ratios/outbound_vs_ipsec_secgw").unwrap() - 1.6).abs() < 1e-9);
     assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
 }
@@ -121,10 +128,15 @@ fn two_workers_count_by_the_busier_and_only_whole_rounds() {
         workers.add(direction, spent(14_336, 8_192), spent(100, 4_000));
     }
     assert_eq!(workers.scaling(), Some(1.75));
-    let verdict = Verdict::new(&[], 0, Some(&workers), 2);
+    let facts = |cpus| Facts {
+        cpus,
+        workers: Some(&workers),
+        ..Facts::default()
+    };
+    let verdict = Verdict::new(&[], &facts(2));
     assert_eq!(value(&verdict, "/scaling/two_workers"), Some(1.75));
     assert!(verdict.text().contains(" met"), "{}", verdict.text());
-    let large = Verdict::new(&[], 0, Some(&workers), 4);
+    let large = Verdict::new(&[], &facts(4));
     assert!(large.text().contains("NOT MET"), "{}", large.text());
     for _ in 0..3 {
         workers.add("in", spent(14_336, 8_192), spent(8_192, 8_000));

@@ -27,6 +27,7 @@ const SAS_65536_LEAST: f64 = 0.75;
 const TWO_WORKERS_LEAST: [f64; 2] = [1.6, 1.9];
 const TWO_WORKERS_CPUS: usize = 4;
 const FAT_TUNNEL_LEAST: f64 = 1.5;
+const PAIR_OCTETS_MOST: f64 = 4096.0;
 
 /// One target.
 struct Target {
@@ -55,6 +56,19 @@ impl Target {
             value >= self.wanted
         })
     }
+}
+
+/// What a run knows beside its rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts<'a> {
+    /// The largest number of SAs that the peer was measured with.
+    pub peer_sas: u32,
+    /// CPUs of the machine.
+    pub cpus: usize,
+    /// Two workers beside one.
+    pub workers: Option<&'a Workers>,
+    /// Memory of planed for an SA pair without traffic.
+    pub octets_per_pair: Option<f64>,
 }
 
 /// The verdict on the rows of a run.
@@ -98,9 +112,10 @@ fn invalid(rows: &[Row]) -> Option<String> {
 }
 
 impl Verdict {
-    /// `many` is the largest number of SAs that the peer was measured with.
-    pub fn new(rows: &[Row], many: u32, workers: Option<&Workers>, cpus: usize) -> Self {
-        let two_least = TWO_WORKERS_LEAST[usize::from(cpus >= TWO_WORKERS_CPUS)];
+    /// Judges the rows.
+    pub fn new(rows: &[Row], facts: &Facts<'_>) -> Self {
+        let many = facts.peer_sas;
+        let two_least = TWO_WORKERS_LEAST[usize::from(facts.cpus >= TWO_WORKERS_CPUS)];
         let to_peer = |sas, direction| find(rows, sas, direction)?.to_peer();
         let to_limit = |direction| Some(find(rows, 1, direction)?.to_limit());
         let limit = |name, direction| Target {
@@ -134,11 +149,19 @@ impl Verdict {
             Target::least("scaling.sas_65536", holds(rows, 65_536), SAS_65536_LEAST),
             Target::least(
                 "scaling.two_workers",
-                workers.and_then(Workers::scaling),
+                facts.workers.and_then(Workers::scaling),
                 two_least,
             ),
             // One SA is bound to one worker so far: there is nothing to measure.
             Target::least("scaling.fat_tunnel", None, FAT_TUNNEL_LEAST),
+            Target {
+                most: true,
+                ..Target::least(
+                    "memory.octets_per_sa_pair",
+                    facts.octets_per_pair,
+                    PAIR_OCTETS_MOST,
+                )
+            },
         ];
         Self {
             targets,
@@ -171,7 +194,7 @@ impl Verdict {
 
     /// `ratios` and `scaling` of the JSON, and the targets themselves.
     pub fn json(&self) -> Value {
-        let mut groups = json!({ "ratios": {}, "scaling": {} });
+        let mut groups = json!({ "ratios": {}, "scaling": {}, "memory": {} });
         for target in &self.targets {
             if let Some((group, name)) = target.name.split_once('.') {
                 groups[group][name] = json!(target.value);
