@@ -15,6 +15,7 @@
 //! reads no clock (but counts cycles, see [`laps`]) and starts no thread: the daemon does.
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod adjacency;
 pub mod control;
 pub mod counters;

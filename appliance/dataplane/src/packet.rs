@@ -4,6 +4,7 @@ use ravelin_esp::PacketBuf;
 use ravelin_types::VrfId;
 use ravelin_wire::ip::{self, Brief, IpMeta, ParseError};
 
+use crate::address::{Address, Ends};
 use crate::tables::{IfIndex, NextHop};
 
 /// Where a packet came from; decides which checks it passes.
@@ -42,6 +43,12 @@ pub struct Packet<B> {
 }
 
 impl<B: PacketBuf> Packet<B> {
+    /// The addresses of the header that the data starts with.
+    #[inline]
+    pub fn ends<A: Address>(&self) -> Option<Ends<A>> {
+        A::ends(self.buf.data())
+    }
+
     /// The whole header, parsed again. The data must start at it.
     ///
     /// # Errors

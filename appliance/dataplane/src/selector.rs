@@ -7,8 +7,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ravelin_types::{PairId, Prefix, TrafficSelector};
-use ravelin_wire::ip::IpMeta;
+use ravelin_wire::ip::Brief;
 
+use crate::address::{Address, Ends};
 use crate::lpm::Lpm;
 use crate::tables::IfIndex;
 use crate::trie::Trie;
@@ -29,92 +30,133 @@ pub struct Child {
     pub owner: u8,
     /// Its tunnel interface.
     pub tunnel: IfIndex,
-    /// Our side.
-    pub local: SelectorList,
-    /// The peer's side.
-    pub remote: SelectorList,
+    pub(crate) v4: Sides<u32>,
+    pub(crate) v6: Sides<u128>,
+    remote: Box<[TrafficSelector]>,
+}
+
+/// The selectors of one family, in the order of an outbound packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sides<A> {
+    local: Ranges<A>,
+    remote: Ranges<A>,
 }
 
 /// The selectors of one side. One is the rule and lies in place, so that looking at it costs no further cache line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SelectorList {
+enum Ranges<A> {
     /// One.
-    One(TrafficSelector),
+    One(Range<A>),
     /// Another number.
-    Many(Box<[TrafficSelector]>),
+    Many(Box<[Range<A>]>),
 }
 
-impl From<&[TrafficSelector]> for SelectorList {
-    fn from(selectors: &[TrafficSelector]) -> Self {
-        match selectors {
-            [one] => SelectorList::One(*one),
-            many => SelectorList::Many(many.into()),
-        }
+/// A traffic selector with its addresses as numbers. Both ends are included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Range<A> {
+    first: A,
+    last: A,
+    port_first: u16,
+    port_last: u16,
+    /// 0 for any.
+    protocol: u8,
+}
+
+impl<A: Address> Range<A> {
+    /// Packets without ports (later fragments, protocols without any) fit only selectors for all ports.
+    #[inline]
+    fn holds(&self, address: A, port: u16, packet: &Brief) -> bool {
+        let all_ports = self.port_first == 0 && self.port_last == u16::MAX;
+        self.first <= address
+            && address <= self.last
+            && (self.protocol == 0 || self.protocol == packet.protocol)
+            && (all_ports || packet.has_ports && self.port_first <= port && port <= self.port_last)
     }
 }
 
-impl std::ops::Deref for SelectorList {
-    type Target = [TrafficSelector];
+impl<A: Address> Ranges<A> {
+    fn new(selectors: &[TrafficSelector], number: impl Fn(IpAddr) -> Option<A>) -> Self {
+        let ranges: Vec<Range<A>> = selectors
+            .iter()
+            .filter_map(|selector| {
+                Some(Range {
+                    first: number(selector.first)?,
+                    last: number(selector.last)?,
+                    port_first: selector.port_first,
+                    port_last: selector.port_last,
+                    protocol: selector.protocol,
+                })
+            })
+            .collect();
+        match ranges.as_slice() {
+            [one] => Ranges::One(*one),
+            _ => Ranges::Many(ranges.into()),
+        }
+    }
 
     #[inline]
-    fn deref(&self) -> &[TrafficSelector] {
+    fn hold(&self, address: A, port: u16, packet: &Brief) -> bool {
         match self {
-            SelectorList::One(one) => std::slice::from_ref(one),
-            SelectorList::Many(many) => many,
+            Ranges::One(one) => one.holds(address, port, packet),
+            Ranges::Many(many) => many.iter().any(|one| one.holds(address, port, packet)),
         }
     }
 }
 
-/// Whether one side of a packet fits. Packets without ports (later fragments, protocols without any) fit only selectors for all ports.
-#[inline]
-fn fits(
-    selectors: &[TrafficSelector],
-    address: IpAddr,
-    protocol: u8,
-    port: u16,
-    has_ports: bool,
-) -> bool {
-    selectors.iter().any(|selector| {
-        selector.matches(address, protocol, port)
-            && (has_ports || (selector.port_first == 0 && selector.port_last == u16::MAX))
-    })
+fn number_v4(address: IpAddr) -> Option<u32> {
+    match address {
+        IpAddr::V4(v4) => Some(v4.to_bits()),
+        IpAddr::V6(_) => None,
+    }
+}
+
+fn number_v6(address: IpAddr) -> Option<u128> {
+    match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(v6) => Some(v6.to_bits()),
+    }
 }
 
 impl Child {
+    /// The child of `pair` at `slot` of worker `owner`, with our selectors and the peer's.
+    pub fn new(
+        pair: PairId,
+        (slot, owner): (u32, u8),
+        tunnel: IfIndex,
+        local: &[TrafficSelector],
+        remote: &[TrafficSelector],
+    ) -> Self {
+        Self {
+            pair,
+            slot,
+            owner,
+            tunnel,
+            v4: Sides {
+                local: Ranges::new(local, number_v4),
+                remote: Ranges::new(remote, number_v4),
+            },
+            v6: Sides {
+                local: Ranges::new(local, number_v6),
+                remote: Ranges::new(remote, number_v6),
+            },
+            remote: remote.into(),
+        }
+    }
+
     /// Whether a clear packet may be encrypted under this child.
     #[inline]
-    pub fn admits_outbound(&self, meta: &IpMeta) -> bool {
-        fits(
-            &self.remote,
-            meta.destination,
-            meta.protocol,
-            meta.destination_port,
-            meta.has_ports,
-        ) && fits(
-            &self.local,
-            meta.source,
-            meta.protocol,
-            meta.source_port,
-            meta.has_ports,
-        )
+    pub fn admits_outbound<A: Address>(&self, packet: &Brief, ends: Ends<A>) -> bool {
+        let Sides { local, remote } = A::sides(self);
+        remote.hold(ends.destination, packet.destination_port, packet)
+            && local.hold(ends.source, packet.source_port, packet)
     }
 
     /// Whether a decrypted packet may have come through this child.
     #[inline]
-    pub fn admits_inbound(&self, meta: &IpMeta) -> bool {
-        fits(
-            &self.remote,
-            meta.source,
-            meta.protocol,
-            meta.source_port,
-            meta.has_ports,
-        ) && fits(
-            &self.local,
-            meta.destination,
-            meta.protocol,
-            meta.destination_port,
-            meta.has_ports,
-        )
+    pub fn admits_inbound<A: Address>(&self, packet: &Brief, ends: Ends<A>) -> bool {
+        let Sides { local, remote } = A::sides(self);
+        remote.hold(ends.source, packet.source_port, packet)
+            && local.hold(ends.destination, packet.destination_port, packet)
     }
 
     /// The prefixes under which the table holds it.
@@ -132,9 +174,10 @@ impl Child {
 
 /// The children of one prefix, activated last first. One is the rule outside of rekeys.
 #[derive(Clone, Debug)]
-enum Bucket {
+pub enum Bucket {
+    /// One.
     One(Arc<Child>),
-    /// Behind one thin pointer, so that the table's entries stay small.
+    /// Several, behind one thin pointer, so that the table's entries stay small.
     Many(Arc<Vec<Arc<Child>>>),
 }
 
@@ -160,8 +203,8 @@ impl Bucket {
 /// The selector table of one routing instance.
 #[derive(Clone, Debug, Default)]
 pub struct Selectors {
-    v4: Trie<Bucket>,
-    v6: Lpm<u128, Bucket>,
+    pub(crate) v4: Trie<Bucket>,
+    pub(crate) v6: Lpm<u128, Bucket>,
 }
 
 /// A bucket is full.
@@ -172,25 +215,24 @@ pub struct SelectorsFull;
 impl Selectors {
     /// The child that encrypts this packet into `tunnel`.
     #[inline]
-    pub fn lookup(&self, tunnel: IfIndex, meta: &IpMeta) -> Option<&Child> {
-        let admit = |bucket| admitting(bucket, tunnel, meta);
+    pub fn lookup<A: Address>(
+        &self,
+        tunnel: IfIndex,
+        packet: &Brief,
+        ends: Ends<A>,
+    ) -> Option<&Child> {
+        let admit = |bucket| admitting(bucket, tunnel, packet, ends);
         // The longest prefix is nearly always the answer; the walk over all that hold the address is for what is left.
-        match meta.destination {
-            IpAddr::V4(v4) => {
-                let key = v4.to_bits();
-                self.v4
-                    .lookup(key)
-                    .and_then(admit)
-                    .or_else(|| self.v4.prefixes().find_map(key, admit))
-            }
-            IpAddr::V6(v6) => {
-                let key = v6.to_bits();
-                self.v6
-                    .lookup(key)
-                    .and_then(admit)
-                    .or_else(|| self.v6.find_map(key, admit))
-            }
-        }
+        ends.destination
+            .longest(self)
+            .and_then(admit)
+            .or_else(|| self.search(tunnel, packet, ends))
+    }
+
+    #[cold]
+    fn search<A: Address>(&self, tunnel: IfIndex, packet: &Brief, ends: Ends<A>) -> Option<&Child> {
+        ends.destination
+            .find_map(self, |bucket| admitting(bucket, tunnel, packet, ends))
     }
 
     fn bucket(&self, prefix: Prefix) -> Option<&Bucket> {
@@ -270,12 +312,17 @@ impl Selectors {
 }
 
 #[inline]
-fn admitting<'a>(bucket: &'a Bucket, tunnel: IfIndex, meta: &IpMeta) -> Option<&'a Child> {
+fn admitting<'a, A: Address>(
+    bucket: &'a Bucket,
+    tunnel: IfIndex,
+    packet: &Brief,
+    ends: Ends<A>,
+) -> Option<&'a Child> {
     bucket
         .as_slice()
         .iter()
         .map(Arc::as_ref)
-        .find(|child| child.tunnel == tunnel && child.admits_outbound(meta))
+        .find(|child| child.tunnel == tunnel && child.admits_outbound(packet, ends))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ravelin_types::{Generation, Prefix, UnitName, VrfId};
 use ravelin_wire::ethernet::{Mac, Tags};
 
+use crate::address::Address;
 use crate::lpm::Lpm;
 use crate::selector::Selectors;
 use crate::trie::Trie;
@@ -182,16 +183,8 @@ impl Fib for Vrf {
     #[inline]
     fn next_hop(&self, destination: IpAddr) -> NextHop {
         match destination {
-            IpAddr::V4(v4) => self
-                .routes_v4
-                .lookup(v4.to_bits())
-                .copied()
-                .unwrap_or_default(),
-            IpAddr::V6(v6) => self
-                .routes_v6
-                .lookup(v6.to_bits())
-                .copied()
-                .unwrap_or_default(),
+            IpAddr::V4(v4) => v4.to_bits().next_hop(self),
+            IpAddr::V6(v6) => v6.to_bits().next_hop(self),
         }
     }
 }
@@ -308,6 +301,13 @@ impl Tables {
     #[inline]
     pub fn vrf(&self, vrf: VrfId) -> Option<&Vrf> {
         self.vrfs.get(usize::from(vrf.0))
+    }
+
+    /// As [`Tables::next_hop`], for an address of a known family.
+    #[inline]
+    pub fn next_hop_of<A: Address>(&self, vrf: VrfId, destination: A) -> NextHop {
+        self.vrf(vrf)
+            .map_or(NextHop::None, |vrf| destination.next_hop(vrf))
     }
 
     /// The next hop towards `destination` in `vrf`.

@@ -3,7 +3,7 @@
 //! The IPv6 chain is walked over hop-by-hop, routing, destination and fragment headers up to [`MAX_EXTENSIONS`] of them; AH,
 //! ESP and everything unknown count as the upper layer. Payloads are not validated.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use crate::{checksum, get_u16, get_u32};
 
@@ -178,6 +178,24 @@ pub fn addresses(data: &[u8]) -> Option<(IpAddr, IpAddr)> {
 /// Parses the IP packet at the start of `data`. Every offset in the result is within `data`.
 #[inline]
 pub fn parse(data: &[u8]) -> Result<IpMeta, ParseError> {
+    let brief = parse_brief(data)?;
+    let (source, destination) = addresses(data).ok_or(ParseError::Truncated)?;
+    let fragment = if brief.fragmented {
+        fragment(data)?
+    } else {
+        None
+    };
+    Ok(IpMeta {
+        source,
+        destination,
+        fragment,
+        brief,
+    })
+}
+
+/// As [`parse`], without addresses and fragment fields.
+#[inline]
+pub fn parse_brief(data: &[u8]) -> Result<Brief, ParseError> {
     match data.first().ok_or(ParseError::Truncated)? >> 4 {
         4 => parse_v4(data),
         6 => parse_v6(data),
@@ -186,95 +204,92 @@ pub fn parse(data: &[u8]) -> Result<IpMeta, ParseError> {
 }
 
 #[inline]
-fn parse_v4(data: &[u8]) -> Result<IpMeta, ParseError> {
+fn parse_v4(data: &[u8]) -> Result<Brief, ParseError> {
     let header: &[u8; IPV4_HEADER_OCTETS] = data.first_chunk().ok_or(ParseError::Truncated)?;
     let header_octets = usize::from(header[0] & 0x0f) * 4;
     let total_octets = u16::from_be_bytes([header[2], header[3]]);
     if header_octets < IPV4_HEADER_OCTETS || usize::from(total_octets) < header_octets {
         return Err(ParseError::HeaderLength);
     }
-    if data.len() < usize::from(total_octets) {
-        return Err(ParseError::Truncated);
-    }
+    let packet = data
+        .get(..usize::from(total_octets))
+        .ok_or(ParseError::Truncated)?;
     let sum = if header_octets == IPV4_HEADER_OCTETS {
         checksum::of_ipv4_header(header)
     } else {
-        checksum::of(&data[..header_octets])
+        checksum::of(&packet[..header_octets])
     };
     if sum != 0 {
         return Err(ParseError::Checksum);
     }
     let flags = u16::from_be_bytes([header[6], header[7]]);
-    let offset_octets = (flags & 0x1fff) << 3;
-    let more = flags & 0x2000 != 0;
-    let fragment = (offset_octets != 0 || more).then(|| Fragment {
-        id: u32::from(u16::from_be_bytes([header[4], header[5]])),
-        offset_octets,
-        more,
-        header_at: header_octets as u16,
-        next_header_at: 9,
-    });
-    let mut meta = IpMeta {
-        source: IpAddr::V4(Ipv4Addr::new(
-            header[12], header[13], header[14], header[15],
-        )),
-        destination: IpAddr::V4(Ipv4Addr::new(
-            header[16], header[17], header[18], header[19],
-        )),
-        fragment,
-        brief: Brief {
-            total_octets,
-            payload_at: header_octets as u16,
-            source_port: 0,
-            destination_port: 0,
-            protocol: header[9],
-            ttl: header[8],
-            traffic_class: header[1],
-            v6: false,
-            dont_fragment: flags & 0x4000 != 0,
-            fragmented: fragment.is_some(),
-            has_ports: false,
-            has_options: header_octets > IPV4_HEADER_OCTETS,
-        },
+    let ports = if flags & 0x1fff == 0 {
+        read_ports(packet, header[9], header_octets)
+    } else {
+        None
     };
-    read_ports(data, &mut meta);
-    Ok(meta)
+    let (source_port, destination_port) = ports.unwrap_or_default();
+    Ok(Brief {
+        total_octets,
+        payload_at: header_octets as u16,
+        source_port,
+        destination_port,
+        protocol: header[9],
+        ttl: header[8],
+        traffic_class: header[1],
+        v6: false,
+        dont_fragment: flags & 0x4000 != 0,
+        fragmented: flags & 0x3fff != 0,
+        has_ports: ports.is_some(),
+        has_options: header_octets > IPV4_HEADER_OCTETS,
+    })
 }
 
 #[inline]
-fn parse_v6(data: &[u8]) -> Result<IpMeta, ParseError> {
+fn parse_v6(data: &[u8]) -> Result<Brief, ParseError> {
     let header: &[u8; IPV6_HEADER_OCTETS] = data.first_chunk().ok_or(ParseError::Truncated)?;
     let total = IPV6_HEADER_OCTETS + usize::from(u16::from_be_bytes([header[4], header[5]]));
     // A jumbogram has length 0 and no place here: it parses as an empty packet and finds no extension header.
     let total_octets = u16::try_from(total).map_err(|_| ParseError::HeaderLength)?;
     let packet = data.get(..total).ok_or(ParseError::Truncated)?;
-    let address = |at: usize| -> IpAddr {
-        let mut octets = [0u8; 16];
-        octets.copy_from_slice(&header[at..at + 16]);
-        IpAddr::V6(Ipv6Addr::from(octets))
-    };
     let chain = walk_extensions(packet, header[6])?;
-    let mut meta = IpMeta {
-        source: address(8),
-        destination: address(24),
-        fragment: chain.fragment,
-        brief: Brief {
-            total_octets,
-            payload_at: chain.at as u16,
-            source_port: 0,
-            destination_port: 0,
-            protocol: chain.protocol,
-            ttl: header[7],
-            traffic_class: header[0] << 4 | header[1] >> 4,
-            v6: true,
-            dont_fragment: true,
-            fragmented: chain.fragment.is_some(),
-            has_ports: false,
-            has_options: chain.hop_by_hop,
-        },
+    let ports = match chain.fragment {
+        Some(fragment) if fragment.offset_octets != 0 => None,
+        _ => read_ports(packet, chain.protocol, chain.at),
     };
-    read_ports(packet, &mut meta);
-    Ok(meta)
+    let (source_port, destination_port) = ports.unwrap_or_default();
+    Ok(Brief {
+        total_octets,
+        payload_at: chain.at as u16,
+        source_port,
+        destination_port,
+        protocol: chain.protocol,
+        ttl: header[7],
+        traffic_class: header[0] << 4 | header[1] >> 4,
+        v6: true,
+        dont_fragment: true,
+        fragmented: chain.fragment.is_some(),
+        has_ports: ports.is_some(),
+        has_options: chain.hop_by_hop,
+    })
+}
+
+/// The fragment fields of a packet that was parsed.
+#[cold]
+fn fragment(data: &[u8]) -> Result<Option<Fragment>, ParseError> {
+    if data.first().is_some_and(|first| first >> 4 == 6) {
+        let header: &[u8; IPV6_HEADER_OCTETS] = data.first_chunk().ok_or(ParseError::Truncated)?;
+        return Ok(walk_extensions(data, header[6])?.fragment);
+    }
+    let header: &[u8; IPV4_HEADER_OCTETS] = data.first_chunk().ok_or(ParseError::Truncated)?;
+    let flags = u16::from_be_bytes([header[6], header[7]]);
+    Ok(Some(Fragment {
+        id: u32::from(u16::from_be_bytes([header[4], header[5]])),
+        offset_octets: (flags & 0x1fff) << 3,
+        more: flags & 0x2000 != 0,
+        header_at: u16::from(header[0] & 0x0f) * 4,
+        next_header_at: 9,
+    }))
 }
 
 struct Chain {
@@ -286,12 +301,19 @@ struct Chain {
 
 #[inline]
 fn walk_extensions(packet: &[u8], first: u8) -> Result<Chain, ParseError> {
-    let mut chain = Chain {
+    let chain = Chain {
         protocol: first,
         at: IPV6_HEADER_OCTETS,
         fragment: None,
         hop_by_hop: first == 0,
     };
+    match first {
+        0 | 43 | 60 | protocol::IPV6_FRAGMENT => walk_on(packet, chain),
+        _ => Ok(chain),
+    }
+}
+
+fn walk_on(packet: &[u8], mut chain: Chain) -> Result<Chain, ParseError> {
     let mut next_header_at = 6;
     for _ in 0..MAX_EXTENSIONS {
         let octets = match chain.protocol {
@@ -330,30 +352,21 @@ fn walk_extensions(packet: &[u8], first: u8) -> Result<Chain, ParseError> {
     }
 }
 
+/// Source and destination port, or what counts as both (RFC 7296 section 3.13.1).
 #[inline]
-fn read_ports(packet: &[u8], meta: &mut IpMeta) {
-    if meta.is_later_fragment() {
-        return;
-    }
-    match meta.protocol {
+fn read_ports(packet: &[u8], protocol: u8, payload_at: usize) -> Option<(u16, u16)> {
+    match protocol {
         protocol::TCP | protocol::UDP | protocol::SCTP | protocol::UDPLITE => {
-            let Some([a, b, c, d]) = meta.payload(packet).first_chunk() else {
-                return;
-            };
-            meta.source_port = u16::from_be_bytes([*a, *b]);
-            meta.destination_port = u16::from_be_bytes([*c, *d]);
-            meta.has_ports = true;
+            let ports: &[u8; 4] = packet.get(payload_at..)?.first_chunk()?;
+            let [a, b, c, d] = *ports;
+            Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
         }
         protocol::ICMP | protocol::ICMPV6 => {
-            let Some(first) = get_u16(meta.payload(packet), 0) else {
-                return;
-            };
-            // RFC 7296 section 3.13.1: type in the upper octet, code in the lower, for both ends.
-            meta.source_port = first;
-            meta.destination_port = first;
-            meta.has_ports = true;
+            // Type in the upper octet, code in the lower, for both ends.
+            let both = get_u16(packet, payload_at)?;
+            Some((both, both))
         }
-        _ => {}
+        _ => None,
     }
 }
 

@@ -282,14 +282,8 @@ impl<P: Platform> Controller<P> {
         let owner = (0..load.len())
             .min_by_key(|worker| load[*worker])
             .unwrap_or(0);
-        let child = Child {
-            pair: sa.pair,
-            slot,
-            owner: owner as u8,
-            tunnel: index,
-            local: sa.local_ts.as_slice().into(),
-            remote: sa.remote_ts.as_slice().into(),
-        };
+        let place = (slot, owner as u8);
+        let child = Child::new(sa.pair, place, index, &sa.local_ts, &sa.remote_ts);
         let prefixes = child.prefixes();
         let is_protected =
             |prefix: &Prefix| interface.protected.iter().any(|wide| wide.covers(prefix));

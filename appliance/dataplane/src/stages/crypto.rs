@@ -1,8 +1,9 @@
 //! Runs the engine and finishes what it completed: decrypted packets go to their inner routing instance, encrypted ones to `egress`.
 
 use ravelin_esp::{CryptoEngine, CryptoOp, Direction, EspDrop, Inner, PacketBuf};
-use ravelin_wire::ip;
+use ravelin_wire::ip::{self, Brief};
 
+use crate::address::Address;
 use crate::control::MIN_PATH_MTU_OCTETS;
 use crate::drop::DropReason;
 use crate::link::Event;
@@ -86,41 +87,53 @@ fn decrypted<P: Platform>(worker: &mut Worker<P>, tables: &Tables, op: CryptoOp<
     {
         retract(sa, &lost);
     }
-    let mut packet = inner.packet;
-    let meta = match ip::parse(packet.data()) {
-        Ok(meta) => meta,
-        Err(error) => return worker.drop(packet, error.into()),
-    };
-    packet.trim(packet.octets() - usize::from(meta.total_octets));
-    packet.meta = meta.brief;
-    if !sa.facts.child.admits_inbound(&meta) {
-        sa.facts.traffic.selector_drops.add(1);
-        if let Some(watch) = &tables.watch {
-            let link = link(sa.facts.pair, sa.inbound.spi(), number);
-            watch.outside(worker.id, worker.now, &sa.facts, packet.data(), link);
-        }
-        return worker.drop(packet, DropReason::SelectorMismatch);
-    }
-    sa.facts.traffic.in_packets.add(1);
-    sa.facts.traffic.in_octets.add(packet.octets() as u64);
-    packet.ingress = sa.facts.child.tunnel;
-    packet.vrf = sa.facts.inner_vrf;
-    packet.origin = Origin::Tunnel;
-    if let Some(watch) = &tables.watch {
-        let link = link(sa.facts.pair, sa.inbound.spi(), number);
-        watch.decrypted(worker.id, worker.now, &sa.facts, packet.data(), link);
+    let packet = inner.packet;
+    match ip::parse_brief(packet.data()) {
+        Ok(meta) if meta.v6 => admit::<P, u128>(worker, tables, packet, meta, (slot, number)),
+        Ok(meta) => admit::<P, u32>(worker, tables, packet, meta, (slot, number)),
+        Err(error) => worker.drop(packet, error.into()),
     }
     if asking {
         worker.ask(slot, number);
     }
-    packet.next_hop = tables.next_hop(packet.vrf, meta.destination);
+}
+
+/// Compares a decrypted packet with its SA's selectors (RFC 4301 section 5.2 step 4) and sends it on its way.
+#[inline]
+fn admit<P: Platform, A: Address>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    mut packet: Packet<P::Buf>,
+    meta: Brief,
+    (slot, number): (u32, u64),
+) {
+    packet.trim(packet.octets() - usize::from(meta.total_octets));
+    packet.meta = meta;
+    let (Some(ends), Some(sa)) = (packet.ends::<A>(), worker.sa(slot)) else {
+        return worker.drop(packet, DropReason::UnknownSpi);
+    };
+    if !sa.facts.child.admits_inbound(&meta, ends) {
+        sa.facts.traffic.selector_drops.add(1);
+        return worker.drop(packet, DropReason::SelectorMismatch);
+    }
+    let octets = packet.octets() as u64;
+    sa.facts.traffic.in_packets.add(1);
+    sa.facts.traffic.in_octets.add(octets);
+    packet.ingress = sa.facts.child.tunnel;
+    packet.vrf = sa.facts.inner_vrf;
+    if let Some(watch) = &tables.watch {
+        let link = link(sa.facts.pair, sa.inbound.spi(), number);
+        watch.decrypted(worker.id, worker.now, packet.ingress, packet.data(), link);
+    }
+    packet.origin = Origin::Tunnel;
+    packet.next_hop = tables.next_hop_of(packet.vrf, ends.destination);
     let counters = worker.counters().interface(packet.ingress);
     counters.in_packets.add(1);
-    counters.in_octets.add(packet.octets() as u64);
+    counters.in_octets.add(octets);
     if packet.next_hop == NextHop::Local {
         worker.vectors.local.push(packet);
     } else {
-        policy::enter(worker, tables, packet, &meta);
+        policy::enter(worker, tables, packet, ends);
     }
 }
 

@@ -3,8 +3,9 @@
 use ravelin_esp::{EspDrop, PacketBuf};
 use ravelin_types::PairId;
 use ravelin_wire::icmp::IcmpError;
-use ravelin_wire::ip::{IPV6_MIN_MTU_OCTETS, IpMeta};
+use ravelin_wire::ip::IPV6_MIN_MTU_OCTETS;
 
+use crate::address::{Address, Ends};
 use crate::control::MIN_PATH_MTU_OCTETS;
 use crate::drop::DropReason;
 use crate::link::{Event, Handoff};
@@ -19,15 +20,15 @@ use crate::worker::{MAX_PENDING_OPS, Worker};
 
 /// Finds the child SA of a packet for `tunnel` and hands the packet to the worker that owns it, once.
 #[inline]
-pub(crate) fn steer<P: Platform>(
+pub(crate) fn steer<P: Platform, A: Address>(
     worker: &mut Worker<P>,
     tables: &Tables,
     packet: Packet<P::Buf>,
-    meta: &IpMeta,
+    ends: Ends<A>,
     tunnel: IfIndex,
 ) {
     let vrf = tables.vrf(packet.vrf);
-    let child = vrf.and_then(|vrf| vrf.selectors.lookup(tunnel, meta));
+    let child = vrf.and_then(|vrf| vrf.selectors.lookup(tunnel, &packet.meta, ends));
     let Some((slot, owner)) = child.map(|child| (child.slot, child.owner)) else {
         worker.counters().interface(tunnel).errors.add(1);
         return worker.drop(packet, DropReason::NoSa);

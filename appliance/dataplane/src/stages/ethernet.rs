@@ -71,14 +71,18 @@ pub(crate) fn input<P: Platform>(
                 buf.trim(buf.octets() - usize::from(meta.total_octets));
                 let packet = Packet {
                     buf,
-                    meta: meta.brief,
+                    meta,
                     ingress: index,
                     vrf,
                     next_hop: NextHop::None,
                     origin: Origin::Port,
                     strange_source: false,
                 };
-                ip_input::route(worker, tables, packet, &meta);
+                if meta.v6 {
+                    ip_input::route::<P, u128>(worker, tables, packet);
+                } else {
+                    ip_input::route::<P, u32>(worker, tables, packet);
+                }
             }
             Err(error) => {
                 worker.refuse(index, error.into(), buf.data());
@@ -105,8 +109,8 @@ fn receiver(tables: &Tables, port: u16, tags: Tags) -> Result<Receiver, IfIndex>
 }
 
 #[inline]
-fn parse(packet: &[u8], ethertype: u16) -> Result<ip::IpMeta, ParseError> {
-    let meta = ip::parse(packet)?;
+fn parse(packet: &[u8], ethertype: u16) -> Result<ip::Brief, ParseError> {
+    let meta = ip::parse_brief(packet)?;
     if meta.is_v6() == (ethertype == TYPE_IPV6) {
         Ok(meta)
     } else {

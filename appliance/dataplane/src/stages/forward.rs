@@ -2,8 +2,9 @@
 
 use ravelin_esp::PacketBuf;
 use ravelin_wire::icmp::IcmpError;
-use ravelin_wire::ip::{self, IpMeta};
+use ravelin_wire::ip::{self, Brief};
 
+use crate::address::{Address, Ends};
 use crate::drop::DropReason;
 use crate::packet::{Origin, Packet};
 use crate::platform::Platform;
@@ -15,21 +16,29 @@ use crate::worker::Worker;
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.forward);
     for packet in input.drain(..) {
-        match packet.header() {
-            Ok(meta) => forward(worker, tables, packet, &meta),
-            Err(error) => worker.drop(packet, error.into()),
+        if packet.meta.v6 {
+            start::<P, u128>(worker, tables, packet);
+        } else {
+            start::<P, u32>(worker, tables, packet);
         }
     }
     worker.vectors.forward = input;
 }
 
+fn start<P: Platform, A: Address>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::Buf>) {
+    match packet.ends::<A>() {
+        Some(ends) => forward(worker, tables, packet, ends),
+        None => worker.drop(packet, DropReason::BadFrame),
+    }
+}
+
 /// Sends a packet into its tunnel or to its next hop.
 #[inline]
-pub(crate) fn forward<P: Platform>(
+pub(crate) fn forward<P: Platform, A: Address>(
     worker: &mut Worker<P>,
     tables: &Tables,
     mut packet: Packet<P::Buf>,
-    meta: &IpMeta,
+    ends: Ends<A>,
 ) {
     let transit = matches!(
         packet.origin,
@@ -42,7 +51,7 @@ pub(crate) fn forward<P: Platform>(
     let refusal = match packet.next_hop {
         NextHop::Tunnel(tunnel) => {
             decrement(&mut packet, transit);
-            return esp_output::steer(worker, tables, packet, meta, tunnel);
+            return esp_output::steer(worker, tables, packet, ends, tunnel);
         }
         NextHop::Glean(_) | NextHop::Adjacency(_) => {
             decrement(&mut packet, transit);
@@ -50,7 +59,7 @@ pub(crate) fn forward<P: Platform>(
             return;
         }
         NextHop::Group { first, count } => {
-            let flow = flow_hash(meta);
+            let flow = flow_hash(&packet.meta, ends);
             match tables
                 .vrf(packet.vrf)
                 .and_then(|vrf| vrf.group_member(first, count, flow))
@@ -84,23 +93,23 @@ fn decrement<B: PacketBuf>(packet: &mut Packet<B>, transit: bool) {
 }
 
 /// Packets of one flow take one path. FNV-1a over addresses, protocol and ports.
-pub(crate) fn flow_hash(meta: &IpMeta) -> u32 {
+fn flow_hash<A: Address>(packet: &Brief, ends: Ends<A>) -> u32 {
     let mut hash = 0x811c_9dc5u32;
     let mut add = |octets: &[u8]| {
         for octet in octets {
             hash = (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193);
         }
     };
-    for address in [meta.source, meta.destination] {
-        match address {
+    for address in [ends.source, ends.destination] {
+        match address.ip() {
             std::net::IpAddr::V4(v4) => add(&v4.octets()),
             std::net::IpAddr::V6(v6) => add(&v6.octets()),
         }
     }
-    add(&[meta.protocol]);
-    if meta.fragment.is_none() {
-        add(&meta.source_port.to_be_bytes());
-        add(&meta.destination_port.to_be_bytes());
+    add(&[packet.protocol]);
+    if !packet.fragmented {
+        add(&packet.source_port.to_be_bytes());
+        add(&packet.destination_port.to_be_bytes());
     }
     hash
 }

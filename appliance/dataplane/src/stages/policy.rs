@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ravelin_types::VrfId;
 use ravelin_wire::ip::IpMeta;
 
+use crate::address::{Address, Ends};
 use crate::drop::DropReason;
 use crate::packet::{Origin, Packet};
 use crate::platform::Platform;
@@ -15,45 +16,40 @@ use crate::worker::Worker;
 
 /// Judges a transit packet and forwards it.
 #[inline]
-pub(crate) fn enter<P: Platform>(
+pub(crate) fn enter<P: Platform, A: Address>(
     worker: &mut Worker<P>,
     tables: &Tables,
     packet: Packet<P::Buf>,
-    meta: &IpMeta,
+    ends: Ends<A>,
 ) {
-    match verdict(tables, &packet, meta) {
-        None => forward::forward(worker, tables, packet, meta),
+    match verdict(tables, &packet, ends) {
+        None => forward::forward(worker, tables, packet, ends),
         Some(reason) => worker.drop(packet, reason),
     }
 }
 
 #[inline]
-fn verdict<B>(tables: &Tables, packet: &Packet<B>, meta: &IpMeta) -> Option<DropReason> {
-    if is_martian(meta.source) || is_martian(meta.destination) {
+fn verdict<B, A: Address>(
+    tables: &Tables,
+    packet: &Packet<B>,
+    ends: Ends<A>,
+) -> Option<DropReason> {
+    if ends.source.is_martian() || ends.destination.is_martian() {
         return Some(DropReason::Martian);
     }
-    if meta.destination.is_multicast() {
+    if ends.destination.is_multicast() {
         return Some(DropReason::Multicast);
     }
-    if packet.origin != Origin::Tunnel && behind_tunnel(tables, packet.vrf, meta.source) {
+    if packet.origin != Origin::Tunnel && behind_tunnel(tables, packet.vrf, ends.source) {
         return Some(DropReason::ProtectedSource);
     }
     None
 }
 
-#[inline]
-fn is_martian(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => matches!(v4.octets(), [0 | 127, ..] | [240..=255, ..]),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || v6.is_unicast_link_local(),
-    }
-}
-
 /// Link-local sources are of this link, even with a selector for everything: neighbour discovery comes from them.
 #[inline]
-fn behind_tunnel(tables: &Tables, vrf: VrfId, address: IpAddr) -> bool {
-    let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    !link_local && matches!(tables.next_hop(vrf, address), NextHop::Tunnel(_))
+fn behind_tunnel<A: Address>(tables: &Tables, vrf: VrfId, address: A) -> bool {
+    !address.is_link_local() && matches!(tables.next_hop_of(vrf, address), NextHop::Tunnel(_))
 }
 
 /// Whether a clear packet's source belongs behind a tunnel, so that it should have come encrypted (RFC 4301 section 5.2). IKE
@@ -66,5 +62,8 @@ pub(crate) fn belongs_behind_tunnel(tables: &Tables, vrf: VrfId, meta: &IpMeta) 
             ravelin_wire::esp::IKE_PORT | ravelin_wire::esp::UDP_ENCAP_PORT
         )
         && tables.config.is_ike_address(vrf, meta.destination);
-    !ike && behind_tunnel(tables, vrf, meta.source)
+    !ike && match meta.source {
+        IpAddr::V4(v4) => behind_tunnel(tables, vrf, v4.to_bits()),
+        IpAddr::V6(v6) => behind_tunnel(tables, vrf, v6.to_bits()),
+    }
 }
