@@ -53,7 +53,7 @@ const DIRECTIONS: [Direction; 2] = [Direction::Encrypt, Direction::Decrypt];
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("unknown argument {0}; there are --json FILE, --mix NAME and --profile out|in:SAS")]
+    #[error("unknown argument {0}; there are --json FILE, --mix NAME and --profile out|in:SAS:ROUNDS")]
     Argument(String),
     #[error("the gateway refused its configuration: {0}")]
     Configuration(String),
@@ -141,8 +141,8 @@ struct Arguments {
     json: Option<PathBuf>,
     /// Only the mix of this name.
     mix: Option<String>,
-    /// Only the stages, this direction and this number of SAs, for a profiler.
-    profile: Option<(Direction, u32)>,
+    /// Only the stages: this direction, this number of SAs and so many rounds, for a profiler.
+    profile: Option<(Direction, u32, u32)>,
 }
 
 impl Arguments {
@@ -176,31 +176,37 @@ impl Arguments {
     }
 }
 
-/// `out:1000` or `in:1`.
-fn profile(case: &str) -> Option<(Direction, u32)> {
-    let (direction, sas) = case.split_once(':')?;
+/// `out:1000:1` or `in:1:50`.
+fn profile(case: &str) -> Option<(Direction, u32, u32)> {
+    let (direction, rest) = case.split_once(':')?;
+    let (sas, rounds) = rest.split_once(':')?;
     let direction = match direction {
         "out" => Direction::Encrypt,
         "in" => Direction::Decrypt,
         _ => return None,
     };
-    Some((direction, sas.parse().ok()?))
+    Some((direction, sas.parse().ok()?, rounds.parse().ok()?))
 }
 
 /// Runs the stages alone, so that a profiler sees nothing else.
-fn run_profile(mixes: &[Mix], direction: Direction, sas: u32) -> Result<(), Failure> {
+fn run_profile(
+    mixes: &[Mix],
+    (direction, sas, rounds): (Direction, u32, u32),
+) -> Result<(), Failure> {
     let mut stages: Gateway<Null> = Gateway::new(sas, Null::default(), None)?;
     for mix in mixes {
-        let ns = stages.round(mix, direction, BURSTS)?;
-        println!("{} {direction:?} {sas} SAs: {ns:.1} ns", mix.name);
+        for _ in 0..rounds {
+            let ns = stages.round(mix, direction, BURSTS)?;
+            println!("{} {direction:?} {sas} SAs: {ns:.1} ns", mix.name);
+        }
     }
     Ok(())
 }
 
 fn run() -> Result<(), Failure> {
     let asked = Arguments::parse(std::env::args().skip(1))?;
-    if let Some((direction, sas)) = asked.profile {
-        return run_profile(&asked.mixes(), direction, sas);
+    if let Some(case) = asked.profile {
+        return run_profile(&asked.mixes(), case);
     }
     let gcm = match Gcm::detect() {
         Ok(gcm) => gcm,

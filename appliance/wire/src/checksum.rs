@@ -40,13 +40,16 @@ pub fn of(data: &[u8]) -> u16 {
 /// depend on (RFC 1071 section 2(B)).
 #[inline]
 pub fn of_ipv4_header(header: &[u8; 20]) -> u16 {
-    let word = |at: usize| {
-        let octets = [header[at], header[at + 1], header[at + 2], header[at + 3]];
-        u64::from(u32::from_ne_bytes(octets))
-    };
-    let sum = word(0) + word(4) + word(8) + word(12) + word(16);
+    let [a, b, c, d, e, f, g, h, rest @ ..] = *header;
+    let [i, j, k, l, m, n, o, p, q, r, s, t] = rest;
+    let first = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
+    let second = u64::from_ne_bytes([i, j, k, l, m, n, o, p]);
+    let last = u64::from(u32::from_ne_bytes([q, r, s, t]));
+    let (sum, carry) = first.overflowing_add(second);
+    let (sum, more) = sum.overflowing_add(last + u64::from(carry));
+    let sum = sum + u64::from(more);
     let sum = (sum & 0xffff_ffff) + (sum >> 32);
-    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff) + (sum >> 16);
     let sum = (sum & 0xffff) + (sum >> 16);
     let sum = (sum & 0xffff) + (sum >> 16);
     u16::from_be(!(sum as u16))

@@ -196,32 +196,48 @@ pub fn parse(data: &[u8]) -> Result<IpMeta, ParseError> {
 /// As [`parse`], without addresses and fragment fields.
 #[inline]
 pub fn parse_brief(data: &[u8]) -> Result<Brief, ParseError> {
-    match data.first().ok_or(ParseError::Truncated)? >> 4 {
-        4 => parse_v4(data),
-        6 => parse_v6(data),
+    match data.first().ok_or(ParseError::Truncated)? {
+        0x45 => parse_v4(data),
+        0x40..=0x4f => parse_v4_options(data),
+        0x60..=0x6f => parse_v6(data),
         _ => Err(ParseError::Version),
     }
 }
 
+/// A header without options, which is the rule.
 #[inline]
 fn parse_v4(data: &[u8]) -> Result<Brief, ParseError> {
     let header: &[u8; IPV4_HEADER_OCTETS] = data.first_chunk().ok_or(ParseError::Truncated)?;
-    let header_octets = usize::from(header[0] & 0x0f) * 4;
     let total_octets = u16::from_be_bytes([header[2], header[3]]);
-    if header_octets < IPV4_HEADER_OCTETS || usize::from(total_octets) < header_octets {
+    if usize::from(total_octets) < IPV4_HEADER_OCTETS {
         return Err(ParseError::HeaderLength);
     }
     let packet = data
         .get(..usize::from(total_octets))
         .ok_or(ParseError::Truncated)?;
-    let sum = if header_octets == IPV4_HEADER_OCTETS {
-        checksum::of_ipv4_header(header)
-    } else {
-        checksum::of(&packet[..header_octets])
-    };
-    if sum != 0 {
+    if checksum::of_ipv4_header(header) != 0 {
         return Err(ParseError::Checksum);
     }
+    Ok(brief_v4(header, packet, IPV4_HEADER_OCTETS))
+}
+
+#[cold]
+fn parse_v4_options(data: &[u8]) -> Result<Brief, ParseError> {
+    let header: &[u8; IPV4_HEADER_OCTETS] = data.first_chunk().ok_or(ParseError::Truncated)?;
+    let header_octets = usize::from(header[0] & 0x0f) * 4;
+    let total_octets = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    if header_octets < IPV4_HEADER_OCTETS || total_octets < header_octets {
+        return Err(ParseError::HeaderLength);
+    }
+    let packet = data.get(..total_octets).ok_or(ParseError::Truncated)?;
+    if checksum::of(&packet[..header_octets]) != 0 {
+        return Err(ParseError::Checksum);
+    }
+    Ok(brief_v4(header, packet, header_octets))
+}
+
+#[inline]
+fn brief_v4(header: &[u8; IPV4_HEADER_OCTETS], packet: &[u8], header_octets: usize) -> Brief {
     let flags = u16::from_be_bytes([header[6], header[7]]);
     let ports = if flags & 0x1fff == 0 {
         read_ports(packet, header[9], header_octets)
@@ -229,8 +245,8 @@ fn parse_v4(data: &[u8]) -> Result<Brief, ParseError> {
         None
     };
     let (source_port, destination_port) = ports.unwrap_or_default();
-    Ok(Brief {
-        total_octets,
+    Brief {
+        total_octets: packet.len() as u16,
         payload_at: header_octets as u16,
         source_port,
         destination_port,
@@ -242,10 +258,9 @@ fn parse_v4(data: &[u8]) -> Result<Brief, ParseError> {
         fragmented: flags & 0x3fff != 0,
         has_ports: ports.is_some(),
         has_options: header_octets > IPV4_HEADER_OCTETS,
-    })
+    }
 }
 
-#[inline]
 fn parse_v6(data: &[u8]) -> Result<Brief, ParseError> {
     let header: &[u8; IPV6_HEADER_OCTETS] = data.first_chunk().ok_or(ParseError::Truncated)?;
     let total = IPV6_HEADER_OCTETS + usize::from(u16::from_be_bytes([header[4], header[5]]));
@@ -375,10 +390,12 @@ fn read_ports(packet: &[u8], protocol: u8, payload_at: usize) -> Option<(u16, u1
 pub fn decrement_ttl(packet: &mut [u8]) {
     match packet.first().map(|first| first >> 4) {
         Some(4) if packet.len() >= IPV4_HEADER_OCTETS => {
-            let old = u16::from_be_bytes([packet[8], packet[9]]);
-            let new = old.wrapping_sub(0x0100);
-            let sum = checksum::update(u16::from_be_bytes([packet[10], packet[11]]), old, new);
-            packet[8] = (new >> 8) as u8;
+            // RFC 1141: one less in the upper octet of its word is one more in that of the sum, with the carry added at the
+            // other end. A sum of 0xffff stands for the same as 0 but is never written.
+            let (sum, carry) = u16::from_be_bytes([packet[10], packet[11]]).overflowing_add(0x0100);
+            let sum = sum + u16::from(carry);
+            let sum = if sum == 0xffff { 0 } else { sum };
+            packet[8] = packet[8].wrapping_sub(1);
             packet[10..12].copy_from_slice(&sum.to_be_bytes());
         }
         Some(6) if packet.len() >= IPV6_HEADER_OCTETS => packet[7] = packet[7].wrapping_sub(1),
