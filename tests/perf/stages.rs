@@ -53,7 +53,9 @@ const DIRECTIONS: [Direction; 2] = [Direction::Encrypt, Direction::Decrypt];
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("unknown argument {0}; there are --json FILE, --mix NAME and --profile out|in:SAS:ROUNDS")]
+    #[error(
+        "unknown argument {0}; there are --json FILE, --mix NAME and --profile out|in:SAS:ROUNDS"
+    )]
     Argument(String),
     #[error("the gateway refused its configuration: {0}")]
     Configuration(String),

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use ravelin_dataplane::engine::Engine;
 use ravelin_esp::*;
 use ravelin_types::{EspTransform, NodeId};
-use ravelin_wire::ip::{self, IpFields, IpMeta};
+use ravelin_wire::ip::{self, Brief, IpFields, IpMeta};
 
 type Op = CryptoOp<MemoryBuf>;
 
@@ -126,6 +126,31 @@ fn run(engine: &mut Engine<MemoryBuf>, ops: Vec<Op>) -> Vec<Op> {
     done
 }
 
+impl Pair {
+    fn seal(&mut self, packet: &[u8], meta: &Brief, slot: u32) -> Op {
+        let mut buf = MemoryBuf::new(packet);
+        let task = self.out.prepare(&mut buf, meta, slot).unwrap();
+        CryptoOp::new(buf, task)
+    }
+
+    fn open(&self, esp: &[u8], slot: u32) -> Result<Op, EspDrop> {
+        let buf = MemoryBuf::new(esp);
+        let task = self.inn.prepare(&buf, slot)?;
+        Ok(CryptoOp::new(buf, task))
+    }
+
+    fn opened(&mut self, mut op: Op) -> Result<MemoryBuf, EspDrop> {
+        let outcome = (op.task.sequence, op.status);
+        self.inn.finish(&mut op.packet, outcome, 0)?;
+        Ok(op.packet)
+    }
+}
+
+fn sealed(mut op: Op) -> MemoryBuf {
+    finish(&mut op.packet, op.status).unwrap();
+    op.packet
+}
+
 fn run_one(engine: &mut Engine<MemoryBuf>, op: Op) -> Op {
     run(engine, vec![op]).pop().unwrap()
 }
@@ -182,15 +207,14 @@ fn every_algorithm_agrees_with_the_oracle_at_every_length() {
             for octets in payloads() {
                 let packet = inner(v6, octets);
                 let meta = ip::parse(&packet).unwrap();
-                let op = pair.out.prepare(MemoryBuf::new(&packet), &meta, 0).unwrap();
-                let sequence = op.sequence;
-                let sealed = finish(run_one(&mut engine, op)).unwrap();
+                let op = pair.seal(&packet, &meta, 0);
+                let sequence = op.task.sequence;
+                let sealed = sealed(run_one(&mut engine, op));
                 sealed_agrees(&pair, &packet, v6, sealed.data(), sequence);
                 let meta = ip::parse(sealed.data()).unwrap();
-                let esp = MemoryBuf::new(esp_of(&meta, sealed.data()));
-                let op = pair.inn.prepare(esp, 0).unwrap();
-                let inner = pair.inn.finish(run_one(&mut engine, op), 0).unwrap();
-                assert!(inner.packet.data() == packet, "{transform}: {octets}");
+                let op = pair.open(esp_of(&meta, sealed.data()), 0).unwrap();
+                let opened = pair.opened(run_one(&mut engine, op)).unwrap();
+                assert!(opened.data() == packet, "{transform}: {octets}");
             }
             engine.remove(pair.out.key());
             engine.remove(pair.inn.key());
@@ -210,16 +234,16 @@ fn whatever_padding_a_peer_chooses_is_taken_off() {
         let fits = |padding: &u8| (packet.len() + usize::from(*padding) + 2) % block == 0;
         for (sequence, padding) in (1..).zip((0..=255).filter(fits)) {
             let esp = pair.oracle.seal(sequence, &iv, &text(&packet, padding, 4));
-            let op = pair.inn.prepare(MemoryBuf::new(&esp), 0).unwrap();
-            let inner = pair.inn.finish(run_one(&mut engine, op), 0).unwrap();
-            assert!(inner.packet.data() == packet, "{transform}: {padding}");
+            let op = pair.open(&esp, 0).unwrap();
+            let opened = pair.opened(run_one(&mut engine, op)).unwrap();
+            assert!(opened.data() == packet, "{transform}: {padding}");
         }
         let mut wrong = text(&inner(false, 46), 12, 4);
         wrong[70] ^= 1;
         let wrong = pair.oracle.seal(900, &iv, &wrong);
-        let op = pair.inn.prepare(MemoryBuf::new(&wrong), 0).unwrap();
-        let refused = pair.inn.finish(run_one(&mut engine, op), 0).unwrap_err();
-        assert_eq!(refused.reason, EspDrop::BadPadding, "{transform}");
+        let op = pair.open(&wrong, 0).unwrap();
+        let refused = pair.opened(run_one(&mut engine, op)).unwrap_err();
+        assert_eq!(refused, EspDrop::BadPadding, "{transform}");
         engine.remove(pair.out.key());
         engine.remove(pair.inn.key());
     }
@@ -241,17 +265,17 @@ fn every_octet_is_protected() {
             for at in 8..good.len() {
                 let mut forged = good.clone();
                 forged[at] ^= 1 << (at % 8);
-                ops.push(pair.inn.prepare(MemoryBuf::new(&forged), 0).unwrap());
+                ops.push(pair.open(&forged, 0).unwrap());
             }
             for done in run(&mut engine, ops) {
                 assert_eq!(done.status, OpStatus::AuthFailed, "{transform}");
             }
             // The upper half of the number is never sent: with another one, the same octets are a forgery.
             if extended {
-                let op = pair.inn.prepare(MemoryBuf::new(&good), 0).unwrap();
-                let mut other = pair.inn.prepare(MemoryBuf::new(&good), 0).unwrap();
-                other.sequence += 1 << 32;
-                other.aad[4..12].copy_from_slice(&other.sequence.to_be_bytes());
+                let op = pair.open(&good, 0).unwrap();
+                let mut other = pair.open(&good, 0).unwrap();
+                other.task.sequence += 1 << 32;
+                other.task.aad[4..12].copy_from_slice(&other.task.sequence.to_be_bytes());
                 assert_eq!(run_one(&mut engine, op).status, OpStatus::Done);
                 assert_eq!(run_one(&mut engine, other).status, OpStatus::AuthFailed);
             }
@@ -269,9 +293,8 @@ fn a_text_of_broken_blocks_is_malformed() {
         let pair = pair(&mut engine, transform, outer(false, false), false);
         let fixed = 8 + transform.iv_octets() + transform.icv_octets();
         for octets in 0..transform.block_octets() {
-            let packet = MemoryBuf::new(&vec![1; fixed + octets]);
-            let refused = pair.inn.prepare(packet, 0).unwrap_err();
-            assert_eq!(refused.reason, EspDrop::Malformed, "{transform}: {octets}");
+            let refused = pair.open(&vec![1; fixed + octets], 0).unwrap_err();
+            assert_eq!(refused, EspDrop::Malformed, "{transform}: {octets}");
         }
         engine.remove(pair.out.key());
         engine.remove(pair.inn.key());
@@ -290,8 +313,8 @@ fn cbc_ivs_are_neither_counters_nor_repeated() {
         let mut flipped = 0;
         let mut last: Option<Vec<u8>> = None;
         for _ in 0..200 {
-            let op = pair.out.prepare(MemoryBuf::new(&packet), &meta, 0).unwrap();
-            let sealed = finish(run_one(&mut engine, op)).unwrap();
+            let op = pair.seal(&packet, &meta, 0);
+            let sealed = sealed(run_one(&mut engine, op));
             let iv = sealed.data()[28..28 + transform.iv_octets()].to_vec();
             if let Some(last) = &last {
                 flipped += last
@@ -329,21 +352,21 @@ proptest! {
         for (which, octets) in &picks {
             let packet = inner(false, *octets);
             let meta = ip::parse(&packet).unwrap();
-            ops.push(pairs[*which].out.prepare(MemoryBuf::new(&packet), &meta, *which as u32).unwrap());
+            ops.push(pairs[*which].seal(&packet, &meta, *which as u32));
         }
         let mut back = Vec::new();
         for (op, (which, octets)) in run(&mut engine, ops).into_iter().zip(&picks) {
-            prop_assert_eq!(op.slot, *which as u32);
-            let sequence = op.sequence;
-            let sealed = finish(op).unwrap();
+            prop_assert_eq!(op.task.slot, *which as u32);
+            let sequence = op.task.sequence;
+            let sealed = sealed(op);
             sealed_agrees(&pairs[*which], &inner(false, *octets), false, sealed.data(), sequence);
             let meta = ip::parse(sealed.data()).unwrap();
-            let esp = MemoryBuf::new(esp_of(&meta, sealed.data()));
-            back.push(pairs[*which].inn.prepare(esp, *which as u32).unwrap());
+            let esp = esp_of(&meta, sealed.data());
+            back.push(pairs[*which].open(esp, *which as u32).unwrap());
         }
         for (op, (which, octets)) in run(&mut engine, back).into_iter().zip(&picks) {
-            let opened = pairs[*which].inn.finish(op, 0).unwrap();
-            prop_assert!(opened.packet.data() == inner(false, *octets));
+            let opened = pairs[*which].opened(op).unwrap();
+            prop_assert!(opened.data() == inner(false, *octets));
         }
     }
 }

@@ -51,19 +51,3 @@ pub enum EspDrop {
     #[error("inbound sequence number not granted yet")]
     InboundUngranted,
 }
-
-/// A refused packet with its reason, so that the caller can count and release it.
-#[derive(Debug)]
-pub struct Rejected<P> {
-    /// The packet, its ends where processing stopped.
-    pub packet: P,
-    /// Why.
-    pub reason: EspDrop,
-}
-
-impl<P> Rejected<P> {
-    /// Pairs a packet with its reason.
-    pub fn new(packet: P, reason: EspDrop) -> Self {
-        Self { packet, reason }
-    }
-}

@@ -1,7 +1,7 @@
 //! The seam between ESP and whatever runs the cipher: a CPU library now, a device queue later.
 //!
-//! An operation owns its packet from [`CryptoEngine::submit`] to [`CryptoEngine::poll`]. A synchronous engine completes in
-//! `submit`; an asynchronous one may hold operations over several polls and return them in any order per key, and hold at
+//! A key that takes each packet by itself does so in [`CryptoEngine::run_now`]. Else an operation owns its packet from
+//! [`CryptoEngine::submit`] to [`CryptoEngine::poll`]: an engine of this CPU completes it in `submit`, an asynchronous one may hold operations over several polls and return them in any order per key, and hold at
 //! most what its queue takes. Keys live in the engine, in the layout it likes best, and are named by [`KeyId`].
 
 mod portable;
@@ -58,12 +58,10 @@ pub enum OpStatus {
 /// Longest additional authenticated data: SPI and a 64-bit sequence number.
 pub const MAX_AAD_OCTETS: usize = 12;
 
-/// One operation in place on the packet it owns. The text is `start .. start + octets` of the packet; ESP header and IV lie before it, the
+/// What the cipher does to a packet, in place. The text is `start .. start + octets` of the packet; ESP header and IV lie before it, the
 /// ICV follows it. An engine writes an IV that must be unpredictable itself, made from the unique one in `nonce`.
-#[derive(Debug)]
-pub struct CryptoOp<P> {
-    /// The packet.
-    pub packet: P,
+#[derive(Clone, Copy, Debug)]
+pub struct Task {
     /// The key.
     pub key: KeyId,
     /// Salt, and the explicit IV of the counter modes; outbound, something unique under this key in any case.
@@ -76,8 +74,6 @@ pub struct CryptoOp<P> {
     pub icv_octets: u8,
     /// Which way.
     pub direction: Direction,
-    /// Result.
-    pub status: OpStatus,
     /// First octet of the text.
     pub start: u16,
     /// Octets of the text.
@@ -86,6 +82,28 @@ pub struct CryptoOp<P> {
     pub slot: u32,
     /// Sequence number, carried through.
     pub sequence: u64,
+}
+
+/// A task with the packet it owns, for an engine that does not do it on the spot.
+#[derive(Debug)]
+pub struct CryptoOp<P> {
+    /// The packet.
+    pub packet: P,
+    /// What is to be done.
+    pub task: Task,
+    /// Result.
+    pub status: OpStatus,
+}
+
+impl<P> CryptoOp<P> {
+    /// An operation that waits.
+    pub fn new(packet: P, task: Task) -> Self {
+        Self {
+            packet,
+            task,
+            status: OpStatus::Pending,
+        }
+    }
 }
 
 /// Runs operations in bursts. Implementations allocate nothing per operation.
@@ -110,6 +128,17 @@ pub trait CryptoEngine<P: PacketBuf> {
     fn reap(&mut self) -> Option<Self::Key> {
         None
     }
+
+    /// Does a task on the spot, if that is how its key works: the packet then need not wait in a vector, nor move.
+    /// [`OpStatus::Pending`] when it must be submitted; all tasks of one key are answered alike.
+    #[inline]
+    fn run_now(&mut self, _packet: &mut P, _task: &Task) -> OpStatus {
+        OpStatus::Pending
+    }
+
+    /// Brings a key towards the cache.
+    #[inline]
+    fn warm(&self, _key: KeyId) {}
 
     /// Takes operations from `ops`, in order, as many as fit; what stays in `ops` was not accepted.
     fn submit(&mut self, ops: &mut Vec<CryptoOp<P>>);

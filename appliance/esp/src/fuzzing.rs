@@ -5,7 +5,7 @@ use ravelin_types::EspTransform;
 use crate::engine::PortableEngine;
 use crate::{
     CryptoEngine, CryptoOp, Direction, EspDrop, InboundParams, InboundSa, KeyId, Keys, MemoryBuf,
-    OpStatus, PacketBuf,
+    PacketBuf, Task,
 };
 
 const KEY: [u8; 16] = [7; 16];
@@ -42,12 +42,11 @@ pub fn decapsulate(input: &[u8]) -> Result<Vec<u8>, EspDrop> {
         extended: false,
     };
     let mut sa = InboundSa::new(&params);
-    let op = sa
-        .prepare(MemoryBuf::new(input), 0)
-        .map_err(|rejected| rejected.reason)?;
-    let done = run(op).ok_or(EspDrop::EngineFailed)?;
-    let inner = sa.finish(done, 0).map_err(|rejected| rejected.reason)?;
-    Ok(inner.packet.data().to_vec())
+    let packet = MemoryBuf::new(input);
+    let task = sa.prepare(&packet, 0)?;
+    let mut done = run(CryptoOp::new(packet, task)).ok_or(EspDrop::EngineFailed)?;
+    sa.finish(&mut done.packet, (task.sequence, done.status), 0)?;
+    Ok(done.packet.data().to_vec())
 }
 
 /// Treats `input` as header, IV and *plain text* of an ESP packet: encrypts it under the right key first, so that the code behind
@@ -64,20 +63,18 @@ pub fn decapsulate_authentic(input: &[u8]) -> Result<Vec<u8>, EspDrop> {
     let mut aad = [0; 12];
     aad[..4].copy_from_slice(&SPI.to_be_bytes());
     aad[4..8].copy_from_slice(&input[4..8]);
-    let op = CryptoOp {
-        packet,
+    let task = Task {
         key: KeyId(0),
         nonce,
         aad,
         aad_octets: 8,
         icv_octets: TRANSFORM.icv_octets() as u8,
         direction: Direction::Encrypt,
-        status: OpStatus::Pending,
         start: 16,
         octets: u16::try_from(octets).map_err(|_| EspDrop::TooLong)?,
         slot: 0,
         sequence: 0,
     };
-    let sealed = run(op).ok_or(EspDrop::EngineFailed)?;
+    let sealed = run(CryptoOp::new(packet, task)).ok_or(EspDrop::EngineFailed)?;
     decapsulate(sealed.packet.data())
 }

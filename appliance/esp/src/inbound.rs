@@ -8,10 +8,10 @@ use ravelin_wire::esp::{
 use ravelin_wire::ip;
 
 use crate::ecn::{self, Decision};
-use crate::engine::{CryptoOp, Direction, KeyId, OpStatus};
+use crate::engine::{Direction, KeyId, OpStatus, Task};
 use crate::layout::{Layout, UNIQUE_IV_OCTETS};
 use crate::outbound::{aad, nonce};
-use crate::{EspDrop, PacketBuf, Rejected, ReplayWindow, SALT_OCTETS, Verdict};
+use crate::{EspDrop, PacketBuf, ReplayWindow, SALT_OCTETS, Verdict};
 
 /// What an inbound SA is made of.
 #[derive(Clone, Copy, Debug)]
@@ -44,17 +44,6 @@ pub struct InboundSa {
     salt: [u8; SALT_OCTETS],
     layout: Layout,
     extended: bool,
-}
-
-/// A decapsulated packet.
-#[derive(Debug)]
-pub struct Inner<P> {
-    /// The packet; starts at the inner IP header. Padding for traffic-flow confidentiality may follow the inner packet.
-    pub packet: P,
-    /// Its sequence number.
-    pub sequence: u64,
-    /// It moved the right edge of the window: the newest packet so far.
-    pub newest: bool,
 }
 
 impl InboundSa {
@@ -121,9 +110,9 @@ impl InboundSa {
     /// Everything up to the cipher. `packet` starts at the ESP header, whose SPI the caller has compared.
     ///
     /// # Errors
-    /// The packet and the reason.
+    /// The reason.
     #[inline]
-    pub fn prepare<P: PacketBuf>(&self, packet: P, slot: u32) -> Result<CryptoOp<P>, Rejected<P>> {
+    pub fn prepare<P: PacketBuf>(&self, packet: &P, slot: u32) -> Result<Task, EspDrop> {
         let (front, icv_octets) = (self.layout.front(), self.layout.icv());
         let data = packet.data();
         // 1. Length: header, IV, whole blocks of at least the smallest trailer, ICV.
@@ -132,27 +121,25 @@ impl InboundSa {
             .checked_sub(front + icv_octets)
             .filter(|octets| self.layout.fits(*octets));
         let (Some(octets), Some(header)) = (text, EspHeader::parse(data)) else {
-            return Err(Rejected::new(packet, EspDrop::Malformed));
+            return Err(EspDrop::Malformed);
         };
         // 2. Replay check, before any work (section 3.4.3).
         let sequence = self.window.infer(header.sequence);
         if let Some(reason) = refusal(self.window.check(sequence)) {
-            return Err(Rejected::new(packet, reason));
+            return Err(reason);
         }
         // 3. The cipher's view.
         let mut iv = [0; UNIQUE_IV_OCTETS];
         if self.layout.plain_iv {
             iv.copy_from_slice(&data[HEADER_OCTETS..HEADER_OCTETS + UNIQUE_IV_OCTETS]);
         }
-        Ok(CryptoOp {
-            packet,
+        Ok(Task {
             key: self.key,
             nonce: nonce(self.salt, iv),
             aad: aad(self.spi, sequence, self.extended),
             aad_octets: if self.extended { 12 } else { 8 },
             icv_octets: icv_octets as u8,
             direction: Direction::Decrypt,
-            status: OpStatus::Pending,
             start: front as u16,
             octets: octets as u16,
             slot,
@@ -160,44 +147,37 @@ impl InboundSa {
         })
     }
 
-    /// What remains after the cipher. `outer_traffic_class` is the outer header's TOS or traffic-class octet.
+    /// What remains after the cipher: `packet` becomes the inner packet; padding for traffic-flow confidentiality may follow it. True
+    /// when it moved the right edge of the window: the newest packet so far. `outer_traffic_class` is the outer header's TOS or
+    /// traffic-class octet.
     ///
     /// # Errors
-    /// The packet and the reason.
+    /// The reason.
     #[inline]
     pub fn finish<P: PacketBuf>(
         &mut self,
-        op: CryptoOp<P>,
+        packet: &mut P,
+        (sequence, status): (u64, OpStatus),
         outer_traffic_class: u8,
-    ) -> Result<Inner<P>, Rejected<P>> {
-        let mut packet = op.packet;
+    ) -> Result<bool, EspDrop> {
         // 4. Integrity (section 3.4.4).
-        match op.status {
+        match status {
             OpStatus::Done => {}
-            OpStatus::AuthFailed => return Err(Rejected::new(packet, EspDrop::AuthFailed)),
-            OpStatus::Pending | OpStatus::EngineFailed => {
-                return Err(Rejected::new(packet, EspDrop::EngineFailed));
-            }
+            OpStatus::AuthFailed => return Err(EspDrop::AuthFailed),
+            OpStatus::Pending | OpStatus::EngineFailed => return Err(EspDrop::EngineFailed),
         }
         // 5. Replay commit: the window moves only for proven packets, and never beyond what would be refused after a restart.
-        if !self.ceiling.admits(op.sequence) {
-            return Err(Rejected::new(packet, EspDrop::InboundUngranted));
+        if !self.ceiling.admits(sequence) {
+            return Err(EspDrop::InboundUngranted);
         }
-        let newest = op.sequence > self.window.top();
-        if let Some(reason) = refusal(self.window.commit(op.sequence)) {
-            return Err(Rejected::new(packet, reason));
+        let newest = sequence > self.window.top();
+        if let Some(reason) = refusal(self.window.commit(sequence)) {
+            return Err(reason);
         }
         // 6. Strip header, IV, ICV, padding.
-        match strip(&mut packet, self.layout)
-            .and_then(|next_header| check_inner(&mut packet, next_header, outer_traffic_class))
-        {
-            Ok(()) => Ok(Inner {
-                packet,
-                sequence: op.sequence,
-                newest,
-            }),
-            Err(reason) => Err(Rejected::new(packet, reason)),
-        }
+        let next_header = strip(packet, self.layout)?;
+        check_inner(packet, next_header, outer_traffic_class)?;
+        Ok(newest)
     }
 }
 
@@ -224,14 +204,25 @@ fn strip<P: PacketBuf>(packet: &mut P, layout: Layout) -> Result<u8, EspDrop> {
         return Err(EspDrop::BadPadding);
     };
     let filler = &data[start..start + usize::from(padding)];
-    if (1u8..=255)
-        .zip(filler)
-        .any(|(wanted, octet)| wanted != *octet)
-    {
+    if !is_padding(filler) {
         return Err(EspDrop::BadPadding);
     }
     packet.trim(tail);
     Ok(next_header)
+}
+
+/// Whether it is 1, 2, 3 and so on (section 2.4).
+#[inline]
+fn is_padding(filler: &[u8]) -> bool {
+    match *filler {
+        [] => true,
+        [a] => a == 1,
+        [a, b] => (a, b) == (1, 2),
+        [a, b, c] => (a, b, c) == (1, 2, 3),
+        _ => (1u8..=255)
+            .zip(filler)
+            .all(|(wanted, octet)| wanted == *octet),
+    }
 }
 
 /// Next header against the inner version, and ECN (RFC 6040).

@@ -60,6 +60,27 @@ impl Layout {
         (text & !(usize::from(self.block) - 1)).saturating_sub(TRAILER_OCTETS)
     }
 
+    /// Fills padding and trailer (section 2.4).
+    #[inline]
+    pub(crate) fn write_trailer(self, trailer: &mut [u8], next_header: u8) {
+        match trailer {
+            // Blocks of 4 octets, which the counter modes have.
+            [length, next] => [*length, *next] = [0, next_header],
+            [a, length, next] => [*a, *length, *next] = [1, 1, next_header],
+            [a, b, length, next] => [*a, *b, *length, *next] = [1, 2, 2, next_header],
+            [a, b, c, length, next] => {
+                [*a, *b, *c, *length, *next] = [1, 2, 3, 3, next_header];
+            }
+            [filler @ .., length, next] => {
+                [*length, *next] = [filler.len() as u8, next_header];
+                for (value, octet) in (1u8..).zip(filler) {
+                    *octet = value;
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Whether a received packet may have this much text.
     #[inline]
     pub(crate) fn fits(self, text_octets: usize) -> bool {

@@ -4,9 +4,9 @@
 //! A packet passes in two halves, so that the cipher between them may work on bursts or on another device:
 //!
 //! ```text
-//! outbound:  OutboundSa::prepare -> CryptoEngine::submit ... poll -> outbound::finish  -> outer packet
-//! inbound:   InboundSa::prepare  -> CryptoEngine::submit ... poll -> InboundSa::finish -> inner packet
-//!            (replay *check*)                                        (replay *commit*)
+//! outbound:  OutboundSa::prepare -> CryptoEngine::run_now, or submit ... poll -> outbound::finish  -> outer packet
+//! inbound:   InboundSa::prepare  -> CryptoEngine::run_now, or submit ... poll -> InboundSa::finish -> inner packet
+//!            (replay *check*)                                                    (replay *commit*)
 //! ```
 //!
 //! This crate finds no SA, knows no routes and checks no selectors: that is the data plane's work. Each refusal is one
@@ -26,9 +26,9 @@ mod outbound;
 mod replay;
 
 pub use buf::{MemoryBuf, PacketBuf};
-pub use drop::{EspDrop, Rejected};
-pub use engine::{CryptoEngine, CryptoOp, Direction, KeyError, KeyId, OpStatus};
-pub use inbound::{InboundParams, InboundSa, Inner};
+pub use drop::EspDrop;
+pub use engine::{CryptoEngine, CryptoOp, Direction, KeyError, KeyId, OpStatus, Task};
+pub use inbound::{InboundParams, InboundSa};
 pub use iv::IvPrefix;
 pub use keys::{Keys, SALT_OCTETS};
 pub use outbound::{DfPolicy, OutboundParams, OutboundSa, OuterAddresses, finish};

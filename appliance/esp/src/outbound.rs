@@ -12,9 +12,9 @@ use ravelin_wire::ip::{
     self, Brief, IPV4_HEADER_OCTETS, IPV6_HEADER_OCTETS, IpFields, UDP_HEADER_OCTETS, protocol,
 };
 
-use crate::engine::{CryptoOp, Direction, KeyId, MAX_AAD_OCTETS, OpStatus};
+use crate::engine::{Direction, KeyId, MAX_AAD_OCTETS, OpStatus, Task};
 use crate::layout::{Layout, UNIQUE_IV_OCTETS};
-use crate::{EspDrop, IvPrefix, PacketBuf, Rejected, SALT_OCTETS};
+use crate::{EspDrop, IvPrefix, PacketBuf, SALT_OCTETS};
 
 /// TTL of the outer header.
 const OUTER_TTL: u8 = 64;
@@ -84,6 +84,8 @@ pub struct OutboundSa {
     extended: bool,
     df: DfPolicy,
     template: [u8; TEMPLATE_OCTETS],
+    /// Checksum of the template's IPv4 header with a length, an identification and a type of service of zero.
+    template_sum: u16,
 }
 
 impl OutboundSa {
@@ -103,6 +105,7 @@ impl OutboundSa {
             extended: params.extended,
             df: params.df,
             template: [0; TEMPLATE_OCTETS],
+            template_sum: 0,
         };
         sa.set_outer(&params.outer)?;
         Some(sa)
@@ -130,6 +133,12 @@ impl OutboundSa {
             template[at..at + 2].copy_from_slice(&local.to_be_bytes());
             template[at + 2..at + 4].copy_from_slice(&remote.to_be_bytes());
             at += UDP_HEADER_OCTETS;
+        }
+        if let (IpAddr::V4(_), Some(header)) = (outer.local, template.first_chunk_mut()) {
+            let header: &mut [u8; IPV4_HEADER_OCTETS] = header;
+            header[2..4].copy_from_slice(&[0, 0]);
+            header[10..12].copy_from_slice(&[0, 0]);
+            self.template_sum = checksum::of_ipv4_header(header);
         }
         self.template = template;
         self.header_octets = at as u8;
@@ -190,14 +199,14 @@ impl OutboundSa {
     /// The steps follow RFC 4303 section 3.3; the outer header is complete but for the checksum of UDP over IPv6.
     ///
     /// # Errors
-    /// The packet and the reason. A number once taken is not given back.
+    /// The reason; the packet is as it was. A number once taken is not given back.
     #[inline]
     pub fn prepare<P: PacketBuf>(
         &mut self,
-        mut packet: P,
+        packet: &mut P,
         inner: &Brief,
         slot: u32,
-    ) -> Result<CryptoOp<P>, Rejected<P>> {
+    ) -> Result<Task, EspDrop> {
         let inner_octets = packet.octets();
         let header_octets = usize::from(self.header_octets);
         // 1. Padding and trailer (section 2.4).
@@ -206,43 +215,35 @@ impl OutboundSa {
         let front = header_octets + self.layout.front();
         let total = front + inner_octets + tail;
         if total > usize::from(u16::MAX) {
-            return Err(Rejected::new(packet, EspDrop::TooLong));
+            return Err(EspDrop::TooLong);
         }
         // 2. Sequence number and explicit IV (section 3.3.3).
-        let sequence = match self.numbers.next() {
-            Ok(sequence) => sequence,
-            Err(Refusal::Ungranted) => {
-                return Err(Rejected::new(packet, EspDrop::SequenceUngranted));
-            }
-            Err(Refusal::Exhausted) => {
-                return Err(Rejected::new(packet, EspDrop::SequenceExhausted));
-            }
-        };
-        let Some(iv) = self.iv.iv(sequence) else {
-            return Err(Rejected::new(packet, EspDrop::SequenceExhausted));
-        };
+        let sequence = self.numbers.next().map_err(|refusal| match refusal {
+            Refusal::Ungranted => EspDrop::SequenceUngranted,
+            Refusal::Exhausted => EspDrop::SequenceExhausted,
+        })?;
+        let iv = self.iv.iv(sequence).ok_or(EspDrop::SequenceExhausted)?;
         // 3. Room at both ends; the only step that may fail half-way.
         if !packet.append(tail) {
-            return Err(Rejected::new(packet, EspDrop::NoRoom));
+            return Err(EspDrop::NoRoom);
         }
         if !packet.prepend(front) {
             packet.trim(tail);
-            return Err(Rejected::new(packet, EspDrop::NoRoom));
+            return Err(EspDrop::NoRoom);
         }
         self.numbers.take();
         let data = packet.data_mut();
         // 4. Trailer.
-        let trailer =
-            &mut data[front + inner_octets..front + inner_octets + padding + TRAILER_OCTETS];
-        for (value, octet) in (1u8..).zip(trailer[..padding].iter_mut()) {
-            *octet = value;
-        }
-        trailer[padding] = padding as u8;
-        trailer[padding + 1] = if inner.is_v6() {
+        let next_header = if inner.is_v6() {
             NEXT_HEADER_IPV6
         } else {
             NEXT_HEADER_IPV4
         };
+        let text_octets = inner_octets + padding + TRAILER_OCTETS;
+        self.layout.write_trailer(
+            &mut data[front + inner_octets..front + text_octets],
+            next_header,
+        );
         // 5. ESP header and IV; one that must be unpredictable is written by the engine, from the unique one.
         let header = EspHeader {
             spi: self.spi,
@@ -256,55 +257,84 @@ impl OutboundSa {
         // 6. Outer header.
         self.write_outer(&mut data[..header_octets], total, inner, sequence);
         // 7. The cipher's view.
-        Ok(CryptoOp {
-            packet,
+        Ok(Task {
             key: self.key,
             nonce: nonce(self.salt, iv),
             aad: aad(self.spi, sequence, self.extended),
             aad_octets: if self.extended { 12 } else { 8 },
             icv_octets: self.layout.icv() as u8,
             direction: Direction::Encrypt,
-            status: OpStatus::Pending,
             start: front as u16,
-            octets: (inner_octets + padding + TRAILER_OCTETS) as u16,
+            octets: text_octets as u16,
             slot,
             sequence,
         })
     }
 
     /// Copies the template and fills lengths, DSCP and ECN (copied from inside, RFC 4301 section 5.1.2, RFC 6040 section 4.1), DF, id.
+    #[inline]
     fn write_outer(&self, out: &mut [u8], total: usize, inner: &Brief, sequence: u64) {
-        let octets = out.len();
-        out.copy_from_slice(&self.template[..octets]);
         let ip_octets = if self.v6 {
-            out[0] = 0x60 | inner.traffic_class >> 4;
-            out[1] = inner.traffic_class << 4;
-            out[4..6].copy_from_slice(&((total - IPV6_HEADER_OCTETS) as u16).to_be_bytes());
+            self.write_outer_v6(out, total, inner);
             IPV6_HEADER_OCTETS
         } else {
-            let dont_fragment = match self.df {
-                DfPolicy::Copy => inner.dont_fragment,
-                DfPolicy::Set => true,
-                DfPolicy::Clear => false,
-            };
-            out[1] = inner.traffic_class;
-            out[2..4].copy_from_slice(&(total as u16).to_be_bytes());
-            if dont_fragment {
-                out[6] = 0x40;
-            } else {
-                // Unique among the packets a reassembler may hold (RFC 6864 section 4.2).
-                out[4..6].copy_from_slice(&(sequence as u16).to_be_bytes());
-            }
-            out[10..12].copy_from_slice(&[0, 0]);
-            let sum = checksum::of(&out[..IPV4_HEADER_OCTETS]);
-            out[10..12].copy_from_slice(&sum.to_be_bytes());
+            self.write_outer_v4(out, total, inner, sequence);
             IPV4_HEADER_OCTETS
         };
-        if self.udp {
-            let length = (total - ip_octets) as u16;
-            out[ip_octets + 4..ip_octets + 6].copy_from_slice(&length.to_be_bytes());
+        if let Some(udp) = out.get_mut(ip_octets..ip_octets + UDP_HEADER_OCTETS) {
+            udp.copy_from_slice(&self.template[ip_octets..ip_octets + UDP_HEADER_OCTETS]);
             // RFC 3948 section 2.1: the checksum is zero over IPv4; `finish` computes it over IPv6.
+            udp[4..6].copy_from_slice(&((total - ip_octets) as u16).to_be_bytes());
         }
+    }
+
+    #[inline]
+    fn write_outer_v4(&self, out: &mut [u8], total: usize, inner: &Brief, sequence: u64) {
+        let (Some(out), Some(template)) = (
+            out.first_chunk_mut::<IPV4_HEADER_OCTETS>(),
+            self.template.first_chunk::<IPV4_HEADER_OCTETS>(),
+        ) else {
+            return;
+        };
+        let dont_fragment = match self.df {
+            DfPolicy::Copy => inner.dont_fragment,
+            DfPolicy::Set => true,
+            DfPolicy::Clear => false,
+        };
+        // The identification is unique among the packets a reassembler may hold (RFC 6864 section 4.2).
+        let (id, flags) = if dont_fragment {
+            (0, 0x40)
+        } else {
+            (sequence as u16, 0)
+        };
+        // Made in registers and stored at once: the checksum must not wait for stores.
+        let mut header = *template;
+        header[1] = inner.traffic_class;
+        header[2..4].copy_from_slice(&(total as u16).to_be_bytes());
+        header[4..6].copy_from_slice(&u16::to_be_bytes(id));
+        header[6] = flags;
+        // The template's sum covers the rest (RFC 1624 equation 3, from zero).
+        let sum = u64::from(!self.template_sum)
+            + u64::from(inner.traffic_class)
+            + total as u64
+            + u64::from(id)
+            + (u64::from(flags) << 8);
+        header[10..12].copy_from_slice(&checksum::finish(sum).to_be_bytes());
+        *out = header;
+    }
+
+    #[inline]
+    fn write_outer_v6(&self, out: &mut [u8], total: usize, inner: &Brief) {
+        let (Some(out), Some(template)) = (
+            out.first_chunk_mut::<IPV6_HEADER_OCTETS>(),
+            self.template.first_chunk::<IPV6_HEADER_OCTETS>(),
+        ) else {
+            return;
+        };
+        *out = *template;
+        out[0] = 0x60 | inner.traffic_class >> 4;
+        out[1] = inner.traffic_class << 4;
+        out[4..6].copy_from_slice(&((total - IPV6_HEADER_OCTETS) as u16).to_be_bytes());
     }
 }
 
@@ -333,18 +363,17 @@ pub(crate) fn aad(spi: u32, sequence: u64, extended: bool) -> [u8; MAX_AAD_OCTET
 /// What remains after the cipher: its result, and the UDP checksum over IPv6, which receivers demand (RFC 8200 section 8.1).
 ///
 /// # Errors
-/// The packet and the reason when the engine failed.
+/// When the engine failed.
 #[inline]
-pub fn finish<P: PacketBuf>(op: CryptoOp<P>) -> Result<P, Rejected<P>> {
-    let mut packet = op.packet;
-    if op.status != OpStatus::Done {
-        return Err(Rejected::new(packet, EspDrop::EngineFailed));
+pub fn finish<P: PacketBuf>(packet: &mut P, status: OpStatus) -> Result<(), EspDrop> {
+    if status != OpStatus::Done {
+        return Err(EspDrop::EngineFailed);
     }
     let data = packet.data_mut();
     if data.first().is_some_and(|first| first >> 4 == 6) && data[6] == protocol::UDP {
         write_udp6_checksum(data);
     }
-    Ok(packet)
+    Ok(())
 }
 
 fn write_udp6_checksum(data: &mut [u8]) {

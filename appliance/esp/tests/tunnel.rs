@@ -113,24 +113,23 @@ impl Tunnel {
 
     fn seal(&mut self, packet: &[u8]) -> Result<Vec<u8>, EspDrop> {
         let meta = ip::parse(packet).unwrap();
-        let op = self
-            .out
-            .prepare(MemoryBuf::new(packet), &meta, 0)
-            .map_err(|r| r.reason)?;
-        let op = self.run(op);
-        finish(op).map(|p| p.data().to_vec()).map_err(|r| r.reason)
+        let mut packet = MemoryBuf::new(packet);
+        let task = self.out.prepare(&mut packet, &meta, 0)?;
+        let mut op = self.run(CryptoOp::new(packet, task));
+        finish(&mut op.packet, op.status)?;
+        Ok(op.packet.data().to_vec())
     }
 
     fn open(&mut self, packet: &[u8]) -> Result<Vec<u8>, EspDrop> {
         let meta = ip::parse(packet).unwrap();
         let mut buf = MemoryBuf::new(packet);
         buf.adj(usize::from(meta.payload_at) + if meta.protocol == 17 { 8 } else { 0 });
-        let op = self.inn.prepare(buf, 0).map_err(|r| r.reason)?;
-        let op = self.run(op);
+        let task = self.inn.prepare(&buf, 0)?;
+        let mut op = self.run(CryptoOp::new(buf, task));
+        let outcome = (task.sequence, op.status);
         self.inn
-            .finish(op, meta.traffic_class)
-            .map(|i| i.packet.data().to_vec())
-            .map_err(|r| r.reason)
+            .finish(&mut op.packet, outcome, meta.traffic_class)?;
+        Ok(op.packet.data().to_vec())
     }
 }
 
@@ -289,9 +288,9 @@ fn no_room_is_reported_and_takes_no_number() {
     let mut tight = MemoryBuf::with_capacity(packet.len());
     tight.append(packet.len());
     tight.data_mut().copy_from_slice(&packet);
-    let rejected = tunnel.out.prepare(tight, &meta, 0).unwrap_err();
-    assert_eq!(rejected.reason, EspDrop::NoRoom);
-    assert_eq!(rejected.packet.data(), packet);
+    let refusal = tunnel.out.prepare(&mut tight, &meta, 0).unwrap_err();
+    assert_eq!(refusal, EspDrop::NoRoom);
+    assert_eq!(tight.data(), packet);
     assert_eq!(tunnel.out.sequence(), 0);
 }
 

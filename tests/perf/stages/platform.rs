@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ravelin_dataplane::packet::Packet;
 use ravelin_dataplane::{Platform, Pool, PortIo};
-use ravelin_esp::{CryptoEngine, CryptoOp, KeyError, KeyId, Keys, OpStatus, PacketBuf};
+use ravelin_esp::{CryptoEngine, CryptoOp, KeyError, KeyId, Keys, OpStatus, PacketBuf, Task};
 use ravelin_types::EspTransform;
 
 /// As large as the product's buffers.
@@ -175,6 +175,9 @@ impl CryptoEngine<Packet<Buf>> for Null {
     }
     fn remove(&mut self, _: KeyId) -> Option<()> {
         Some(())
+    }
+    fn run_now(&mut self, _: &mut Packet<Buf>, _: &Task) -> OpStatus {
+        OpStatus::Done
     }
     fn submit(&mut self, ops: &mut Vec<CryptoOp<Packet<Buf>>>) {
         for op in ops.iter_mut() {

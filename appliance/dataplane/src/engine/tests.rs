@@ -1,6 +1,8 @@
 use super::*;
 use dpdk_rs::ipsecmb::TAG_OCTETS;
-use ravelin_esp::engine::{CryptoEngine, CryptoOp, Direction, KeyId, OpStatus, PortableEngine};
+use ravelin_esp::engine::{
+    CryptoEngine, CryptoOp, Direction, KeyId, OpStatus, PortableEngine, Task,
+};
 use ravelin_esp::{MemoryBuf, PacketBuf};
 
 fn aead(cipher: &[u8]) -> Keys<'_> {
@@ -8,20 +10,19 @@ fn aead(cipher: &[u8]) -> Keys<'_> {
 }
 
 fn op(direction: Direction, key: KeyId, text: &[u8]) -> CryptoOp<MemoryBuf> {
-    CryptoOp {
-        packet: MemoryBuf::new(text),
+    let task = Task {
         key,
         nonce: [3; 12],
         aad: [9; 12],
         aad_octets: 8,
         icv_octets: TAG_OCTETS as u8,
         direction,
-        status: OpStatus::Pending,
         start: 4,
         octets: (text.len() - 4 - TAG_OCTETS) as u16,
         slot: 1,
         sequence: 1,
-    }
+    };
+    CryptoOp::new(MemoryBuf::new(text), task)
 }
 
 fn run(engine: &mut impl CryptoEngine<MemoryBuf>, op: CryptoOp<MemoryBuf>) -> CryptoOp<MemoryBuf> {
@@ -74,7 +75,7 @@ fn bad_keys_and_ranges_are_refused() {
     let key = engine.insert(expand()).ok().unwrap();
     assert!(engine.insert(expand()).is_err(), "full");
     let mut long = op(Direction::Encrypt, key, &[0; 40]);
-    long.octets = 60_000;
+    long.task.octets = 60_000;
     assert_eq!(run(&mut engine, long).status, OpStatus::EngineFailed);
     assert!(engine.remove(key).is_some());
     let orphan = op(Direction::Encrypt, key, &[0; 40]);

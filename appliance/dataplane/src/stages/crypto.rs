@@ -1,6 +1,8 @@
 //! Runs the engine and finishes what it completed: decrypted packets go to their inner routing instance, encrypted ones to `egress`.
 
-use ravelin_esp::{CryptoEngine, CryptoOp, Direction, EspDrop, Inner, PacketBuf};
+use std::net::IpAddr;
+
+use ravelin_esp::{CryptoEngine, CryptoOp, Direction, EspDrop, OpStatus, PacketBuf, Task};
 use ravelin_wire::ip::{self, Brief};
 
 use crate::address::Address;
@@ -16,78 +18,110 @@ use crate::tables::{NextHop, Tables};
 use crate::watch::capture::link;
 use crate::worker::Worker;
 
+/// Encrypts a packet, on the spot if its key works so.
+#[inline]
+pub(crate) fn encrypt<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>, task: Task) {
+    match worker.engine.run_now(&mut packet, &task) {
+        OpStatus::Pending => worker.vectors.ops.push(CryptoOp::new(packet, task)),
+        status => encrypted(worker, packet, &task, status),
+    }
+}
+
+/// Decrypts a packet, on the spot if its key works so.
+#[inline]
+pub(crate) fn decrypt<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    mut packet: Packet<P::Buf>,
+    task: Task,
+) {
+    match worker.engine.run_now(&mut packet, &task) {
+        OpStatus::Pending => worker.vectors.ops.push(CryptoOp::new(packet, task)),
+        status => decrypted(worker, tables, packet, &task, status),
+    }
+}
+
 /// Submits the waiting operations and finishes the completed ones. What the engine did not accept waits for the next run.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut done = std::mem::take(&mut worker.vectors.done);
     worker.engine.submit(&mut worker.vectors.ops);
     worker.engine.poll(&mut done);
     for op in done.drain(..) {
-        match op.direction {
-            Direction::Encrypt => encrypted(worker, op),
-            Direction::Decrypt => decrypted(worker, tables, op),
+        match op.task.direction {
+            Direction::Encrypt => encrypted(worker, op.packet, &op.task, op.status),
+            Direction::Decrypt => decrypted(worker, tables, op.packet, &op.task, op.status),
         }
     }
     worker.vectors.done = done;
 }
 
-fn encrypted<P: Platform>(worker: &mut Worker<P>, op: CryptoOp<Packet<P::Buf>>) {
-    let (slot, sequence) = (op.slot, op.sequence);
-    match ravelin_esp::finish(op) {
-        Ok(packet) if packet.octets() > usize::from(MIN_PATH_MTU_OCTETS) => {
-            fit_path(worker, packet, slot, sequence);
+#[inline]
+fn encrypted<P: Platform>(
+    worker: &mut Worker<P>,
+    mut packet: Packet<P::Buf>,
+    task: &Task,
+    status: OpStatus,
+) {
+    match ravelin_esp::finish(&mut packet, status) {
+        Ok(()) if packet.octets() > usize::from(MIN_PATH_MTU_OCTETS) => {
+            fit_path(worker, packet, task);
         }
-        Ok(packet) => worker.vectors.egress.push(packet),
-        Err(rejected) => worker.drop(rejected.packet, rejected.reason.into()),
+        Ok(()) => worker.vectors.egress.push(packet),
+        Err(reason) => worker.drop(packet, reason.into()),
     }
 }
 
 /// Fragments an encrypted packet that its path does not take whole: one that could not be made smaller, because it holds an IPv6
 /// packet of the size that every path has to carry (RFC 8200 section 5, RFC 2473 section 7.1).
-fn fit_path<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, slot: u32, sequence: u64) {
-    let route = worker.sa(slot).map(|sa| sa.route.outer_mtu_octets);
+#[inline]
+fn fit_path<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, task: &Task) {
+    let route = worker.sa(task.slot).map(|sa| sa.route.outer_mtu_octets);
     match route {
         Some(mtu_octets) if packet.octets() > usize::from(mtu_octets) => {
-            let parts = fragment::split_outer(worker, packet, mtu_octets, sequence);
+            let parts = fragment::split_outer(worker, packet, mtu_octets, task.sequence);
             worker.vectors.egress.extend(parts);
         }
         _ => worker.vectors.egress.push(packet),
     }
 }
 
-fn decrypted<P: Platform>(worker: &mut Worker<P>, tables: &Tables, op: CryptoOp<Packet<P::Buf>>) {
-    let slot = op.slot;
+#[inline]
+fn decrypted<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    mut packet: Packet<P::Buf>,
+    task: &Task,
+    status: OpStatus,
+) {
+    let (slot, number) = (task.slot, task.sequence);
     let Some(sa) = worker
         .sas
         .get_mut(slot as usize)
         .and_then(|sa| sa.as_deref_mut())
     else {
-        return worker.drop(op.packet, DropReason::UnknownSpi);
+        return worker.drop(packet, DropReason::UnknownSpi);
     };
-    let outer_traffic_class = op.packet.meta.traffic_class;
-    let number = op.sequence;
-    let mut inner = match sa.inbound.finish(op, outer_traffic_class) {
-        Ok(inner) => inner,
-        Err(rejected) => {
-            count_refusal(sa, rejected.reason);
-            if rejected.reason == EspDrop::InboundUngranted {
+    let outer_traffic_class = packet.meta.traffic_class;
+    let outcome = (number, status);
+    let newest = match (sa.inbound).finish(&mut packet, outcome, outer_traffic_class) {
+        Ok(newest) => newest,
+        Err(reason) => {
+            count_refusal(sa, reason);
+            if reason == EspDrop::InboundUngranted {
                 worker.ask(slot, number);
             }
-            return worker.drop(rejected.packet, rejected.reason.into());
+            return worker.drop(packet, reason.into());
         }
     };
     let asking = sa.ask(number).is_some();
-    if inner.newest {
-        state::store_inbound(&worker.shared.cells, slot, inner.sequence);
-        sa.facts.traffic.in_sequence.set(inner.sequence);
+    if newest {
+        state::store_inbound(&worker.shared.cells, slot, number);
+        sa.facts.traffic.in_sequence.set(number);
     }
-    if let Some(event) = notice(sa, &mut inner)
-        && let Err(lost) = worker.shared.links[usize::from(worker.id)]
-            .events
-            .push(event)
-    {
-        retract(sa, &lost);
+    // Only the newest packet proves where the peer is now: an older one may have been delayed on the old path.
+    if !sa.heard || (packet.strange_source && newest) {
+        notice(worker, slot, &mut packet);
     }
-    let packet = inner.packet;
     match ip::parse_brief(packet.data()) {
         Ok(meta) if meta.v6 => admit::<P, u128>(worker, tables, packet, meta, (slot, number)),
         Ok(meta) => admit::<P, u32>(worker, tables, packet, meta, (slot, number)),
@@ -137,14 +171,6 @@ fn admit<P: Platform, A: Address>(
     }
 }
 
-/// An event found no room: the next packet raises it again.
-fn retract<P: Platform>(sa: &mut Sa, lost: &Event<P>) {
-    match lost {
-        Event::PeerUses(_) => sa.heard = false,
-        _ => sa.moved_to = None,
-    }
-}
-
 fn count_refusal(sa: &Sa, reason: EspDrop) {
     match reason {
         EspDrop::AuthFailed => sa.facts.traffic.auth_drops.add(1),
@@ -153,41 +179,38 @@ fn count_refusal(sa: &Sa, reason: EspDrop) {
     }
 }
 
-/// What the control thread should know about an authenticated packet. Its `meta` is still of the outer header, which lies in front
-/// of the data.
-#[inline]
-fn notice<P: Platform>(sa: &mut Sa, inner: &mut Inner<Packet<P::Buf>>) -> Option<Event<P>> {
+/// Tells the control thread what it should know about an authenticated packet: that the peer uses the SA, or where the peer is now.
+/// What finds no room is told again about the next packet.
+#[cold]
+fn notice<P: Platform>(worker: &mut Worker<P>, slot: u32, packet: &mut Packet<P::Buf>) {
+    let Some(sa) = worker.sa(slot) else { return };
+    let pair = sa.facts.pair;
     if !sa.heard {
-        sa.heard = true;
-        return Some(Event::PeerUses(sa.facts.pair));
+        let heard = worker.tell(Event::PeerUses(pair));
+        if let Some(sa) = worker.sa(slot) {
+            sa.heard = heard;
+        }
+        return;
     }
-    // Only the newest packet proves where the peer is now: an older one may have been delayed on the old path.
-    if inner.packet.strange_source && inner.newest {
-        return moved(sa, &mut inner.packet);
+    let Some(from) = outer_source(sa, packet).filter(|from| sa.moved_to != Some(*from)) else {
+        return;
+    };
+    let (remote, port) = from;
+    if worker.tell(Event::PeerMoved { pair, remote, port })
+        && let Some(sa) = worker.sa(slot)
+    {
+        sa.moved_to = Some(from);
     }
-    None
 }
 
-/// A peer that is elsewhere, once per place.
-#[cold]
-fn moved<P: Platform>(sa: &mut Sa, packet: &mut Packet<P::Buf>) -> Option<Event<P>> {
+/// Source address and, in UDP, port of a decrypted packet. Its `meta` is still of the outer header, which lies in front of the data.
+fn outer_source<B: PacketBuf>(sa: &Sa, packet: &mut Packet<B>) -> Option<(IpAddr, u16)> {
     let front = esp_input::place(&packet.meta).1 + sa.inbound.front_octets();
-    let source = if packet.prepend(front) {
-        let source = ip::addresses(packet.data()).map(|(source, _)| source);
-        packet.adj(front);
-        source
-    } else {
-        None
-    };
-    let port = sa.facts.outer.udp.map_or(0, |_| packet.meta.source_port);
-    let from = (source?, port);
-    if sa.moved_to == Some(from) {
+    if !packet.prepend(front) {
         return None;
     }
-    sa.moved_to = Some(from);
-    Some(Event::PeerMoved {
-        pair: sa.facts.pair,
-        remote: from.0,
-        port,
-    })
+    let source = ip::addresses(packet.data()).map(|(source, _)| source);
+    packet.adj(front);
+    let port = sa.facts.outer.udp.map_or(0, |_| packet.meta.source_port);
+    Some((source?, port))
 }

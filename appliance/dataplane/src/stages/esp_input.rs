@@ -26,7 +26,7 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
         if worker.vectors.ops.len() >= BURST {
             crypto::run(worker, tables);
         }
-        prepare(worker, packet);
+        prepare(worker, tables, packet);
     }
     worker.vectors.esp_input = input;
 }
@@ -49,7 +49,8 @@ fn header<B: PacketBuf>(packet: &Packet<B>) -> Option<EspHeader> {
         .and_then(EspHeader::parse)
 }
 
-fn prepare<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>) {
+#[inline]
+fn prepare<P: Platform>(worker: &mut Worker<P>, tables: &Tables, mut packet: Packet<P::Buf>) {
     let (udp, esp_at) = place(&packet.meta);
     let Some(header) = header(&packet) else {
         return worker.drop(packet, DropReason::EspMalformed);
@@ -87,16 +88,13 @@ fn prepare<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>) {
     packet.strange_source = source != facts.outer.remote
         || peer_port.is_some_and(|port| port != packet.meta.source_port);
     packet.adj(esp_at);
-    match sa.inbound.prepare(packet, slot) {
-        Ok(op) => worker.vectors.ops.push(op),
-        Err(rejected) => {
-            if matches!(
-                rejected.reason,
-                EspDrop::ReplayOld | EspDrop::ReplayDuplicate
-            ) {
+    match sa.inbound.prepare(&packet, slot) {
+        Ok(task) => crypto::decrypt(worker, tables, packet, task),
+        Err(reason) => {
+            if matches!(reason, EspDrop::ReplayOld | EspDrop::ReplayDuplicate) {
                 sa.facts.traffic.replay_drops.add(1);
             }
-            worker.drop(rejected.packet, rejected.reason.into());
+            worker.drop(packet, reason.into());
         }
     }
 }

@@ -173,45 +173,55 @@ fn encrypt<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>, slot
     packet.vrf = sa.facts.outer_vrf;
     packet.origin = Origin::Own;
     let meta = packet.meta;
-    match sa.outbound.prepare(packet, &meta, slot) {
-        Ok(op) => {
-            state::store_outbound(&worker.shared.cells, slot, op.sequence);
-            let traffic = &sa.facts.traffic;
-            traffic.out_packets.add(1);
-            traffic.out_octets.add(octets);
-            traffic.out_sequence.set(op.sequence);
-            let exhausting = !sa.exhausting && sa.outbound.is_exhausting();
-            let asking = sa.ask(0).is_some();
-            let (pair, tunnel) = (sa.facts.pair, sa.facts.child.tunnel);
-            if let Some(watch) = &worker.tables.watch {
-                let link = link(pair, sa.outbound.spi(), op.sequence);
-                let start = usize::from(op.start);
-                let inner = op.packet.data().get(start..start + octets as usize);
-                let inner = inner.unwrap_or_default();
-                watch.encrypting(worker.id, worker.now, &sa.facts, inner, link);
-            }
-            let counters = worker.counters().interface(tunnel);
-            counters.out_packets.add(1);
-            counters.out_octets.add(octets);
-            worker.vectors.ops.push(op);
-            if exhausting {
-                exhausted(worker, pair, slot);
-            }
-            if asking {
-                worker.ask(slot, 0);
-            }
-        }
-        Err(rejected) => {
-            let pair = sa.facts.pair;
-            match rejected.reason {
-                // Numbers may be used up at once: a resumed SA starts beyond the last of them.
-                EspDrop::SequenceExhausted if !sa.exhausting => exhausted(worker, pair, slot),
-                EspDrop::SequenceUngranted => worker.ask(slot, 0),
-                _ => {}
-            }
-            worker.drop(rejected.packet, rejected.reason.into());
+    let task = match sa.outbound.prepare(&mut packet, &meta, slot) {
+        Ok(task) => task,
+        Err(reason) => return refused(worker, packet, slot, reason),
+    };
+    state::store_outbound(&worker.shared.cells, slot, task.sequence);
+    let traffic = &sa.facts.traffic;
+    traffic.out_packets.add(1);
+    traffic.out_octets.add(octets);
+    traffic.out_sequence.set(task.sequence);
+    let exhausting = !sa.exhausting && sa.outbound.is_exhausting();
+    let asking = sa.ask(0).is_some();
+    let (pair, tunnel) = (sa.facts.pair, sa.facts.child.tunnel);
+    if let Some(watch) = &worker.tables.watch {
+        let link = link(pair, sa.outbound.spi(), task.sequence);
+        let start = usize::from(task.start);
+        let inner = packet.data().get(start..start + octets as usize);
+        let inner = inner.unwrap_or_default();
+        watch.encrypting(worker.id, worker.now, tunnel, inner, link);
+    }
+    let counters = worker.counters().interface(tunnel);
+    counters.out_packets.add(1);
+    counters.out_octets.add(octets);
+    crypto::encrypt(worker, packet, task);
+    if exhausting {
+        exhausted(worker, pair, slot);
+    }
+    if asking {
+        worker.ask(slot, 0);
+    }
+}
+
+/// A packet that its SA does not take.
+#[cold]
+fn refused<P: Platform>(
+    worker: &mut Worker<P>,
+    packet: Packet<P::Buf>,
+    slot: u32,
+    reason: EspDrop,
+) {
+    if let Some(sa) = worker.sa(slot) {
+        let (pair, told) = (sa.facts.pair, sa.exhausting);
+        match reason {
+            // Numbers may be used up at once: a resumed SA starts beyond the last of them.
+            EspDrop::SequenceExhausted if !told => exhausted(worker, pair, slot),
+            EspDrop::SequenceUngranted => worker.ask(slot, 0),
+            _ => {}
         }
     }
+    worker.drop(packet, reason.into());
 }
 
 /// Asks for a rekey, once.

@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 use ravelin_types::EspTransform;
 
-use super::{CryptoEngine, CryptoOp, Direction, KeyError, KeyId, OpStatus};
+use super::{CryptoEngine, CryptoOp, Direction, KeyError, KeyId, OpStatus, Task};
 use crate::{Keys, PacketBuf};
 
 /// Most operations that [`CpuKey::run_jobs`] gets at once: twice the lanes of the widest multi-buffer code, so that packets of
@@ -27,6 +27,10 @@ pub trait CpuKey: Sized + Send + 'static {
 
     /// Verifies the ICV in constant time and decrypts `text` in place; [`OpStatus::Pending`] when the key runs jobs.
     fn open(&self, nonce: &[u8; 12], aad: &[u8], text: &mut [u8], icv: &[u8]) -> OpStatus;
+
+    /// Brings the key towards the cache.
+    #[inline]
+    fn warm(&self) {}
 
     /// Octets of ESP header and IV, for a key that runs jobs.
     fn front_octets(&self) -> usize {
@@ -78,19 +82,18 @@ impl<K: CpuKey, P: PacketBuf> Synchronous<K, P> {
 
     /// `None` for an unknown key or a range outside the packet.
     #[inline]
-    fn run(keys: &[Option<K>], op: &mut CryptoOp<P>) -> Option<OpStatus> {
-        let key = keys.get(op.key.0 as usize)?.as_ref()?;
-        let (start, octets) = (usize::from(op.start), usize::from(op.octets));
-        let aad = op.aad.get(..usize::from(op.aad_octets))?;
-        let range = start..start + octets + usize::from(op.icv_octets);
-        let (text, icv) = op
-            .packet
+    fn run(keys: &[Option<K>], packet: &mut P, task: &Task) -> Option<OpStatus> {
+        let key = keys.get(task.key.0 as usize)?.as_ref()?;
+        let (start, octets) = (usize::from(task.start), usize::from(task.octets));
+        let aad = task.aad.get(..usize::from(task.aad_octets))?;
+        let range = start..start + octets + usize::from(task.icv_octets);
+        let (text, icv) = packet
             .data_mut()
             .get_mut(range)?
             .split_at_mut_checked(octets)?;
-        Some(match op.direction {
-            Direction::Encrypt => key.seal(&op.nonce, aad, text, icv),
-            Direction::Decrypt => key.open(&op.nonce, aad, text, icv),
+        Some(match task.direction {
+            Direction::Encrypt => key.seal(&task.nonce, aad, text, icv),
+            Direction::Decrypt => key.open(&task.nonce, aad, text, icv),
         })
     }
 
@@ -110,17 +113,18 @@ impl<K: CpuKey, P: PacketBuf> Synchronous<K, P> {
     }
 
     fn job<'a>(keys: &'a [Option<K>], op: &'a mut CryptoOp<P>) -> Option<Job<'a, K>> {
-        let key = keys.get(op.key.0 as usize)?.as_ref()?;
-        let start = usize::from(op.start).checked_sub(key.front_octets())?;
-        let text_end = usize::from(op.start) + usize::from(op.octets);
-        let end = text_end + usize::from(op.icv_octets);
+        let task = &op.task;
+        let key = keys.get(task.key.0 as usize)?.as_ref()?;
+        let start = usize::from(task.start).checked_sub(key.front_octets())?;
+        let text_end = usize::from(task.start) + usize::from(task.octets);
+        let end = text_end + usize::from(task.icv_octets);
         let packet = op.packet.data_mut().get_mut(start..end)?;
-        let high = (op.sequence >> 32) as u32;
+        let high = (task.sequence >> 32) as u32;
         Some(Job {
             key,
-            direction: op.direction,
-            nonce: &op.nonce,
-            sequence_high: (op.aad_octets > 8).then(|| high.to_be_bytes()),
+            direction: task.direction,
+            nonce: &task.nonce,
+            sequence_high: (task.aad_octets > 8).then(|| high.to_be_bytes()),
             packet,
             covered_octets: text_end - start,
             status: &mut op.status,
@@ -156,10 +160,23 @@ impl<K: CpuKey, P: PacketBuf> CryptoEngine<P> for Synchronous<K, P> {
         Some(key)
     }
 
+    #[inline]
+    fn run_now(&mut self, packet: &mut P, task: &Task) -> OpStatus {
+        Self::run(&self.keys, packet, task).unwrap_or(OpStatus::EngineFailed)
+    }
+
+    #[inline]
+    fn warm(&self, key: KeyId) {
+        if let Some(Some(key)) = self.keys.get(key.0 as usize) {
+            key.warm();
+        }
+    }
+
     fn submit(&mut self, ops: &mut Vec<CryptoOp<P>>) {
         let mut pending = false;
         for op in ops.iter_mut() {
-            op.status = Self::run(&self.keys, op).unwrap_or(OpStatus::EngineFailed);
+            op.status =
+                Self::run(&self.keys, &mut op.packet, &op.task).unwrap_or(OpStatus::EngineFailed);
             pending |= op.status == OpStatus::Pending;
         }
         if pending {

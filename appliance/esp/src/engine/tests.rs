@@ -43,20 +43,19 @@ fn empty_text_vectors() {
 }
 
 fn op(key: KeyId, direction: Direction, packet: &[u8], octets: u16) -> CryptoOp<MemoryBuf> {
-    CryptoOp {
-        packet: MemoryBuf::new(packet),
+    let task = Task {
         key,
         nonce: [0; 12],
         aad: [0; MAX_AAD_OCTETS],
         aad_octets: 0,
         icv_octets: 16,
         direction,
-        status: OpStatus::Pending,
         start: 0,
         octets,
         slot: 0,
         sequence: 1,
-    }
+    };
+    CryptoOp::new(MemoryBuf::new(packet), task)
 }
 
 #[test]
@@ -116,7 +115,7 @@ fn a_truncated_icv_is_checked_over_its_length() {
         let id = engine.insert(key).ok().unwrap();
         let mut run = |direction, packet: &[u8]| {
             let mut one = op(id, direction, packet, 40);
-            one.icv_octets = icv;
+            one.task.icv_octets = icv;
             let (mut ops, mut done) = (vec![one], Vec::new());
             engine.submit(&mut ops);
             engine.poll(&mut done);
