@@ -147,6 +147,13 @@ impl CpuKey for Key {
         }
     }
 
+    #[inline]
+    fn warm(&self) {
+        if let Key::Gcm(key) = self {
+            key.prefetch();
+        }
+    }
+
     fn front_octets(&self) -> usize {
         match self {
             Key::Separate(key) => key.front_octets(),

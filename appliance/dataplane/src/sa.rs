@@ -136,21 +136,6 @@ impl Sa {
         self.inbound.asked();
     }
 
-    /// Touches the lines of the pair itself.
-    #[inline]
-    pub(crate) fn warm(&self) -> u64 {
-        self.outbound.sequence()
-            ^ self.route.version
-            ^ self.inbound.sequence()
-            ^ u64::from(self.facts.slot)
-    }
-
-    /// Touches what the pair points to.
-    #[inline]
-    pub(crate) fn warm_behind(&self) -> u64 {
-        self.facts.traffic.in_packets.get() ^ self.inbound.warm() ^ u64::from(self.facts.child.slot)
-    }
-
     /// Both keys in the engine.
     pub fn keys(&self) -> [KeyId; 2] {
         [self.inbound.key(), self.outbound.key()]

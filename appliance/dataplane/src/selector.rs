@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ravelin_types::{PairId, Prefix, TrafficSelector};
-use ravelin_wire::ip::Brief;
+use ravelin_wire::ip::{Brief, IpMeta};
 
 use crate::address::{Address, Ends};
 use crate::lpm::Lpm;
@@ -157,6 +157,29 @@ impl Child {
         let Sides { local, remote } = A::sides(self);
         remote.hold(ends.source, packet.source_port, packet)
             && local.hold(ends.destination, packet.destination_port, packet)
+    }
+
+    /// Whether a packet may belong to this child in either direction.
+    pub fn admits_either(&self, packet: &IpMeta) -> bool {
+        match (packet.source, packet.destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                let (source, destination) = (source.to_bits(), destination.to_bits());
+                let ends = Ends {
+                    source,
+                    destination,
+                };
+                self.admits_inbound(packet, ends) || self.admits_outbound(packet, ends)
+            }
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                let (source, destination) = (source.to_bits(), destination.to_bits());
+                let ends = Ends {
+                    source,
+                    destination,
+                };
+                self.admits_inbound(packet, ends) || self.admits_outbound(packet, ends)
+            }
+            _ => false,
+        }
     }
 
     /// The prefixes under which the table holds it.

@@ -3,8 +3,9 @@
 use std::panic::Location;
 use std::sync::Arc;
 
+use dpdk_rs::prefetch;
 use ravelin_ctl::sa::InstallError;
-use ravelin_esp::{CryptoEngine, CryptoOp, PacketBuf};
+use ravelin_esp::{CryptoEngine, CryptoOp, Direction, PacketBuf};
 use ravelin_types::Time;
 
 use crate::counters::WorkerCounters;
@@ -25,6 +26,10 @@ use crate::tables::{AdjIndex, IfIndex, MAX_PORTS, NextHop, Tables};
 const COMMANDS_PER_RUN: usize = 32;
 /// Packets a vector between stages holds before it must grow: every input of one run at once.
 const VECTOR: usize = 4 * BURST;
+/// How many packets ahead an SA is brought towards the cache, and what it points to: far enough for memory to answer, near enough
+/// for the lines (about 8 and 20 of them) to be there still.
+const SA_AHEAD: usize = 8;
+const KEY_AHEAD: usize = 3;
 /// Operations the engine may refuse before they are dropped.
 pub(crate) const MAX_PENDING_OPS: usize = 8 * BURST;
 /// Frames that wait for a port that did not take them: one more ring's worth, against short bursts.
@@ -179,19 +184,34 @@ impl<P: Platform> Worker<P> {
         self.sas.get_mut(slot as usize)?.as_deref_mut()
     }
 
-    /// Reads what the next loop over these slots will need. The loads do not depend on each other, so that their cache misses
-    /// overlap; the loop itself would take them one after the other.
+    /// Brings towards the cache what the packet some places ahead will need, for a loop over packets of which the present one belongs
+    /// to `slot` and the ones after it to those that `ahead` tells. What lies behind a pointer comes later than the pointer.
     #[inline]
-    pub(crate) fn warm(&self, slots: impl Iterator<Item = u32> + Clone) {
-        let entry = |slot: u32| self.sas.get(slot as usize).and_then(Option::as_deref);
-        let first = slots
-            .clone()
-            .filter_map(entry)
-            .fold(0, |sum, sa| sum ^ sa.warm());
-        let second = slots
-            .filter_map(entry)
-            .fold(0, |sum, sa| sum ^ sa.warm_behind());
-        std::hint::black_box(first ^ second);
+    pub(crate) fn warm(
+        &self,
+        slot: u32,
+        direction: Direction,
+        ahead: impl Fn(usize) -> Option<u32>,
+    ) {
+        let other = |places| ahead(places).filter(|other| *other != slot);
+        let sa = |slot: u32| self.sas.get(slot as usize).and_then(Option::as_deref);
+        if let Some(sa) = other(SA_AHEAD).and_then(sa) {
+            prefetch(sa);
+        }
+        let Some(sa) = other(KEY_AHEAD).and_then(sa) else {
+            return;
+        };
+        prefetch(&*sa.facts.traffic);
+        match direction {
+            Direction::Encrypt => self.engine.warm(sa.outbound.key()),
+            Direction::Decrypt => {
+                self.engine.warm(sa.inbound.key());
+                prefetch(&*sa.facts.child);
+                if let Some(word) = sa.inbound.next_word() {
+                    prefetch(word);
+                }
+            }
+        }
     }
 
     /// Runs everything that waits, one burst per input, through the stages. Returns how many packets came in.

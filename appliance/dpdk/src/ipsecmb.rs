@@ -244,18 +244,10 @@ impl GcmKey {
         }
     }
 
-    /// Pulls the round keys and the first GHASH powers towards the cache.
+    /// Brings the whole key towards the cache.
     #[inline]
     pub fn prefetch(&self) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch never faults, and the first five lines are inside the key memory.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let start = (&raw const self.memory.0).cast::<i8>();
-            for line in 0..5 {
-                _mm_prefetch(start.add(line * 64), _MM_HINT_T0);
-            }
-        }
+        crate::prefetch(&*self.memory);
     }
 }
 

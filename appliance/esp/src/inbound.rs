@@ -91,10 +91,10 @@ impl InboundSa {
         self.ceiling.raise(ceiling);
     }
 
-    /// Touches the window, so that a caller with several packets can overlap the cache misses.
+    /// Where the window will be looked at, for a caller that brings it towards the cache.
     #[inline]
-    pub fn warm(&self) -> u64 {
-        self.window.warm()
+    pub fn next_word(&self) -> Option<&u64> {
+        self.window.next_word()
     }
 
     /// Octets of the ESP header and the IV, in front of the inner packet.

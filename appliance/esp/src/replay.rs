@@ -86,11 +86,11 @@ impl ReplayWindow {
         high << 32 | low
     }
 
-    /// Touches the word that the next number in order falls into.
+    /// The word that the next number in order falls into.
     #[inline]
-    pub(crate) fn warm(&self) -> u64 {
+    pub(crate) fn next_word(&self) -> Option<&u64> {
         let (word, _) = self.bit(self.top + 1);
-        self.words.get(word).copied().unwrap_or(0)
+        self.words.get(word)
     }
 
     #[inline]

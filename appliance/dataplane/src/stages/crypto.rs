@@ -143,11 +143,16 @@ fn admit<P: Platform, A: Address>(
 ) {
     packet.trim(packet.octets() - usize::from(meta.total_octets));
     packet.meta = meta;
-    let (Some(ends), Some(sa)) = (packet.ends::<A>(), worker.sa(slot)) else {
+    let sa = worker.sas.get_mut(slot as usize);
+    let (Some(ends), Some(Some(sa))) = (packet.ends::<A>(), sa) else {
         return worker.drop(packet, DropReason::UnknownSpi);
     };
     if !sa.facts.child.admits_inbound(&meta, ends) {
         sa.facts.traffic.selector_drops.add(1);
+        if let Some(watch) = &tables.watch {
+            let link = link(sa.facts.pair, sa.inbound.spi(), number);
+            watch.outside(worker.id, worker.now, &sa.facts, packet.data(), link);
+        }
         return worker.drop(packet, DropReason::SelectorMismatch);
     }
     let octets = packet.octets() as u64;
@@ -157,7 +162,7 @@ fn admit<P: Platform, A: Address>(
     packet.vrf = sa.facts.inner_vrf;
     if let Some(watch) = &tables.watch {
         let link = link(sa.facts.pair, sa.inbound.spi(), number);
-        watch.decrypted(worker.id, worker.now, packet.ingress, packet.data(), link);
+        watch.decrypted(worker.id, worker.now, &sa.facts, packet.data(), link);
     }
     packet.origin = Origin::Tunnel;
     packet.next_hop = tables.next_hop_of(packet.vrf, ends.destination);

@@ -1,7 +1,7 @@
 //! ESP to us: slot, owner, the whole SPI with address, instance and encapsulation, then the replay check. What passes goes to the
 //! engine.
 
-use ravelin_esp::{EspDrop, PacketBuf};
+use ravelin_esp::{Direction, EspDrop, PacketBuf};
 use ravelin_wire::esp::{EspHeader, PROTOCOL_ESP};
 use ravelin_wire::ip::{self, Brief, UDP_HEADER_OCTETS};
 
@@ -17,17 +17,19 @@ use crate::worker::{MAX_PENDING_OPS, Worker};
 /// Drains `esp_input` into the engine's operations.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.esp_input);
-    worker.warm(
-        input
-            .iter()
-            .filter_map(|packet| Some(slot_of(header(packet)?.spi))),
-    );
-    for packet in input.drain(..) {
+    let slot = |packet: &Packet<P::Buf>| header(packet).map(|header| slot_of(header.spi));
+    let mut packets = input.drain(..);
+    while let Some(packet) = packets.next() {
+        let present = slot(&packet).unwrap_or(u32::MAX);
+        worker.warm(present, Direction::Decrypt, |places| {
+            packets.as_slice().get(places).and_then(slot)
+        });
         if worker.vectors.ops.len() >= BURST {
             crypto::run(worker, tables);
         }
         prepare(worker, tables, packet);
     }
+    drop(packets);
     worker.vectors.esp_input = input;
 }
 

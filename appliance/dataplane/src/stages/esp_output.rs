@@ -1,6 +1,6 @@
 //! Into a tunnel: selector table, owner, MTU, sequence number; then the engine. A packet without a child SA ends here, never in clear.
 
-use ravelin_esp::{EspDrop, PacketBuf};
+use ravelin_esp::{Direction, EspDrop, PacketBuf};
 use ravelin_types::PairId;
 use ravelin_wire::icmp::IcmpError;
 use ravelin_wire::ip::IPV6_MIN_MTU_OCTETS;
@@ -45,8 +45,11 @@ pub(crate) fn steer<P: Platform, A: Address>(
 /// Drains `esp_output` into the engine's operations.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.esp_output);
-    worker.warm(input.iter().map(|(_, slot)| *slot));
-    for (packet, slot) in input.drain(..) {
+    let mut packets = input.drain(..);
+    while let Some((packet, slot)) = packets.next() {
+        worker.warm(slot, Direction::Encrypt, |places| {
+            packets.as_slice().get(places).map(|(_, slot)| *slot)
+        });
         if worker.vectors.ops.len() >= BURST {
             crypto::run(worker, tables);
         }
@@ -64,6 +67,7 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
             Err(reason) => worker.drop(packet, reason),
         }
     }
+    drop(packets);
     worker.vectors.esp_output = input;
 }
 
@@ -190,7 +194,7 @@ fn encrypt<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>, slot
         let start = usize::from(task.start);
         let inner = packet.data().get(start..start + octets as usize);
         let inner = inner.unwrap_or_default();
-        watch.encrypting(worker.id, worker.now, tunnel, inner, link);
+        watch.encrypting(worker.id, worker.now, &sa.facts, inner, link);
     }
     let counters = worker.counters().interface(tunnel);
     counters.out_packets.add(1);

@@ -53,9 +53,8 @@ impl Selection {
 
     /// Whether a packet of this header belongs to it, seen in this instance.
     fn has_packet(&self, vrf: VrfId, meta: &IpMeta) -> bool {
-        let fits = |(inner, child): &(VrfId, Arc<Child>)| {
-            *inner == vrf && (child.admits_inbound(meta) || child.admits_outbound(meta))
-        };
+        let fits =
+            |(inner, child): &(VrfId, Arc<Child>)| *inner == vrf && child.admits_either(meta);
         self.has_outer(meta.source, meta.destination) || self.children.iter().any(fits)
     }
 }
