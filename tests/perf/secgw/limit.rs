@@ -106,7 +106,7 @@ fn engine(sealer: &mut Sealer, case: &Case<'_>) -> Result<f64, Failure> {
             samples.push(sealed);
         } else if good(&done) {
             for op in &mut done {
-                op.direction = case.direction;
+                op.task.direction = case.direction;
                 op.status = OpStatus::Pending;
             }
             std::mem::swap(&mut ops, &mut done);

@@ -37,8 +37,9 @@ impl Sealer {
     pub fn prepare(&mut self, sa: u32, inner: &[u8], slot: u32) -> Result<Op, Failure> {
         let meta = ip::parse(inner).map_err(|_| Failure::Cipher)?;
         let sa = self.sas.get_mut(sa as usize).ok_or(Failure::Cipher)?;
-        sa.prepare(MemoryBuf::new(inner), &meta, slot)
-            .map_err(|_| Failure::Cipher)
+        let mut packet = MemoryBuf::new(inner);
+        let task = sa.prepare(&mut packet, &meta, slot);
+        Ok(CryptoOp::new(packet, task.map_err(|_| Failure::Cipher)?))
     }
 
     /// Does all of `ops`, which end up in `done`.
@@ -48,10 +49,9 @@ impl Sealer {
     }
 
     /// The outer packet of a finished operation, and its slot.
-    pub fn packet(op: Op) -> Result<(u32, MemoryBuf), Failure> {
-        let slot = op.slot;
-        let packet = finish(op).map_err(|_| Failure::Cipher)?;
-        Ok((slot, packet))
+    pub fn packet(mut op: Op) -> Result<(u32, MemoryBuf), Failure> {
+        finish(&mut op.packet, op.status).map_err(|_| Failure::Cipher)?;
+        Ok((op.task.slot, op.packet))
     }
 }
 
