@@ -122,29 +122,29 @@ impl<P: PacketBuf> Engine<P> {
 
     /// Whether it is this packet's turn.
     fn due(&mut self, op: &CryptoOp<P>) -> bool {
-        let outbound = op.direction == Direction::Encrypt;
+        let outbound = op.task.direction == Direction::Encrypt;
         self.outbound += u64::from(outbound);
         outbound && self.outbound % PERIOD == 0
     }
 
     fn repeat_iv(&mut self, op: &mut CryptoOp<P>) {
-        if op.direction != Direction::Encrypt {
+        if op.task.direction != Direction::Encrypt {
             return;
         }
         let due = self.due(op);
-        let start = usize::from(op.start);
+        let start = usize::from(op.task.start);
         let (Some(place), Some(own)) = (
             op.packet.data_mut().get_mut(start - IV_OCTETS..start),
-            op.nonce.get_mut(SALT_OCTETS..),
+            op.task.nonce.get_mut(SALT_OCTETS..),
         ) else {
             return;
         };
         match self.last {
-            Some((slot, iv)) if due && slot == op.slot => {
+            Some((slot, iv)) if due && slot == op.task.slot => {
                 place.copy_from_slice(&iv);
                 own.copy_from_slice(&iv);
             }
-            _ => self.last = own.try_into().ok().map(|iv| (op.slot, iv)),
+            _ => self.last = own.try_into().ok().map(|iv| (op.task.slot, iv)),
         }
     }
 
@@ -161,12 +161,12 @@ impl<P: PacketBuf> Engine<P> {
 
 /// The inner packet alone, as if it were encrypted.
 fn bare<P: PacketBuf>(mut op: CryptoOp<P>) -> Option<CryptoOp<P>> {
-    let (start, octets) = (usize::from(op.start), usize::from(op.octets));
+    let (start, octets) = (usize::from(op.task.start), usize::from(op.task.octets));
     let pad_length_at = start + octets - TRAILER_OCTETS;
     let padding = usize::from(*op.packet.data().get(pad_length_at)?);
     op.packet.adj(start);
     op.packet
-        .trim(padding + TRAILER_OCTETS + usize::from(op.icv_octets));
+        .trim(padding + TRAILER_OCTETS + usize::from(op.task.icv_octets));
     op.status = OpStatus::Done;
     Some(op)
 }
