@@ -6,8 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ravelin_wire::ip::{IPV4_HEADER_OCTETS, IPV6_HEADER_OCTETS};
 
 use crate::lpm::LpmKey;
-use crate::selector::{Bucket, Child, Selectors, Sides};
+use crate::sa::Sa;
+use crate::selector::{Bucket, Child, Place, Selectors, Sides};
 use crate::tables::{NextHop, Vrf};
+use crate::trie::Leaf;
 
 /// How far a destination address reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +56,8 @@ pub trait Address: LpmKey + Ord {
     /// What the routes of an instance say.
     fn next_hop(self, vrf: &Vrf) -> NextHop;
 
-    /// The children of the longest remote prefix that holds it.
-    fn longest(self, selectors: &Selectors) -> Option<&Bucket>;
+    /// Where a packet to it is encrypted as a rule.
+    fn place(self, selectors: &Selectors) -> Option<Place>;
 
     /// Offers the children of all remote prefixes that hold it, the longest first, until `f` takes one.
     fn find_map<'a>(
@@ -66,6 +68,9 @@ pub trait Address: LpmKey + Ord {
 
     /// A child's selectors of this family.
     fn sides(child: &Child) -> &Sides<Self>;
+
+    /// An SA's selectors of this family.
+    fn sides_of(sa: &Sa) -> &Sides<Self>;
 }
 
 impl Address for u32 {
@@ -117,8 +122,8 @@ impl Address for u32 {
     }
 
     #[inline]
-    fn longest(self, selectors: &Selectors) -> Option<&Bucket> {
-        selectors.v4.lookup(self)
+    fn place(self, selectors: &Selectors) -> Option<Place> {
+        selectors.v4.lookup(self).copied()
     }
 
     fn find_map<'a>(
@@ -132,6 +137,11 @@ impl Address for u32 {
     #[inline]
     fn sides(child: &Child) -> &Sides<u32> {
         &child.v4
+    }
+
+    #[inline]
+    fn sides_of(sa: &Sa) -> &Sides<u32> {
+        &sa.selectors_v4
     }
 }
 
@@ -186,8 +196,8 @@ impl Address for u128 {
     }
 
     #[inline]
-    fn longest(self, selectors: &Selectors) -> Option<&Bucket> {
-        selectors.v6.lookup(self)
+    fn place(self, selectors: &Selectors) -> Option<Place> {
+        selectors.v6.lookup(self).map(Leaf::of)
     }
 
     fn find_map<'a>(
@@ -201,6 +211,11 @@ impl Address for u128 {
     #[inline]
     fn sides(child: &Child) -> &Sides<u128> {
         &child.v6
+    }
+
+    #[inline]
+    fn sides_of(sa: &Sa) -> &Sides<u128> {
+        &sa.facts.child.v6
     }
 }
 

@@ -6,11 +6,15 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ravelin_esp::{InboundParams, InboundSa, KeyId, OutboundParams, OutboundSa, OuterAddresses};
+use ravelin_esp::{
+    InboundParams, InboundSa, KeyId, OutboundParams, OutboundSa, OuterAddresses, PacketBuf,
+};
 use ravelin_types::{Numbers, PairId, SPI_SLOTS, SPI_TAG_BITS, VrfId};
 
+use crate::address::{Address, Ends};
 use crate::counters::PairTraffic;
-use crate::selector::Child;
+use crate::packet::Packet;
+use crate::selector::{Child, Sides};
 use crate::tables::NextHop;
 
 /// Slots of both nodes of an HA pair.
@@ -74,6 +78,37 @@ pub struct RouteCache {
     pub outer_mtu_octets: u16,
 }
 
+/// Outer addresses as the peer's packets carry them.
+#[derive(Clone, Copy, Debug)]
+enum FromPeer {
+    V4(Ends<u32>),
+    V6(Ends<u128>),
+}
+
+impl FromPeer {
+    /// `None` when the families differ.
+    fn new(outer: &OuterAddresses) -> Option<Self> {
+        match (outer.remote, outer.local) {
+            (IpAddr::V4(remote), IpAddr::V4(local)) => Some(FromPeer::V4(Ends {
+                source: remote.to_bits(),
+                destination: local.to_bits(),
+            })),
+            (IpAddr::V6(remote), IpAddr::V6(local)) => Some(FromPeer::V6(Ends {
+                source: remote.to_bits(),
+                destination: local.to_bits(),
+            })),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a packet to our end of an SA comes from elsewhere than the peer; `None` when it goes to another address.
+#[inline]
+fn compare<A: Address>(known: Ends<A>, packet: &[u8]) -> Option<bool> {
+    let ends = A::ends(packet)?;
+    (ends.destination == known.destination).then_some(ends.source != known.source)
+}
+
 /// A pair at its owner.
 #[derive(Debug)]
 pub struct Sa {
@@ -83,6 +118,9 @@ pub struct Sa {
     pub route: RouteCache,
     /// Inbound half.
     pub inbound: InboundSa,
+    from_peer: FromPeer,
+    /// The selectors of the child for IPv4, once more where no further cache line must come for them.
+    pub(crate) selectors_v4: Sides<u32>,
     /// Facts.
     pub facts: PairFacts,
     /// An authenticated packet has come in.
@@ -106,12 +144,41 @@ impl Sa {
             outbound: OutboundSa::new(outbound)?,
             route: RouteCache::default(),
             inbound: InboundSa::new(&inbound),
+            from_peer: FromPeer::new(&facts.outer)?,
+            selectors_v4: facts.child.v4.clone(),
             facts,
             heard: false,
             inbound_only: false,
             exhausting: false,
             moved_to: None,
         })
+    }
+
+    /// Moves the outer addresses; `None` and no change when the families differ.
+    pub fn set_outer(&mut self, outer: OuterAddresses) -> Option<()> {
+        self.outbound.set_outer(&outer)?;
+        self.from_peer = FromPeer::new(&outer)?;
+        self.facts.outer = outer;
+        self.route.version = 0;
+        self.moved_to = None;
+        Some(())
+    }
+
+    /// Whether an ESP packet, which starts at its outer header, comes from another address or port than the peer's; `None` when it
+    /// cannot be this SA's, by its destination, its routing instance or its encapsulation.
+    #[inline]
+    pub(crate) fn is_strange<B: PacketBuf>(&self, packet: &Packet<B>, udp: bool) -> Option<bool> {
+        let facts = &self.facts;
+        if packet.vrf != facts.outer_vrf || udp != facts.outer.udp.is_some() {
+            return None;
+        }
+        let elsewhere = match (self.from_peer, packet.meta.v6) {
+            (FromPeer::V4(known), false) => compare(known, packet.data()),
+            (FromPeer::V6(known), true) => compare(known, packet.data()),
+            _ => None,
+        }?;
+        let port = facts.outer.udp.map(|(_, remote)| remote);
+        Some(elsewhere || port.is_some_and(|port| port != packet.meta.source_port))
     }
 
     /// Raises the ceilings; later packets ask for more.

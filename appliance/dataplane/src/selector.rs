@@ -12,7 +12,7 @@ use ravelin_wire::ip::{Brief, IpMeta};
 use crate::address::{Address, Ends};
 use crate::lpm::Lpm;
 use crate::tables::IfIndex;
-use crate::trie::Trie;
+use crate::trie::{Leaf, Trie};
 
 /// Selectors of one side of a child: what one proposal can hold with room (RFC 7296 allows 255).
 pub const MAX_SELECTORS: usize = 32;
@@ -103,6 +103,26 @@ impl<A: Address> Ranges<A> {
     }
 }
 
+impl<A: Address> Sides<A> {
+    /// Whether a clear packet may be encrypted under these selectors.
+    #[inline]
+    pub fn admit_outbound(&self, packet: &Brief, ends: Ends<A>) -> bool {
+        (self.remote).hold(ends.destination, packet.destination_port, packet)
+            && self.local.hold(ends.source, packet.source_port, packet)
+    }
+
+    /// Whether a decrypted packet may have come through them.
+    #[inline]
+    pub fn admit_inbound(&self, packet: &Brief, ends: Ends<A>) -> bool {
+        self.remote.hold(ends.source, packet.source_port, packet)
+            && (self.local).hold(ends.destination, packet.destination_port, packet)
+    }
+
+    fn admit_either(&self, packet: &Brief, ends: Ends<A>) -> bool {
+        self.admit_inbound(packet, ends) || self.admit_outbound(packet, ends)
+    }
+}
+
 fn number_v4(address: IpAddr) -> Option<u32> {
     match address {
         IpAddr::V4(v4) => Some(v4.to_bits()),
@@ -143,22 +163,6 @@ impl Child {
         }
     }
 
-    /// Whether a clear packet may be encrypted under this child.
-    #[inline]
-    pub fn admits_outbound<A: Address>(&self, packet: &Brief, ends: Ends<A>) -> bool {
-        let Sides { local, remote } = A::sides(self);
-        remote.hold(ends.destination, packet.destination_port, packet)
-            && local.hold(ends.source, packet.source_port, packet)
-    }
-
-    /// Whether a decrypted packet may have come through this child.
-    #[inline]
-    pub fn admits_inbound<A: Address>(&self, packet: &Brief, ends: Ends<A>) -> bool {
-        let Sides { local, remote } = A::sides(self);
-        remote.hold(ends.source, packet.source_port, packet)
-            && local.hold(ends.destination, packet.destination_port, packet)
-    }
-
     /// Whether a packet may belong to this child in either direction.
     pub fn admits_either(&self, packet: &IpMeta) -> bool {
         match (packet.source, packet.destination) {
@@ -168,7 +172,7 @@ impl Child {
                     source,
                     destination,
                 };
-                self.admits_inbound(packet, ends) || self.admits_outbound(packet, ends)
+                self.v4.admit_either(packet, ends)
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
                 let (source, destination) = (source.to_bits(), destination.to_bits());
@@ -176,9 +180,18 @@ impl Child {
                     source,
                     destination,
                 };
-                self.admits_inbound(packet, ends) || self.admits_outbound(packet, ends)
+                self.v6.admit_either(packet, ends)
             }
             _ => false,
+        }
+    }
+
+    /// Where its SA is.
+    pub fn place(&self) -> Place {
+        Place {
+            slot: self.slot,
+            tunnel: self.tunnel,
+            owner: self.owner,
         }
     }
 
@@ -214,7 +227,6 @@ impl Bucket {
         }
     }
 
-    #[inline]
     fn as_slice(&self) -> &[Arc<Child>] {
         match self {
             Bucket::One(child) => std::slice::from_ref(child),
@@ -223,10 +235,35 @@ impl Bucket {
     }
 }
 
+/// Where the packets of a prefix are encrypted as a rule: by its child that was activated last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Slot of its SA.
+    pub slot: u32,
+    /// Its tunnel interface.
+    pub tunnel: IfIndex,
+    /// Worker that owns it.
+    pub owner: u8,
+}
+
+impl Leaf<Bucket> for Place {
+    fn of(bucket: &Bucket) -> Self {
+        // Buckets are never empty; a place without an SA drops what comes by it.
+        bucket.as_slice().first().map_or(
+            Place {
+                slot: u32::MAX,
+                tunnel: IfIndex(0),
+                owner: 0,
+            },
+            |child| child.place(),
+        )
+    }
+}
+
 /// The selector table of one routing instance.
 #[derive(Clone, Debug, Default)]
 pub struct Selectors {
-    pub(crate) v4: Trie<Bucket>,
+    pub(crate) v4: Trie<Bucket, Place>,
     pub(crate) v6: Lpm<u128, Bucket>,
 }
 
@@ -236,24 +273,21 @@ pub struct Selectors {
 pub struct SelectorsFull;
 
 impl Selectors {
-    /// The child that encrypts this packet into `tunnel`.
+    /// Where a packet to this destination is encrypted, if the selectors of that child admit it: the rest is for
+    /// [`Selectors::search`].
     #[inline]
-    pub fn lookup<A: Address>(
+    pub fn place<A: Address>(&self, destination: A) -> Option<Place> {
+        destination.place(self)
+    }
+
+    /// The child that encrypts this packet into `tunnel`.
+    #[cold]
+    pub fn search<A: Address>(
         &self,
         tunnel: IfIndex,
         packet: &Brief,
         ends: Ends<A>,
     ) -> Option<&Child> {
-        let admit = |bucket| admitting(bucket, tunnel, packet, ends);
-        // The longest prefix is nearly always the answer; the walk over all that hold the address is for what is left.
-        ends.destination
-            .longest(self)
-            .and_then(admit)
-            .or_else(|| self.search(tunnel, packet, ends))
-    }
-
-    #[cold]
-    fn search<A: Address>(&self, tunnel: IfIndex, packet: &Brief, ends: Ends<A>) -> Option<&Child> {
         ends.destination
             .find_map(self, |bucket| admitting(bucket, tunnel, packet, ends))
     }
@@ -334,7 +368,6 @@ impl Selectors {
     }
 }
 
-#[inline]
 fn admitting<'a, A: Address>(
     bucket: &'a Bucket,
     tunnel: IfIndex,
@@ -345,7 +378,7 @@ fn admitting<'a, A: Address>(
         .as_slice()
         .iter()
         .map(Arc::as_ref)
-        .find(|child| child.tunnel == tunnel && child.admits_outbound(packet, ends))
+        .find(|child| child.tunnel == tunnel && A::sides(child).admit_outbound(packet, ends))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use ravelin_wire::ethernet::{Mac, Tags};
 use crate::address::Address;
 use crate::lpm::Lpm;
 use crate::selector::Selectors;
-use crate::trie::Trie;
+use crate::trie::{Leaf, Trie};
 use crate::watch::Watch;
 
 /// Interfaces (units and tunnels): 64 ports of some units each, and the tunnels; the counters of a worker take 64 octets each.
@@ -59,6 +59,12 @@ pub enum NextHop {
     Blackhole,
     /// Discarded with an ICMP error.
     Reject,
+}
+
+impl Leaf<NextHop> for NextHop {
+    fn of(value: &NextHop) -> Self {
+        *value
+    }
 }
 
 /// What kind of interface.
@@ -166,7 +172,7 @@ pub trait Fib {
 #[derive(Clone, Debug, Default)]
 pub struct Vrf {
     /// IPv4 routes.
-    pub routes_v4: Trie<NextHop>,
+    pub routes_v4: Trie<NextHop, NextHop>,
     /// IPv6 routes.
     pub routes_v6: Lpm<u128, NextHop>,
     /// IPv4 routes that a tunnel hides, with their length: ESP itself may take them.

@@ -14,27 +14,33 @@ const BITS: u8 = 32;
 const WIDE: usize = 256;
 const NARROW: usize = 16;
 
-type Nodes<V, const N: usize> = Arc<[Entry<V>; N]>;
+type Nodes<L, const N: usize> = Arc<[Entry<L>; N]>;
+
+/// What a look-up finds of a value: as little as the reader needs, so that it lies in the trie itself.
+pub trait Leaf<V>: Clone {
+    /// The leaf of a value.
+    fn of(value: &V) -> Self;
+}
 
 /// What stands for one value of a stride.
 #[derive(Clone, Debug)]
-enum Entry<V> {
-    /// The longest prefix that holds all addresses below: its length and its value, if there is any.
-    Leaf(u8, Option<V>),
+enum Entry<L> {
+    /// The longest prefix that holds all addresses below: its length and its leaf, if there is any.
+    Leaf(u8, Option<L>),
     /// The second stride.
-    Wide(Nodes<V, WIDE>),
+    Wide(Nodes<L, WIDE>),
     /// Each later one.
-    Narrow(Nodes<V, NARROW>),
+    Narrow(Nodes<L, NARROW>),
 }
 
 /// An IPv4 table that is read much more often than it changes.
 #[derive(Debug)]
-pub struct Trie<V> {
+pub struct Trie<V, L> {
     prefixes: Lpm<u32, V>,
-    root: Nodes<V, WIDE>,
+    root: Nodes<L, WIDE>,
 }
 
-impl<V> Clone for Trie<V> {
+impl<V, L> Clone for Trie<V, L> {
     fn clone(&self) -> Self {
         Self {
             prefixes: self.prefixes.clone(),
@@ -43,7 +49,7 @@ impl<V> Clone for Trie<V> {
     }
 }
 
-impl<V> Default for Trie<V> {
+impl<V, L> Default for Trie<V, L> {
     fn default() -> Self {
         Self {
             prefixes: Lpm::default(),
@@ -52,19 +58,19 @@ impl<V> Default for Trie<V> {
     }
 }
 
-fn filled<V, const N: usize>(entry: impl Fn() -> Entry<V>) -> Nodes<V, N> {
+fn filled<L, const N: usize>(entry: impl Fn() -> Entry<L>) -> Nodes<L, N> {
     Arc::new(std::array::from_fn(|_| entry()))
 }
 
-impl<V: Clone> Trie<V> {
+impl<V: Clone, L: Leaf<V>> Trie<V, L> {
     /// Its prefixes, for everything but the fastest look-up.
     pub fn prefixes(&self) -> &Lpm<u32, V> {
         &self.prefixes
     }
 
-    /// The value of the longest prefix that holds `key`.
+    /// The leaf of the longest prefix that holds `key`.
     #[inline]
-    pub fn lookup(&self, key: u32) -> Option<&V> {
+    pub fn lookup(&self, key: u32) -> Option<&L> {
         let mut entry = &self.root[(key >> 24) as usize];
         if let Entry::Wide(second) = entry {
             entry = &second[(key >> 16 & 0xff) as usize];
@@ -75,7 +81,7 @@ impl<V: Clone> Trie<V> {
             }
         }
         match entry {
-            Entry::Leaf(_, value) => value.as_ref(),
+            Entry::Leaf(_, leaf) => leaf.as_ref(),
             Entry::Wide(_) | Entry::Narrow(_) => None,
         }
     }
@@ -88,7 +94,7 @@ impl<V: Clone> Trie<V> {
             key: masked(key, length),
             length,
             shortest: 0,
-            leaf: Entry::Leaf(length, Some(value.clone())),
+            leaf: Entry::Leaf(length, Some(L::of(&value))),
         };
         change.apply(Arc::make_mut(&mut self.root).as_mut_slice(), 0);
         self.prefixes.insert(key, length, value)
@@ -99,7 +105,7 @@ impl<V: Clone> Trie<V> {
         let length = length.min(BITS);
         let removed = self.prefixes.remove(key, length)?;
         let shorter =
-            |at: u8, value: &V| (at < length).then(|| Entry::Leaf(at, Some(value.clone())));
+            |at: u8, value: &V| (at < length).then(|| Entry::Leaf(at, Some(L::of(value))));
         let change = Change {
             key: masked(key, length),
             length,
@@ -118,16 +124,16 @@ fn masked(key: u32, length: u8) -> u32 {
 }
 
 /// Replaces the leaves under a prefix that come from prefixes of `shortest ..= length` bits.
-struct Change<V> {
+struct Change<L> {
     key: u32,
     length: u8,
     shortest: u8,
-    leaf: Entry<V>,
+    leaf: Entry<L>,
 }
 
-impl<V: Clone> Change<V> {
+impl<L: Clone> Change<L> {
     /// Changes a node whose stride begins at bit `at`.
-    fn apply(&self, entries: &mut [Entry<V>], at: u8) {
+    fn apply(&self, entries: &mut [Entry<L>], at: u8) {
         let end = at + entries.len().ilog2() as u8;
         let first = (self.key >> (BITS - end)) as usize & (entries.len() - 1);
         if self.length <= end {
@@ -157,7 +163,7 @@ impl<V: Clone> Change<V> {
     }
 
     /// Replaces everything below `entry`, whose node's stride ends at bit `end`.
-    fn replace(&self, entry: &mut Entry<V>, end: u8) {
+    fn replace(&self, entry: &mut Entry<L>, end: u8) {
         match entry {
             Entry::Leaf(length, _) if (self.shortest..=self.length).contains(length) => {
                 *entry = self.leaf.clone();
@@ -169,7 +175,7 @@ impl<V: Clone> Change<V> {
         close(entry, end);
     }
 
-    fn replace_all(&self, entries: &mut [Entry<V>], end: u8) {
+    fn replace_all(&self, entries: &mut [Entry<L>], end: u8) {
         for entry in entries {
             self.replace(entry, end);
         }
@@ -177,14 +183,14 @@ impl<V: Clone> Change<V> {
 }
 
 /// Puts a leaf in place of a node that begins at bit `at` and tells nothing apart.
-fn close<V: Clone>(entry: &mut Entry<V>, at: u8) {
-    let entries: &[Entry<V>] = match entry {
+fn close<L: Clone>(entry: &mut Entry<L>, at: u8) {
+    let entries: &[Entry<L>] = match entry {
         Entry::Wide(node) => node.as_slice(),
         Entry::Narrow(node) => node.as_slice(),
         Entry::Leaf(..) => return,
     };
     let pushed =
-        |entry: &Entry<V>| matches!(entry, Entry::Leaf(length, _) if *length <= at).then_some(());
+        |entry: &Entry<L>| matches!(entry, Entry::Leaf(length, _) if *length <= at).then_some(());
     if entries.iter().all(|entry| pushed(entry).is_some())
         && let Some(leaf) = entries.first()
     {

@@ -85,6 +85,8 @@ pub(crate) struct WorkerPort<P: Platform> {
 /// One worker. Everything in it is touched by its thread only.
 pub struct Worker<P: Platform> {
     pub(crate) id: u8,
+    /// Index of its link.
+    own: usize,
     pub(crate) shared: Arc<Shared<P>>,
     pub(crate) engine: P::Engine,
     pub(crate) pool: P::Pool,
@@ -110,6 +112,7 @@ impl<P: Platform> Worker<P> {
         let tables = shared.tables.load_full();
         Self {
             id,
+            own: usize::from(id) % shared.links.len(),
             engine,
             pool,
             sas: (0..shared.slots()).map(|_| None).collect(),
@@ -130,11 +133,13 @@ impl<P: Platform> Worker<P> {
         }
     }
 
+    #[inline]
     pub(crate) fn link(&self) -> &Link<P> {
-        &self.shared.links[usize::from(self.id) % self.shared.links.len()]
+        &self.shared.links[self.own]
     }
 
     /// This worker's counters.
+    #[inline]
     pub fn counters(&self) -> &WorkerCounters {
         &self.link().counters
     }
@@ -180,6 +185,7 @@ impl<P: Platform> Worker<P> {
         }
     }
 
+    #[inline]
     pub(crate) fn sa(&mut self, slot: u32) -> Option<&mut Sa> {
         self.sas.get_mut(slot as usize)?.as_deref_mut()
     }
@@ -231,8 +237,7 @@ impl<P: Platform> Worker<P> {
         let packets = self.take_inputs(&tables);
         stages::run(self, &tables);
         self.transmit(&tables);
-        let own = usize::from(self.id) % self.shared.links.len();
-        let counters = &self.shared.links[own].counters;
+        let counters = &self.shared.links[self.own].counters;
         self.laps.end(packets, counters);
         counters.heartbeat.add(1);
         if packets > 0 {
@@ -247,7 +252,7 @@ impl<P: Platform> Worker<P> {
     fn take_inputs(&mut self, tables: &Tables) -> usize {
         let mut packets = 0;
         let shared = Arc::clone(&self.shared);
-        let link = &shared.links[usize::from(self.id) % shared.links.len()];
+        let link = &shared.links[self.own];
         for _ in 0..BURST {
             let Some(handoff) = link.handoffs.pop() else {
                 break;
@@ -341,13 +346,8 @@ impl<P: Platform> Worker<P> {
                 }
                 Command::Remove(slot) => self.remove(slot),
                 Command::Move { slot, outer } => {
-                    if let Some(sa) = self.sa(slot)
-                        && sa.outbound.set_outer(&outer).is_some()
-                    {
-                        sa.facts.outer = outer;
-                        sa.route.version = 0;
-                        sa.moved_to = None;
-                    }
+                    // Of another family it would be another SA: the control thread has judged that.
+                    let _ = self.sa(slot).and_then(|sa| sa.set_outer(outer));
                 }
                 Command::PathMtu { slot, mtu_octets } => {
                     if let Some(sa) = self.sa(slot) {

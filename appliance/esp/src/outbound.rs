@@ -200,7 +200,7 @@ impl OutboundSa {
     ///
     /// # Errors
     /// The reason; the packet is as it was. A number once taken is not given back.
-    #[inline]
+    #[inline(always)]
     pub fn prepare<P: PacketBuf>(
         &mut self,
         packet: &mut P,

@@ -59,7 +59,20 @@ impl EthernetMeta {
 /// Parses a frame header; `None` for a truncated frame, an 802.3 length frame or more than two tags.
 #[inline]
 pub fn parse(frame: &[u8]) -> Option<EthernetMeta> {
-    let destination: Mac = frame.get(..6)?.try_into().ok()?;
+    let header: &[u8; HEADER_OCTETS] = frame.first_chunk()?;
+    match u16::from_be_bytes([header[12], header[13]]) {
+        TPID_CTAG | TPID_STAG => parse_tagged(frame),
+        0..0x0600 => None,
+        ethertype => Some(EthernetMeta {
+            header_octets: HEADER_OCTETS,
+            ethertype,
+            tags: Tags::default(),
+            destination: *header.first_chunk()?,
+        }),
+    }
+}
+
+fn parse_tagged(frame: &[u8]) -> Option<EthernetMeta> {
     let mut at = 12;
     let mut ethertype = get_u16(frame, at)?;
     let mut tags = Tags::default();
@@ -87,12 +100,13 @@ pub fn parse(frame: &[u8]) -> Option<EthernetMeta> {
         header_octets: at + 2,
         ethertype,
         tags,
-        destination,
+        destination: *frame.first_chunk()?,
     })
 }
 
 /// Moves the two addresses up against the EtherType, so that the last 14 octets before the payload are an untagged header.
 /// The octets in front of it are left as they were.
+#[inline]
 pub fn close_up_tags(frame: &mut [u8], header_octets: usize) {
     if header_octets > HEADER_OCTETS && frame.len() >= header_octets {
         frame.copy_within(0..12, header_octets - HEADER_OCTETS);

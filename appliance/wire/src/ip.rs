@@ -176,7 +176,6 @@ pub fn addresses(data: &[u8]) -> Option<(IpAddr, IpAddr)> {
 }
 
 /// Parses the IP packet at the start of `data`. Every offset in the result is within `data`.
-#[inline]
 pub fn parse(data: &[u8]) -> Result<IpMeta, ParseError> {
     let brief = parse_brief(data)?;
     let (source, destination) = addresses(data).ok_or(ParseError::Truncated)?;
@@ -194,7 +193,7 @@ pub fn parse(data: &[u8]) -> Result<IpMeta, ParseError> {
 }
 
 /// As [`parse`], without addresses and fragment fields.
-#[inline]
+#[inline(always)]
 pub fn parse_brief(data: &[u8]) -> Result<Brief, ParseError> {
     match data.first().ok_or(ParseError::Truncated)? {
         0x45 => parse_v4(data),
@@ -205,7 +204,7 @@ pub fn parse_brief(data: &[u8]) -> Result<Brief, ParseError> {
 }
 
 /// A header without options, which is the rule.
-#[inline]
+#[inline(always)]
 fn parse_v4(data: &[u8]) -> Result<Brief, ParseError> {
     let header: &[u8; IPV4_HEADER_OCTETS] = data.first_chunk().ok_or(ParseError::Truncated)?;
     let total_octets = u16::from_be_bytes([header[2], header[3]]);
@@ -236,7 +235,7 @@ fn parse_v4_options(data: &[u8]) -> Result<Brief, ParseError> {
     Ok(brief_v4(header, packet, header_octets))
 }
 
-#[inline]
+#[inline(always)]
 fn brief_v4(header: &[u8; IPV4_HEADER_OCTETS], packet: &[u8], header_octets: usize) -> Brief {
     let flags = u16::from_be_bytes([header[6], header[7]]);
     let ports = if flags & 0x1fff == 0 {

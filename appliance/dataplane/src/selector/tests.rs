@@ -37,7 +37,7 @@ fn meta(source: &str, destination: &str, protocol: u8, port: u16) -> Meta {
 
 fn winner(table: &Selectors, (packet, ends): &Meta) -> Option<u64> {
     table
-        .lookup(TUNNEL, packet, *ends)
+        .search(TUNNEL, packet, *ends)
         .map(|child| child.pair.0)
 }
 
@@ -56,8 +56,12 @@ fn longest_prefix_then_newest() {
     assert_eq!(winner(&table, &packet), Some(3), "newest activated");
     table.activate(&host).unwrap();
     assert_eq!(winner(&table, &packet), Some(2), "activated again");
+    let place = |table: &Selectors| table.place(packet.1.destination);
+    assert_eq!(place(&table), Some(host.place()), "by the short way, too");
     table.deactivate(&host);
+    assert_eq!(place(&table), Some(rekeyed.place()));
     table.deactivate(&rekeyed);
+    assert_eq!(place(&table), Some(wide.place()));
     assert_eq!(winner(&table, &packet), Some(1));
     assert_eq!(
         winner(&table, &meta("10.3.0.9", "10.1.0.1", 17, 53)),
@@ -66,6 +70,7 @@ fn longest_prefix_then_newest() {
     );
     table.deactivate(&wide);
     assert_eq!(winner(&table, &packet), None);
+    assert_eq!(place(&table), None);
     assert!(table.v4.prefixes().is_empty());
 }
 
@@ -106,7 +111,7 @@ fn other_tunnels_children_do_not_count() {
         .activate(&child(1, "10.2.0.0/16", "10.1.0.0/16", 0, None))
         .unwrap();
     let (packet, ends) = meta("10.2.0.9", "10.1.0.1", 17, 53);
-    assert!(table.lookup(IfIndex(8), &packet, ends).is_none());
+    assert!(table.search(IfIndex(8), &packet, ends).is_none());
 }
 
 #[test]
@@ -131,7 +136,7 @@ fn buckets_are_bounded() {
 #[test]
 fn inbound_is_the_mirror_image() {
     let child = child(1, "10.2.0.0/16", "10.1.0.0/16", 0, None);
-    let admits = |(packet, ends): Meta| child.admits_inbound(&packet, ends);
+    let admits = |(packet, ends): Meta| child.v4.admit_inbound(&packet, ends);
     assert!(admits(meta("10.1.0.1", "10.2.0.1", 17, 53)));
     assert!(!admits(meta("10.2.0.1", "10.1.0.1", 17, 53)));
 }

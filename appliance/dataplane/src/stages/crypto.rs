@@ -19,7 +19,7 @@ use crate::watch::capture::link;
 use crate::worker::Worker;
 
 /// Encrypts a packet, on the spot if its key works so.
-#[inline]
+#[inline(always)]
 pub(crate) fn encrypt<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>, task: Task) {
     match worker.engine.run_now(&mut packet, &task) {
         OpStatus::Pending => worker.vectors.ops.push(CryptoOp::new(packet, task)),
@@ -28,7 +28,7 @@ pub(crate) fn encrypt<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P:
 }
 
 /// Decrypts a packet, on the spot if its key works so.
-#[inline]
+#[inline(always)]
 pub(crate) fn decrypt<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
@@ -55,7 +55,7 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     worker.vectors.done = done;
 }
 
-#[inline]
+#[inline(always)]
 fn encrypted<P: Platform>(
     worker: &mut Worker<P>,
     mut packet: Packet<P::Buf>,
@@ -147,7 +147,7 @@ fn admit<P: Platform, A: Address>(
     let (Some(ends), Some(Some(sa))) = (packet.ends::<A>(), sa) else {
         return worker.drop(packet, DropReason::UnknownSpi);
     };
-    if !sa.facts.child.admits_inbound(&meta, ends) {
+    if !A::sides_of(sa).admit_inbound(&meta, ends) {
         sa.facts.traffic.selector_drops.add(1);
         if let Some(watch) = &tables.watch {
             let link = link(sa.facts.pair, sa.inbound.spi(), number);

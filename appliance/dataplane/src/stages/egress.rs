@@ -27,6 +27,18 @@ struct Way {
     header_octets: usize,
 }
 
+impl Way {
+    /// To nobody: the table of neighbours is shorter.
+    const NONE: Way = Way {
+        adjacency: AdjIndex(u32::MAX),
+        interface: IfIndex(0),
+        port: PortIndex(0),
+        mtu_octets: 0,
+        header: [0; LONGEST_HEADER_OCTETS],
+        header_octets: 0,
+    };
+}
+
 /// An Ethernet header with two tags.
 const LONGEST_HEADER_OCTETS: usize = HEADER_OCTETS + 2 * TAG_OCTETS;
 
@@ -34,20 +46,25 @@ const LONGEST_HEADER_OCTETS: usize = HEADER_OCTETS + 2 * TAG_OCTETS;
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.egress);
     // Packets to one neighbour come in runs: it is looked up once per run.
-    let mut last: Option<Way> = None;
+    let mut last = Way::NONE;
     let mut tally = Tally::default();
     for packet in input.drain(..) {
         match packet.next_hop {
             NextHop::Adjacency(index) => {
-                let known = last.filter(|way| way.adjacency == index);
-                match known.map_or_else(|| way(worker, tables, index), Ok) {
-                    Ok(way) => {
-                        last = Some(way);
-                        fit(worker, tables, packet, &way, &mut tally);
+                if last.adjacency != index {
+                    match way(worker, tables, index) {
+                        Ok(way) => last = way,
+                        Err(None) => {
+                            hold(worker, packet, Awaited::Gateway(index));
+                            continue;
+                        }
+                        Err(Some(reason)) => {
+                            worker.drop(packet, reason);
+                            continue;
+                        }
                     }
-                    Err(None) => hold(worker, packet, Awaited::Gateway(index)),
-                    Err(Some(reason)) => worker.drop(packet, reason),
                 }
+                fit(worker, tables, packet, &last, &mut tally);
             }
             NextHop::Glean(interface) => match ip::parse(packet.data()) {
                 Ok(meta) => hold(worker, packet, Awaited::Host(interface, meta.destination)),
@@ -61,6 +78,7 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
 }
 
 /// The way to a neighbour; without a reason when its MAC is not known yet.
+#[cold]
 fn way<P: Platform>(
     worker: &Worker<P>,
     tables: &Tables,
@@ -98,7 +116,7 @@ fn hold<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, awaited: Aw
 }
 
 /// Compares the packet with the link's MTU.
-#[inline]
+#[inline(always)]
 fn fit<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
@@ -140,7 +158,7 @@ fn fragment<P: Platform>(
 }
 
 /// Writes the Ethernet header and queues the frame.
-#[inline]
+#[inline(always)]
 fn send<P: Platform>(
     worker: &mut Worker<P>,
     mut packet: Packet<P::Buf>,

@@ -3,7 +3,7 @@
 
 use ravelin_esp::{Direction, EspDrop, PacketBuf};
 use ravelin_wire::esp::{EspHeader, PROTOCOL_ESP};
-use ravelin_wire::ip::{self, Brief, UDP_HEADER_OCTETS};
+use ravelin_wire::ip::{Brief, UDP_HEADER_OCTETS};
 
 use crate::drop::DropReason;
 use crate::link::Handoff;
@@ -61,34 +61,16 @@ fn prepare<P: Platform>(worker: &mut Worker<P>, tables: &Tables, mut packet: Pac
         return worker.drop(packet, DropReason::CryptoFailed);
     }
     let slot = slot_of(header.spi);
-    match worker.shared.owner(slot) {
-        None => return worker.drop(packet, DropReason::UnknownSpi),
-        Some(owner) if owner != worker.id => {
-            let link = &worker.shared.links[usize::from(owner) % worker.shared.links.len()];
-            if let Err(Handoff::Decrypt(packet)) = link.handoffs.push(Handoff::Decrypt(packet)) {
-                worker.drop(packet, DropReason::HandoffFull);
-            }
-            return;
-        }
-        Some(_) => {}
-    }
-    let vrf = packet.vrf;
-    let Some(sa) = worker.sa(slot).filter(|sa| sa.inbound.spi() == header.spi) else {
-        return worker.drop(packet, DropReason::UnknownSpi);
+    let Some(sa) = (worker.sas.get_mut(slot as usize))
+        .and_then(Option::as_deref_mut)
+        .filter(|sa| sa.inbound.spi() == header.spi)
+    else {
+        return steer(worker, packet, slot);
     };
-    let facts = &sa.facts;
-    let Some((source, destination)) = ip::addresses(packet.data()) else {
-        return worker.drop(packet, DropReason::EspMalformed);
-    };
-    if destination != facts.outer.local
-        || vrf != facts.outer_vrf
-        || udp != facts.outer.udp.is_some()
-    {
-        return worker.drop(packet, DropReason::SaMismatch);
+    match sa.is_strange(&packet, udp) {
+        Some(strange) => packet.strange_source = strange,
+        None => return worker.drop(packet, DropReason::SaMismatch),
     }
-    let peer_port = facts.outer.udp.map(|(_, remote)| remote);
-    packet.strange_source = source != facts.outer.remote
-        || peer_port.is_some_and(|port| port != packet.meta.source_port);
     packet.adj(esp_at);
     match sa.inbound.prepare(&packet, slot) {
         Ok(task) => crypto::decrypt(worker, tables, packet, task),
@@ -98,5 +80,19 @@ fn prepare<P: Platform>(worker: &mut Worker<P>, tables: &Tables, mut packet: Pac
             }
             worker.drop(packet, reason.into());
         }
+    }
+}
+
+/// ESP of no SA of ours: to the worker that owns its slot, if another one does.
+#[cold]
+fn steer<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, slot: u32) {
+    match worker.shared.owner(slot) {
+        Some(owner) if owner != worker.id => {
+            let link = &worker.shared.links[usize::from(owner) % worker.shared.links.len()];
+            if let Err(Handoff::Decrypt(packet)) = link.handoffs.push(Handoff::Decrypt(packet)) {
+                worker.drop(packet, DropReason::HandoffFull);
+            }
+        }
+        _ => worker.drop(packet, DropReason::UnknownSpi),
     }
 }

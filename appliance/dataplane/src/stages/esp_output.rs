@@ -12,14 +12,15 @@ use crate::link::{Event, Handoff};
 use crate::packet::{Origin, Packet};
 use crate::platform::{BURST, Platform};
 use crate::sa::{RouteCache, Sa};
+use crate::selector::Place;
 use crate::stages::{crypto, fragment, icmp_error};
 use crate::state;
 use crate::tables::{IfIndex, NextHop, Tables};
 use crate::watch::capture::link;
 use crate::worker::{MAX_PENDING_OPS, Worker};
 
-/// Finds the child SA of a packet for `tunnel` and hands the packet to the worker that owns it, once.
-#[inline]
+/// Hands a packet for `tunnel` to the worker that owns the child SA of its destination.
+#[inline(always)]
 pub(crate) fn steer<P: Platform, A: Address>(
     worker: &mut Worker<P>,
     tables: &Tables,
@@ -27,12 +28,22 @@ pub(crate) fn steer<P: Platform, A: Address>(
     ends: Ends<A>,
     tunnel: IfIndex,
 ) {
-    let vrf = tables.vrf(packet.vrf);
-    let child = vrf.and_then(|vrf| vrf.selectors.lookup(tunnel, &packet.meta, ends));
-    let Some((slot, owner)) = child.map(|child| (child.slot, child.owner)) else {
-        worker.counters().interface(tunnel).errors.add(1);
-        return worker.drop(packet, DropReason::NoSa);
-    };
+    // Whether the child admits the packet is seen when its SA is at hand: the table's entry alone is read here.
+    let place = tables
+        .vrf(packet.vrf)
+        .and_then(|vrf| vrf.selectors.place(ends.destination));
+    match place {
+        Some(place) if place.tunnel == tunnel => hand_over(worker, packet, place),
+        _ => match search(tables, &packet, ends, tunnel) {
+            Some(place) => hand_over(worker, packet, place),
+            None => no_sa(worker, packet, tunnel),
+        },
+    }
+}
+
+#[inline]
+fn hand_over<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, place: Place) {
+    let Place { slot, owner, .. } = place;
     if owner == worker.id {
         return worker.vectors.esp_output.push((packet, slot));
     }
@@ -42,7 +53,26 @@ pub(crate) fn steer<P: Platform, A: Address>(
     }
 }
 
-/// Drains `esp_output` into the engine's operations.
+/// The child that admits a packet, of all whose prefixes hold its destination.
+#[cold]
+fn search<B: PacketBuf, A: Address>(
+    tables: &Tables,
+    packet: &Packet<B>,
+    ends: Ends<A>,
+    tunnel: IfIndex,
+) -> Option<Place> {
+    let selectors = &tables.vrf(packet.vrf)?.selectors;
+    let child = selectors.search(tunnel, &packet.meta, ends)?;
+    Some(child.place())
+}
+
+#[cold]
+fn no_sa<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, tunnel: IfIndex) {
+    worker.counters().interface(tunnel).errors.add(1);
+    worker.drop(packet, DropReason::NoSa);
+}
+
+/// Drains `esp_output` into `egress`, or into the engine's operations.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.esp_output);
     let mut packets = input.drain(..);
@@ -53,22 +83,87 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
         if worker.vectors.ops.len() >= BURST {
             crypto::run(worker, tables);
         }
-        match size(worker, tables, &packet, slot) {
-            Ok(Fit::Whole) => encrypt(worker, packet, slot),
-            Ok(Fit::Fragments(mtu_octets)) => {
-                for part in fragment::split(worker, packet, mtu_octets) {
-                    encrypt(worker, part, slot);
-                }
-            }
-            Ok(Fit::TooBig(mtu_octets)) => {
-                icmp_error::send(worker, tables, &packet, IcmpError::TooBig { mtu_octets });
-                worker.drop(packet, DropReason::TooBig);
-            }
-            Err(reason) => worker.drop(packet, reason),
+        if packet.meta.v6 {
+            outbound::<P, u128>(worker, tables, packet, slot);
+        } else {
+            outbound::<P, u32>(worker, tables, packet, slot);
         }
     }
     drop(packets);
     worker.vectors.esp_output = input;
+}
+
+/// Encrypts a packet under the SA at `slot`, or finds it another one.
+#[inline(always)]
+fn outbound<P: Platform, A: Address>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    packet: Packet<P::Buf>,
+    slot: u32,
+) {
+    let Some(ends) = packet.ends::<A>() else {
+        return worker.drop(packet, DropReason::BadFrame);
+    };
+    if admits(worker, &packet, ends, slot) {
+        protect(worker, tables, packet, slot);
+    } else {
+        elsewhere(worker, tables, packet, ends);
+    }
+}
+
+#[inline]
+fn admits<P: Platform, A: Address>(
+    worker: &Worker<P>,
+    packet: &Packet<P::Buf>,
+    ends: Ends<A>,
+    slot: u32,
+) -> bool {
+    let sa = worker.sas.get(slot as usize).and_then(Option::as_deref);
+    sa.is_some_and(|sa| A::sides_of(sa).admit_outbound(&packet.meta, ends))
+}
+
+/// Encrypts a packet under an SA that admits it.
+#[inline]
+fn protect<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    packet: Packet<P::Buf>,
+    slot: u32,
+) {
+    match size(worker, tables, &packet, slot) {
+        Ok(Fit::Whole) => encrypt(worker, packet, slot),
+        Ok(Fit::Fragments(mtu_octets)) => {
+            for part in fragment::split(worker, packet, mtu_octets) {
+                encrypt(worker, part, slot);
+            }
+        }
+        Ok(Fit::TooBig(mtu_octets)) => {
+            icmp_error::send(worker, tables, &packet, IcmpError::TooBig { mtu_octets });
+            worker.drop(packet, DropReason::TooBig);
+        }
+        Err(reason) => worker.drop(packet, reason),
+    }
+}
+
+/// A packet that the SA of its destination's prefix does not admit: for another protocol, another port, a narrower selector. Or the
+/// table and the SAs are not of one moment.
+#[cold]
+fn elsewhere<P: Platform, A: Address>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    packet: Packet<P::Buf>,
+    ends: Ends<A>,
+) {
+    let NextHop::Tunnel(tunnel) = packet.next_hop else {
+        return worker.drop(packet, DropReason::NoSa);
+    };
+    match search(tables, &packet, ends, tunnel) {
+        Some(place) if place.owner != worker.id => hand_over(worker, packet, place),
+        Some(place) if admits(worker, &packet, ends, place.slot) => {
+            protect(worker, tables, packet, place.slot);
+        }
+        _ => no_sa(worker, packet, tunnel),
+    }
 }
 
 enum Fit {
@@ -78,7 +173,7 @@ enum Fit {
 }
 
 /// Brings the SA's outer route up to date and compares the packet with what fits.
-#[inline]
+#[inline(always)]
 fn size<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
@@ -160,7 +255,7 @@ fn outer_route(
     })
 }
 
-#[inline]
+#[inline(always)]
 fn encrypt<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>, slot: u32) {
     if worker.vectors.ops.len() >= MAX_PENDING_OPS {
         return worker.drop(packet, DropReason::CryptoFailed);

@@ -22,6 +22,22 @@ struct Receiver {
     mac: Mac,
 }
 
+impl Receiver {
+    /// Of no frame: VLAN identifiers have 12 bits.
+    const NONE: Receiver = Receiver {
+        tags: Tags {
+            outer: u16::MAX,
+            inner: u16::MAX,
+        },
+        index: IfIndex(0),
+        vrf: VrfId::DEFAULT,
+        mac: [0; 6],
+    };
+}
+
+/// How many frames ahead a frame is brought towards the cache.
+const FRAMES_AHEAD: usize = 3;
+
 /// Takes all `frames` of `port`.
 pub(crate) fn input<P: Platform>(
     worker: &mut Worker<P>,
@@ -30,24 +46,29 @@ pub(crate) fn input<P: Platform>(
     frames: &mut Vec<P::Buf>,
 ) {
     // Frames of one unit come in runs: it is looked up, and counted, once per run.
-    let mut last = None;
+    let mut last = Receiver::NONE;
     let mut tally = Tally::default();
-    for mut buf in frames.drain(..) {
+    let mut waiting = frames.drain(..);
+    while let Some(mut buf) = waiting.next() {
+        if let Some(ahead) = waiting.as_slice().get(FRAMES_AHEAD) {
+            ahead.prefetch();
+        }
         let Some(header) = ethernet::parse(buf.data()) else {
             worker.refuse(IfIndex(0), DropReason::BadFrame, buf.data());
             continue;
         };
-        let known = last.filter(|receiver: &Receiver| receiver.tags == header.tags);
-        let found = known.map_or_else(|| receiver(tables, port, header.tags), Ok);
+        if last.tags != header.tags {
+            match receiver(tables, port, header.tags) {
+                Ok(receiver) => last = receiver,
+                Err(index) => {
+                    worker.refuse(index, DropReason::NoUnit, buf.data());
+                    continue;
+                }
+            }
+        }
         let Receiver {
             index, vrf, mac, ..
-        } = match found {
-            Ok(receiver) => *last.insert(receiver),
-            Err(index) => {
-                worker.refuse(index, DropReason::NoUnit, buf.data());
-                continue;
-            }
-        };
+        } = last;
         if header.destination != mac && !header.is_group() {
             worker.refuse(index, DropReason::NotOurMac, buf.data());
             continue;
@@ -93,6 +114,7 @@ pub(crate) fn input<P: Platform>(
 }
 
 /// The unit of these tags; the index to count at when there is none.
+#[cold]
 fn receiver(tables: &Tables, port: u16, tags: Tags) -> Result<Receiver, IfIndex> {
     let table = tables.config.ports.get(usize::from(port));
     let index = table.and_then(|table| table.unit(tags)).ok_or(IfIndex(0))?;

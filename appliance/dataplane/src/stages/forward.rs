@@ -33,7 +33,7 @@ fn start<P: Platform, A: Address>(worker: &mut Worker<P>, tables: &Tables, packe
 }
 
 /// Sends a packet into its tunnel or to its next hop.
-#[inline]
+#[inline(always)]
 pub(crate) fn forward<P: Platform, A: Address>(
     worker: &mut Worker<P>,
     tables: &Tables,

@@ -9,7 +9,7 @@ use crate::tables::{NextHop, Tables};
 use crate::worker::Worker;
 
 /// Sends a packet on its way: to `local`, through policy, or to the host.
-#[inline]
+#[inline(always)]
 pub(crate) fn route<P: Platform, A: Address>(
     worker: &mut Worker<P>,
     tables: &Tables,

@@ -15,7 +15,7 @@ use crate::tables::{NextHop, Tables};
 use crate::worker::Worker;
 
 /// Judges a transit packet and forwards it.
-#[inline]
+#[inline(always)]
 pub(crate) fn enter<P: Platform, A: Address>(
     worker: &mut Worker<P>,
     tables: &Tables,

@@ -45,6 +45,11 @@ impl PacketBuf for Frame {
     }
 
     #[inline]
+    fn prefetch(&self) {
+        self.0.prefetch();
+    }
+
+    #[inline]
     fn trim(&mut self, octets: usize) -> bool {
         u16::try_from(octets).is_ok_and(|octets| self.0.trim(octets).is_some())
     }
