@@ -23,4 +23,5 @@ pub const SOURCES: &[Source] = &[
     module!("ravelin-security"),
     module!("ravelin-security-ike"),
     module!("ravelin-security-ipsec"),
+    module!("ravelin-security-flow"),
 ];

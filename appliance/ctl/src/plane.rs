@@ -15,6 +15,17 @@ pub struct PlaneConfig {
     pub ike_addresses: Vec<(VrfId, IpAddr)>,
     /// What tells routers that this node serves.
     pub signals: Vec<SignalGroup>,
+    /// What becomes of the segment size that TCP connections through tunnels announce; nothing without it.
+    pub tcp_mss: Option<MssClamp>,
+}
+
+/// The largest segment size that a TCP connection through a tunnel may announce, in either direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MssClamp {
+    /// What crosses the tunnel without fragments, as far as its path is known.
+    Tunnel,
+    /// Not more than these octets, and not more than what crosses the tunnel.
+    Octets(u16),
 }
 
 /// The active signal routes of a `services-redundancy-group`.

@@ -15,6 +15,7 @@ pub mod local_input;
 pub mod path_mtu;
 pub mod policy;
 pub mod punt;
+pub mod tcp_mss;
 
 use crate::laps::Stage;
 use crate::platform::Platform;

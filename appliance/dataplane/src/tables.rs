@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ravelin_ctl::plane::MssClamp;
 use ravelin_types::{Generation, Prefix, UnitName, VrfId};
 use ravelin_wire::ethernet::{Mac, Tags};
 
@@ -147,6 +148,8 @@ pub struct Config {
     pub ports: Vec<PortTable>,
     /// Addresses where ESP and IKE end.
     pub ike_addresses: Vec<(VrfId, IpAddr)>,
+    /// The segment size that TCP connections through tunnels may announce.
+    pub tcp_mss: Option<MssClamp>,
 }
 
 impl Config {

@@ -9,6 +9,7 @@
 //! | [`arp`] | ARP for IPv4 over Ethernet | RFC 826 |
 //! | [`ip`] | IPv4 and IPv6 with extension headers, transport ports, fragments; header builders | RFC 791, 8200 |
 //! | [`esp`] | ESP header, trailer, and the classification of UDP port 4500 | RFC 4303, 3948 |
+//! | [`tcp`] | the maximum segment size that a SYN announces | RFC 9293 |
 //! | [`icmp`] | ICMP and ICMPv6 error messages | RFC 792, 1122, 1812, 4443 |
 //! | [`checksum`] | Internet checksum, full and incremental | RFC 1071, 1624 |
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ pub mod esp;
 pub mod ethernet;
 pub mod icmp;
 pub mod ip;
+pub mod tcp;
 
 /// Reads a big-endian `u16` at `at`, or `None` past the end.
 #[inline]

@@ -216,5 +216,6 @@ fn config() -> PlaneConfig {
         }],
         ike_addresses: vec![],
         signals: vec![],
+        tcp_mss: None,
     }
 }

@@ -124,6 +124,7 @@ fn config(device: &str) -> PlaneConfig {
         tunnels: vec![],
         ike_addresses: vec![],
         signals: vec![],
+        tcp_mss: None,
     }
 }
 

@@ -14,6 +14,33 @@ pub struct Security {
     /// `security ipsec`.
     #[serde(default, rename = "ravelin-security-ipsec:ipsec")]
     pub ipsec: Ipsec,
+    /// `security flow`.
+    #[serde(default, rename = "ravelin-security-flow:flow")]
+    pub flow: Flow,
+}
+
+/// `security flow`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Flow {
+    /// `tcp-mss`.
+    #[serde(default)]
+    pub tcp_mss: TcpMss,
+}
+
+/// `security flow tcp-mss`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TcpMss {
+    /// Of connections through tunnels.
+    pub ipsec_vpn: Option<SegmentSize>,
+}
+
+/// `ipsec-vpn`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SegmentSize {
+    /// In octets; else what the tunnel takes.
+    pub mss: Option<u16>,
 }
 
 /// `security ike`.

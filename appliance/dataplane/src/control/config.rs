@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ravelin_ctl::plane::{PlaneConfig, UnitConfig};
+use ravelin_ctl::plane::{MssClamp, PlaneConfig, UnitConfig};
 use ravelin_types::{Generation, Prefix, UnitName, VrfId};
 use ravelin_wire::ethernet::{Mac, Tags};
 use thiserror::Error;
@@ -48,6 +48,7 @@ pub struct PreparedConfig {
     interfaces: Vec<Interface>,
     ports: Vec<String>,
     ike_addresses: Vec<(VrfId, IpAddr)>,
+    tcp_mss: Option<MssClamp>,
 }
 
 impl<P: Platform> Controller<P> {
@@ -123,6 +124,7 @@ impl<P: Platform> Controller<P> {
             interfaces,
             ports,
             ike_addresses: config.ike_addresses.clone(),
+            tcp_mss: config.tcp_mss,
         })
     }
 
@@ -148,6 +150,7 @@ impl<P: Platform> Controller<P> {
                 })
                 .collect(),
             ike_addresses: prepared.ike_addresses,
+            tcp_mss: prepared.tcp_mss,
         };
         for interface in prepared.interfaces {
             let next = IfIndex(self.names.len() as u16 + 1);

@@ -12,7 +12,7 @@ use crate::link::Event;
 use crate::packet::{Origin, Packet};
 use crate::platform::Platform;
 use crate::sa::Sa;
-use crate::stages::{esp_input, fragment, policy};
+use crate::stages::{esp_input, fragment, policy, tcp_mss};
 use crate::state;
 use crate::tables::{NextHop, Tables};
 use crate::watch::capture::link;
@@ -163,6 +163,9 @@ fn admit<P: Platform, A: Address>(
     if let Some(watch) = &tables.watch {
         let link = link(sa.facts.pair, sa.inbound.spi(), number);
         watch.decrypted(worker.id, worker.now, &sa.facts, packet.data(), link);
+    }
+    if tcp_mss::opens(&packet) {
+        tcp_mss::clamp(worker, tables, &mut packet, slot);
     }
     packet.origin = Origin::Tunnel;
     packet.next_hop = tables.next_hop_of(packet.vrf, ends.destination);

@@ -13,7 +13,7 @@ use crate::packet::{Origin, Packet};
 use crate::platform::{BURST, Platform};
 use crate::sa::{RouteCache, Sa};
 use crate::selector::Place;
-use crate::stages::{crypto, fragment, icmp_error};
+use crate::stages::{crypto, fragment, icmp_error, tcp_mss};
 use crate::state;
 use crate::tables::{IfIndex, NextHop, Tables};
 use crate::watch::capture::link;
@@ -127,9 +127,12 @@ fn admits<P: Platform, A: Address>(
 fn protect<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
-    packet: Packet<P::Buf>,
+    mut packet: Packet<P::Buf>,
     slot: u32,
 ) {
+    if tcp_mss::opens(&packet) {
+        tcp_mss::clamp(worker, tables, &mut packet, slot);
+    }
     match size(worker, tables, &packet, slot) {
         Ok(Fit::Whole) => encrypt(worker, packet, slot),
         Ok(Fit::Fragments(mtu_octets)) => {
@@ -203,6 +206,20 @@ fn size<P: Platform>(
     } else {
         Ok(Fit::Fragments(limit))
     }
+}
+
+/// Largest inner packet in octets that crosses the tunnel of an SA in one piece; `None` without a route to its peer.
+pub(crate) fn inner_mtu_octets<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    slot: u32,
+) -> Option<u16> {
+    let adjacencies = &worker.shared.adjacencies;
+    let sa = worker.sas.get_mut(slot as usize)?.as_deref_mut()?;
+    if sa.route.version != tables.version {
+        sa.route = outer_route(adjacencies, tables, sa).ok()?;
+    }
+    Some(sa.route.inner_mtu_octets)
 }
 
 #[cold]

@@ -109,6 +109,7 @@ pub fn config(n: u8) -> PlaneConfig {
             (VrfId::DEFAULT, outer(n, true)),
         ],
         signals: vec![],
+        tcp_mss: None,
     }
 }
 

@@ -6,7 +6,7 @@ use ravelin_config::Config;
 use ravelin_config::typed::{Interface, RouteHop, Unit};
 use ravelin_ctl::host::DriverWish;
 use ravelin_ctl::ike::IkeConfig;
-use ravelin_ctl::plane::{Device, PlaneConfig, PortConfig, TunnelConfig, UnitConfig};
+use ravelin_ctl::plane::{Device, MssClamp, PlaneConfig, PortConfig, TunnelConfig, UnitConfig};
 use ravelin_routing::{Hop, InterfaceAddress, StaticRoute, StaticTarget, TABLE_MAIN};
 use ravelin_types::{Prefix, UnitName, VrfId};
 use std::collections::{BTreeMap, HashMap};
@@ -59,6 +59,10 @@ pub(super) fn compile(
             }
         }
     }
+    let clamp = &config.security.flow.tcp_mss.ipsec_vpn;
+    plane.tcp_mss = clamp
+        .as_ref()
+        .map(|clamp| clamp.mss.map_or(MssClamp::Tunnel, MssClamp::Octets));
     plane
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use ravelin_config::Model;
 use ravelin_ctl::ike::{DpdMode, Establish, RemotePeer};
-use ravelin_ctl::plane::Device;
+use ravelin_ctl::plane::{Device, MssClamp};
 use ravelin_ctl::sa::DfBit;
 use ravelin_routing::StaticTarget;
 use ravelin_types::{DhGroup, Identity, IkeEncr, IkeInteg, Prf};
@@ -67,6 +67,20 @@ fn the_site_compiles_for_planed_and_the_kernel() {
     assert_eq!(devices, ["ge-0-0-0", "ge-0-0-1", "lo", "st0-0"]);
     assert_eq!(site.kernel.devices["ge-0-0-0"].len(), 2);
     assert!(site.kernel.routes.is_empty());
+}
+
+#[test]
+fn the_segment_size_of_tunnels_is_configured_for_planed() {
+    let flow = |text: &str| {
+        let ipsec = SITE.find("    ipsec {").unwrap();
+        let text = [&SITE[..ipsec], text, &SITE[ipsec..]].concat();
+        compiled(&text).plane.tcp_mss
+    };
+    assert_eq!(flow(""), None);
+    let tunnel = "flow { tcp-mss { ipsec-vpn; } }\n";
+    assert_eq!(flow(tunnel), Some(MssClamp::Tunnel));
+    let stated = "flow { tcp-mss { ipsec-vpn { mss 1350; } } }\n";
+    assert_eq!(flow(stated), Some(MssClamp::Octets(1350)));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use libfuzzer_sys::fuzz_target;
 use ravelin_ctl::capture::{CaptureInterface, Captured, End, Filter, Step, Test};
 use ravelin_ctl::flight::FlightChoice;
-use ravelin_ctl::plane::{Device, PlaneConfig, PortConfig, TunnelConfig, UnitConfig};
+use ravelin_ctl::plane::{Device, MssClamp, PlaneConfig, PortConfig, TunnelConfig, UnitConfig};
 use ravelin_ctl::sa::{DfBit, Outbound, Outer, SaHalf, SaPair};
 use ravelin_dataplane::control::{Neighbour, RouteTarget};
 use ravelin_dataplane::io::memory::{Memory, MemoryPool, MemoryPort, cells};
@@ -149,6 +149,7 @@ impl Gateway {
             }],
             ike_addresses: vec![(VrfId::DEFAULT, [192, 0, 2, 1].into())],
             signals: vec![],
+            tcp_mss: Some(MssClamp::Tunnel),
         };
         let macs = HashMap::from(["ge-0/0/0", "ge-0/0/1"].map(|name| (name.to_owned(), MAC)));
         if let Ok(prepared) = controller.prepare_config(Generation(1), &config, &macs) {

@@ -1,5 +1,5 @@
 //! Fuzzes the IP header parser and what is done with its result: every offset stays inside the packet, header rewrites keep
-//! the packet parseable, and an ICMP error about it is itself a valid packet.
+//! the packet parseable, an ICMP error about it is itself a valid packet, and clamping a SYN keeps its checksum.
 //!
 //! An IPv4 packet is tried as it is and with its header checksum repaired, or the checksum would hide the rest.
 #![no_main]
@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use libfuzzer_sys::fuzz_target;
-use ravelin_wire::{checksum, icmp, ip};
+use ravelin_wire::{checksum, icmp, ip, tcp};
 
 fuzz_target!(|data: &[u8]| {
     check(data);
@@ -50,6 +50,8 @@ fn check(data: &[u8]) {
     let again = ip::parse(&rewritten).map(|m| (m.payload_at, m.total_octets, m.source));
     assert_eq!(again, Ok((meta.payload_at, meta.total_octets, meta.source)));
 
+    clamp(&mut rewritten, &meta);
+
     let gateway = match meta.source {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -63,5 +65,16 @@ fn check(data: &[u8]) {
             let answer = ip::parse(&out[..octets]).map(|m| (m.total_octets, m.destination));
             assert_eq!(answer, Ok((octets as u16, meta.source)));
         }
+    }
+}
+
+/// The size that a SYN announces is lowered without touching anything else: the sum over the segment stays.
+fn clamp(packet: &mut [u8], meta: &ip::IpMeta) {
+    let segment = &mut packet[usize::from(meta.payload_at)..usize::from(meta.total_octets)];
+    if meta.protocol == ip::protocol::TCP && tcp::is_syn(segment) {
+        let before = checksum::of(segment);
+        tcp::clamp_mss(segment, 1200);
+        assert_eq!(checksum::of(segment), before);
+        assert!(!tcp::clamp_mss(segment, 1200));
     }
 }
