@@ -47,6 +47,11 @@ const FUNCTIONS: &[&str] = &[
     "rte_fib_add",
     "rte_fib_delete",
     "rte_fib_lookup_bulk",
+    "rte_cryptodev_start",
+    "rte_cryptodev_stop",
+    "rte_cryptodev_close",
+    "rte_cryptodev_sym_session_pool_create",
+    "rte_cryptodev_sym_get_private_session_size",
     "imb_get_strerror",
     "imb_clear_mem",
     "free_mb_mgr",
@@ -70,6 +75,7 @@ const OPAQUE: &[&str] = &[
     "rte_fib",
     "rte_rcu_qsbr",
     "rte_mbuf",
+    "rte_crypto_op",
     "IMB_MGR",
     "rte_arp_.*",
     "rte_l2tpv2_.*",
@@ -87,7 +93,13 @@ fn main() -> ExitCode {
 }
 
 fn build() -> Result<(), String> {
-    for input in ["build.rs", "csrc/shim.h", "csrc/shim.c"] {
+    for input in [
+        "build.rs",
+        "csrc/shim.h",
+        "csrc/shim.c",
+        "csrc/cryptodev.h",
+        "csrc/cryptodev.c",
+    ] {
         println!("cargo:rerun-if-changed={input}");
     }
     let dpdk = pkg_config::Config::new()
@@ -105,6 +117,7 @@ fn build() -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo did not set OUT_DIR")?);
     cc::Build::new()
         .file("csrc/shim.c")
+        .file("csrc/cryptodev.c")
         .flag("-std=gnu11")
         // rte_fib_rcu_qsbr_add is still marked experimental in 24.11.
         .define("ALLOW_EXPERIMENTAL_API", None)
@@ -154,7 +167,7 @@ fn cflags() -> Result<Vec<String>, String> {
 
 fn bind(cflags: &[String]) -> Result<bindgen::Bindings, String> {
     let mut builder = bindgen::Builder::default()
-        .header("csrc/shim.h")
+        .header("csrc/cryptodev.h")
         .clang_args(cflags)
         .use_core()
         .default_enum_style(bindgen::EnumVariation::Consts)

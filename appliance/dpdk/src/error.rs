@@ -106,6 +106,12 @@ pub enum Error {
     /// A second handle of one port was asked for.
     #[error("port `{0}` is already open in this process")]
     PortOpen(String),
+    /// No such crypto device, or one without symmetric ciphers.
+    #[error("device `{0}` has no symmetric ciphers")]
+    NoCryptoDevice(String),
+    /// A second handle of one crypto device was asked for.
+    #[error("device `{0}` is still in use")]
+    CryptoOpen(String),
     /// The port cannot do what its configuration asks.
     #[error("port `{port}` (driver {driver}) offers {available} {what}, {wanted} are configured")]
     Capability {

@@ -2,14 +2,16 @@
 //!
 //! What it does: starts the environment ([`Eal`]), owns packet buffers ([`Mempool`], [`Mbuf`]), ports and their queues
 //! ([`Port`], [`RxQueue`], [`TxQueue`]), bounded rings between threads ([`ring`]), quiescent-state reclaim ([`rcu`]),
-//! a large IPv4 FIB ([`Fib`]), AES-GCM at the speed of the CPU ([`ipsecmb`]), and words in shared memory ([`shm`]).
+//! a large IPv4 FIB ([`Fib`]), AES-GCM at the speed of the CPU ([`ipsecmb`]), ciphers of devices ([`cryptodev`]), and words in shared
+//! memory ([`shm`]).
 //!
 //! What it does *not*: parse packets, run threads (workers are ordinary `std` threads that call
-//! [`Eal::register_thread`]), or offer the device classes that Ravelin does not use yet (rte_cryptodev, rte_flow).
+//! [`Eal::register_thread`]), or offer the device classes that Ravelin does not use yet (rte_flow).
 //!
 //! Soundness rests on ownership: an [`Mbuf`] is the only handle of its packet, a queue handle cannot be cloned and
 //! keeps its port alive, pools live as long as the process. Every `unsafe` block names the rule it relies on.
 
+pub mod cryptodev;
 pub mod cycles;
 pub mod eal;
 mod error;

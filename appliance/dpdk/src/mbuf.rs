@@ -82,6 +82,12 @@ impl Mbuf {
         self.head().port
     }
 
+    /// For a device that works on the packet while its owner keeps it untouched.
+    #[inline]
+    pub(crate) fn as_ptr(&self) -> *mut rv_mbuf {
+        self.raw.as_ptr()
+    }
+
     /// RSS hash, if the NIC computed one.
     #[inline]
     #[must_use]
