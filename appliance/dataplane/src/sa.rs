@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ravelin_esp::{
     InboundParams, InboundSa, KeyId, OutboundParams, OutboundSa, OuterAddresses, PacketBuf,
 };
-use ravelin_types::{Numbers, PairId, SPI_SLOTS, SPI_TAG_BITS, VrfId};
+use ravelin_types::{Numbers, PairId, SPI_SLOTS, SPI_TAG_BITS, Time, VrfId};
 
 use crate::address::{Address, Ends};
 use crate::counters::PairTraffic;
@@ -131,6 +131,8 @@ pub struct Sa {
     pub exhausting: bool,
     /// The other outer address that was reported last.
     pub moved_to: Option<(IpAddr, u16)>,
+    /// When that was.
+    pub moved_at: Option<Time>,
 }
 
 impl Sa {
@@ -151,6 +153,7 @@ impl Sa {
             inbound_only: false,
             exhausting: false,
             moved_to: None,
+            moved_at: None,
         })
     }
 

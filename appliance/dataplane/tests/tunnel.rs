@@ -327,44 +327,6 @@ fn make_before_break_rekey_loses_nothing() {
 }
 
 #[test]
-fn nat_rebinding_is_reported_once_and_followed_when_told() {
-    let mut net = Net::new(false, true);
-    for _ in 0..3 {
-        net.a
-            .receive(TRUST, &udp(host(1, false), host(2, false), (7, 8), b"x"));
-        for mut esp in net.a.sent(UNTRUST) {
-            esp[20..22].copy_from_slice(&1024u16.to_be_bytes());
-            net.b.receive(UNTRUST, &esp);
-        }
-        net.b.run();
-    }
-    let moved: Vec<_> = net
-        .b
-        .notices
-        .iter()
-        .filter_map(|n| match n {
-            Notice::Sa(Event::PeerMoved { outer, .. }) => Some(*outer),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(moved.len(), 1);
-    assert_eq!(moved[0].udp, Some((4500, 1024)));
-    // An iked that comes later hears of it, until the pair has moved.
-    let pending = [Event::PeerMoved {
-        pair: PairId(1),
-        outer: moved[0],
-    }];
-    assert_eq!(net.b.controller.moved(), pending);
-    net.b.controller.relocate(PairId(1), moved[0]);
-    assert_eq!(net.b.controller.moved(), []);
-    net.b.run();
-    net.b
-        .receive(TRUST, &udp(host(2, false), host(1, false), (7, 8), b"x"));
-    let esp = net.b.sent(UNTRUST).pop().unwrap();
-    assert_eq!(ip::parse(&esp).unwrap().destination_port, 1024);
-}
-
-#[test]
 fn traffic_is_reported_once_outbound_before_inbound() {
     let mut net = Net::new(false, false);
     net.b.controller.poll(Time(1 << 32));

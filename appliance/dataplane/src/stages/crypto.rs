@@ -1,8 +1,10 @@
 //! Runs the engine and finishes what it completed: decrypted packets go to their inner routing instance, encrypted ones to `egress`.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ravelin_esp::{CryptoEngine, CryptoOp, Direction, EspDrop, OpStatus, PacketBuf, Task};
+use ravelin_types::Time;
 use ravelin_wire::ip::{self, Brief};
 
 use crate::address::Address;
@@ -17,6 +19,10 @@ use crate::state;
 use crate::tables::{NextHop, Tables};
 use crate::watch::capture::link;
 use crate::worker::Worker;
+
+/// Least time between two reports that the peer of one SA has moved: each is a record in iked's journal, and who sits on the path
+/// could send every other packet on from elsewhere. A NAT forgets once in minutes.
+pub const MOVES_APART: Duration = Duration::from_secs(1);
 
 /// Encrypts a packet, on the spot if its key works so.
 #[inline(always)]
@@ -191,6 +197,7 @@ fn count_refusal(sa: &Sa, reason: EspDrop) {
 /// What finds no room is told again about the next packet.
 #[cold]
 fn notice<P: Platform>(worker: &mut Worker<P>, slot: u32, packet: &mut Packet<P::Buf>) {
+    let now = worker.now;
     let Some(sa) = worker.sa(slot) else { return };
     let pair = sa.facts.pair;
     if !sa.heard {
@@ -198,6 +205,10 @@ fn notice<P: Platform>(worker: &mut Worker<P>, slot: u32, packet: &mut Packet<P:
         if let Some(sa) = worker.sa(slot) {
             sa.heard = heard;
         }
+        return;
+    }
+    let waits = |at: Time| now.since(at) < MOVES_APART;
+    if sa.moved_at.is_some_and(waits) {
         return;
     }
     let Some(from) = outer_source(sa, packet).filter(|from| sa.moved_to != Some(*from)) else {
@@ -208,6 +219,7 @@ fn notice<P: Platform>(worker: &mut Worker<P>, slot: u32, packet: &mut Packet<P:
         && let Some(sa) = worker.sa(slot)
     {
         sa.moved_to = Some(from);
+        sa.moved_at = Some(now);
     }
 }
 

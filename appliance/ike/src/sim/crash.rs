@@ -9,7 +9,7 @@ use ravelin_types::{Numbers, numbers};
 
 use super::world::Side;
 use super::*;
-use crate::event::EventKind;
+use crate::event::{EventKind, Outer};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -72,6 +72,33 @@ fn a_set_up_that_survives_a_crash_leaves_no_trace_of_its_first_message() {
     w.filter = None;
     assert!(w.run_until(MINUTE, World::is_up), "{}", w.explain());
     assert_eq!(w.b.endpoint.test_first_messages(), 0);
+}
+
+#[test]
+fn a_move_of_the_peer_takes_effect_after_its_record_and_survives() {
+    let mut w = world(8);
+    w.link.nat = Some((address(77), 1000));
+    w.establish();
+    let (child, now) = (*w.b.plane.keys().next().unwrap(), w.now);
+    let elsewhere = Outer {
+        udp: Some((4500, 6500)),
+        ..w.b.plane[&child].install.outer
+    };
+    assert!(w.b.endpoint.peer_moved(child, elsewhere, now));
+    let record = w.b.endpoint.poll_record().unwrap();
+    let event = w.b.endpoint.poll_event().unwrap();
+    assert_eq!(event.after, record.seq, "the move waits for its record");
+    assert!(
+        matches!(event.kind, EventKind::PeerMoved { ref children, outer } if *children == [child] && outer == elsewhere)
+    );
+    // Both were lost with the process: the peer is where it was. Told again, it has moved.
+    w.crash(Side::B);
+    assert!(w.b.endpoint.peer_moved(child, elsewhere, now));
+    w.pump();
+    w.crash(Side::B);
+    assert!(w.b.endpoint.reinstall(child, now));
+    w.pump();
+    assert_eq!(w.b.plane[&child].install.outer, elsewhere);
 }
 
 #[test]
