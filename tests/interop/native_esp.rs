@@ -66,6 +66,7 @@ fn pair(number: u32, transform: EspTransform, outer: Addresses, inner: Addresses
             key: SecretBytes::new(key(transform, number as u8 + 100)),
         },
         state: Outbound::Active,
+        life: ravelin_types::VolumeLife::default(),
         ceilings: ravelin_types::Numbers::FIRST,
         inner_vrf: VrfId::DEFAULT,
         tunnel_unit: 0,

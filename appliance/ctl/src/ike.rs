@@ -1,7 +1,8 @@
 //! iked's part of the configuration.
 
 use ravelin_types::{
-    DhGroup, EspTransform, Identity, IkeEncr, IkeInteg, NodeId, Prefix, Prf, SecretBytes, VrfId,
+    DhGroup, EspTransform, Identity, IkeEncr, IkeInteg, NodeId, Prefix, Prf, SecretBytes, Volume,
+    VrfId,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -144,8 +145,8 @@ pub struct EspProposal {
     pub extended_sequence: bool,
     /// Lifetime in seconds.
     pub lifetime_s: u32,
-    /// Lifetime in kilobytes, or without bound.
-    pub lifetime_kilobytes: Option<u32>,
+    /// Lifetime in octets and packets of each direction.
+    pub volume: Volume,
 }
 
 /// `traffic-selector`.

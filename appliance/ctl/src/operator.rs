@@ -364,6 +364,10 @@ pub struct IpsecSa {
     pub rekey_s: u64,
     /// Seconds until it expires.
     pub lifetime_s: u64,
+    /// Octets left to the busier direction until it expires; `None` without a limit.
+    pub octets_left: Option<u64>,
+    /// Packets likewise.
+    pub packets_left: Option<u64>,
     /// Anti-replay window in packets.
     pub replay_window: u32,
     /// Identity the peer proved.

@@ -5,7 +5,7 @@
 //! peer is seen using it or [`Request::Activate`] comes.
 
 use ravelin_types::{
-    EspTransform, InstanceId, Numbers, PairId, SecretBytes, Spi, TrafficSelector, VrfId,
+    EspTransform, InstanceId, Numbers, PairId, SecretBytes, Spi, TrafficSelector, VolumeLife, VrfId,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -113,6 +113,8 @@ pub struct SaPair {
     pub outbound: SaHalf,
     /// Whether it encrypts at once.
     pub state: Outbound,
+    /// What each direction may carry.
+    pub life: VolumeLife,
     /// No number above these is used; a pair that was installed before and that the shared mapping knows nothing of begins there.
     pub ceilings: Numbers,
     /// Routing instance of the inner packets.
@@ -238,6 +240,10 @@ pub enum Event {
     },
     /// Sequence or IV counter near exhaustion: rekey.
     Exhausting(PairId),
+    /// A direction of these pairs has come to the soft limit of its volume: rekey. Told once for each [`Request::SyncDone`].
+    LifeSoft(Vec<PairId>),
+    /// A direction of these pairs has come to the hard limit of its volume: they are stopped and to be deleted. Told likewise.
+    LifeHard(Vec<PairId>),
     /// Traffic came in on these pairs since the last such event (at most one per pair and 2 s): proof of life for DPD.
     Alive(Vec<PairId>),
     /// Traffic went out on these pairs since the last such event (at most one per pair and 2 s): for DPD by `optimized` and

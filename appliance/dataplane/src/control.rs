@@ -4,6 +4,7 @@
 //! worker holds it, so that no worker ever frees a table. One thread calls all of this.
 
 mod config;
+mod life;
 mod neighbours;
 mod pairs;
 mod paths;
@@ -177,6 +178,7 @@ impl<P: Platform> Controller<P> {
                 notices.push(Notice::Sa(SaEvent::Alive(alive)));
             }
         }
+        notices.extend(self.follow_lives(now).map(Notice::Sa));
         notices.extend(self.pairs.number_events().map(Notice::Sa));
         self.flush();
         self.publish();

@@ -77,6 +77,7 @@ reasons! {
     NoRoom "no-room" true "no room in the buffer for the ESP headers",
     TooLong "too-long" true "outer packet would pass 65,535 octets",
     SequenceExhausted "sequence-exhausted" true "outbound sequence numbers used up",
+    LifetimeExpired "lifetime-expired" true "lifetime of the SA by packets or kilobytes is over, and it was not rekeyed",
     SequenceUngranted "sequence-ungranted" true "outbound sequence number above the ceiling that iked has stored",
     InboundUngranted "inbound-ungranted" true "authentic sequence number above the ceiling that iked has stored",
     AhUnsupported "ah-unsupported" true "AH packet for which no SA exists",
@@ -119,6 +120,7 @@ impl From<EspDrop> for DropReason {
             EspDrop::NoRoom => DropReason::NoRoom,
             EspDrop::TooLong => DropReason::TooLong,
             EspDrop::SequenceExhausted => DropReason::SequenceExhausted,
+            EspDrop::LifetimeExpired => DropReason::LifetimeExpired,
             EspDrop::SequenceUngranted => DropReason::SequenceUngranted,
             EspDrop::InboundUngranted => DropReason::InboundUngranted,
         }

@@ -60,6 +60,13 @@ pub enum Command<P: Platform> {
         /// The ceilings.
         ceilings: Numbers,
     },
+    /// No number above these is used any more: the life of the pair ends there.
+    EndAt {
+        /// Slot.
+        slot: u32,
+        /// The last numbers.
+        last: Numbers,
+    },
     /// A neighbour was resolved: send what waits for it.
     Resolved {
         /// The unit.

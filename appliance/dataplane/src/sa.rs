@@ -190,6 +190,13 @@ impl Sa {
         self.inbound.grant(ceilings.inbound);
     }
 
+    /// Nothing above these numbers is sent or accepted. That the end is near is told by the control thread, which knows the limits.
+    pub fn end_at(&mut self, last: Numbers) {
+        self.outbound.end_at(last.outbound);
+        self.inbound.end_at(last.inbound);
+        self.exhausting |= self.outbound.is_ended();
+    }
+
     /// What to ask iked for when a ceiling is near, once per grant: `inbound` is the number that the peer has just used.
     #[inline]
     pub fn ask(&self, inbound: u64) -> Option<Numbers> {

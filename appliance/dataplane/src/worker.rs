@@ -360,6 +360,11 @@ impl<P: Platform> Worker<P> {
                         sa.grant(ceilings);
                     }
                 }
+                Command::EndAt { slot, last } => {
+                    if let Some(sa) = self.sa(slot) {
+                        sa.end_at(last);
+                    }
+                }
                 Command::Resolved {
                     interface,
                     address,

@@ -44,6 +44,9 @@ pub enum EspDrop {
     /// Our SA: the last sequence number or IV was used; it must be rekeyed.
     #[error("sequence numbers exhausted")]
     SequenceExhausted,
+    /// Our SA: its lifetime by volume is over and no rekey has replaced it.
+    #[error("lifetime of the SA is over")]
+    LifetimeExpired,
     /// Our SA: the number is above the ceiling that was granted; more was asked for.
     #[error("sequence number not granted yet")]
     SequenceUngranted,

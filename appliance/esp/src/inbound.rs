@@ -91,6 +91,20 @@ impl InboundSa {
         self.ceiling.raise(ceiling);
     }
 
+    /// No number above `last` is accepted any more: the life of the SA ends there.
+    pub fn end_at(&mut self, last: u64) {
+        self.ceiling.end_at(last);
+    }
+
+    #[cold]
+    fn unadmitted(&self) -> EspDrop {
+        if self.ceiling.is_ended() {
+            EspDrop::LifetimeExpired
+        } else {
+            EspDrop::InboundUngranted
+        }
+    }
+
     /// Where the window will be looked at, for a caller that brings it towards the cache.
     #[inline]
     pub fn next_word(&self) -> Option<&u64> {
@@ -168,7 +182,7 @@ impl InboundSa {
         }
         // 5. Replay commit: the window moves only for proven packets, and never beyond what would be refused after a restart.
         if !self.ceiling.admits(sequence) {
-            return Err(EspDrop::InboundUngranted);
+            return Err(self.unadmitted());
         }
         let newest = sequence > self.window.top();
         if let Some(reason) = refusal(self.window.commit(sequence)) {

@@ -179,6 +179,16 @@ impl OutboundSa {
         self.numbers.ceiling().raise(ceiling);
     }
 
+    /// No number above `last` is used any more: the life of the SA ends there.
+    pub fn end_at(&mut self, last: u64) {
+        self.numbers.ceiling().end_at(last);
+    }
+
+    /// Whether [`OutboundSa::end_at`] has brought the end forward.
+    pub fn is_ended(&mut self) -> bool {
+        self.numbers.ceiling().is_ended()
+    }
+
     /// The peer's SPI.
     pub fn spi(&self) -> u32 {
         self.spi
@@ -220,6 +230,7 @@ impl OutboundSa {
         // 2. Sequence number and explicit IV (section 3.3.3).
         let sequence = self.numbers.next().map_err(|refusal| match refusal {
             Refusal::Ungranted => EspDrop::SequenceUngranted,
+            Refusal::Expired => EspDrop::LifetimeExpired,
             Refusal::Exhausted => EspDrop::SequenceExhausted,
         })?;
         let iv = self.iv.iv(sequence).ok_or(EspDrop::SequenceExhausted)?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg, PrfAlg};
-use ravelin_types::{EspTransform, Identity, SecretBytes, TrafficSelector, VrfId};
+use ravelin_types::{EspTransform, Identity, SecretBytes, TrafficSelector, Volume, VrfId};
 
 /// Default of [`Limits::half_open_max`]: 8,192 times some 2 KiB; legitimate set-ups at 3,000/s over a 1 s path need 3,000.
 pub const HALF_OPEN_MAX: usize = 8192;
@@ -144,6 +144,25 @@ pub struct EspProposal {
     pub extended_sequence: bool,
     /// Seconds until the child SA expires; it is rekeyed earlier.
     pub lifetime_s: u32,
+    /// What each direction may carry until then; it is rekeyed earlier.
+    pub volume: Volume,
+}
+
+/// How long a child SA may live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChildLife {
+    pub(crate) lifetime_s: u32,
+    pub(crate) volume: Volume,
+}
+
+impl ChildLife {
+    /// That of a proposal, which may have left the configuration.
+    pub(crate) fn of(proposal: Option<&EspProposal>) -> Self {
+        ChildLife {
+            lifetime_s: proposal.map_or(ESP_LIFETIME_S, |p| p.lifetime_s),
+            volume: proposal.map_or(Volume::UNLIMITED, |p| p.volume),
+        }
+    }
 }
 
 /// When to ask whether the peer is alive.

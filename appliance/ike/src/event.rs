@@ -9,7 +9,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ravelin_crypto::{Secret, Zeroizing};
-use ravelin_types::{ChildId, EspTransform, Identity, Numbers, Spi, TrafficSelector, VrfId};
+use ravelin_types::{
+    ChildId, EspTransform, Identity, Numbers, Spi, TrafficSelector, VolumeLife, VrfId,
+};
 
 use crate::error::Failure;
 
@@ -241,6 +243,8 @@ pub struct ChildInstall {
     pub epoch: u32,
     /// Numbers that the pair may use before [`EventKind::ChildGrant`].
     pub ceilings: Numbers,
+    /// What each direction may carry before [`crate::Endpoint::child_lifetime_soft`] and `hard` are to be called.
+    pub life: VolumeLife,
     /// Outer addresses.
     pub outer: Outer,
     /// Encryption and integrity.

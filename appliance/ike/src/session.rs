@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use ravelin_crypto::{SkCipher, Zeroizing};
-use ravelin_types::{ChildId, Identity, Numbers, Spi, Time, TrafficSelector, VrfId};
+use ravelin_types::{ChildId, Identity, Numbers, Spi, Time, TrafficSelector, VolumeLife, VrfId};
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
@@ -417,6 +417,8 @@ pub(crate) struct Child {
     pub(crate) created_at: Time,
     pub(crate) soft_at: Time,
     pub(crate) hard_at: Time,
+    /// The same by volume.
+    pub(crate) volume: VolumeLife,
 }
 
 /// How a child SA stands.
@@ -427,6 +429,15 @@ pub(crate) enum ChildState {
     Replaced,
     /// We delete it.
     Deleting,
+    /// Likewise, and the data plane has lost it: its life was over before the peer could be told.
+    Withdrawn,
+}
+
+impl Child {
+    /// Whether the data plane has it, or is to have it.
+    pub(crate) fn is_installed(&self) -> bool {
+        self.epoch > 0 && self.state != ChildState::Withdrawn
+    }
 }
 
 impl Session {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ravelin_types::Time;
+use ravelin_types::{Time, Volume, VolumeLife};
 
 use crate::error::Fault;
 use crate::outbox::Ctx;
@@ -35,6 +35,40 @@ pub const WORK_WAIT: Duration = Duration::from_millis(100);
 pub(crate) struct Lifetime {
     pub(crate) soft_at: Time,
     pub(crate) hard_at: Time,
+    share: Share,
+}
+
+impl Lifetime {
+    /// Limits by volume whose soft ones lie where that of the time does.
+    pub(crate) fn by_volume(&self, hard: Volume) -> VolumeLife {
+        let soft = |limit| match limit {
+            u64::MAX => u64::MAX,
+            limit => self.share.of(limit),
+        };
+        VolumeLife {
+            soft: Volume {
+                octets: soft(hard.octets),
+                packets: soft(hard.packets),
+            },
+            hard,
+        }
+    }
+}
+
+/// The part of a life after which rekeying is due.
+#[derive(Clone, Copy)]
+struct Share {
+    base_percent: u64,
+    spread_percent: u64,
+    /// Of 65,536.
+    random: u64,
+}
+
+impl Share {
+    fn of(self, whole: u64) -> u64 {
+        whole / 100 * self.base_percent
+            + (whole / 100 * self.spread_percent).saturating_mul(self.random) / 65_536
+    }
 }
 
 impl Ctx<'_> {
@@ -43,11 +77,16 @@ impl Ctx<'_> {
     pub(crate) fn lifetime(&mut self, lifetime_s: u32, maker: bool) -> Result<Lifetime, Fault> {
         let random = u64::from(u16::from_be_bytes(self.random::<2>()?));
         let whole = u64::from(lifetime_s.max(1)) * 1_000_000;
-        let (base, spread) = if maker { (80, 10) } else { (90, 5) };
-        let soft = whole / 100 * base + whole / 100 * spread * random / 65_536;
+        let (base_percent, spread_percent) = if maker { (80, 10) } else { (90, 5) };
+        let share = Share {
+            base_percent,
+            spread_percent,
+            random,
+        };
         Ok(Lifetime {
-            soft_at: self.now + Duration::from_micros(soft),
+            soft_at: self.now + Duration::from_micros(share.of(whole)),
             hard_at: self.now + Duration::from_micros(whole),
+            share,
         })
     }
 

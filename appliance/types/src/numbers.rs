@@ -90,6 +90,8 @@ pub struct Remembered {
 pub struct Resumption {
     /// Numbers up to these are used, or count as used.
     pub last: Numbers,
+    /// Of these, what was really used at most: the packets that count against a lifetime.
+    pub used: Numbers,
     /// The record was lost: what the peer sends below the inbound ceiling is refused now, so the pair is to be rekeyed.
     pub lost: bool,
 }
@@ -122,16 +124,19 @@ pub fn resume(
                 outbound: known.last.outbound.saturating_add(RESUME_STEP),
                 inbound: known.last.inbound,
             },
+            used: known.last,
             lost: false,
         }),
         // The first install of all: nothing was ever used.
         None if epoch <= 1 => Ok(Resumption {
             last: Numbers::default(),
+            used: Numbers::default(),
             lost: false,
         }),
         None if ceilings.outbound == 0 || ceilings.inbound == 0 => Err(Unusable::Lost),
         None => Ok(Resumption {
             last: ceilings,
+            used: ceilings,
             lost: true,
         }),
     }
@@ -183,6 +188,21 @@ impl Ceiling {
         self.ask_at = u64::MAX;
     }
 
+    /// No number above `last` is used any more, whatever is granted: the life of the SA ends there.
+    pub fn end_at(&mut self, last: u64) {
+        self.limit = self.limit.min(last);
+        self.granted = self.granted.min(self.limit);
+        if self.granted == self.limit {
+            self.asked();
+        }
+    }
+
+    /// Whether the end was set by [`Ceiling::end_at`], and not by the numbers themselves.
+    #[cold]
+    pub fn is_ended(self) -> bool {
+        !matches!(self.limit, LAST_SEQUENCE | LAST_EXTENDED_SEQUENCE)
+    }
+
     /// More is granted. A late grant takes nothing back.
     pub fn raise(&mut self, granted: u64) {
         *self = Self::new(granted.max(self.granted), self.limit);
@@ -196,6 +216,8 @@ pub enum Refusal {
     Ungranted,
     /// The last number was used.
     Exhausted,
+    /// The life of the SA is over, before its numbers were.
+    Expired,
 }
 
 /// Gives out the outbound numbers of one SA, in order, each once.
@@ -223,7 +245,11 @@ impl Counter {
         if self.last < self.ceiling.granted {
             Ok(self.last + 1)
         } else if self.last >= self.ceiling.limit {
-            Err(Refusal::Exhausted)
+            Err(if self.ceiling.is_ended() {
+                Refusal::Expired
+            } else {
+                Refusal::Exhausted
+            })
         } else {
             Err(Refusal::Ungranted)
         }

@@ -79,6 +79,7 @@ fn config() -> Arc<Config> {
             transform: ESP,
             extended_sequence: false,
             lifetime_s: 3600,
+            volume: ravelin_types::Volume::UNLIMITED,
         }],
         pfs: None,
         selectors: vec![SelectorPair {

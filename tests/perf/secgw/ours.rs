@@ -339,6 +339,7 @@ fn pair(setting: Setting, sa: u32) -> SaPair {
         outbound: half(packets::peer_spi(sa)),
         state: Outbound::Active,
         // Nobody grants more while the measurement runs.
+        life: ravelin_types::VolumeLife::default(),
         ceilings: Numbers {
             outbound: LAST_SEQUENCE,
             inbound: LAST_SEQUENCE,

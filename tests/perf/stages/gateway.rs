@@ -174,6 +174,7 @@ fn pair(sa: u32) -> SaPair {
         outbound: half(Spi(0x4000_0000 + sa)),
         state: Outbound::Active,
         // Nobody grants more while the measurement runs.
+        life: ravelin_types::VolumeLife::default(),
         ceilings: Numbers {
             outbound: LAST_SEQUENCE,
             inbound: LAST_SEQUENCE,

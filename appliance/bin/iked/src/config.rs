@@ -347,6 +347,7 @@ fn esp_of(proposal: &EspProposal) -> ike::EspProposal {
         transform: proposal.transform,
         extended_sequence: proposal.extended_sequence,
         lifetime_s: proposal.lifetime_s,
+        volume: proposal.volume,
     }
 }
 

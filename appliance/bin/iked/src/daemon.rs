@@ -213,6 +213,16 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             sa::Event::Exhausting(pair) => {
                 self.endpoint.child_lifetime_soft(pair, now);
             }
+            sa::Event::LifeSoft(pairs) => {
+                for pair in pairs {
+                    self.endpoint.child_lifetime_soft(pair, now);
+                }
+            }
+            sa::Event::LifeHard(pairs) => {
+                for pair in pairs {
+                    self.endpoint.child_lifetime_hard(pair, now);
+                }
+            }
             sa::Event::Sent(pairs) => self.endpoint.children_sent(&pairs, now),
             sa::Event::Alive(pairs) => self.endpoint.children_alive(&pairs, now),
             sa::Event::InstallFailed {

@@ -166,6 +166,7 @@ fn pair() -> sa::SaPair {
         inbound: half(0x1000),
         outbound: half(0x2000),
         state: sa::Outbound::Active,
+        life: ravelin_types::VolumeLife::default(),
         ceilings: Numbers::FIRST,
         inner_vrf: VrfId::DEFAULT,
         tunnel_unit: 0,

@@ -2,7 +2,7 @@
 
 use super::{line, system};
 use ravelin_ctl::operator::{IpsecSa, IpsecStatistics};
-use ravelin_types::{Identity, Spi, TrafficSelector};
+use ravelin_types::{Identity, LIFE_KILOBYTE_OCTETS, Spi, TrafficSelector};
 use std::fmt::Write;
 
 /// Two lines per pair: `<` inbound, `>` outbound.
@@ -47,12 +47,24 @@ fn direction(sa: &IpsecSa, arrow: &str, spi: Spi) -> String {
         format!("{arrow}{}", sa.pair.0),
         format!("ESP:{}/{}", sa.encryption, short_integrity(sa)),
         spi.to_string(),
-        format!("{}/ unlim", sa.lifetime_s),
+        format!("{}/ {}", sa.lifetime_s, life_size(sa)),
         "-",
         "root",
         sa.remote.port(),
     );
     line(&head, &sa.remote.ip().to_string())
+}
+
+/// Kilobytes until the pair expires, as in the head `Life:sec/kb`; what would be wider than its column in larger units.
+fn life_size(sa: &IpsecSa) -> String {
+    let Some(octets) = sa.octets_left else {
+        return "unlim".to_owned();
+    };
+    match octets / LIFE_KILOBYTE_OCTETS {
+        kilobytes @ 0..100_000 => kilobytes.to_string(),
+        kilobytes @ 100_000..100_000_000 => format!("{}M", kilobytes >> 10),
+        kilobytes => format!("{}G", kilobytes >> 20),
+    }
 }
 
 /// A paragraph per pair.
@@ -126,6 +138,14 @@ fn paragraph(out: &mut String, sa: &IpsecSa) {
         format!("  Rekey in: {} s, ", sa.rekey_s),
         format!("Expires in: {} s", sa.lifetime_s),
     );
+    let kilobytes = |octets: u64| format!("{} kilobytes", octets / LIFE_KILOBYTE_OCTETS);
+    let lifesize = match (sa.octets_left, sa.packets_left) {
+        (None, None) => "Unlimited".to_owned(),
+        (Some(octets), None) => kilobytes(octets),
+        (None, Some(packets)) => format!("{packets} packets"),
+        (Some(octets), Some(packets)) => format!("{}, {packets} packets", kilobytes(octets)),
+    };
+    put("  Lifesize Remaining: ".to_owned(), lifesize);
     put("  Anti-replay service: ".to_owned(), window);
     let extended = if sa.extended_sequence {
         "Enabled"

@@ -220,6 +220,8 @@ pub struct IpsecProposal {
     pub lifetime_seconds: u32,
     /// Lifetime in kilobytes.
     pub lifetime_kilobytes: Option<u32>,
+    /// Lifetime in packets.
+    pub lifetime_packets: Option<u32>,
 }
 
 /// `security ipsec policy`.

@@ -16,6 +16,7 @@ use ravelin_types::numbers::{self, ASK_LEFT, Remembered, Resumption, Unusable};
 use ravelin_types::{EspTransform, NodeId, Numbers, PairId, Prefix, SPI_MIN, Spi, Time, VrfId};
 
 use super::Controller;
+use super::life::Lives;
 use crate::counters::PairTraffic;
 use crate::link::Command;
 use crate::platform::{Key, Platform};
@@ -56,6 +57,8 @@ pub(super) struct Pairs {
     moved: BTreeMap<PairId, Outer>,
     /// Resumed at their ceilings; to be told with the next [`Controller::poll`].
     resumed: Vec<PairId>,
+    /// Those whose volume is limited.
+    pub(super) lives: Lives,
     /// Pairs per worker.
     load: Vec<usize>,
     node: NodeId,
@@ -71,6 +74,7 @@ impl Pairs {
             wanted: BTreeSet::new(),
             moved: BTreeMap::new(),
             resumed: Vec::new(),
+            lives: Lives::default(),
             load: vec![0; workers],
             node: NodeId::default(),
         }
@@ -216,7 +220,12 @@ impl<P: Platform> Controller<P> {
         ) {
             return Err(InstallError::TableFull);
         }
+        let (place, traffic) = ((slot, child.owner), Arc::clone(&pending.facts.traffic));
         self.enter(sa, child, prefixes, pending)?;
+        if let Some(last) = self.pairs.lives.enter(sa.pair, sa.life, resumed, &traffic) {
+            let (slot, owner) = place;
+            self.command(owner, Command::EndAt { slot, last });
+        }
         if resumed.lost {
             log::warn!(
                 "pair {} resumes at its ceilings: its numbers are lost",
@@ -257,6 +266,7 @@ impl<P: Platform> Controller<P> {
 
     /// iked is here (again): it hears of what it has not granted.
     pub fn ask_again(&mut self) {
+        self.pairs.lives.tell_again();
         self.pairs.ask_again();
     }
 
@@ -488,6 +498,7 @@ impl<P: Platform> Controller<P> {
         };
         self.pairs.asking.remove(&pair);
         self.pairs.moved.remove(&pair);
+        self.pairs.lives.leave(pair);
         let Record {
             child,
             prefixes,

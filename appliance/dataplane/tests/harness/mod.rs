@@ -354,6 +354,7 @@ pub fn pair(n: u8, slot: u32, outer_v6: bool, nat: bool) -> SaPair {
             key: key(peer),
         },
         state: Outbound::Active,
+        life: ravelin_types::VolumeLife::default(),
         ceilings: Numbers::FIRST,
         inner_vrf: VrfId::DEFAULT,
         tunnel_unit: 0,

@@ -185,7 +185,7 @@ impl<E: Environment> Endpoint<E> {
     pub fn reinstall(&mut self, child: ChildId, now: Time) -> bool {
         let mut usable = false;
         self.with_child(child, now, |ctx, session, id| {
-            let Some(found) = session.child(id) else {
+            let Some(found) = session.child(id).filter(|c| c.is_installed()) else {
                 return Ok(());
             };
             let (epoch, live) = (found.epoch, found.state == ChildState::Live);
@@ -263,14 +263,17 @@ impl<E: Environment> Endpoint<E> {
         }
     }
 
-    /// A sequence number, IV counter or volume limit is near: rekey.
+    /// The sequence numbers, or a direction's volume, are near their end: rekey.
     pub fn child_lifetime_soft(&mut self, child: ChildId, now: Time) -> bool {
         self.rekey_child(child, now)
     }
 
-    /// A limit is reached: delete.
+    /// A direction's volume has come to its end, and the data plane has stopped it: as when its time is over.
     pub fn child_lifetime_hard(&mut self, child: ChildId, now: Time) -> bool {
-        self.close_child(child, now)
+        self.with_child(child, now, |ctx, session, child| {
+            tasks::expire_child(ctx, session, child);
+            Ok(())
+        })
     }
 
     /// Authenticated ESP came from another address or port; taken over when a NAT lies before the peer.

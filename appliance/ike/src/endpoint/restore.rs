@@ -91,7 +91,7 @@ impl<E: Environment> Endpoint<E> {
         for c in &session.children {
             self.out.ids_above(c.id.0);
             report.child_spis.push(c.spi_in);
-            if c.epoch > 0 {
+            if c.is_installed() {
                 report.children.push(RestoredChild {
                     child: c.id,
                     session: SessionId(session.id),

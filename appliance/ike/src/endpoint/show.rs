@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ravelin_types::{ChildId, Identity, Numbers, Spi, Time, TrafficSelector};
+use ravelin_types::{ChildId, Identity, Numbers, Spi, Time, TrafficSelector, VolumeLife};
 
 use super::Endpoint;
 use super::dispatch::shared;
@@ -96,6 +96,8 @@ pub struct ChildSummary {
     pub epoch: u32,
     /// Numbers that the data plane may use.
     pub ceilings: Numbers,
+    /// What each direction may carry.
+    pub life: VolumeLife,
     /// When it was made.
     pub created_at: Time,
     /// When it is rekeyed.
@@ -140,7 +142,7 @@ impl<E: Environment> Endpoint<E> {
         self.sessions.values().flat_map(|s| {
             s.children
                 .iter()
-                .filter(|c| c.epoch > 0)
+                .filter(|c| c.is_installed())
                 .map(move |c| ChildSummary {
                     child: c.id,
                     session: SessionId(s.id),
@@ -158,6 +160,7 @@ impl<E: Environment> Endpoint<E> {
                     live: c.state == ChildState::Live,
                     epoch: c.epoch,
                     ceilings: c.ceilings,
+                    life: c.volume,
                     created_at: c.created_at,
                     rekey_at: c.soft_at,
                     expires_at: c.hard_at,

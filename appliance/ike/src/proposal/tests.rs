@@ -21,6 +21,7 @@ fn esp(encr: EspEncr) -> EspProposal {
         transform: EspTransform::new(encr, integ).unwrap(),
         extended_sequence: false,
         lifetime_s: 3600,
+        volume: ravelin_types::Volume::UNLIMITED,
     }
 }
 
@@ -162,6 +163,7 @@ fn every_esp_transform_is_offered_chosen_and_stored() {
             transform,
             extended_sequence: false,
             lifetime_s: 3600,
+            volume: ravelin_types::Volume::UNLIMITED,
         };
         let offer = offer_esp(&[proposal], None, Spi(0x1234));
         let encr = of(&offer.proposals[0], transform::ENCR).next().unwrap();
@@ -177,6 +179,7 @@ fn every_esp_transform_is_offered_chosen_and_stored() {
                 transform: other,
                 extended_sequence: false,
                 lifetime_s: 3600,
+                volume: ravelin_types::Volume::UNLIMITED,
             };
             assert!(select_esp(&offer, &[other], ChildDh::Ignore).is_err());
         }

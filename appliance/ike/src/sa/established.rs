@@ -153,7 +153,7 @@ pub(crate) fn moved(ctx: &mut Ctx<'_>, session: &mut Session) {
     let children = session
         .children
         .iter()
-        .filter(|c| c.epoch > 0)
+        .filter(|c| c.is_installed())
         .map(|c| c.id)
         .collect();
     ctx.event(EventKind::PeerMoved {

@@ -83,7 +83,9 @@ fn dpd_of(ctx: &Ctx<'_>, session: &Session) -> Option<Dpd> {
 /// Marks a child for deletion and queues it.
 pub(crate) fn delete_child(session: &mut Session, id: ChildId, now: Time) {
     if let Some(c) = session.child_mut(id) {
-        c.state = ChildState::Deleting;
+        if c.state != ChildState::Withdrawn {
+            c.state = ChildState::Deleting;
+        }
         (c.soft_at, c.hard_at) = (Time::MAX, Time::MAX);
         session.want(Task::DeleteChild(id), now);
     }
@@ -278,19 +280,36 @@ fn child_timeouts(ctx: &mut Ctx<'_>, session: &mut Session) {
         }
         match (state, hard) {
             (ChildState::Live, false) => session.want(Task::RekeyChild(id), now),
-            (ChildState::Live, true) => {
-                session.tasks.retain(|w| w.task != Task::RekeyChild(id));
-                delete_child(session, id, now);
-                // The deletion may wait for another exchange, and that for a peer that is gone.
-                if let Some(c) = session.child_mut(id) {
-                    c.hard_at = now + EXPIRED_WAIT;
-                }
-                want_missing_children(ctx, session, now);
-            }
+            (ChildState::Live, true) => expire_child(ctx, session, id),
             // The peer did not delete what it replaced, or does not hear that its life is over.
-            (ChildState::Replaced | ChildState::Deleting, _) => child::remove(ctx, session, id),
+            // It hears of the end when its answer to something else has come.
+            (ChildState::Deleting, _) if is_waiting(session, &Task::DeleteChild(id)) => {
+                child::withdraw(ctx, session, id);
+            }
+            (ChildState::Replaced | ChildState::Deleting | ChildState::Withdrawn, _) => {
+                child::remove(ctx, session, id);
+            }
         }
     }
+}
+
+fn is_waiting(session: &Session, task: &Task) -> bool {
+    session.tasks.iter().any(|w| w.task == *task)
+}
+
+/// Ends a child whose life is over without a rekey; one that is replaced or being deleted already ends anyway.
+pub(crate) fn expire_child(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
+    let now = ctx.now;
+    if session.child(id).map(|c| c.state) != Some(ChildState::Live) {
+        return;
+    }
+    session.tasks.retain(|w| w.task != Task::RekeyChild(id));
+    delete_child(session, id, now);
+    // The deletion may wait for another exchange, and that for a peer that is gone.
+    if let Some(c) = session.child_mut(id) {
+        c.hard_at = now + EXPIRED_WAIT;
+    }
+    want_missing_children(ctx, session, now);
 }
 
 /// When [`on_timeout`] is to be called next.

@@ -64,6 +64,7 @@ pub(crate) fn vpn() -> Vpn {
             transform: EspTransform::AES_256_GCM,
             extended_sequence: false,
             lifetime_s: 3_600,
+            volume: ravelin_types::Volume::UNLIMITED,
         }],
         pfs: None,
         selectors: vec![SelectorPair {

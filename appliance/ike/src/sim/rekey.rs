@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use ravelin_crypto::DhGroup;
-use ravelin_types::ChildId;
+use ravelin_types::{ChildId, Volume};
 
 use super::*;
 use crate::event::EventKind;
@@ -202,6 +202,43 @@ fn lifetimes_rekey_everything_in_time_and_nothing_expires() {
         w.explain()
     );
     w.check_nonces();
+}
+
+#[test]
+fn a_volume_is_rekeyed_at_its_soft_limit_and_replaced_at_its_hard_one() {
+    let (mut a, mut b) = (peer(), gateway());
+    let volume = Volume {
+        octets: 1 << 20,
+        packets: 5_000,
+    };
+    for g in [&mut a, &mut b] {
+        g.vpns[0].proposals[0].volume = volume;
+    }
+    let mut w = World::new(10, config(a), config(b));
+    w.establish();
+    let lives = |node: &Node| -> Vec<_> { node.endpoint.child_sas().map(|c| c.life).collect() };
+    for (node, percent) in [(&w.a, 80..=90), (&w.b, 90..=95)] {
+        let life = lives(node)[0];
+        assert_eq!(life.hard, volume);
+        assert!(percent.contains(&(life.soft.packets * 100 / volume.packets)));
+        assert!(percent.contains(&(life.soft.octets * 100 / volume.octets)));
+    }
+    let (old, now) = (child_of(&w.b), w.now);
+    assert!(w.b.endpoint.child_lifetime_soft(old, now));
+    w.pump();
+    w.run_for(Duration::from_secs(1));
+    w.check_agreement();
+    let new = child_of(&w.b);
+    assert_ne!(new, old);
+    // Told again of one that is replaced, nothing happens.
+    assert!(!w.b.endpoint.child_lifetime_hard(old, now));
+    let (new, now) = (child_of(&w.a), w.now);
+    assert!(w.a.endpoint.child_lifetime_hard(new, now));
+    w.pump();
+    w.run_for(Duration::from_secs(10));
+    w.check_agreement();
+    assert_ne!(child_of(&w.a), new, "the side that starts makes another");
+    assert!(w.a.downs().is_empty() && w.b.downs().is_empty());
 }
 
 proptest! {

@@ -185,6 +185,13 @@ fn a_child_past_its_life_is_not_used_while_the_peer_is_silent() {
     w.run_for(Duration::from_secs(12));
     assert!(w.b.plane.is_empty(), "{}", w.explain());
     assert!(w.b.downs().is_empty(), "the rekey is still on its way");
+    // It arrives after all: the peer hears of the new child and of the end of the old one, and neither end keeps it.
+    w.link.cut = false;
+    w.run_for(MINUTE);
+    w.check_agreement();
+    for node in [&w.a, &w.b] {
+        assert_eq!(node.plane.len(), 1, "{}", w.explain());
+    }
 }
 
 #[test]

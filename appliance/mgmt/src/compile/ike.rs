@@ -7,7 +7,8 @@ use ravelin_ctl::ike as part;
 use ravelin_ctl::ike::{Establish, IkeConfig, RemotePeer};
 use ravelin_ctl::sa::DfBit;
 use ravelin_types::{
-    EspTransform, Identity, IkeEncr, IkeInteg, NodeId, Prefix, Prf, SecretBytes, UnitName, VrfId,
+    EspTransform, Identity, IkeEncr, IkeInteg, LIFE_KILOBYTE_OCTETS, NodeId, Prefix, Prf,
+    SecretBytes, UnitName, Volume, VrfId,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -214,7 +215,12 @@ fn esp_proposal(
         transform,
         extended_sequence: from.extended_sequence_number,
         lifetime_s: from.lifetime_seconds,
-        lifetime_kilobytes: from.lifetime_kilobytes,
+        volume: Volume {
+            octets: from.lifetime_kilobytes.map_or(u64::MAX, |kilobytes| {
+                u64::from(kilobytes) * LIFE_KILOBYTE_OCTETS
+            }),
+            packets: from.lifetime_packets.map_or(u64::MAX, u64::from),
+        },
     })
 }
 

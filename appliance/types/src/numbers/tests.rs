@@ -16,15 +16,42 @@ fn the_constants_fit_each_other() {
 }
 
 #[test]
+fn an_end_brought_forward_is_told_from_exhaustion_and_no_grant_takes_it_back() {
+    let mut counter = Counter::new(0, GRANT, false);
+    counter.ceiling().end_at(2);
+    counter.take();
+    assert_eq!(counter.next(), Ok(2));
+    counter.take();
+    assert_eq!(counter.next(), Err(Refusal::Expired));
+    counter.ceiling().raise(2 * GRANT);
+    assert_eq!(counter.next(), Err(Refusal::Expired));
+    assert!(!counter.wants());
+    // An end beyond the numbers is none, and one beyond the grant waits for it.
+    let mut late = Counter::new(GRANT, GRANT, false);
+    late.ceiling().end_at(u64::MAX);
+    assert!(!late.ceiling().is_ended());
+    late.ceiling().end_at(GRANT + 1);
+    assert_eq!(late.next(), Err(Refusal::Ungranted));
+    late.ceiling().raise(2 * GRANT);
+    assert_eq!(late.next(), Ok(GRANT + 1));
+    late.take();
+    assert_eq!(late.next(), Err(Refusal::Expired));
+    let exhausted = Counter::new(LAST_SEQUENCE, LAST_SEQUENCE, false);
+    assert_eq!(exhausted.next(), Err(Refusal::Exhausted));
+}
+
+#[test]
 fn a_first_install_begins_at_nothing_and_later_ones_never() {
     let begin = |epoch, known, ceilings| resume(epoch, known, ceilings);
     let new = Resumption {
         last: Numbers::default(),
+        used: Numbers::default(),
         lost: false,
     };
     assert_eq!(begin(1, None, Numbers::FIRST), Ok(new));
     let lost = Resumption {
         last: Numbers::FIRST,
+        used: Numbers::FIRST,
         lost: true,
     };
     assert_eq!(begin(2, None, Numbers::FIRST), Ok(lost));
@@ -264,7 +291,7 @@ impl World {
                     self.stopped = true;
                 }
                 Err(Refusal::Ungranted) => {}
-                Ok(_) => panic!("room was left"),
+                other => panic!("room was left: {other:?}"),
             }
         }
         self.ask(0);

@@ -120,6 +120,7 @@ fn pair() -> SaPair {
         inbound: half(0x1101),
         outbound: half(0x2202),
         state: Outbound::Active,
+        life: ravelin_types::VolumeLife::default(),
         ceilings: ravelin_types::Numbers::FIRST,
         inner_vrf: VrfId::DEFAULT,
         tunnel_unit: 0,

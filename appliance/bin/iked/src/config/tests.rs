@@ -15,7 +15,7 @@ fn config() -> IkeConfig {
             transform: EspTransform::AES_256_GCM,
             extended_sequence: false,
             lifetime_s: 3600,
-            lifetime_kilobytes: None,
+            volume: ravelin_types::Volume::UNLIMITED,
         }],
         pfs: Some(Group::Group19),
         selectors: vec![ravelin_ctl::ike::SelectorPair {

@@ -111,6 +111,7 @@ pub(super) fn pair_of(install: &ChildInstall, parameters: &TunnelParameters) -> 
         } else {
             Outbound::Standby
         },
+        life: install.life,
         ceilings: install.ceilings,
         inner_vrf: parameters.inner_vrf,
         tunnel_unit: parameters.tunnel_unit,
@@ -141,6 +142,7 @@ pub(super) fn held_pair(child: &ChildSummary, parameters: &TunnelParameters) -> 
         } else {
             Outbound::Standby
         },
+        life: child.life,
         ceilings: child.ceilings,
         inner_vrf: parameters.inner_vrf,
         tunnel_unit: parameters.tunnel_unit,

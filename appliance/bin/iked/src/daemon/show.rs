@@ -50,6 +50,11 @@ pub(super) fn ipsec_sa(
     counters: Option<PairCounters>,
     now: Time,
 ) -> IpsecSa {
+    let traffic = counters.unwrap_or_default();
+    let used = (
+        traffic.out_octets.max(traffic.in_octets),
+        traffic.out_packets.max(traffic.in_packets),
+    );
     let (local_port, remote_port) = child.outer.udp.unwrap_or((PORT_IKE, PORT_IKE));
     IpsecSa {
         pair: child.child,
@@ -70,6 +75,8 @@ pub(super) fn ipsec_sa(
         outbound_active: child.active,
         rekey_s: remaining(child.rekey_at, now),
         lifetime_s: remaining(child.expires_at, now),
+        octets_left: left(child.life.hard.octets, used.0),
+        packets_left: left(child.life.hard.packets, used.1),
         replay_window: pair.replay_window,
         remote_identity: child.peer.clone(),
         counters,
@@ -80,6 +87,11 @@ pub(super) fn ipsec_sa(
 fn remaining(at: Time, now: Time) -> u64 {
     let left: Duration = at.since(now);
     if at == Time::MAX { 0 } else { left.as_secs() }
+}
+
+/// What is left of a limit by volume, if there is one.
+fn left(limit: u64, used: u64) -> Option<u64> {
+    (limit < u64::MAX).then(|| limit.saturating_sub(used))
 }
 
 fn ike_encr(encr: EncrAlg) -> Option<&'static str> {

@@ -31,6 +31,7 @@ pub(crate) fn pair(id: u64, epoch: u32) -> SaPair {
         inbound: half(0x1000),
         outbound: half(0x2000),
         state: Outbound::Active,
+        life: ravelin_types::VolumeLife::default(),
         ceilings: ravelin_types::Numbers::FIRST,
         inner_vrf: VrfId::DEFAULT,
         tunnel_unit: 0,

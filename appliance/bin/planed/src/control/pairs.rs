@@ -147,6 +147,7 @@ mod tests {
             inbound: half(),
             outbound: half(),
             state: Outbound::Active,
+            life: ravelin_types::VolumeLife::default(),
             ceilings: Numbers::FIRST,
             inner_vrf: VrfId::DEFAULT,
             tunnel_unit: 0,

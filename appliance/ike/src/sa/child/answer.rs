@@ -93,7 +93,7 @@ fn build(
     let Agreed {
         vpn,
         choice,
-        lifetime_s,
+        life,
         narrowed,
     } = agreed;
     let transforms = esp_transforms(choice.suite, public.as_ref().map(|p| p.0));
@@ -118,7 +118,7 @@ fn build(
         suite: choice.suite,
         local_ts: narrowed.local,
         remote_ts: narrowed.remote,
-        lifetime_s,
+        life,
         initiator: false,
         active: old.is_none(),
         replaces: old,
@@ -220,7 +220,7 @@ fn obstacle(session: &Session, ike: u64, named: Option<u32>) -> Option<Notify> {
         // Its answer to a request of ours, not here yet, may have made it.
         None if creating => busy,
         None => Some(Notify::about_child(kind::CHILD_SA_NOT_FOUND, spi)),
-        Some(ChildState::Deleting | ChildState::Replaced) => busy,
+        Some(ChildState::Deleting | ChildState::Withdrawn | ChildState::Replaced) => busy,
         Some(ChildState::Live) => None,
     }
 }

@@ -13,14 +13,14 @@ pub(crate) mod start;
 use std::sync::Arc;
 
 use ravelin_crypto::Secret;
-use ravelin_types::{ChildId, Numbers, Spi, TrafficSelector};
+use ravelin_types::{ChildId, Numbers, Spi, Time, TrafficSelector};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use answer::{Answer, answer_in_auth};
 pub(crate) use start::{Reply, Requested, finish, offer_payloads, prepare};
 
 use super::Refusal;
-use crate::config::{Gateway, Vpn};
+use crate::config::{ChildLife, Gateway, Vpn};
 use crate::error::{Fault, Reason, Stage, list_text};
 use crate::event::{ChildInstall, EventKind, Half, SessionId};
 use crate::keymat::ChildKeys;
@@ -65,7 +65,7 @@ pub(crate) struct Offer<'a> {
 pub(crate) struct Agreed {
     pub(crate) vpn: String,
     pub(crate) choice: EspChoice,
-    pub(crate) lifetime_s: u32,
+    pub(crate) life: ChildLife,
     pub(crate) narrowed: Narrowed,
 }
 
@@ -101,11 +101,10 @@ pub(crate) fn negotiate(
         match select_esp(offer.sa, &vpn.proposals, dh_policy(vpn, context)) {
             Ok(choice) => {
                 let proposal = vpn.proposals.get(choice.ours);
-                let lifetime_s = proposal.map_or(crate::config::ESP_LIFETIME_S, |p| p.lifetime_s);
                 return Ok(Agreed {
                     vpn: vpn.name.clone(),
                     choice,
-                    lifetime_s,
+                    life: ChildLife::of(proposal),
                     narrowed,
                 });
             }
@@ -155,7 +154,7 @@ pub(crate) struct New {
     pub(crate) suite: EspSuite,
     pub(crate) local_ts: Vec<TrafficSelector>,
     pub(crate) remote_ts: Vec<TrafficSelector>,
-    pub(crate) lifetime_s: u32,
+    pub(crate) life: ChildLife,
     /// We started the exchange.
     pub(crate) initiator: bool,
     pub(crate) active: bool,
@@ -182,7 +181,7 @@ pub(crate) fn add(
         fresh.nonce_i,
         fresh.nonce_r,
     )?;
-    let lifetime = ctx.lifetime(new.lifetime_s, new.initiator)?;
+    let lifetime = ctx.lifetime(new.life.lifetime_s, new.initiator)?;
     let id = ravelin_types::PairId(ctx.out.new_id());
     let child = Child {
         id,
@@ -202,6 +201,7 @@ pub(crate) fn add(
         created_at: ctx.now,
         soft_at: lifetime.soft_at,
         hard_at: lifetime.hard_at,
+        volume: lifetime.by_volume(new.life.volume),
     };
     session.children.push(child);
     session.volatile.dirty = true;
@@ -239,6 +239,7 @@ pub(crate) fn install(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
         vpn: Arc::from(child.vpn.as_str()),
         epoch: child.epoch,
         ceilings: child.ceilings,
+        life: child.volume,
         outer,
         transform: child.suite.transform,
         extended_sequence: child.suite.extended_sequence,
@@ -284,7 +285,7 @@ pub(crate) fn remove(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
     session.tasks.retain(|w| {
         w.task != super::Task::DeleteChild(id) && w.task != super::Task::RekeyChild(id)
     });
-    if child.epoch > 0 {
+    if child.is_installed() {
         let linger_ms = if lingering {
             linger_ms(ctx, session, &child.vpn)
         } else {
@@ -297,6 +298,21 @@ pub(crate) fn remove(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
         });
     }
     ctx.env.release_child_spi(child.spi_in);
+}
+
+/// Takes a child whose deletion the peer has not heard of out of the data plane at once.
+pub(crate) fn withdraw(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
+    let Some(child) = session.child_mut(id).filter(|c| c.is_installed()) else {
+        return;
+    };
+    child.state = ChildState::Withdrawn;
+    (child.active, child.soft_at, child.hard_at) = (false, Time::MAX, Time::MAX);
+    session.volatile.dirty = true;
+    ctx.stats.add(Count::ChildDown);
+    ctx.event(EventKind::ChildRemove {
+        child: id,
+        linger_ms: 0,
+    });
 }
 
 fn linger_ms(ctx: &Ctx<'_>, session: &Session, vpn: &str) -> u32 {

@@ -7,7 +7,7 @@ use ravelin_types::{ChildId, Spi, Time, TrafficSelector};
 use serde::{Deserialize, Serialize};
 
 use super::{Collision, Context, Fresh, New, add, lowest, remove};
-use crate::config::{Gateway, SelectorPair, Vpn};
+use crate::config::{ChildLife, Gateway, SelectorPair, Vpn};
 use crate::error::{Fault, Reason};
 use crate::msg::ke::Ke;
 use crate::msg::nonce::Nonce;
@@ -301,7 +301,7 @@ pub(crate) fn finish(
     nonces: (&[u8], &[u8]),
     context: Context,
 ) -> Result<(), Fault> {
-    let (choice, lifetime_s, local_ts, remote_ts) =
+    let (choice, life, local_ts, remote_ts) =
         match check(gateway, &requested, parts, shared, context) {
             Ok(accepted) => accepted,
             Err(reason) => return failed(ctx, session, requested, parts, reason, context),
@@ -327,7 +327,7 @@ pub(crate) fn finish(
         suite: choice.suite,
         local_ts,
         remote_ts,
-        lifetime_s,
+        life,
         initiator: true,
         active: !lost,
         replaces: requested.old,
@@ -394,7 +394,12 @@ fn wait_for_delete(session: &mut Session, id: ChildId, now: Time) {
     }
 }
 
-type Accepted = (EspChoice, u32, Vec<TrafficSelector>, Vec<TrafficSelector>);
+type Accepted = (
+    EspChoice,
+    ChildLife,
+    Vec<TrafficSelector>,
+    Vec<TrafficSelector>,
+);
 
 fn check(
     gateway: &Gateway,
@@ -430,11 +435,8 @@ fn check(
     if !selector::is_within(&local, &r.local_ts) || !selector::is_within(&remote, &r.remote_ts) {
         return Err(Reason::NotOffered("wider traffic selectors"));
     }
-    let lifetime_s = vpn
-        .proposals
-        .get(choice.ours)
-        .map_or(crate::config::ESP_LIFETIME_S, |p| p.lifetime_s);
-    Ok((choice, lifetime_s, local, remote))
+    let life = ChildLife::of(vpn.proposals.get(choice.ours));
+    Ok((choice, life, local, remote))
 }
 
 /// No child came of it: RFC 7296 sections 2.25 and 2.25.1 say what next.

@@ -522,7 +522,7 @@ fn config(node: usize) -> IkeConfig {
             transform: EspTransform::AES_128_GCM,
             extended_sequence: false,
             lifetime_s: 3600,
-            lifetime_kilobytes: None,
+            volume: ravelin_types::Volume::UNLIMITED,
         }],
         pfs: Some(DhGroup::Group31),
         selectors: vec![SelectorPair {

@@ -1,0 +1,94 @@
+use super::*;
+
+fn limits(packets: u64) -> VolumeLife {
+    let volume = |packets| Volume {
+        packets,
+        ..Volume::UNLIMITED
+    };
+    VolumeLife {
+        soft: volume(packets / 2),
+        hard: volume(packets),
+    }
+}
+
+fn new() -> Resumption {
+    Resumption {
+        last: Numbers::default(),
+        used: Numbers::default(),
+        lost: false,
+    }
+}
+
+#[test]
+fn many_pairs_are_looked_at_in_turns_and_each_limit_is_told_once() {
+    let count = 2 * PAIRS_PER_ROUND as u64 + 10;
+    let mut lives = Lives::default();
+    for pair in 0..count {
+        let traffic = Arc::new(PairTraffic::default());
+        traffic.out_packets.set(60);
+        lives.enter(PairId(pair), limits(100), new(), &traffic);
+    }
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        let (soft, hard) = lives.look(Time(1));
+        assert!(soft.len() <= PAIRS_PER_ROUND && hard.is_empty());
+        told.extend(soft);
+    }
+    let all: Vec<_> = (0..count).map(PairId).collect();
+    assert_eq!(told, all);
+    let (soft, _) = lives.look(Time(1) + PACE);
+    assert!(soft.is_empty(), "told once");
+    lives.tell_again();
+    for _ in 0..3 {
+        lives.look(Time(1) + PACE);
+    }
+    let (soft, _) = lives.look(Time(1) + PACE * 2);
+    assert_eq!(soft.len(), PAIRS_PER_ROUND, "told again");
+}
+
+#[test]
+fn packets_before_a_restart_count_and_the_jump_of_the_numbers_does_not() {
+    let resumed = Resumption {
+        last: Numbers {
+            outbound: 40 + 65_536,
+            inbound: 90,
+        },
+        used: Numbers {
+            outbound: 40,
+            inbound: 90,
+        },
+        lost: false,
+    };
+    let traffic = Arc::new(PairTraffic::default());
+    let mut lives = Lives::default();
+    let last = lives.enter(PairId(1), limits(200), resumed, &traffic);
+    assert_eq!(last.unwrap().outbound, 65_536 + 200);
+    assert_eq!(lives.look(Time(1)).0, []);
+    traffic.in_packets.set(10);
+    assert_eq!(lives.look(Time(1) + PACE).0, [PairId(1)]);
+}
+
+#[test]
+fn octets_count_with_what_padding_may_add() {
+    let octets = |octets| Volume {
+        octets,
+        ..Volume::UNLIMITED
+    };
+    let life = VolumeLife {
+        soft: octets(900),
+        hard: octets(1000),
+    };
+    let traffic = Arc::new(PairTraffic::default());
+    let mut lives = Lives::default();
+    assert_eq!(lives.enter(PairId(1), life, new(), &traffic), None);
+    traffic.in_octets.set(900 - PADDING_OCTETS - 1);
+    traffic.in_packets.set(1);
+    assert_eq!(lives.look(Time(1)), (vec![], vec![]));
+    traffic.in_octets.set(900 - PADDING_OCTETS);
+    assert_eq!(lives.look(Time(1) + PACE), (vec![PairId(1)], vec![]));
+    traffic.out_octets.set(1000);
+    assert_eq!(lives.look(Time(1) + PACE * 2), (vec![], vec![PairId(1)]));
+    lives.leave(PairId(1));
+    lives.tell_again();
+    assert_eq!(lives.look(Time(1) + PACE * 3), (vec![], vec![]));
+}
