@@ -36,6 +36,7 @@ macro_rules! reasons {
 
 reasons! {
     BadFrame "bad-frame" false "not an Ethernet II frame, or truncated",
+    Segmented "segmented" false "frame of several segments that fits no free packet buffer",
     NoUnit "no-unit" false "no logical unit has this VLAN tag",
     NotOurMac "not-our-mac" false "unicast frame for another station",
     UnknownEthertype "unknown-ethertype" false "neither ARP nor IP",

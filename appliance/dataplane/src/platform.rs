@@ -17,7 +17,7 @@ pub trait Pool<B>: Send {
 
 /// One queue pair of a port, used by one worker.
 pub trait PortIo<B>: Send {
-    /// Appends at most [`BURST`] received frames to `out`.
+    /// Appends at most [`BURST`] received frames to `out`. One that the port cannot show in one piece comes empty.
     fn receive(&mut self, out: &mut Vec<B>);
     /// Sends frames from the front of `frames` and removes them; what the port did not take stays.
     fn transmit(&mut self, frames: &mut Vec<B>);

@@ -101,28 +101,6 @@ fn outer_fragments_are_joined_before_decryption() {
     assert_eq!(net.b.drop_count(DropReason::ReassemblyTimeout), 1);
 }
 
-fn refresh(packet: &mut [u8]) {
-    packet[10..12].copy_from_slice(&[0, 0]);
-    let sum = ravelin_wire::checksum::of(&packet[..20]);
-    packet[10..12].copy_from_slice(&sum.to_be_bytes());
-}
-
-fn fragments(packet: &[u8], octets: usize) -> Vec<Vec<u8>> {
-    let payload = &packet[20..];
-    let count = payload.len().div_ceil(octets);
-    let part = |(at, chunk): (usize, &[u8])| {
-        let mut part = packet[..20].to_vec();
-        part.extend_from_slice(chunk);
-        let total = part.len() as u16;
-        part[2..4].copy_from_slice(&total.to_be_bytes());
-        let field = (at * octets / 8) as u16 | if at + 1 < count { 0x2000 } else { 0 };
-        part[6..8].copy_from_slice(&field.to_be_bytes());
-        refresh(&mut part);
-        part
-    };
-    payload.chunks(octets).enumerate().map(part).collect()
-}
-
 #[test]
 fn unresolved_neighbours_hold_four_packets() {
     let mut net = Net::new(false, false);
@@ -387,6 +365,7 @@ fn frames_that_are_not_for_us() {
     a.ports[0][0].push(&frame(mac(99), mac(2), 0, &packet));
     a.ports[0][0].push(&frame(mac(1), mac(2), 5, &packet));
     a.ports[0][0].push(&[0; 9]);
+    a.ports[0][0].push(&[]);
     let mut bad = frame(mac(1), mac(2), 0, &packet);
     bad[24] ^= 1;
     a.ports[0][0].push(&bad);
@@ -408,6 +387,7 @@ fn frames_that_are_not_for_us() {
     use DropReason::*;
     let wanted = [
         BadFrame,
+        Segmented,
         NoUnit,
         NotOurMac,
         BadChecksum,

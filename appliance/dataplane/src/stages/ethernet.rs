@@ -54,7 +54,7 @@ pub(crate) fn input<P: Platform>(
             ahead.prefetch();
         }
         let Some(header) = ethernet::parse(buf.data()) else {
-            worker.refuse(IfIndex(0), DropReason::BadFrame, buf.data());
+            worker.refuse(IfIndex(0), unreadable(buf.data()), buf.data());
             continue;
         };
         if last.tags != header.tags {
@@ -111,6 +111,16 @@ pub(crate) fn input<P: Platform>(
         }
     }
     worker.counters().received(tally);
+}
+
+/// Why there is no header.
+#[cold]
+fn unreadable(frame: &[u8]) -> DropReason {
+    if frame.is_empty() {
+        DropReason::Segmented
+    } else {
+        DropReason::BadFrame
+    }
 }
 
 /// The unit of these tags; the index to count at when there is none.

@@ -318,6 +318,30 @@ pub fn packet(
     packet
 }
 
+/// Computes the header checksum of an IPv4 packet anew.
+pub fn refresh(packet: &mut [u8]) {
+    packet[10..12].copy_from_slice(&[0, 0]);
+    let sum = ravelin_wire::checksum::of(&packet[..20]);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// An IPv4 packet cut into fragments with payloads of `octets`.
+pub fn fragments(packet: &[u8], octets: usize) -> Vec<Vec<u8>> {
+    let payload = &packet[20..];
+    let count = payload.len().div_ceil(octets);
+    let part = |(at, chunk): (usize, &[u8])| {
+        let mut part = packet[..20].to_vec();
+        part.extend_from_slice(chunk);
+        let total = part.len() as u16;
+        part[2..4].copy_from_slice(&total.to_be_bytes());
+        let field = (at * octets / 8) as u16 | if at + 1 < count { 0x2000 } else { 0 };
+        part[6..8].copy_from_slice(&field.to_be_bytes());
+        refresh(&mut part);
+        part
+    };
+    payload.chunks(octets).enumerate().map(part).collect()
+}
+
 /// The pair of gateway `n`; its SPIs and keys mirror those of the other gateway with the same `slot`.
 pub fn pair(n: u8, slot: u32, outer_v6: bool, nat: bool) -> SaPair {
     let spi = |owner: u8| Spi::compose(NodeId::default(), slot, 0x100 + u32::from(owner)).unwrap();

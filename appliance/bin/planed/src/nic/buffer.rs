@@ -1,4 +1,5 @@
-//! Packets and queue pairs as the data plane sees them. A packet is one contiguous buffer: ports run without scattering.
+//! Packets and queue pairs as the data plane sees them. A packet is one contiguous buffer: what a device delivers in several segments
+//! is joined in a buffer of jumbo size.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +16,36 @@ impl Frame {
     /// A copy of `octets`; `None` when the pool is empty or one buffer too small.
     pub fn copy(pool: Mempool, octets: &[u8]) -> Option<Self> {
         pool.packet(octets).map(Frame)
+    }
+
+    /// A received packet, in one piece. Virtual devices deliver several segments when a frame is longer than a buffer of their port,
+    /// whatever the MTU.
+    #[inline]
+    fn received(mbuf: Mbuf, jumbo: Mempool) -> Self {
+        if mbuf.is_contiguous() {
+            Self(mbuf)
+        } else {
+            Self::join(mbuf, jumbo)
+        }
+    }
+
+    /// The packet copied into one buffer of jumbo size. One that is longer, or finds no buffer, comes out empty: nothing that looks at
+    /// a part of it could tell.
+    #[cold]
+    fn join(mbuf: Mbuf, jumbo: Mempool) -> Self {
+        let joined = jumbo.alloc().and_then(|mut joined| {
+            let octets = u16::try_from(mbuf.pkt_len()).ok()?;
+            mbuf.copy_out(0, joined.append(octets)?).then_some(joined)
+        });
+        match joined {
+            Some(joined) => Self(joined),
+            None => {
+                let first = mbuf.data().len();
+                let mut cut = Self(mbuf);
+                cut.adj(first);
+                cut
+            }
+        }
     }
 }
 
@@ -101,25 +132,28 @@ impl Tx {
 pub struct QueuePair {
     rx: Option<RxQueue>,
     tx: Tx,
+    /// For packets of several segments.
+    jumbo: Mempool,
     received: Burst,
     sending: Burst,
 }
 
 impl QueuePair {
     /// With a transmit queue of its own.
-    pub fn own(rx: Option<RxQueue>, tx: TxQueue) -> Self {
-        Self::new(rx, Tx::Own(tx))
+    pub fn own(rx: Option<RxQueue>, tx: TxQueue, jumbo: Mempool) -> Self {
+        Self::new(rx, Tx::Own(tx), jumbo)
     }
 
     /// With a shared transmit queue.
-    pub fn shared(rx: Option<RxQueue>, tx: SharedTx) -> Self {
-        Self::new(rx, Tx::Shared(tx))
+    pub fn shared(rx: Option<RxQueue>, tx: SharedTx, jumbo: Mempool) -> Self {
+        Self::new(rx, Tx::Shared(tx), jumbo)
     }
 
-    fn new(rx: Option<RxQueue>, tx: Tx) -> Self {
+    fn new(rx: Option<RxQueue>, tx: Tx, jumbo: Mempool) -> Self {
         Self {
             rx,
             tx,
+            jumbo,
             received: ArrayVec::new(),
             sending: ArrayVec::new(),
         }
@@ -131,12 +165,9 @@ impl PortIo<Frame> for QueuePair {
     fn receive(&mut self, out: &mut Vec<Frame>) {
         let Some(rx) = &mut self.rx else { return };
         rx.rx_burst(&mut self.received);
-        // A chained packet cannot come without scattering; one that does and does not fit its buffer is cut by the length
-        // checks of the first stages.
-        out.extend(self.received.drain(..).map(|mut mbuf| {
-            let _ = mbuf.is_contiguous() || mbuf.linearize();
-            Frame(mbuf)
-        }));
+        let jumbo = self.jumbo;
+        let received = self.received.drain(..);
+        out.extend(received.map(|mbuf| Frame::received(mbuf, jumbo)));
     }
 
     #[inline]
@@ -156,3 +187,6 @@ impl PortIo<Frame> for QueuePair {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

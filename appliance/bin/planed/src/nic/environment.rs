@@ -20,9 +20,9 @@ const FRAMES: u32 = 262_143;
 /// Memory per packet besides its data: header, metadata and pool overhead.
 const FRAME_OVERHEAD_OCTETS: u64 = 448;
 /// Data room of a packet: an MTU of 1,500 and room for jumbo-ish lower layers, and the headroom of 128.
-const DATA_ROOM_OCTETS: u16 = 2048 + 128;
+pub const DATA_ROOM_OCTETS: u16 = 2048 + 128;
 /// Data room of a jumbo packet: an MTU of 9,000 with tags, encryption overhead and headroom.
-const JUMBO_ROOM_OCTETS: u16 = 9_600 + 128;
+pub const JUMBO_ROOM_OCTETS: u16 = 9_600 + 128;
 /// Largest MTU that the ordinary room carries with tags and encryption overhead.
 pub const ORDINARY_MTU_OCTETS: u16 = 1_900;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dpdk_rs::offload::RxOffloads;
 use dpdk_rs::packet_ring::PacketSockets;
-use dpdk_rs::{MacAddress, Port, PortConfig as Shape, PortStats};
+use dpdk_rs::{MacAddress, Mempool, Port, PortConfig as Shape, PortStats};
 use ravelin_ctl::plane::{Device, PlaneConfig, PortConfig};
 use ravelin_tuntap::DeviceName;
 
@@ -211,7 +211,7 @@ impl Ports {
         let outcome = sockets.take_everything();
         outcome.unwrap_or_else(|error| log::warn!("port {}: {error}", wanted.name));
         Ok(OpenPort {
-            queues: share(self.workers, rx, tx),
+            queues: share(self.workers, rx, tx, self.environment.jumbo),
             port,
             device: wanted.device.clone(),
             mac,
@@ -318,17 +318,22 @@ fn queues(workers: usize, most: u16, driver: &str) -> u16 {
 }
 
 /// One queue pair per worker: own queues as far as they go, then no receive queue and a shared transmit queue.
-fn share(workers: usize, rx: Vec<dpdk_rs::RxQueue>, tx: Vec<dpdk_rs::TxQueue>) -> Vec<QueuePair> {
+fn share(
+    workers: usize,
+    rx: Vec<dpdk_rs::RxQueue>,
+    tx: Vec<dpdk_rs::TxQueue>,
+    jumbo: Mempool,
+) -> Vec<QueuePair> {
     let mut rx = rx.into_iter();
     if tx.len() >= workers {
         return tx
             .into_iter()
-            .map(|tx| QueuePair::own(rx.next(), tx))
+            .map(|tx| QueuePair::own(rx.next(), tx, jumbo))
             .collect();
     }
     let shared: Vec<SharedTx> = tx.into_iter().map(SharedTx::new).collect();
     let each = shared.iter().cycle().take(workers);
-    each.map(|tx| QueuePair::shared(rx.next(), tx.clone()))
+    each.map(|tx| QueuePair::shared(rx.next(), tx.clone(), jumbo))
         .collect()
 }
 
