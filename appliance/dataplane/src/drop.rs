@@ -52,7 +52,7 @@ reasons! {
     Reject "reject" false "route says reject",
     TtlExceeded "ttl-exceeded" false "TTL or hop limit used up",
     TooBig "too-big" false "larger than the MTU and not to be fragmented",
-    FragmentFailed "fragment-failed" false "could not be fragmented: options or no buffer",
+    FragmentFailed "fragment-failed" false "would take more fragments than are made of one packet",
     NeighbourUnresolved "neighbour-unresolved" false "the next hop did not answer in time",
     NeighbourQueueFull "neighbour-queue-full" false "four packets wait for this next hop already",
     EgressDown "egress-down" false "the egress interface is gone",

@@ -100,8 +100,6 @@ pub struct Brief {
     pub fragmented: bool,
     /// The two ports are real. False for non-first fragments, truncated transport headers and protocols without ports.
     pub has_ports: bool,
-    /// The IPv4 header has options, or the IPv6 packet a hop-by-hop header.
-    pub has_options: bool,
 }
 
 /// Everything the stages ask of an IP packet, relative to the first octet of its header.
@@ -256,7 +254,6 @@ fn brief_v4(header: &[u8; IPV4_HEADER_OCTETS], packet: &[u8], header_octets: usi
         dont_fragment: flags & 0x4000 != 0,
         fragmented: flags & 0x3fff != 0,
         has_ports: ports.is_some(),
-        has_options: header_octets > IPV4_HEADER_OCTETS,
     }
 }
 
@@ -284,7 +281,6 @@ fn parse_v6(data: &[u8]) -> Result<Brief, ParseError> {
         dont_fragment: true,
         fragmented: chain.fragment.is_some(),
         has_ports: ports.is_some(),
-        has_options: chain.hop_by_hop,
     })
 }
 
@@ -310,7 +306,6 @@ struct Chain {
     protocol: u8,
     at: usize,
     fragment: Option<Fragment>,
-    hop_by_hop: bool,
 }
 
 #[inline]
@@ -319,7 +314,6 @@ fn walk_extensions(packet: &[u8], first: u8) -> Result<Chain, ParseError> {
         protocol: first,
         at: IPV6_HEADER_OCTETS,
         fragment: None,
-        hop_by_hop: first == 0,
     };
     match first {
         0 | 43 | 60 | protocol::IPV6_FRAGMENT => walk_on(packet, chain),
@@ -417,6 +411,28 @@ pub fn set_ecn(packet: &mut [u8], ecn: u8) {
             packet[1] = packet[1] & !0x30 | (ecn & 3) << 4
         }
         _ => {}
+    }
+}
+
+/// Makes the options of an IPv4 header those of a later fragment: what is not copied into it becomes "no operation", so that the header
+/// keeps its length (RFC 791 section 3.1). What follows a malformed option is left as it is.
+pub fn keep_copied_options(mut options: &mut [u8]) {
+    const NO_OPERATION: u8 = 1;
+    const COPIED: u8 = 0x80;
+    loop {
+        let octets = match *options {
+            [] | [0, ..] => return,
+            [NO_OPERATION, ..] => 1,
+            [_, octets, ..] if octets >= 2 && usize::from(octets) <= options.len() => {
+                usize::from(octets)
+            }
+            _ => return,
+        };
+        let (option, rest) = options.split_at_mut(octets);
+        if option[0] & COPIED == 0 {
+            option.fill(NO_OPERATION);
+        }
+        options = rest;
     }
 }
 

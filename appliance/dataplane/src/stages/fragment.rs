@@ -14,8 +14,8 @@ use crate::worker::Worker;
 /// Fragments of one packet: 9,000 octets over a path of 576.
 pub const MAX_PARTS: usize = 18;
 
-/// Splits a packet into fragments of at most `mtu_octets`. Drops it, and returns none, if it has options, would need too many parts
-/// or buffers ran out.
+/// Splits a packet into fragments of at most `mtu_octets`. Drops it, and returns none, if it would need too many parts or buffers ran
+/// out.
 pub(crate) fn split<P: Platform>(
     worker: &mut Worker<P>,
     packet: Packet<P::Buf>,
@@ -23,14 +23,15 @@ pub(crate) fn split<P: Platform>(
 ) -> ArrayVec<Packet<P::Buf>, MAX_PARTS> {
     let mut parts = ArrayVec::new();
     let total = usize::from(packet.meta.total_octets);
-    let per_part = usize::from(mtu_octets).saturating_sub(IPV4_HEADER_OCTETS) / 8 * 8;
-    let payload = total.saturating_sub(IPV4_HEADER_OCTETS);
+    // Of IPv4, the payload starts where the header and its options end.
+    let header = usize::from(packet.meta.payload_at);
+    let per_part = usize::from(mtu_octets).saturating_sub(header) / 8 * 8;
+    let payload = total.saturating_sub(header);
     let base = packet.header().ok().and_then(|header| header.fragment);
     // A fragment whose end lies beyond the longest packet: its parts' offsets would not fit their field.
     let end = payload + base.map_or(0, |base| usize::from(base.offset_octets));
     if packet.meta.is_v6()
         || end > usize::from(u16::MAX)
-        || packet.meta.has_options
         || per_part == 0
         || payload.div_ceil(per_part) > MAX_PARTS
     {
@@ -65,22 +66,25 @@ fn copy_part<B: PacketBuf>(
     octets: usize,
     last: bool,
 ) -> Option<Packet<B>> {
-    if !buf.append(IPV4_HEADER_OCTETS + octets) {
+    let header = usize::from(packet.meta.payload_at);
+    if header < IPV4_HEADER_OCTETS || !buf.append(header + octets) {
         return None;
     }
     let (from, to) = (packet.buf.data(), buf.data_mut());
-    to[..IPV4_HEADER_OCTETS].copy_from_slice(from.get(..IPV4_HEADER_OCTETS)?);
-    let start = IPV4_HEADER_OCTETS + at;
-    to[IPV4_HEADER_OCTETS..].copy_from_slice(from.get(start..start + octets)?);
+    to[..header].copy_from_slice(from.get(..header)?);
+    to[header..].copy_from_slice(from.get(header + at..header + at + octets)?);
     // A fragment may itself be split again: offsets add up, and "more" stays set.
     let offset = base.map_or(0, |base| usize::from(base.offset_octets)) + at;
     let more = !last || base.is_some_and(|base| base.more);
     let field = (offset / 8) as u16 | if more { 0x2000 } else { 0 };
-    let total_octets = (IPV4_HEADER_OCTETS + octets) as u16;
+    let total_octets = (header + octets) as u16;
     to[2..4].copy_from_slice(&total_octets.to_be_bytes());
     to[6..8].copy_from_slice(&field.to_be_bytes());
+    if offset > 0 {
+        ip::keep_copied_options(&mut to[IPV4_HEADER_OCTETS..header]);
+    }
     to[10..12].copy_from_slice(&[0, 0]);
-    let sum = checksum::of(&to[..IPV4_HEADER_OCTETS]);
+    let sum = checksum::of(&to[..header]);
     to[10..12].copy_from_slice(&sum.to_be_bytes());
     Some(part(buf, packet, total_octets))
 }

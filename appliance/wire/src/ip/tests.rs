@@ -119,9 +119,28 @@ fn ipv6_extension_chain() {
         (meta.protocol, meta.payload_at, meta.source_port),
         (17, 56, 5)
     );
-    assert!(meta.has_options);
     packet[41] = 200; // hop-by-hop header longer than the packet
     assert_eq!(parse(&packet), Err(ParseError::Truncated));
+}
+
+#[test]
+fn later_fragments_keep_the_options_that_say_so() {
+    let cases: [(&[u8], &[u8]); 5] = [
+        // Record route goes, loose source route and security stay (RFC 791 section 3.1).
+        (
+            &[7, 3, 4, 131, 3, 4, 1, 130, 2, 0, 7, 9],
+            &[1, 1, 1, 131, 3, 4, 1, 130, 2, 0, 7, 9],
+        ),
+        (&[148, 4, 0, 0], &[148, 4, 0, 0]),
+        (&[68, 4, 5, 0], &[1, 1, 1, 1]),
+        (&[68, 2, 7, 9], &[1, 1, 7, 9]),
+        (&[68, 1, 68, 2], &[68, 1, 68, 2]),
+    ];
+    for (options, wanted) in cases {
+        let mut kept = options.to_vec();
+        keep_copied_options(&mut kept);
+        assert_eq!(kept, wanted, "{options:?}");
+    }
 }
 
 #[test]
