@@ -329,6 +329,20 @@ impl<B: PacketBuf> Datagram<B> {
     }
 }
 
+/// Codepoints of ECN (RFC 3168 section 5).
+const ECN_NONE: u8 = 0;
+const ECN_CONGESTED: u8 = 3;
+
+/// Whether one of the fragments met congestion. An error when another one's transport could not hear of it: no packet could say both
+/// (RFC 3168 section 5.3).
+fn congestion<B>(parts: &[Part<B>]) -> Result<bool, ()> {
+    let any = |ecn: u8| (parts.iter()).any(|part| part.packet.meta.traffic_class & 3 == ecn);
+    match (any(ECN_CONGESTED), any(ECN_NONE)) {
+        (true, true) => Err(()),
+        (congested, _) => Ok(congested),
+    }
+}
+
 /// Joins fragments in order into one packet. Its header is the first one's, without the fragment fields.
 fn join<B: PacketBuf>(
     parts: ArrayVec<Part<B>, MAX_FRAGMENTS>,
@@ -344,6 +358,9 @@ fn join<B: PacketBuf>(
         return refuse_all(parts, DropReason::FragmentBad);
     };
     let header = usize::from(fragment.header_at);
+    let Ok(congested) = congestion(&parts) else {
+        return refuse_all(parts, DropReason::EcnInvalid);
+    };
     let Some(mut buf) = pool.alloc() else {
         return refuse_all(parts, DropReason::NoBuffer);
     };
@@ -368,6 +385,9 @@ fn join<B: PacketBuf>(
         data[10..12].copy_from_slice(&[0, 0]);
         let sum = checksum::of(&data[..header]);
         data[10..12].copy_from_slice(&sum.to_be_bytes());
+    }
+    if congested {
+        ip::set_ecn(buf.data_mut(), ECN_CONGESTED);
     }
     match ip::parse(buf.data()) {
         Ok(meta) => Outcome::Complete(Packet {
