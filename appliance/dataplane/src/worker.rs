@@ -469,7 +469,7 @@ impl<P: Platform> Worker<P> {
     fn tick(&mut self) {
         while let Some(packets) = self.held.expire(self.now) {
             for packet in packets {
-                self.drop(packet, DropReason::NeighbourUnresolved);
+                stages::egress::unresolved(self, packet);
             }
         }
         while let Some(packets) = self.reassembly.expire(self.now) {

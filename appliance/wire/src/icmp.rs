@@ -73,6 +73,12 @@ fn message(error: IcmpError, v6: bool) -> (u8, u8, u32) {
     }
 }
 
+/// Type and code of an error, as [`ip::Brief::source_port`] has them.
+pub fn type_and_code(error: IcmpError, v6: bool) -> u16 {
+    let (kind, code, _) = message(error, v6);
+    u16::from_be_bytes([kind, code])
+}
+
 /// Writes the error message about `original`, sent by `source`, at the start of `out` and returns its length. `None` if it may not be
 /// sent ([`may_answer`]), the families differ, or `out` is too short to hold it.
 pub fn emit(

@@ -1,5 +1,7 @@
 //! The last stage: neighbour, MTU, Ethernet header, transmit vector.
 
+use std::sync::Arc;
+
 use ravelin_esp::PacketBuf;
 use ravelin_wire::ethernet::{self, HEADER_OCTETS, Mac, TAG_OCTETS, TYPE_IPV4, TYPE_IPV6};
 use ravelin_wire::icmp::IcmpError;
@@ -113,6 +115,16 @@ fn hold<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, awaited: Aw
         }
         Outcome::Full(packet) => worker.drop(packet, DropReason::NeighbourQueueFull),
     }
+}
+
+/// Ends a packet whose next hop did not answer, and tells its sender (RFC 1812 section 4.3.3.1, RFC 4443 section 3.1).
+#[cold]
+pub(crate) fn unresolved<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>) {
+    if !matches!(packet.origin, Origin::Own | Origin::Host) {
+        let tables = Arc::clone(&worker.tables);
+        icmp_error::send(worker, &tables, &packet, IcmpError::HostUnreachable);
+    }
+    worker.drop(packet, DropReason::NeighbourUnresolved);
 }
 
 /// Compares the packet with the link's MTU.

@@ -6,10 +6,12 @@ use std::net::IpAddr;
 
 use ravelin_esp::PacketBuf;
 use ravelin_wire::icmp::{self, IcmpError};
-use ravelin_wire::ip;
+use ravelin_wire::ip::{self, Brief, IpMeta, protocol};
 
+use crate::address::{Address, Ends};
 use crate::packet::{Origin, Packet};
 use crate::platform::{Platform, Pool};
+use crate::selector::Selectors;
 use crate::stages::punt;
 use crate::tables::{IfIndex, NextHop, Tables};
 use crate::worker::Worker;
@@ -36,7 +38,7 @@ pub(crate) fn send<P: Platform>(
     let source = if of_host {
         Some(header.destination)
     } else {
-        source_address(tables, packet.ingress, packet.meta.is_v6())
+        source_address(tables, packet, &header, error)
     };
     let Some(source) = source else {
         return;
@@ -77,16 +79,56 @@ pub(crate) fn send<P: Platform>(
     }
 }
 
-/// The address of the interface the packet came in by (RFC 1812 section 4.3.2.4), else any of its instance.
-fn source_address(tables: &Tables, ingress: IfIndex, v6: bool) -> Option<IpAddr> {
-    let interface = tables.config.interface(ingress)?;
-    interface.address(v6).or_else(|| {
-        let same = tables
-            .config
-            .interfaces
-            .iter()
-            .flatten()
-            .filter(|other| other.vrf == interface.vrf);
-        same.filter_map(|other| other.address(v6)).next()
+/// The address that an error is sent from: of the interface the packet came in by (RFC 1812 section 4.3.2.4), else any of its
+/// instance. Towards a tunnel, the first of these that a child SA admits: with another one the error would end here.
+fn source_address<B: PacketBuf>(
+    tables: &Tables,
+    packet: &Packet<B>,
+    header: &IpMeta,
+    error: IcmpError,
+) -> Option<IpAddr> {
+    let interface = tables.config.interface(packet.ingress)?;
+    let v6 = header.is_v6();
+    let others = tables.config.interfaces.iter().flatten();
+    let same = others.filter(|other| other.vrf == interface.vrf);
+    let mut candidates = std::iter::once(interface)
+        .chain(same)
+        .filter_map(|one| one.address(v6));
+    let NextHop::Tunnel(tunnel) = tables.next_hop(interface.vrf, header.source) else {
+        return candidates.next();
+    };
+    let selectors = &tables.vrf(interface.vrf)?.selectors;
+    let kind = icmp::type_and_code(error, v6);
+    let answer = Brief {
+        protocol: if v6 { protocol::ICMPV6 } else { protocol::ICMP },
+        source_port: kind,
+        destination_port: kind,
+        fragmented: false,
+        has_ports: true,
+        ..header.brief
+    };
+    candidates.find(|source| match (*source, header.source) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            let ends = (source.to_bits(), destination.to_bits());
+            admits(selectors, tunnel, &answer, ends)
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            let ends = (source.to_bits(), destination.to_bits());
+            admits(selectors, tunnel, &answer, ends)
+        }
+        _ => false,
     })
+}
+
+fn admits<A: Address>(
+    selectors: &Selectors,
+    tunnel: IfIndex,
+    answer: &Brief,
+    (source, destination): (A, A),
+) -> bool {
+    let ends = Ends {
+        source,
+        destination,
+    };
+    selectors.search(tunnel, answer, ends).is_some()
 }

@@ -1,5 +1,5 @@
 //! ESP composed from OpenSSL's primitives as the RFCs say, independent of the crates under test.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, dead_code)]
 
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
