@@ -23,7 +23,7 @@ use crate::counters::WorkerCounters;
 use crate::drop::DropReason;
 use crate::held::Awaited;
 use crate::link::{Command, Event, Shared};
-use crate::platform::Platform;
+use crate::platform::{Maker, Platform};
 use crate::tables::{IfIndex, Tables};
 
 pub use config::{ConfigError, PreparedConfig};
@@ -59,6 +59,7 @@ pub struct Controller<P: Platform> {
     paths: paths::Paths,
     backlog: VecDeque<(u8, Command<P>)>,
     next_alive: Time,
+    maker: Maker<P>,
 }
 
 impl<P: Platform> Controller<P> {
@@ -82,12 +83,18 @@ impl<P: Platform> Controller<P> {
             paths: paths::Paths::default(),
             backlog: VecDeque::new(),
             next_alive: Time::default(),
+            maker: Maker::<P>::default(),
         }
     }
 
     /// What the threads share.
     pub fn shared(&self) -> &Arc<Shared<P>> {
         &self.shared
+    }
+
+    /// What makes the keys of SAs.
+    pub fn maker(&mut self) -> &mut Maker<P> {
+        &mut self.maker
     }
 
     /// The tables as they will be published.

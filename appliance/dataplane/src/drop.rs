@@ -71,6 +71,7 @@ reasons! {
     SequenceZero "sequence-zero" true "sequence number zero",
     AuthFailed "auth-failed" true "integrity check value wrong",
     CryptoFailed "crypto-failed" true "crypto engine failed",
+    DeviceLost "crypto-device-lost" true "in a crypto device that failed",
     BadPadding "bad-padding" true "ESP padding wrong",
     BadNextHeader "bad-next-header" true "ESP next header wrong",
     Dummy "dummy" true "dummy packet of traffic-flow confidentiality",

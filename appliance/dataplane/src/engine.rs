@@ -1,8 +1,11 @@
-//! The ciphers of the workers: intel-ipsec-mb where the CPU can, RustCrypto's AES-GCM elsewhere. Synchronous.
+//! The ciphers of the workers: intel-ipsec-mb where the CPU can, RustCrypto's AES-GCM elsewhere. [`Engine`] is that alone and
+//! synchronous; [`Accelerated`] has devices beside it.
 //!
 //! AES-GCM, AES-GMAC and ChaCha20-Poly1305 take each packet by itself. A cipher with a separate HMAC takes several at a time; it is in
 //! [`separate`].
 
+pub mod accelerated;
+pub mod accelerator;
 mod separate;
 
 use std::sync::{Mutex, OnceLock};
@@ -15,6 +18,8 @@ use ravelin_esp::engine::{CpuKey, Job, KeyError, OpStatus, PortableKey, Synchron
 use ravelin_esp::{Keys, SALT_OCTETS};
 use ravelin_types::{EspEncr, EspTransform};
 
+pub use accelerated::Accelerated;
+pub use accelerator::{Accelerator, DeviceKey};
 pub use separate::{SeparateKey, WorkerLanes};
 
 /// What the library has for this CPU.
@@ -64,6 +69,19 @@ pub enum Key {
     ChaCha(ChaChaKey),
     /// A cipher with a separate HMAC.
     Separate(SeparateKey),
+    /// In a device, with a key of the CPU in reserve.
+    Device(Box<DeviceKey>),
+}
+
+impl Key {
+    /// The key that the CPU works with.
+    #[inline]
+    fn on_cpu(&self) -> &Key {
+        match self {
+            Key::Device(key) => key.reserve(),
+            own => own,
+        }
+    }
 }
 
 /// One worker's engine: the best of this machine.
@@ -133,6 +151,8 @@ impl CpuKey for Key {
             Key::Gmac(key) => keep(key.tag(nonce, &covered(nonce, aad, text)), icv),
             Key::ChaCha(key) => keep(key.seal(nonce, aad, text), icv),
             Key::Separate(_) => OpStatus::Pending,
+            Key::Device(key) if key.serves() => OpStatus::Pending,
+            Key::Device(key) => key.reserve().seal(nonce, aad, text, icv),
         }
     }
 
@@ -144,6 +164,8 @@ impl CpuKey for Key {
             Key::Gmac(key) => verdict(key.verify(nonce, &covered(nonce, aad, text), icv)),
             Key::ChaCha(key) => verdict(key.open(nonce, aad, text, icv)),
             Key::Separate(_) => OpStatus::Pending,
+            Key::Device(key) if key.serves() => OpStatus::Pending,
+            Key::Device(key) => key.reserve().open(nonce, aad, text, icv),
         }
     }
 
@@ -157,6 +179,7 @@ impl CpuKey for Key {
     fn front_octets(&self) -> usize {
         match self {
             Key::Separate(key) => key.front_octets(),
+            Key::Device(key) => key.reserve().front_octets(),
             _ => 0,
         }
     }

@@ -42,6 +42,23 @@ pub struct Packet<B> {
     pub strange_source: bool,
 }
 
+impl<B> Packet<B> {
+    /// Exchanges the buffer.
+    #[inline]
+    pub fn replace<C>(self, buf: C) -> (B, Packet<C>) {
+        let packet = Packet {
+            buf,
+            meta: self.meta,
+            ingress: self.ingress,
+            vrf: self.vrf,
+            next_hop: self.next_hop,
+            origin: self.origin,
+            strange_source: self.strange_source,
+        };
+        (self.buf, packet)
+    }
+}
+
 impl<B: PacketBuf> Packet<B> {
     /// The addresses of the header that the data starts with.
     #[inline]

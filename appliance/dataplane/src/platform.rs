@@ -39,3 +39,6 @@ pub trait Platform: Sized + 'static {
 
 /// The engine's expanded key.
 pub type Key<P> = <<P as Platform>::Engine as CryptoEngine<Packet<<P as Platform>::Buf>>>::Key;
+
+/// What makes the engine's keys.
+pub type Maker<P> = <<P as Platform>::Engine as CryptoEngine<Packet<<P as Platform>::Buf>>>::Maker;

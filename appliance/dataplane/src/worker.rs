@@ -223,6 +223,7 @@ impl<P: Platform> Worker<P> {
     /// Runs everything that waits, one burst per input, through the stages. Returns how many packets came in.
     pub fn run_once(&mut self, now: Time) -> usize {
         self.now = now;
+        self.engine.clock(now);
         // One look at the published pointer per burst. The control thread keeps what it replaced until we have let go of it.
         if !Arc::ptr_eq(&self.tables, &self.shared.tables.load()) {
             self.tables = self.shared.tables.load_full();
@@ -247,6 +248,11 @@ impl<P: Platform> Worker<P> {
             counters.idle_runs.add(1);
         }
         packets
+    }
+
+    /// Operations that wait for the engine, or in it: there is work to do though nothing comes in.
+    pub fn waiting(&self) -> usize {
+        self.vectors.ops.len() + self.engine.under_way()
     }
 
     fn take_inputs(&mut self, tables: &Tables) -> usize {

@@ -40,6 +40,7 @@ impl ChaosEngine {
 
 impl CryptoEngine<Packet<MemoryBuf>> for ChaosEngine {
     type Key = PortableKey;
+    type Maker = ();
 
     fn expand(transform: EspTransform, keys: Keys<'_>) -> Result<PortableKey, KeyError> {
         <PortableEngine<Packet<MemoryBuf>> as CryptoEngine<_>>::expand(transform, keys)

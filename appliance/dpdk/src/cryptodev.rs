@@ -15,11 +15,11 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::eal::{Eal, c_string, device_name};
+use crate::eal::{Eal, c_string, device_name, devices};
 use crate::error::{Errno, Error};
 use crate::mbuf::Mbuf;
 
-pub use queue::{Completion, CryptoQueue, Icv, Outcome, Refused, Request};
+pub use queue::{Completion, CryptoQueue, Fault, Icv, Outcome, Refused, Request};
 pub use suite::{AAD_OCTETS, Aead, Algorithms, ICV_OCTETS, IV_OCTETS, Session, Suite};
 
 /// Devices that one process may have: the library's table less its last place, which tells what a device looks like that is stopped.
@@ -86,64 +86,21 @@ impl CryptoDevice {
     /// [`Error::CryptoOpen`] when it is open.
     pub fn probe(eal: Eal, arguments: &str, config: CryptoConfig) -> Result<Self, Error> {
         let name = device_name(arguments);
-        if find(name).is_err() {
+        let known = {
+            let _alone = devices();
+            find(name).is_ok()
+        };
+        if !known {
             eal.probe_device(arguments)?;
         }
-        Self::open(name, config)
-    }
-
-    fn open(name: &str, config: CryptoConfig) -> Result<Self, Error> {
-        let id = find(name)?;
-        if OPEN[usize::from(id)].swap(true, Ordering::SeqCst) {
-            return Err(Error::CryptoOpen(name.to_owned()));
-        }
-        let opened = Self::configure(id, name, config);
-        if opened.is_err() {
-            OPEN[usize::from(id)].store(false, Ordering::SeqCst);
-        }
-        opened
-    }
-
-    fn configure(id: u8, name: &str, config: CryptoConfig) -> Result<Self, Error> {
-        let failed = |operation| {
-            move |errno| Error::Device {
-                device: name.to_owned(),
-                operation,
-                errno,
-            }
+        let (inner, begun) = {
+            let _alone = devices();
+            let inner = Inner::open(name, config)?;
+            let begun = inner.begin();
+            (inner, begun)
         };
-        let info = info(id).map_err(failed("describe"))?;
-        let most = u16::try_from(info.max_queue_pairs).unwrap_or(u16::MAX);
-        let queues = config.queues.min(most).max(1);
-        let (sessions, max_sessions) =
-            session_pool(id, &info, config.sessions).map_err(failed("session pool"))?;
-        // From here on the drop of `inner` tidies up.
-        let inner = Inner {
-            id,
-            name: name.to_owned(),
-            driver: text(&info.driver),
-            bus: text(&info.bus),
-            queues,
-            next_queue: AtomicU16::new(0),
-            max_sessions,
-            sessions,
-            operations: Mutex::default(),
-            session_lock: Mutex::default(),
-            kept: Mutex::default(),
-        };
-        // SAFETY: the device exists, nobody else uses it (`OPEN`), and the pool lives as long as it.
-        let rc = unsafe {
-            dpdk_sys::rv_crypto_configure(id, queues, DESCRIPTORS, inner.sessions.as_ptr())
-        };
-        if rc < 0 {
-            return Err(failed("configure")(Errno::from_rc(rc)));
-        }
-        // SAFETY: a configured device.
-        let rc = unsafe { dpdk_sys::rte_cryptodev_start(id) };
-        if rc < 0 {
-            return Err(failed("start")(Errno::from_rc(rc)));
-        }
-        Ok(Self(Arc::new(inner)))
+        // One that did not begin is closed here, where the lock is free again.
+        begun.map(|()| Self(Arc::new(inner)))
     }
 
     /// Name it was opened by.
@@ -199,6 +156,57 @@ impl CryptoDevice {
 }
 
 impl Inner {
+    fn failed(name: &str, operation: &'static str, errno: Errno) -> Error {
+        Error::Device {
+            device: name.to_owned(),
+            operation,
+            errno,
+        }
+    }
+
+    fn open(name: &str, config: CryptoConfig) -> Result<Self, Error> {
+        let id = find(name)?;
+        let info = info(id).map_err(|errno| Self::failed(name, "describe", errno))?;
+        if OPEN[usize::from(id)].swap(true, Ordering::SeqCst) {
+            return Err(Error::CryptoOpen(name.to_owned()));
+        }
+        let (sessions, max_sessions) =
+            session_pool(id, &info, config.sessions).map_err(|errno| {
+                OPEN[usize::from(id)].store(false, Ordering::SeqCst);
+                Self::failed(name, "session pool", errno)
+            })?;
+        let most = u16::try_from(info.max_queue_pairs).unwrap_or(u16::MAX);
+        Ok(Inner {
+            id,
+            name: name.to_owned(),
+            driver: text(&info.driver),
+            bus: text(&info.bus),
+            queues: config.queues.min(most).max(1),
+            next_queue: AtomicU16::new(0),
+            max_sessions,
+            sessions,
+            operations: Mutex::default(),
+            session_lock: Mutex::default(),
+            kept: Mutex::default(),
+        })
+    }
+
+    fn begin(&self) -> Result<(), Error> {
+        // SAFETY: the device exists, nobody else uses it (`OPEN`), and the pool lives as long as it.
+        let rc = unsafe {
+            let sessions = self.sessions.as_ptr();
+            dpdk_sys::rv_crypto_configure(self.id, self.queues, DESCRIPTORS, sessions)
+        };
+        if rc < 0 {
+            return Err(Self::failed(&self.name, "configure", Errno::from_rc(rc)));
+        }
+        // SAFETY: a configured device.
+        match unsafe { dpdk_sys::rte_cryptodev_start(self.id) } {
+            rc if rc < 0 => Err(Self::failed(&self.name, "start", Errno::from_rc(rc))),
+            _ => Ok(()),
+        }
+    }
+
     #[inline]
     fn is_started(&self) -> bool {
         // SAFETY: reads a word of a table that is there for all devices.
@@ -213,11 +221,7 @@ impl Inner {
     fn close(&mut self) -> Result<(), Error> {
         let check = |operation, rc: i32| match rc {
             0 => Ok(()),
-            rc => Err(Error::Device {
-                device: self.name.clone(),
-                operation,
-                errno: Errno::from_rc(rc),
-            }),
+            rc => Err(Self::failed(&self.name, operation, Errno::from_rc(rc))),
         };
         // SAFETY: queues and sessions hold this value, so none is left.
         unsafe {
@@ -233,6 +237,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        let _alone = devices();
         if let Err(error) = self.close() {
             // It may still write: neither its memory nor its packets are given to anybody.
             log::warn!("{error}");
@@ -240,12 +245,9 @@ impl Drop for Inner {
             std::mem::take(kept).into_iter().for_each(std::mem::forget);
             return;
         }
-        let pools = self
-            .operations
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        pools.push(self.sessions);
-        for pool in pools.drain(..) {
+        let operations = self.operations.get_mut();
+        let operations = operations.unwrap_or_else(PoisonError::into_inner);
+        for pool in operations.drain(..).chain([self.sessions]) {
             // SAFETY: the device is closed and nobody has a session or an operation any more.
             unsafe { dpdk_sys::rte_mempool_free(pool.as_ptr()) }
         }

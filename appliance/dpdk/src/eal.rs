@@ -6,11 +6,20 @@
 use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Errno, Error};
 use crate::log_sink;
 
 static STARTED: AtomicBool = AtomicBool::new(false);
+
+/// Held while devices come and go: DPDK's lists of them have no lock of their own.
+static DEVICES: Mutex<()> = Mutex::new(());
+
+/// For whoever lets a device come or go.
+pub(crate) fn devices() -> MutexGuard<'static, ()> {
+    DEVICES.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Longest name or argument that we hand to DPDK, octets; its own buffers end at 256 for device arguments.
 const ARGUMENT_MAX_OCTETS: usize = 1024;
@@ -228,6 +237,7 @@ impl Eal {
     /// [`Error::Device`] with the driver's reason.
     pub fn probe_device(self, arguments: &str) -> Result<(), Error> {
         let c = c_string(arguments)?;
+        let _alone = devices();
         // SAFETY: the environment runs; the string is NUL-terminated and copied by DPDK.
         let rc = unsafe { dpdk_sys::rte_dev_probe(c.as_ptr()) };
         if rc != 0 {

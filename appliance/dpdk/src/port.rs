@@ -11,7 +11,7 @@ use std::ffi::CStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::eal::{Eal, c_string, device_name};
+use crate::eal::{Eal, c_string, device_name, devices};
 use crate::error::{Errno, Error};
 use crate::mempool::Mempool;
 use crate::offload::{RxOffloads, TxOffloads};
@@ -53,6 +53,7 @@ impl Device {
 
     /// Stops, closes and unplugs; the caller holds the last handle.
     fn shut(&self) -> Result<(), Error> {
+        let _alone = devices();
         let stopped = self.stop();
         let (mut bus, mut device) = ([0 as std::ffi::c_char; 64], [0 as std::ffi::c_char; 64]);
         // SAFETY: valid id; both buffers have the length given and end up NUL-terminated; the port is stopped and

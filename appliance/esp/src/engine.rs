@@ -7,7 +7,7 @@
 mod portable;
 mod synchronous;
 
-use ravelin_types::EspTransform;
+use ravelin_types::{EspTransform, Time};
 use thiserror::Error;
 
 use crate::{Keys, PacketBuf};
@@ -31,6 +31,43 @@ pub enum KeyError {
     /// The engine does not have the algorithms.
     #[error("the engine does not have the algorithms")]
     Transform,
+}
+
+/// What a key is made for.
+#[derive(Clone, Copy)]
+pub struct KeyOrder<'a> {
+    /// Algorithms.
+    pub transform: EspTransform,
+    /// Which way.
+    pub direction: Direction,
+    /// Extended sequence numbers.
+    pub extended: bool,
+    /// Whose engine will have it.
+    pub worker: u8,
+    /// Its material.
+    pub keys: Keys<'a>,
+}
+
+/// Where the packets of a key are worked on, as it was decided when the key was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// By this CPU.
+    Cpu(WhyCpu),
+    /// By the device of this number.
+    Device(u16),
+}
+
+/// Why the CPU works on the packets of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WhyCpu {
+    /// There was no device.
+    NoDevice,
+    /// No device has the algorithms, or they are not for devices.
+    Algorithm,
+    /// The devices hold as many keys as they can.
+    Sessions,
+    /// The devices have fewer queues than there are workers.
+    Queues,
 }
 
 /// Encrypt or decrypt.
@@ -110,12 +147,23 @@ impl<P> CryptoOp<P> {
 pub trait CryptoEngine<P: PacketBuf> {
     /// An expanded key, made on any thread, wiped when dropped.
     type Key: Send + 'static;
+    /// What makes keys: the devices there are, for an engine that has some.
+    type Maker: Default;
 
     /// Expands the keys of one direction.
     ///
     /// # Errors
     /// When they do not fit the algorithms, or the engine does not have these.
     fn expand(transform: EspTransform, keys: Keys<'_>) -> Result<Self::Key, KeyError>;
+
+    /// Makes a key, where it serves best, and tells where that is.
+    ///
+    /// # Errors
+    /// As [`CryptoEngine::expand`].
+    fn make(_maker: &Self::Maker, order: &KeyOrder<'_>) -> Result<(Self::Key, Service), KeyError> {
+        let key = Self::expand(order.transform, order.keys)?;
+        Ok((key, Service::Cpu(WhyCpu::NoDevice)))
+    }
 
     /// Takes a key into the engine; gives it back when the table is full.
     fn insert(&mut self, key: Self::Key) -> Result<KeyId, Self::Key>;
@@ -145,6 +193,22 @@ pub trait CryptoEngine<P: PacketBuf> {
 
     /// Appends completed operations to `done`.
     fn poll(&mut self, done: &mut Vec<CryptoOp<P>>);
+
+    /// Tells the time, before operations are submitted and completed.
+    #[inline]
+    fn clock(&mut self, _now: Time) {}
+
+    /// Operations submitted and not completed.
+    #[inline]
+    fn under_way(&self) -> usize {
+        0
+    }
+
+    /// An operation that will never be completed: its device failed, and has its packet.
+    #[inline]
+    fn lost(&mut self) -> Option<Task> {
+        None
+    }
 }
 
 #[cfg(test)]

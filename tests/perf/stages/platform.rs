@@ -166,6 +166,7 @@ pub struct Null {
 
 impl CryptoEngine<Packet<Buf>> for Null {
     type Key = ();
+    type Maker = ();
     fn expand(_: EspTransform, _: Keys<'_>) -> Result<(), KeyError> {
         Ok(())
     }

@@ -173,6 +173,8 @@ fn bare<P: PacketBuf>(mut op: CryptoOp<P>) -> Option<CryptoOp<P>> {
 
 impl<P: PacketBuf> CryptoEngine<P> for Engine<P> {
     type Key = <engine::Engine<P> as CryptoEngine<P>>::Key;
+    // Faults are of the CPU's engine: devices are told of and not used.
+    type Maker = engine::Accelerator;
 
     fn expand(transform: EspTransform, keys: Keys<'_>) -> Result<Self::Key, KeyError> {
         <engine::Engine<P> as CryptoEngine<P>>::expand(transform, keys)

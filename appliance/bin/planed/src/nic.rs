@@ -16,7 +16,7 @@ use buffer::{Frame, FramePool, QueuePair};
 #[cfg(feature = "misbehave")]
 pub use crate::misbehave::Engine;
 #[cfg(not(feature = "misbehave"))]
-pub use ravelin_dataplane::engine::Engine;
+pub use ravelin_dataplane::engine::Accelerated as Engine;
 
 /// The data plane on DPDK.
 pub enum Dpdk {}

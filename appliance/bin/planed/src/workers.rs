@@ -33,7 +33,7 @@ const LONGEST: Duration = Duration::from_millis(1);
 const STEP_RUNS: u32 = 32;
 
 impl Rest {
-    /// What to do after a run that took in `packets`.
+    /// What to do after a run that took in `packets`, or left some waiting for a crypto device.
     pub fn after(&mut self, packets: usize) -> Option<Duration> {
         if packets > 0 {
             self.idle = 0;
@@ -74,7 +74,7 @@ pub fn start(
                     counters.polling_us.add(after.0.saturating_sub(before.0));
                 }
                 before = after;
-                let Some(pause) = rest.after(packets) else {
+                let Some(pause) = rest.after(packets + worker.waiting()) else {
                     std::hint::spin_loop();
                     continue;
                 };

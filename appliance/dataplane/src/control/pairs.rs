@@ -8,18 +8,19 @@ use std::time::Duration;
 use ravelin_ctl::sa::{
     DfBit, Event as SaEvent, InstallError, Outbound, Outer, PairCounters, PairState, SaPair,
 };
+use ravelin_esp::engine::{KeyOrder, Service};
 use ravelin_esp::{
-    CryptoEngine, DfPolicy, InboundParams, IvPrefix, KeyError, KeyId, Keys, OutboundParams,
-    OuterAddresses, SALT_OCTETS,
+    CryptoEngine, DfPolicy, Direction, InboundParams, IvPrefix, KeyError, KeyId, Keys,
+    OutboundParams, OuterAddresses, SALT_OCTETS,
 };
 use ravelin_types::numbers::{self, ASK_LEFT, Remembered, Resumption, Unusable};
-use ravelin_types::{EspTransform, NodeId, Numbers, PairId, Prefix, SPI_MIN, Spi, Time, VrfId};
+use ravelin_types::{NodeId, Numbers, PairId, Prefix, SPI_MIN, Spi, Time, VrfId};
 
 use super::Controller;
 use super::life::Lives;
 use crate::counters::PairTraffic;
 use crate::link::Command;
-use crate::platform::{Key, Platform};
+use crate::platform::{Key, Maker, Platform};
 use crate::sa::{PairFacts, PendingSa, slot_of};
 use crate::selector::{Child, MAX_SELECTORS};
 use crate::state;
@@ -42,6 +43,8 @@ pub(super) struct Record {
     traffic: Arc<PairTraffic>,
     reported_in: u64,
     reported_out: u64,
+    /// Where inbound and outbound packets are worked on, as decided at its installation.
+    services: [Service; 2],
 }
 
 /// The pairs by identity and by slot.
@@ -148,18 +151,31 @@ fn outer_addresses(outer: &Outer) -> Option<OuterAddresses> {
     })
 }
 
-/// Splits key material into an expanded key and its salt.
-fn expand<P: Platform>(
-    transform: EspTransform,
-    material: &[u8],
-) -> Result<(Key<P>, [u8; SALT_OCTETS]), InstallError> {
+/// One direction's key, for its owner's engine, with its salt and where it is served.
+fn make<P: Platform>(
+    maker: &Maker<P>,
+    sa: &SaPair,
+    direction: Direction,
+    worker: u8,
+) -> Result<(Key<P>, [u8; SALT_OCTETS], Service), InstallError> {
     let refused = |error| match error {
         KeyError::Transform => InstallError::NoAlgorithm,
         KeyError::Length | KeyError::Full => InstallError::BadKey,
     };
-    let (keys, salt) = Keys::split(transform, material).map_err(refused)?;
-    let key = P::Engine::expand(transform, keys).map_err(refused)?;
-    Ok((key, salt))
+    let half = match direction {
+        Direction::Encrypt => &sa.outbound,
+        Direction::Decrypt => &sa.inbound,
+    };
+    let (keys, salt) = Keys::split(sa.transform, half.key.expose()).map_err(refused)?;
+    let order = KeyOrder {
+        transform: sa.transform,
+        direction,
+        extended: sa.extended_sequence,
+        worker,
+        keys,
+    };
+    let (key, service) = P::Engine::make(maker, &order).map_err(refused)?;
+    Ok((key, salt, service))
 }
 
 impl<P: Platform> Controller<P> {
@@ -204,7 +220,7 @@ impl<P: Platform> Controller<P> {
         }
         let (child, prefixes) = self.child_of(sa, slot)?;
         let resumed = self.resumption(sa, slot)?;
-        let pending = self.pending(sa, slot, &child, resumed.last)?;
+        let (pending, services) = self.pending(sa, slot, &child, resumed.last)?;
         if self.pairs.records.contains_key(&sa.pair) {
             self.forget(sa.pair);
         }
@@ -221,7 +237,7 @@ impl<P: Platform> Controller<P> {
             return Err(InstallError::TableFull);
         }
         let (place, traffic) = ((slot, child.owner), Arc::clone(&pending.facts.traffic));
-        self.enter(sa, child, prefixes, pending)?;
+        self.enter(sa, (child, prefixes), pending, services)?;
         if let Some(last) = self.pairs.lives.enter(sa.pair, sa.life, resumed, &traffic) {
             let (slot, owner) = place;
             self.command(owner, Command::EndAt { slot, last });
@@ -311,10 +327,11 @@ impl<P: Platform> Controller<P> {
         slot: u32,
         child: &Arc<Child>,
         last: Numbers,
-    ) -> Result<PendingSa<Key<P>>, InstallError> {
+    ) -> Result<(PendingSa<Key<P>>, [Service; 2]), InstallError> {
         let outer = outer_addresses(&sa.outer).ok_or(InstallError::BadSelectors)?;
-        let (inbound_key, inbound_salt) = expand::<P>(sa.transform, sa.inbound.key.expose())?;
-        let (outbound_key, outbound_salt) = expand::<P>(sa.transform, sa.outbound.key.expose())?;
+        let make = |direction| make::<P>(&self.maker, sa, direction, child.owner);
+        let (inbound_key, inbound_salt, inbound_service) = make(Direction::Decrypt)?;
+        let (outbound_key, outbound_salt, outbound_service) = make(Direction::Encrypt)?;
         let iv = IvPrefix::new(self.pairs.node, sa.epoch).ok_or(InstallError::StaleEpoch)?;
         let facts = PairFacts {
             pair: sa.pair,
@@ -355,22 +372,23 @@ impl<P: Platform> Controller<P> {
             ceiling: sa.ceilings.outbound,
             extended: sa.extended_sequence,
         };
-        Ok(PendingSa {
+        let pending = PendingSa {
             facts,
             inbound,
             outbound,
             inbound_key,
             outbound_key,
-        })
+        };
+        Ok((pending, [inbound_service, outbound_service]))
     }
 
     /// Puts a checked pair into the tables and sends it to its owner. Inbound first, so that nothing the peer answers is refused.
     fn enter(
         &mut self,
         sa: &SaPair,
-        child: Arc<Child>,
-        prefixes: Vec<Prefix>,
+        (child, prefixes): (Arc<Child>, Vec<Prefix>),
         mut pending: PendingSa<Key<P>>,
+        services: [Service; 2],
     ) -> Result<(), InstallError> {
         let (slot, owner) = (child.slot, child.owner);
         let traffic = Arc::clone(&pending.facts.traffic);
@@ -404,6 +422,7 @@ impl<P: Platform> Controller<P> {
             traffic,
             reported_in: 0,
             reported_out: 0,
+            services,
         };
         self.pairs.records.insert(sa.pair, record);
         Ok(())
@@ -540,6 +559,12 @@ impl<P: Platform> Controller<P> {
             active: record.active,
         };
         self.pairs.records.iter().map(state).collect()
+    }
+
+    /// Where the packets of each pair are worked on, inbound and outbound, as it was decided when the pair was installed.
+    pub fn services(&self) -> impl Iterator<Item = (PairId, [Service; 2])> {
+        let records = self.pairs.records.iter();
+        records.map(|(pair, record)| (*pair, record.services))
     }
 
     /// Counters of these pairs, or of all when empty.

@@ -47,6 +47,11 @@ impl SeparateKey {
     }
 }
 
+/// The library's names of a transform's algorithms.
+pub(super) fn parts(transform: EspTransform) -> Option<(Cipher, Hash)> {
+    algorithms(transform).map(|(cipher, hash, _)| (cipher, hash))
+}
+
 fn algorithms(transform: EspTransform) -> Option<(Cipher, Hash, Iv)> {
     use EspEncr as E;
     let hash = match transform.integ()? {
@@ -140,6 +145,18 @@ struct Outcome {
 }
 
 impl WorkerLanes {
+    /// The cipher's IV of a packet, which starts at its ESP header: from the packet, or written into it.
+    pub(super) fn iv(
+        &mut self,
+        key: &SeparateKey,
+        nonce: &[u8; 12],
+        packet: &mut [u8],
+        direction: Direction,
+    ) -> Option<[u8; IV_OCTETS]> {
+        let encrypt = direction == Direction::Encrypt;
+        iv(self.0.as_mut()?, key, nonce, packet, encrypt)
+    }
+
     /// Does at most [`MAX_JOBS`] jobs.
     pub(super) fn run(&mut self, jobs: &mut [Job<'_, Key>]) {
         let Some(lanes) = &mut self.0 else { return };
@@ -175,7 +192,7 @@ fn prepare<'a>(
     lanes: &mut Lanes,
     job: &'a mut Job<'_, Key>,
 ) -> Option<(library::Job<'a>, [u8; MAX_ICV_OCTETS])> {
-    let Key::Separate(key) = job.key else {
+    let Key::Separate(key) = job.key.on_cpu() else {
         return None;
     };
     let encrypt = job.direction == Direction::Encrypt;

@@ -16,7 +16,7 @@ use crate::platform::Platform;
 use crate::sa::Sa;
 use crate::stages::{esp_input, fragment, policy, tcp_mss};
 use crate::state;
-use crate::tables::{NextHop, Tables};
+use crate::tables::{IfIndex, NextHop, Tables};
 use crate::watch::capture::link;
 use crate::worker::Worker;
 
@@ -59,6 +59,16 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
         }
     }
     worker.vectors.done = done;
+    while let Some(task) = worker.engine.lost() {
+        lost(worker, &task);
+    }
+}
+
+/// Accounts for a packet that a device has and will not give back.
+#[cold]
+fn lost<P: Platform>(worker: &mut Worker<P>, task: &Task) {
+    let tunnel = (worker.sa(task.slot)).map_or(IfIndex::default(), |sa| sa.facts.child.tunnel);
+    worker.refuse(tunnel, DropReason::DeviceLost, &[]);
 }
 
 #[inline(always)]

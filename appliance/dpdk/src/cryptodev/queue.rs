@@ -72,6 +72,17 @@ pub struct Refused<X> {
     pub full: bool,
 }
 
+/// How a device may fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It stops.
+    Stops,
+    /// It takes packets and gives none back.
+    Silent,
+    /// It gives packets back undone.
+    Errs,
+}
+
 struct UnderWay<X> {
     mbuf: Mbuf,
     payload: X,
@@ -91,6 +102,7 @@ pub struct CryptoQueue<X> {
     head: usize,
     handed: usize,
     tail: usize,
+    fault: Option<Fault>,
 }
 
 // SAFETY: the operations are this queue's alone, and one thread has the queue.
@@ -120,6 +132,7 @@ impl<X> CryptoQueue<X> {
             head: 0,
             handed: 0,
             tail: 0,
+            fault: None,
         })
     }
 
@@ -128,6 +141,13 @@ impl<X> CryptoQueue<X> {
     #[must_use]
     pub fn under_way(&self) -> usize {
         self.tail - self.head
+    }
+
+    /// Whether it takes no packet now.
+    #[inline]
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.under_way() >= QUEUE_DEPTH
     }
 
     /// Whether the device runs.
@@ -147,7 +167,7 @@ impl<X> CryptoQueue<X> {
         session: &Session,
         request: &Request,
     ) -> Result<(), Refused<X>> {
-        let full = self.under_way() >= QUEUE_DEPTH;
+        let full = self.is_full();
         if full || !fits(&self.device, &mbuf, session, request) {
             return Err(Refused {
                 mbuf,
@@ -239,6 +259,9 @@ impl<X> CryptoQueue<X> {
     }
 
     fn take_back(&mut self) -> usize {
+        if self.fault == Some(Fault::Silent) {
+            return 0;
+        }
         let mut results = [dpdk_sys::rv_crypto_result {
             number: 0,
             status: 0,
@@ -255,6 +278,7 @@ impl<X> CryptoQueue<X> {
         for result in &results[..got] {
             if let Some(Some(place)) = self.places.get_mut(result.number as usize) {
                 place.outcome = Some(match result.status {
+                    _ if self.fault == Some(Fault::Errs) => Outcome::Failed,
                     dpdk_sys::RV_CRYPTO_DONE => Outcome::Done,
                     dpdk_sys::RV_CRYPTO_FORGED => Outcome::Forged,
                     _ => Outcome::Failed,
@@ -264,14 +288,18 @@ impl<X> CryptoQueue<X> {
         got
     }
 
-    /// Stops the device, as one does by itself that fails; false, and nothing happens, when others may have queues of it.
-    pub fn stop(&mut self) -> bool {
-        let alone = self.device.queues == 1;
-        if alone {
+    /// Lets the device fail, for tests of those who use one. False, and nothing happens, when it cannot fail so: a device that others may
+    /// have queues of is not stopped.
+    pub fn break_down(&mut self, fault: Fault) -> bool {
+        if fault == Fault::Stops {
+            if self.device.queues > 1 {
+                return false;
+            }
             // SAFETY: the device is open. Its queue's functions become the library's own, and nobody else calls them.
             unsafe { dpdk_sys::rte_cryptodev_stop(self.device.id) }
         }
-        alone
+        self.fault = Some(fault);
+        true
     }
 
     /// Gives up the device: what its owners gave along is given away, the packets themselves are kept until the device is closed.

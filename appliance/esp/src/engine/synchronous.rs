@@ -80,6 +80,12 @@ impl<K: CpuKey, P: PacketBuf> Synchronous<K, P> {
         }
     }
 
+    /// A key of the table.
+    #[inline]
+    pub fn key(&self, id: KeyId) -> Option<&K> {
+        self.keys.get(id.0 as usize)?.as_ref()
+    }
+
     /// `None` for an unknown key or a range outside the packet.
     #[inline]
     fn run(keys: &[Option<K>], packet: &mut P, task: &Task) -> Option<OpStatus> {
@@ -134,6 +140,7 @@ impl<K: CpuKey, P: PacketBuf> Synchronous<K, P> {
 
 impl<K: CpuKey, P: PacketBuf> CryptoEngine<P> for Synchronous<K, P> {
     type Key = K;
+    type Maker = ();
 
     fn expand(transform: EspTransform, keys: Keys<'_>) -> Result<K, KeyError> {
         K::expand(transform, keys)

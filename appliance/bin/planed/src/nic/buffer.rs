@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrayvec::ArrayVec;
 use dpdk_rs::{BURST, Burst, Mbuf, Mempool, RxQueue, TxQueue};
+use ravelin_dataplane::engine::accelerated::MbufBuf;
 use ravelin_dataplane::platform::{Pool, PortIo};
 use ravelin_esp::PacketBuf;
 
@@ -83,6 +84,18 @@ impl PacketBuf for Frame {
     #[inline]
     fn trim(&mut self, octets: usize) -> bool {
         u16::try_from(octets).is_ok_and(|octets| self.0.trim(octets).is_some())
+    }
+}
+
+impl MbufBuf for Frame {
+    #[inline]
+    fn into_mbuf(self) -> Mbuf {
+        self.0
+    }
+
+    #[inline]
+    fn from_mbuf(mbuf: Mbuf) -> Self {
+        Self(mbuf)
     }
 }
 
