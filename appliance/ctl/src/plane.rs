@@ -66,8 +66,10 @@ pub struct PortConfig {
 pub struct UnitConfig {
     /// Its name.
     pub name: UnitName,
-    /// VLAN tag, or untagged.
+    /// VLAN tag, the outer one of two, or untagged.
     pub vlan: Option<u16>,
+    /// Inner VLAN tag of two.
+    pub inner_vlan: Option<u16>,
     /// Routing instance.
     pub vrf: VrfId,
     /// Addresses with their subnet's length.

@@ -292,6 +292,7 @@ fn configuration(family: Family) -> PlaneConfig {
         units: vec![UnitConfig {
             name: UnitName::new(name, 0),
             vlan: None,
+            inner_vlan: None,
             vrf: VrfId::DEFAULT,
             addresses: vec![(address, subnet_bits)],
         }],

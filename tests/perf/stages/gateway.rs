@@ -199,6 +199,7 @@ fn config() -> PlaneConfig {
         units: vec![UnitConfig {
             name: UnitName::new(name, 0),
             vlan: None,
+            inner_vlan: None,
             vrf: VrfId::DEFAULT,
             addresses: vec![(address.into(), 24)],
         }],

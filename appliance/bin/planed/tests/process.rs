@@ -117,6 +117,7 @@ fn config(device: &str) -> PlaneConfig {
             units: vec![UnitConfig {
                 name: UnitName::new("ge-0/0/0", 0),
                 vlan: None,
+                inner_vlan: None,
                 vrf: VrfId::DEFAULT,
                 addresses: vec![],
             }],

@@ -193,8 +193,14 @@ fn errors_name_place_path_and_what_was_expected() {
         (
             "vlan-id 100;\n",
             "\n",
-            "[interfaces ge-0/0/1 unit 100] a unit other than 0 of a port needs `vlan-id`",
+            "[interfaces ge-0/0/1 unit 100] a unit other than 0 of a port needs `vlan-id` or `vlan-tags`",
         ),
+        (
+            "vlan-id 100;\n",
+            "vlan-id 100; vlan-tags { outer 7; inner 8; }\n",
+            "excludes `vlan-id`",
+        ),
+        ("vlan-id 100;\n", "vlan-tags outer 7;\n", "inner"),
         (
             "        device 0000:00:04.0;\n",
             "        device 0000:00:04.0; driver kernel;\n",

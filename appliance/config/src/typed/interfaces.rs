@@ -42,11 +42,22 @@ pub struct Unit {
     pub description: Option<String>,
     /// VLAN tag.
     pub vlan_id: Option<u16>,
+    /// Two VLAN tags.
+    pub vlan_tags: Option<VlanTags>,
     /// Prefixes that only peers of this tunnel own.
     #[serde(default, deserialize_with = "texts")]
     pub protected_prefix: Vec<Prefix>,
     #[serde(default)]
     family: Families,
+}
+
+/// `vlan-tags`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct VlanTags {
+    /// Outer one.
+    pub outer: u16,
+    /// Inner one.
+    pub inner: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]

@@ -25,7 +25,7 @@ pub enum ConfigError {
     #[error("port {0} is not open")]
     PortMissing(String),
     /// Two units of a port carry the same tag.
-    #[error("units {0} and {1} carry the same VLAN tag")]
+    #[error("units {0} and {1} carry the same VLAN tags")]
     TagTwice(UnitName, UnitName),
     /// A name appears twice.
     #[error("interface {0} appears twice")]
@@ -80,7 +80,7 @@ impl<P: Platform> Controller<P> {
             for (at, unit) in port.units.iter().enumerate() {
                 if let Some(other) = port.units[..at]
                     .iter()
-                    .find(|other| other.vlan == unit.vlan)
+                    .find(|other| (other.vlan, other.inner_vlan) == (unit.vlan, unit.inner_vlan))
                 {
                     return Err(ConfigError::TagTwice(other.name.clone(), unit.name.clone()));
                 }
@@ -247,7 +247,7 @@ fn unit_interface(unit: &UnitConfig, port: PortIndex, mac: Mac, mtu_octets: u16)
             port,
             tags: Tags {
                 outer: unit.vlan.unwrap_or(0),
-                inner: 0,
+                inner: unit.inner_vlan.unwrap_or(0),
             },
             mac,
         },

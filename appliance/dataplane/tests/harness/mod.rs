@@ -63,6 +63,7 @@ pub fn config(n: u8) -> PlaneConfig {
     let unit = |port: &str, vlan, addresses: &[(IpAddr, u8)]| UnitConfig {
         name: UnitName::new(port, 0),
         vlan,
+        inner_vlan: None,
         vrf: VrfId::DEFAULT,
         addresses: addresses.to_vec(),
     };

@@ -121,7 +121,8 @@ pub(super) fn is_port(name: &str) -> bool {
 fn port(interface: &Interface, device: Device) -> PortConfig {
     let unit = |unit: &Unit| UnitConfig {
         name: interface.unit_name(unit),
-        vlan: unit.vlan_id,
+        vlan: unit.vlan_id.or(unit.vlan_tags.map(|tags| tags.outer)),
+        inner_vlan: unit.vlan_tags.map(|tags| tags.inner),
         vrf: VrfId::DEFAULT,
         addresses: addresses(unit),
     };

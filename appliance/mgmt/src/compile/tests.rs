@@ -70,6 +70,24 @@ fn the_site_compiles_for_planed_and_the_kernel() {
 }
 
 #[test]
+fn a_unit_has_one_tag_or_two() {
+    let tags = |text: &str| {
+        let unit =
+            "unit 7 { TAGS family inet { address 203.0.113.1/24; } }\n".replace("TAGS", text);
+        let port = "        device \"net_af_packet1,iface=trust\";\n";
+        assert!(SITE.contains(port), "the site has another port");
+        let site = compiled(&SITE.replacen(port, &format!("{port}{unit}"), 1));
+        let unit = &site.plane.ports[1].units[1];
+        (unit.vlan, unit.inner_vlan)
+    };
+    assert_eq!(tags("vlan-id 9;"), (Some(9), None));
+    assert_eq!(
+        tags("vlan-tags { outer 9; inner 10; }"),
+        (Some(9), Some(10))
+    );
+}
+
+#[test]
 fn the_segment_size_of_tunnels_is_configured_for_planed() {
     let flow = |text: &str| {
         let ipsec = SITE.find("    ipsec {").unwrap();

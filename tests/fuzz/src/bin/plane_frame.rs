@@ -95,6 +95,7 @@ fn port(name: &str, vlan: Option<u16>, address: [u8; 4]) -> PortConfig {
         units: vec![UnitConfig {
             name: UnitName::new(name, 0),
             vlan,
+            inner_vlan: None,
             vrf: VrfId::DEFAULT,
             addresses: vec![(address.into(), 24)],
         }],

@@ -7,6 +7,7 @@ fn port(name: &str, vlans: &[Option<u16>]) -> PortConfig {
     let unit = |(number, vlan): (u32, &Option<u16>)| UnitConfig {
         name: UnitName::new(name, number),
         vlan: *vlan,
+        inner_vlan: None,
         vrf: VrfId(3),
         addresses: vec![],
     };

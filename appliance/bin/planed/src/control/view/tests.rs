@@ -24,6 +24,7 @@ fn controller() -> Controller<Memory> {
     let unit = |name: &str| UnitConfig {
         name: UnitName::new(name, 0),
         vlan: None,
+        inner_vlan: None,
         vrf: VrfId::DEFAULT,
         addresses: vec![],
     };
