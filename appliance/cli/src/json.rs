@@ -52,8 +52,10 @@ fn daemon(answer: &DaemonReply) -> Value {
             json!({ "interfaces": list.iter().map(interface).collect::<Vec<_>>() })
         }
         DaemonReply::Routes(list) => {
-            json!({ "routes": list.iter().map(route).collect::<Vec<_>>() })
+            let routes: Vec<_> = list.routes.iter().map(route).collect();
+            json!({ "routes": routes, "left_out": list.left_out })
         }
+        DaemonReply::RouteSummary(tables) => json!({ "tables": tables }),
         DaemonReply::Drops(list) => json!({ "drops": list }),
         DaemonReply::HighAvailability(all) => json!({ "high_availability": all }),
         DaemonReply::Capture(reply) => json!({ "capture": reply }),

@@ -66,6 +66,7 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
         Verb::ShowIpsecSas { .. } => DaemonQuery::IpsecSas,
         Verb::ShowIpsecStatistics => DaemonQuery::IpsecStatistics,
         Verb::ShowRoute => DaemonQuery::Routes,
+        Verb::ShowRouteSummary => DaemonQuery::RouteSummary,
         Verb::ShowConfiguration => return Ok(configuration(parsed)),
         Verb::Exit | Verb::MonitorTraffic | Verb::StartShell { .. } => {
             return Ok(Request::Session);

@@ -97,6 +97,11 @@ fn interfaces_routes_system() {
         replies::interfaces,
     );
     snapshot("route", "show route", replies::routes);
+    snapshot(
+        "route_summary",
+        "show route summary",
+        replies::route_summary,
+    );
     snapshot("drops", "show security drops", replies::drops);
     snapshot("processes", "show system processes", replies::processes);
     snapshot("cpu", "show system cpu", cpu::cpu);

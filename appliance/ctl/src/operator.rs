@@ -126,8 +126,10 @@ pub enum DaemonQuery {
     IpsecStatistics,
     /// planed: ports and units.
     Interfaces,
-    /// planed: the mirrored routes.
+    /// planed: the mirrored routes, at most [`MAX_SHOWN_ROUTES`] of them.
     Routes,
+    /// planed: how many there are.
+    RouteSummary,
     /// planed: discarded packets by reason.
     Drops,
     /// planed: its state, its health and its signal routes.
@@ -156,6 +158,7 @@ impl DaemonQuery {
             | DaemonQuery::IpsecStatistics
             | DaemonQuery::Interfaces
             | DaemonQuery::Routes
+            | DaemonQuery::RouteSummary
             | DaemonQuery::Drops
             | DaemonQuery::Flight(FlightOrder::Show)
             | DaemonQuery::Cpu
@@ -170,6 +173,7 @@ impl DaemonQuery {
             DaemonQuery::IpsecStatistics
                 | DaemonQuery::Interfaces
                 | DaemonQuery::Routes
+                | DaemonQuery::RouteSummary
                 | DaemonQuery::Drops
                 | DaemonQuery::HighAvailability
                 | DaemonQuery::Capture(_)
@@ -259,7 +263,9 @@ pub enum DaemonReply {
     /// Answer to [`DaemonQuery::Interfaces`].
     Interfaces(Vec<Interface>),
     /// Answer to [`DaemonQuery::Routes`].
-    Routes(Vec<Route>),
+    Routes(RouteList),
+    /// Answer to [`DaemonQuery::RouteSummary`].
+    RouteSummary(Vec<TableSummary>),
     /// Answer to [`DaemonQuery::Drops`].
     Drops(Vec<Drop>),
     /// Answer to [`DaemonQuery::HighAvailability`].
@@ -414,6 +420,27 @@ pub struct Interface {
     pub out_octets: u64,
     /// Discards and errors.
     pub errors: u64,
+}
+
+/// Routes in one answer: a full table of a million would not fit a frame, nor help anyone.
+pub const MAX_SHOWN_ROUTES: usize = 10_000;
+
+/// The first routes, by table and prefix.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RouteList {
+    /// They.
+    pub routes: Vec<Route>,
+    /// How many more there are.
+    pub left_out: u64,
+}
+
+/// What a routing table holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableSummary {
+    /// Its name, as in [`Route::table`].
+    pub table: String,
+    /// Routes by protocol; each is the one of its destination and protocol.
+    pub protocols: Vec<(String, u64)>,
 }
 
 /// A route of the mirror.

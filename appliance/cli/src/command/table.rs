@@ -43,6 +43,7 @@ pub enum Verb {
     /// `show system day-0`
     ShowDay0,
     ShowRoute,
+    ShowRouteSummary,
     ShowUptime,
     ShowVersion,
     StartShell {
@@ -168,6 +169,7 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     entry("show interfaces", "Show interfaces and their counters", Verb::ShowInterfaces { terse: false }),
     entry("show interfaces terse", "One line per address", Verb::ShowInterfaces { terse: true }),
     entry("show route", "Show routing tables", Verb::ShowRoute),
+    entry("show route summary", "Show how many routes there are", Verb::ShowRouteSummary),
     group("show security", "Show security information"),
     entry("show security drops", "Show discarded packets by reason", Verb::ShowDrops),
     group("show security ike", "Show Internet Key Exchange information"),

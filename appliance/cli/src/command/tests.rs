@@ -95,9 +95,9 @@ fn errors_name_word_place_and_candidates() {
         )
     );
     assert_eq!(
-        fails("show route brief"),
+        fails("show interfaces terse brief"),
         (
-            11,
+            22,
             "`brief` is too much: the command ends before it".to_owned()
         )
     );

@@ -65,6 +65,7 @@ fn daemon(verb: Verb, answer: &DaemonReply) -> Option<String> {
             interfaces::full(list)
         }
         (Verb::ShowRoute, DaemonReply::Routes(list)) => route::tables(list),
+        (Verb::ShowRouteSummary, DaemonReply::RouteSummary(tables)) => route::summary(tables),
         (Verb::ShowDrops, DaemonReply::Drops(list)) => system::drops(list),
         (Verb::ShowHighAvailability, DaemonReply::HighAvailability(all)) => {
             chassis::high_availability(all)

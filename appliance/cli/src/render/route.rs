@@ -1,16 +1,16 @@
 //! `show route`.
 
 use super::{duration, line};
-use ravelin_ctl::operator::{NextHop, Route};
+use ravelin_ctl::operator::{NextHop, Route, RouteList, TableSummary};
 use std::collections::BTreeMap;
 
 /// Column of the protocol; a longer prefix has a line of its own.
 const PROTOCOL_COLUMN: usize = 19;
 
 /// One block per routing table, its routes by prefix.
-pub(super) fn tables(list: &[Route]) -> String {
+pub(super) fn tables(list: &RouteList) -> String {
     let mut tables: BTreeMap<&str, Vec<&Route>> = BTreeMap::new();
-    for route in list {
+    for route in &list.routes {
         tables.entry(&route.table).or_default().push(route);
     }
     let mut out = String::new();
@@ -34,6 +34,28 @@ pub(super) fn tables(list: &[Route]) -> String {
         for route in routes {
             entry(&mut out, route, before == Some(route.prefix));
             before = Some(route.prefix);
+        }
+    }
+    if list.left_out > 0 {
+        out.push_str(&format!(
+            "\n{} more are not shown; `show route summary` counts all\n",
+            list.left_out
+        ));
+    }
+    out
+}
+
+/// One block per routing table, its routes counted by protocol.
+pub(super) fn summary(tables: &[TableSummary]) -> String {
+    let mut out = String::new();
+    for TableSummary { table, protocols } in tables {
+        let all: u64 = protocols.iter().map(|(_, count)| count).sum();
+        out.push_str(&format!("{table}: {all} routes ({all} active)\n"));
+        for (name, count) in protocols {
+            let name = format!("{}:", protocol(name));
+            out.push_str(&format!(
+                "{name:>21} {count:>7} routes, {count:>7} active\n"
+            ));
         }
     }
     out

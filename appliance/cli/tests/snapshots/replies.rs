@@ -3,7 +3,7 @@
 use ravelin_ctl::day0::{Kind, Outcome, Record, Source};
 use ravelin_ctl::operator::{
     DaemonReply, Drop, HighAvailability, IkeSa, Interface, IpsecSa, IpsecStatistics, NextHop,
-    ProcessStatus, Reply, Route, Signal,
+    ProcessStatus, Reply, Route, RouteList, Signal, TableSummary,
 };
 use ravelin_ctl::sa::PairCounters;
 use ravelin_types::{Generation, Identity, PairId, Spi, TrafficSelector};
@@ -302,7 +302,27 @@ pub fn routes() -> Reply {
         ),
         route("2001:db8::/64", "direct", 0, 0, vec![via(None, unit)]),
     ];
-    Reply::Daemon(DaemonReply::Routes(list))
+    Reply::Daemon(DaemonReply::Routes(RouteList {
+        routes: list,
+        left_out: 990_000,
+    }))
+}
+
+pub fn route_summary() -> Reply {
+    let table = |table: &str, protocols: &[(&str, u64)]| TableSummary {
+        table: table.to_owned(),
+        protocols: protocols
+            .iter()
+            .map(|(name, count)| ((*name).to_owned(), *count))
+            .collect(),
+    };
+    Reply::Daemon(DaemonReply::RouteSummary(vec![
+        table(
+            "inet.0",
+            &[("ari-ts", 65_536), ("bgp", 1_000_000), ("direct", 2)],
+        ),
+        table("inet6.0", &[("local", 1)]),
+    ]))
 }
 
 pub fn processes() -> Reply {

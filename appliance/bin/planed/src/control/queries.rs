@@ -1,7 +1,10 @@
 //! What operators ask of planed: interfaces, routes, discards, sums over all SAs.
 
+use std::collections::BTreeMap;
+
 use ravelin_ctl::operator::{
-    DaemonQuery, DaemonReply, Drop, Interface, IpsecStatistics, NextHop, Route,
+    DaemonQuery, DaemonReply, Drop, Interface, IpsecStatistics, MAX_SHOWN_ROUTES, NextHop, Route,
+    RouteList, TableSummary,
 };
 use ravelin_ctl::plane::UnitConfig;
 use ravelin_ctl::sa::PairCounters;
@@ -36,6 +39,7 @@ impl Control {
         Some(match query {
             DaemonQuery::Interfaces => DaemonReply::Interfaces(self.interfaces()),
             DaemonQuery::Routes => DaemonReply::Routes(self.routes()),
+            DaemonQuery::RouteSummary => DaemonReply::RouteSummary(self.route_summary()),
             DaemonQuery::Drops => DaemonReply::Drops(self.drops(|_| true)),
             DaemonQuery::HighAvailability => {
                 DaemonReply::HighAvailability(self.high_availability())
@@ -150,14 +154,22 @@ impl Control {
         row
     }
 
-    fn routes(&self) -> Vec<Route> {
+    fn routes(&self) -> RouteList {
         let now = now();
-        let mut rows: Vec<Route> = self
-            .kernel
-            .mirror()
-            .routes()
-            .filter_map(|route| self.kernel_row(&route, now))
-            .collect();
+        // The first by prefix, without a row for each of a million.
+        let mut first: BTreeMap<(bool, Prefix, u32), KernelRoute> = BTreeMap::new();
+        let mut left_out = 0;
+        let shown = |route: &KernelRoute| self.is_shown(route);
+        for route in self.kernel.mirror().routes().filter(shown) {
+            let key = (route.prefix.addr().is_ipv6(), route.prefix, route.table);
+            first.insert(key, route);
+            if first.len() > MAX_SHOWN_ROUTES {
+                first.pop_last();
+                left_out += 1;
+            }
+        }
+        let row = |route: &KernelRoute| self.kernel_row(route, now);
+        let mut rows: Vec<Route> = first.values().filter_map(row).collect();
         for ((vrf, prefix, tunnel), route) in self.selector_routes.iter() {
             rows.push(Route {
                 table: table_name(*vrf, prefix),
@@ -176,15 +188,50 @@ impl Control {
         rows.sort_by(|a, b| {
             (&a.table, a.prefix, a.preference).cmp(&(&b.table, b.prefix, b.preference))
         });
-        rows
+        left_out += rows.len().saturating_sub(MAX_SHOWN_ROUTES) as u64;
+        rows.truncate(MAX_SHOWN_ROUTES);
+        RouteList {
+            routes: rows,
+            left_out,
+        }
+    }
+
+    /// Routes by table and protocol.
+    fn route_summary(&self) -> Vec<TableSummary> {
+        let mut tables: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+        let mut count = |vrf: VrfId, prefix: &Prefix, protocol: String| {
+            let table = tables.entry(table_name(vrf, prefix)).or_default();
+            *table.entry(protocol).or_default() += 1;
+        };
+        let shown = |route: &KernelRoute| self.is_shown(route);
+        for route in self.kernel.mirror().routes().filter(shown) {
+            if let Some(vrf) = self.kernel.view().vrf(route.table) {
+                count(vrf, &route.prefix, protocol(&route).0);
+            }
+        }
+        for ((vrf, prefix, _), _) in self.selector_routes.iter() {
+            count(*vrf, prefix, "ari-ts".to_owned());
+        }
+        let summary = |(table, protocols): (String, BTreeMap<String, u64>)| TableSummary {
+            table,
+            protocols: protocols.into_iter().collect(),
+        };
+        tables.into_iter().map(summary).collect()
+    }
+
+    /// Whether a route is the gateway's, by a device that is ours, and not one that the kernel needs for itself.
+    fn is_shown(&self, route: &KernelRoute) -> bool {
+        let view = self.kernel.view();
+        let ours = match &route.target {
+            RouteTarget::Forward(hops) => hops.iter().any(|hop| view.unit(hop.ifindex).is_some()),
+            _ => true,
+        };
+        ours && !is_internal(route)
     }
 
     fn kernel_row(&self, route: &KernelRoute, now: Time) -> Option<Route> {
         let view = self.kernel.view();
         let vrf = view.vrf(route.table)?;
-        if is_internal(route) {
-            return None;
-        }
         let next_hops = match &route.target {
             RouteTarget::Local { .. } | RouteTarget::Broadcast { .. } => vec![NextHop::Local],
             RouteTarget::Blackhole => vec![NextHop::Discard],
@@ -200,10 +247,6 @@ impl Control {
                 hops.collect()
             }
         };
-        // By a device that is not ours: not a route of the gateway.
-        if next_hops.is_empty() {
-            return None;
-        }
         let (protocol, preference) = protocol(route);
         let appeared = view.appeared(route.table, route.prefix).unwrap_or(now);
         Some(Route {
