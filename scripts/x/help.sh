@@ -26,11 +26,12 @@ usage: sudo ./x [--native] COMMAND [ARGUMENTS]        (as root, sudo is not need
                                  run the suites: lint tidy unit system vm fuzz demo; --soak adds the long tests.
                                  Suite vm boots the image; --vm adds its other scenarios
   lint                           cargo fmt --check, clippy -D warnings, layering and style
-  bench esp [--targets|--quick|--workers] [--json FILE]
+  bench esp [--targets|--quick|--workers|--scale] [--json FILE]
                                  the gateway beside DPDK's ipsec-secgw and the bare cipher, cycles per packet and Gbps on
                                  one core, targets met or not, in ten minutes, with a plot FILE.svg beside the JSON.
                                  --targets: only what the targets are about, two minutes; --quick: of that up to 1,000 SAs;
-                                 --workers: only two workers beside one
+                                 --workers: only two workers beside one; --scale: only how long 65,536 SA pairs and a million
+                                 routes take to get into planed
   bench stages [--json FILE]     what the pipeline costs per packet inside of one process, without ports
   fuzz [TARGET] [SECONDS]        libFuzzer targets of tests/fuzz, with their coverage floors
   shell [COMMAND ...]            a root shell (or one command) in the sysroot

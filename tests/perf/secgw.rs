@@ -1,4 +1,4 @@
-//! Our gateway beside DPDK's ipsec-secgw and the bare cipher, in one run: `./x bench esp [--targets|--quick|--workers] [--json FILE]`. Beside
+//! Our gateway beside DPDK's ipsec-secgw and the bare cipher, in one run: `./x bench esp [--targets|--quick|--workers|--scale] [--json FILE]`. Beside
 //! FILE comes a plot with the same name and the ending `.svg`.
 //!
 //! | measured | what it is |
@@ -51,7 +51,7 @@ mod trace;
 use std::process::ExitCode;
 
 use dpdk_rs::ipsecmb::Gcm;
-use ravelin_tests::rate::{self, Verdict, Workers};
+use ravelin_tests::rate::{self, RouteLoad, Verdict, Workers};
 
 use arguments::Arguments;
 use failure::Failure;
@@ -76,6 +76,10 @@ fn run() -> Result<(), Failure> {
         eprintln!("bench-esp: two workers");
         bench.measure_workers()?;
     }
+    if arguments.wants_scale() {
+        eprintln!("bench-esp: scale");
+        bench.measure_scale()?;
+    }
     let ghz = bench.tsc_ghz()?;
     let verdict = Verdict::new(&bench.rows, &bench.facts());
     print!("{}", machine::text(gcm.code(), ghz));
@@ -84,11 +88,15 @@ fn run() -> Result<(), Failure> {
     println!("{}", rate::stages_table(&bench.rows));
     println!("{}", rate::bars(&bench.rows, ghz));
     print!("{}", verdict.text());
+    if let Some(routes) = &bench.routes {
+        print!("{}", routes.text());
+    }
     if let Some(path) = &arguments.json {
         let mut value = verdict.json();
         value["machine"] = machine::json(gcm.code(), ghz);
         value["processes"] = bench.processes_json();
         value["workers"] = bench.workers.as_ref().map(Workers::json).into();
+        value["routes"] = bench.routes.as_ref().map(RouteLoad::json).into();
         value["rows"] = rate::rows_json(&bench.rows, ghz).into();
         let written = std::fs::write(path, format!("{value:#}\n"));
         written.map_err(|error| Failure::File {

@@ -12,7 +12,7 @@ pub use chart::{bars, svg};
 pub use fair::{LOSS_MOST, Passed, Unfair, check_binary, check_passed};
 pub use row::{PEER_MODES, Round, Row, median, rows_json, table};
 pub use stages::{between, stages_table};
-pub use verdict::{Facts, Verdict};
+pub use verdict::{Facts, MOST_SAS, RouteLoad, Verdict};
 pub use workers::{Spent, Workers};
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use ravelin_tests::rate::MOST_SAS;
+
 use crate::Failure;
 use crate::case::{Algorithm, Case, Family, Setting};
 use crate::mix::Mix;
 
 /// Numbers of SAs: everything in cache, a gateway's usual thousand, and far more than a cache holds.
-const SAS: [u32; 4] = [1, 1000, 8000, 65_536];
+const SAS: [u32; 4] = [1, 1000, 8000, MOST_SAS];
 const QUICK_SAS: [u32; 2] = [1, 1000];
 /// Rounds that count; one more warms up. More for the rows that the targets are about.
 const ROUNDS: usize = 3;
@@ -25,6 +27,8 @@ enum Extent {
     Quick,
     /// Two workers beside one.
     Workers,
+    /// How long the most SAs and a full routing table take to get into planed.
+    Scale,
 }
 
 /// What the command line asks for.
@@ -44,6 +48,7 @@ impl Arguments {
                 "--targets" => read.extent = Extent::Targets,
                 "--quick" => read.extent = Extent::Quick,
                 "--workers" => read.extent = Extent::Workers,
+                "--scale" => read.extent = Extent::Scale,
                 "--json" => match arguments.next() {
                     Some(path) => read.json = Some(path.into()),
                     None => return Err(Failure::Argument(argument)),
@@ -59,7 +64,7 @@ impl Arguments {
             Extent::All => (&Algorithm::ALL[..], &Family::ALL[..], &SAS[..]),
             Extent::Targets => (&Algorithm::ALL[..1], &Family::ALL[..1], &SAS[..]),
             Extent::Quick => (&Algorithm::ALL[..1], &Family::ALL[..1], &QUICK_SAS[..]),
-            Extent::Workers => return vec![],
+            Extent::Workers | Extent::Scale => return vec![],
         };
         let mut settings = vec![];
         for &algorithm in algorithms {
@@ -81,7 +86,12 @@ impl Arguments {
 
     /// Whether two workers are measured.
     pub fn wants_workers(&self) -> bool {
-        self.extent != Extent::Quick
+        !matches!(self.extent, Extent::Quick | Extent::Scale)
+    }
+
+    /// Whether the installation of SAs and routes is measured by itself.
+    pub fn wants_scale(&self) -> bool {
+        matches!(self.extent, Extent::All | Extent::Scale)
     }
 
     pub fn rounds(&self, case: &Case<'_>) -> usize {

@@ -6,7 +6,9 @@ use std::path::Path;
 use dpdk_rs::ipsecmb::Gcm;
 use ravelin_dataplane::BURST;
 use ravelin_esp::Direction;
-use ravelin_tests::rate::{Facts, Round, Row, Spent, Unfair, Workers, between};
+use ravelin_tests::rate::{
+    Facts, MOST_SAS, Round, RouteLoad, Row, Spent, Unfair, Workers, between,
+};
 use ravelin_tests::{artifacts, runtime_folder};
 use serde_json::{Value, json};
 
@@ -53,10 +55,14 @@ pub struct Bench {
     pub rows: Vec<Row>,
     /// Two workers beside one.
     pub workers: Option<Workers>,
+    /// A full routing table.
+    pub routes: Option<RouteLoad>,
     /// The largest number of SAs that the peer was measured with.
     pub peer_sas: u32,
     /// Octets of planed's memory by number of SAs.
     resident: BTreeMap<u32, u64>,
+    /// Seconds that their installation took.
+    install_s: BTreeMap<u32, f64>,
 }
 
 /// The processes of one setting.
@@ -96,8 +102,10 @@ impl Bench {
             processes: BTreeMap::new(),
             rows: vec![],
             workers: None,
+            routes: None,
             peer_sas: 0,
             resident: BTreeMap::new(),
+            install_s: BTreeMap::new(),
         };
         let line = bench.floor.command_line.clone();
         let program = bench.programs.floor.clone();
@@ -161,6 +169,8 @@ impl Bench {
         self.resident
             .entry(setting.sas)
             .or_insert(ours.resident_octets);
+        let install_s = ours.install_time.as_secs_f64();
+        self.install_s.entry(setting.sas).or_insert(install_s);
         let (line, sha256) = (ours.subject.command_line.clone(), ours.sha256.clone());
         self.processes.entry("planed").or_insert((line, sha256));
         let mut rig = Rig {
@@ -294,7 +304,22 @@ impl Bench {
             cpus: machine::cpus(),
             workers: self.workers.as_ref(),
             octets_per_pair: per_pair,
+            install_s: self.install_s.get(&MOST_SAS).copied(),
         }
+    }
+
+    /// How long the most SAs and a full routing table take to get into planed.
+    pub fn measure_scale(&mut self) -> Result<(), Failure> {
+        let setting = Setting {
+            algorithm: Algorithm::Aes256Gcm,
+            family: Family::V4,
+            sas: MOST_SAS,
+        };
+        let mut ours = Ours::start(setting, 1, &self.files, self.cpus)?;
+        let install_s = ours.install_time.as_secs_f64();
+        self.install_s.entry(MOST_SAS).or_insert(install_s);
+        self.routes = Some(ours.load_routes()?);
+        Ok(())
     }
 
     /// How much more two workers do than one.

@@ -1,10 +1,11 @@
 //! Our side: the product's planed, with netd for its twins and the kernel for routes and neighbours; mgmtd and iked are played here.
 
 use std::fmt::Write;
+use std::net::Ipv4Addr;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ravelin_ctl::cpu::StageCost;
 use ravelin_ctl::daemon::{self, Part};
@@ -17,8 +18,9 @@ use ravelin_ctl::stream::Writer;
 use ravelin_ctl::{Envelope, Hello, Role, Stream};
 use ravelin_tests::netns::{Netns, run};
 use ravelin_tests::process::Process;
-use ravelin_tests::rate::check_binary;
+use ravelin_tests::rate::{RouteLoad, check_binary};
 use ravelin_tests::runtime_folder;
+use ravelin_tests::wait::wait_until;
 use ravelin_types::numbers::LAST_SEQUENCE;
 use ravelin_types::{
     Generation, InstanceId, Numbers, PairId, Prefix, SecretBytes, TrafficSelector, UnitName, VrfId,
@@ -37,6 +39,8 @@ const PORTS: [u64; 2] = [1, 0];
 const PORT_MTU_OCTETS: u16 = 1600;
 const TUNNEL_MTU_OCTETS: u16 = 1500;
 const REPLAY_WINDOW: u32 = 512;
+/// A full table.
+const ROUTES: u32 = 1_000_000;
 /// For answers of a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The variable in which `./x bench` says what it has built.
@@ -48,6 +52,8 @@ pub struct Ours {
     pub sha256: String,
     /// Memory it had when all SAs were there and no packet had come yet.
     pub resident_octets: u64,
+    /// From the first request of iked to the last answer.
+    pub install_time: Duration,
     mgmtd: Stream,
     /// Answers of planed to iked; a thread takes the events away.
     replies: Receiver<FromPlaned>,
@@ -95,6 +101,7 @@ impl Ours {
             subject,
             sha256: String::new(),
             resident_octets: 0,
+            install_time: Duration::ZERO,
             mgmtd,
             replies,
             iked,
@@ -209,6 +216,7 @@ impl Ours {
 
     fn install(&mut self, setting: Setting) -> Result<(), Failure> {
         let pairs: Vec<SaPair> = (0..setting.sas).map(|sa| pair(setting, sa)).collect();
+        let start = Instant::now();
         for batch in pairs.chunks(MAX_BATCH) {
             match self.ask_as_iked(Request::Install(batch.to_vec()))? {
                 Reply::Installed(results) if results.iter().all(|(_, result)| result.is_ok()) => {}
@@ -218,6 +226,7 @@ impl Ours {
                 }
             }
         }
+        self.install_time = start.elapsed();
         self.ask_as_iked(Request::SyncDone)?;
         loop {
             match self.replies.recv_timeout(PATIENCE) {
@@ -225,6 +234,52 @@ impl Ours {
                 Ok(_) => {}
                 Err(_) => return Err(Failure::Silent { name: "planed" }),
             }
+        }
+    }
+
+    /// A full routing table by the core's router: /24 side by side, as most of the Internet's are.
+    pub fn load_routes(&mut self) -> Result<RouteLoad, Failure> {
+        self.subject.wake();
+        let core = UnitName::new(CORE_PORT, 0).kernel();
+        let via = Family::V4.core();
+        let first = Ipv4Addr::new(16, 0, 0, 0).to_bits();
+        let mut batch = String::new();
+        for route in 0..ROUTES {
+            let prefix = Ipv4Addr::from_bits(first + (route << 8));
+            let _ = writeln!(batch, "route add {prefix}/24 via {via} dev {core}");
+        }
+        let path = runtime_folder(self.netns.name())?.join("routes.batch");
+        let written = std::fs::write(&path, batch);
+        written.map_err(|error| Failure::File {
+            path: path.clone(),
+            error,
+        })?;
+        let (before, present) = (self.subject.resident_octets()?, self.routes()?);
+        let start = Instant::now();
+        run(self.netns.command("ip").arg("-batch").arg(&path))?;
+        let kernel = start.elapsed();
+        let wanted = present + u64::from(ROUTES);
+        wait_until("planed to have all routes", PATIENCE, || {
+            let there = self.routes().unwrap_or_default();
+            Ok((there >= wanted).then_some(()))
+        })?;
+        Ok(RouteLoad {
+            routes: ROUTES.into(),
+            kernel_s: kernel.as_secs_f64(),
+            planed_s: start.elapsed().as_secs_f64(),
+            octets: self.subject.resident_octets()?.saturating_sub(before),
+        })
+    }
+
+    /// How many routes it has.
+    fn routes(&mut self) -> Result<u64, Failure> {
+        let query = daemon::Request::Operator(DaemonQuery::RouteSummary);
+        match self.ask_as_mgmtd(query)? {
+            daemon::Reply::Operator(DaemonReply::RouteSummary(tables)) => {
+                let counts = tables.iter().flat_map(|table| &table.protocols);
+                Ok(counts.map(|(_, count)| count).sum())
+            }
+            other => Err(Failure::Refused(format!("{other:?}"))),
         }
     }
 

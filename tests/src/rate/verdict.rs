@@ -28,6 +28,9 @@ const TWO_WORKERS_LEAST: [f64; 2] = [1.6, 1.9];
 const TWO_WORKERS_CPUS: usize = 4;
 const FAT_TUNNEL_LEAST: f64 = 1.5;
 const PAIR_OCTETS_MOST: f64 = 4096.0;
+/// The most SA pairs that are measured.
+pub const MOST_SAS: u32 = 65_536;
+const INSTALL_S_MOST: f64 = 5.0;
 
 /// One target.
 struct Target {
@@ -58,6 +61,43 @@ impl Target {
     }
 }
 
+/// A full table on its way from the kernel into planed.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteLoad {
+    /// Routes.
+    pub routes: u64,
+    /// Seconds that the kernel took for them.
+    pub kernel_s: f64,
+    /// Seconds from the first one until planed had them all.
+    pub planed_s: f64,
+    /// What planed's memory grew by.
+    pub octets: u64,
+}
+
+impl RouteLoad {
+    /// For a person.
+    pub fn text(&self) -> String {
+        format!(
+            "{} routes: the kernel took them in {:.1} s, planed had them {:.1} s later, {} MiB, {} octets each\n",
+            self.routes,
+            self.kernel_s,
+            self.planed_s - self.kernel_s,
+            self.octets >> 20,
+            self.octets / self.routes.max(1),
+        )
+    }
+
+    /// For the JSON.
+    pub fn json(&self) -> Value {
+        json!({
+            "routes": self.routes,
+            "kernel_s": self.kernel_s,
+            "planed_s": self.planed_s,
+            "octets": self.octets,
+        })
+    }
+}
+
 /// What a run knows beside its rows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Facts<'a> {
@@ -69,6 +109,8 @@ pub struct Facts<'a> {
     pub workers: Option<&'a Workers>,
     /// Memory of planed for an SA pair without traffic.
     pub octets_per_pair: Option<f64>,
+    /// Seconds in which planed has installed [`MOST_SAS`] SA pairs at iked's request.
+    pub install_s: Option<f64>,
 }
 
 /// The verdict on the rows of a run.
@@ -146,7 +188,7 @@ impl Verdict {
             limit("ratios.outbound_vs_limit", "out"),
             limit("ratios.inbound_vs_limit", "in"),
             Target::least("scaling.sas_8000", holds(rows, 8000), SAS_8000_LEAST),
-            Target::least("scaling.sas_65536", holds(rows, 65_536), SAS_65536_LEAST),
+            Target::least("scaling.sas_65536", holds(rows, MOST_SAS), SAS_65536_LEAST),
             Target::least(
                 "scaling.two_workers",
                 facts.workers.and_then(Workers::scaling),
@@ -161,6 +203,10 @@ impl Verdict {
                     facts.octets_per_pair,
                     PAIR_OCTETS_MOST,
                 )
+            },
+            Target {
+                most: true,
+                ..Target::least("scaling.install_65536_s", facts.install_s, INSTALL_S_MOST)
             },
         ];
         Self {
