@@ -74,6 +74,7 @@ fn pair(number: u32, transform: EspTransform, outer: Addresses, inner: Addresses
         remote_ts: host(inner.enb_inner),
         replay_window: 512,
         df_bit: DfBit::Clear,
+        outer_dscp: None,
         tunnel_mtu_octets: None,
     }
 }

@@ -130,6 +130,8 @@ pub struct VpnConfig {
     pub replay_window: u32,
     /// DF policy.
     pub df_bit: DfBit,
+    /// DSCP of the outer header; else the inner packet's.
+    pub outer_dscp: Option<u8>,
     /// Inner MTU in octets.
     pub tunnel_mtu_octets: Option<u16>,
     /// Who starts.

@@ -129,6 +129,8 @@ pub struct SaPair {
     pub replay_window: u32,
     /// DF policy.
     pub df_bit: DfBit,
+    /// DSCP of the outer header; else the inner packet's.
+    pub outer_dscp: Option<u8>,
     /// Inner MTU in octets, or `None` to derive it from the path.
     pub tunnel_mtu_octets: Option<u16>,
 }

@@ -86,6 +86,7 @@ fn both(
                 udp: None,
             },
             df: DfPolicy::Copy,
+            dscp: None,
             last_sequence,
             ceiling: u64::MAX,
             extended,

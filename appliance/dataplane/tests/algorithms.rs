@@ -92,6 +92,7 @@ fn pair(
         iv: IvPrefix::new(NodeId::new(1).unwrap(), 5).unwrap(),
         outer,
         df: DfPolicy::Copy,
+        dscp: None,
         last_sequence,
         ceiling: u64::MAX,
         extended,

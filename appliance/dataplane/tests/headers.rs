@@ -325,6 +325,31 @@ fn dscp_and_ecn_go_outside_and_congestion_comes_inside() {
     }
 }
 
+#[test]
+fn a_configured_dscp_marks_the_outer_packets_and_no_others() {
+    for (outer_v6, nat) in shapes() {
+        let mut marked = pair(1, 2, outer_v6, nat);
+        marked.outer_dscp = Some(46);
+        let mut net = Net::new(outer_v6, nat);
+        net.a.install(&[marked]);
+        net.b.install(&[pair(2, 2, outer_v6, nat)]);
+        for v6 in [false, true] {
+            for traffic_class in [0u8, 0x29, 0xfe, 0xff] {
+                let mut packet = inner(v6, &[], 40, false);
+                set_traffic_class(&mut packet, traffic_class);
+                net.a.receive(TRUST, &packet);
+                let esp = net.a.sent(UNTRUST).pop().unwrap();
+                let outside = ip::parse(&esp).unwrap().traffic_class;
+                assert_eq!(outside, 46 << 2 | traffic_class & 3);
+                net.b.receive(UNTRUST, &esp);
+                let got = net.b.sent(TRUST);
+                assert_eq!(ip::parse(&got[0]).unwrap().traffic_class, traffic_class);
+            }
+        }
+        assert!(net.b.drops().is_empty());
+    }
+}
+
 fn set_traffic_class(packet: &mut [u8], traffic_class: u8) {
     if packet[0] >> 4 == 6 {
         packet[0] = 0x60 | traffic_class >> 4;

@@ -18,6 +18,9 @@ use crate::{EspDrop, IvPrefix, PacketBuf, SALT_OCTETS};
 
 /// TTL of the outer header.
 const OUTER_TTL: u8 = 64;
+/// Where DSCP and ECN lie in the TOS or traffic-class octet (RFC 2474 section 3, RFC 3168 section 5).
+const DSCP_SHIFT: u32 = 2;
+const ECN: u8 = 3;
 /// Longest outer header: IPv6 and UDP.
 const TEMPLATE_OCTETS: usize = IPV6_HEADER_OCTETS + UDP_HEADER_OCTETS;
 
@@ -61,6 +64,8 @@ pub struct OutboundParams {
     pub outer: OuterAddresses,
     /// DF policy.
     pub df: DfPolicy,
+    /// DSCP of the outer header; else the inner packet's.
+    pub dscp: Option<u8>,
     /// Last number that may have been sent: 0 for a new SA.
     pub last_sequence: u64,
     /// No number above this one is used before [`OutboundSa::grant`].
@@ -83,6 +88,9 @@ pub struct OutboundSa {
     udp: bool,
     extended: bool,
     df: DfPolicy,
+    /// What of the inner TOS or traffic-class octet goes outside, and what beside it.
+    kept_class: u8,
+    set_class: u8,
     template: [u8; TEMPLATE_OCTETS],
     /// Checksum of the template's IPv4 header with a length, an identification and a type of service of zero.
     template_sum: u16,
@@ -104,6 +112,8 @@ impl OutboundSa {
             udp: false,
             extended: params.extended,
             df: params.df,
+            kept_class: if params.dscp.is_some() { ECN } else { u8::MAX },
+            set_class: params.dscp.map_or(0, |dscp| dscp << DSCP_SHIFT),
             template: [0; TEMPLATE_OCTETS],
             template_sum: 0,
         };
@@ -282,7 +292,14 @@ impl OutboundSa {
         })
     }
 
-    /// Copies the template and fills lengths, DSCP and ECN (copied from inside, RFC 4301 section 5.1.2, RFC 6040 section 4.1), DF, id.
+    /// The outer TOS or traffic-class octet: ECN is copied from inside (RFC 6040 section 4.1), DSCP too unless it is set (RFC 4301
+    /// section 5.1.2).
+    #[inline]
+    fn traffic_class(&self, inner: &Brief) -> u8 {
+        inner.traffic_class & self.kept_class | self.set_class
+    }
+
+    /// Copies the template and fills lengths, DSCP and ECN, DF, id.
     #[inline]
     fn write_outer(&self, out: &mut [u8], total: usize, inner: &Brief, sequence: u64) {
         let ip_octets = if self.v6 {
@@ -320,13 +337,14 @@ impl OutboundSa {
         };
         // Made in registers and stored at once: the checksum must not wait for stores.
         let mut header = *template;
-        header[1] = inner.traffic_class;
+        let traffic_class = self.traffic_class(inner);
+        header[1] = traffic_class;
         header[2..4].copy_from_slice(&(total as u16).to_be_bytes());
         header[4..6].copy_from_slice(&u16::to_be_bytes(id));
         header[6] = flags;
         // The template's sum covers the rest (RFC 1624 equation 3, from zero).
         let sum = u64::from(!self.template_sum)
-            + u64::from(inner.traffic_class)
+            + u64::from(traffic_class)
             + total as u64
             + u64::from(id)
             + (u64::from(flags) << 8);
@@ -343,8 +361,9 @@ impl OutboundSa {
             return;
         };
         *out = *template;
-        out[0] = 0x60 | inner.traffic_class >> 4;
-        out[1] = inner.traffic_class << 4;
+        let traffic_class = self.traffic_class(inner);
+        out[0] = 0x60 | traffic_class >> 4;
+        out[1] = traffic_class << 4;
         out[4..6].copy_from_slice(&((total - IPV6_HEADER_OCTETS) as u16).to_be_bytes());
     }
 }

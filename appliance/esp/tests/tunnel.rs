@@ -85,6 +85,7 @@ fn tunnel(
         iv: IvPrefix::new(NodeId::new(1).unwrap(), 5).unwrap(),
         outer,
         df: DfPolicy::Copy,
+        dscp: None,
         last_sequence,
         ceiling: u64::MAX,
         extended,
@@ -329,7 +330,7 @@ proptest! {
             let mut tunnel = tunnel(EspTransform::AES_128_GCM, outer(false, false), false, 0);
             let iv = IvPrefix::new(NodeId::default(), epoch).unwrap();
             tunnel.out = OutboundSa::new(&OutboundParams {
-                spi: SPI, transform: EspTransform::AES_128_GCM, salt: SALT, key: tunnel.out.key(), iv, outer: outer(false, false), df: DfPolicy::Clear, last_sequence: 0, ceiling: u64::MAX, extended: false,
+                spi: SPI, transform: EspTransform::AES_128_GCM, salt: SALT, key: tunnel.out.key(), iv, outer: outer(false, false), df: DfPolicy::Clear, dscp: None, last_sequence: 0, ceiling: u64::MAX, extended: false,
             }).unwrap();
             for _ in 0..steps {
                 let sealed = tunnel.seal(&inner(false, 8, 0)).unwrap();

@@ -408,6 +408,7 @@ fn pair(setting: Setting, sa: u32) -> SaPair {
         ))],
         replay_window: REPLAY_WINDOW,
         df_bit: DfBit::Clear,
+        outer_dscp: None,
         tunnel_mtu_octets: None,
     }
 }

@@ -72,6 +72,7 @@ fn outbound(engine: &mut Engine<MemoryBuf>, setting: Setting, sa: u32) -> Option
             udp: None,
         },
         df: DfPolicy::Clear,
+        dscp: None,
         last_sequence: 0,
         ceiling: LAST_SEQUENCE,
         extended: false,

@@ -187,6 +187,7 @@ fn pair(sa: u32) -> SaPair {
         ))],
         replay_window: REPLAY_WINDOW,
         df_bit: DfBit::Clear,
+        outer_dscp: None,
         tunnel_mtu_octets: None,
     }
 }

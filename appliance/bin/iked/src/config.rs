@@ -31,6 +31,8 @@ pub struct TunnelParameters {
     pub replay_window: u32,
     /// DF policy.
     pub df_bit: DfBit,
+    /// DSCP of the outer header; else the inner packet's.
+    pub outer_dscp: Option<u8>,
     /// Inner MTU in octets.
     pub tunnel_mtu_octets: Option<u16>,
 }
@@ -257,6 +259,7 @@ fn parameters(vpn: &VpnConfig) -> TunnelParameters {
         inner_vrf: vpn.inner_vrf,
         replay_window: vpn.replay_window,
         df_bit: vpn.df_bit,
+        outer_dscp: vpn.outer_dscp,
         tunnel_mtu_octets: vpn.tunnel_mtu_octets,
     }
 }

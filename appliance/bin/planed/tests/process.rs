@@ -175,6 +175,7 @@ fn pair() -> sa::SaPair {
         remote_ts: vec![anything],
         replay_window: 64,
         df_bit: sa::DfBit::Clear,
+        outer_dscp: None,
         tunnel_mtu_octets: None,
     }
 }

@@ -260,6 +260,8 @@ pub struct Vpn {
     pub bind_interface: UnitName,
     /// `clear`, `copy` or `set`.
     pub df_bit: String,
+    /// DSCP of the outer header; else the inner packet's.
+    pub outer_dscp: Option<u8>,
     /// Inner MTU in octets.
     pub tunnel_mtu: Option<u16>,
     /// Key exchange.

@@ -368,6 +368,7 @@ impl<P: Platform> Controller<P> {
             iv,
             outer,
             df,
+            dscp: sa.outer_dscp,
             last_sequence: last.outbound,
             ceiling: sa.ceilings.outbound,
             extended: sa.extended_sequence,

@@ -387,6 +387,7 @@ pub fn pair(n: u8, slot: u32, outer_v6: bool, nat: bool) -> SaPair {
         remote_ts: selectors(peer),
         replay_window: 512,
         df_bit: DfBit::Clear,
+        outer_dscp: None,
         tunnel_mtu_octets: None,
     }
 }

@@ -260,6 +260,7 @@ fn vpn(config: &Config, vpn: &Vpn, warnings: &mut Vec<String>) -> Result<part::V
             "set" => DfBit::Set,
             _ => DfBit::Clear,
         },
+        outer_dscp: vpn.outer_dscp,
         tunnel_mtu_octets: vpn.tunnel_mtu,
         establish: match vpn.establish_tunnels.as_deref() {
             Some("immediately") => Establish::Immediately,

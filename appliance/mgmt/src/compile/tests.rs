@@ -133,6 +133,7 @@ fn the_site_compiles_for_iked() {
     let vpn = &v4.vpns[0];
     assert_eq!((vpn.name.as_str(), vpn.tunnel_unit), ("enb-v4", 0));
     assert_eq!((vpn.replay_window, vpn.df_bit), (512, DfBit::Clear));
+    assert_eq!(vpn.outer_dscp, None);
     assert_eq!(
         (vpn.establish, vpn.selectors.len()),
         (Establish::ResponderOnly, 2)
@@ -229,7 +230,7 @@ fn other_forms_of_gateways_and_algorithms() {
         .replacen("anti-replay-window-size 512;", "no-anti-replay;", 1)
         .replacen(
             "establish-tunnels responder-only;",
-            "establish-tunnels immediately; df-bit copy;",
+            "establish-tunnels immediately; df-bit copy; outer-dscp 46;",
             1,
         );
     let ike = compiled(&text).ike;
@@ -250,6 +251,7 @@ fn other_forms_of_gateways_and_algorithms() {
         (first.vpns[0].establish, first.vpns[0].df_bit),
         (Establish::Immediately, DfBit::Copy)
     );
+    assert_eq!(first.vpns[0].outer_dscp, Some(46));
     let email = Identity::Email("a@b.example".to_owned());
     assert_eq!(ike.gateways[1].remote, RemotePeer::Identity(email));
 }

@@ -129,6 +129,7 @@ fn pair() -> SaPair {
         remote_ts: vec![TrafficSelector::from_prefix(prefix("10.2.0.0/16"))],
         replay_window: 512,
         df_bit: DfBit::Copy,
+        outer_dscp: None,
         tunnel_mtu_octets: None,
     }
 }

@@ -25,6 +25,7 @@ fn config() -> IkeConfig {
         }],
         replay_window: 512,
         df_bit: DfBit::Copy,
+        outer_dscp: None,
         tunnel_mtu_octets: Some(1400),
         establish: Establish::ResponderOnly,
     };

@@ -119,6 +119,7 @@ pub(super) fn pair_of(install: &ChildInstall, parameters: &TunnelParameters) -> 
         remote_ts: install.remote_ts.clone(),
         replay_window: parameters.replay_window,
         df_bit: parameters.df_bit,
+        outer_dscp: parameters.outer_dscp,
         tunnel_mtu_octets: parameters.tunnel_mtu_octets,
     }
 }
@@ -150,6 +151,7 @@ pub(super) fn held_pair(child: &ChildSummary, parameters: &TunnelParameters) -> 
         remote_ts: child.remote_ts.clone(),
         replay_window: parameters.replay_window,
         df_bit: parameters.df_bit,
+        outer_dscp: parameters.outer_dscp,
         tunnel_mtu_octets: parameters.tunnel_mtu_octets,
     }
 }

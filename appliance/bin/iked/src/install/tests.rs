@@ -39,6 +39,7 @@ pub(crate) fn pair(id: u64, epoch: u32) -> SaPair {
         remote_ts: vec![TrafficSelector::any(false)],
         replay_window: 512,
         df_bit: DfBit::Clear,
+        outer_dscp: None,
         tunnel_mtu_octets: None,
     }
 }

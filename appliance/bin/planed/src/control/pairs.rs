@@ -155,6 +155,7 @@ mod tests {
             remote_ts: vec![TrafficSelector::from_prefix(prefix)],
             replay_window: 0,
             df_bit: DfBit::Clear,
+            outer_dscp: None,
             tunnel_mtu_octets: None,
         }
     }

@@ -164,6 +164,7 @@ impl Sas {
             iv: IvPrefix::new(NodeId::new(1).unwrap(), 5).unwrap(),
             outer,
             df: DfPolicy::Copy,
+            dscp: None,
             last_sequence: 0,
             ceiling: u64::MAX,
             extended: false,
