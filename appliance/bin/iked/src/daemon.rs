@@ -238,9 +238,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
                 }
             }
             sa::Event::CeilingWanted(asks) => {
-                for (pair, used) in asks {
-                    self.endpoint.grant(pair, used, now);
-                }
+                self.endpoint.grant(&asks, now);
             }
             sa::Event::Resumed(pairs) => {
                 for pair in pairs {
@@ -421,6 +419,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
 
     fn act_on_notices(&mut self, now: Time) -> bool {
         let mut moved = false;
+        let mut lost = Vec::new();
         while let Some(notice) = self.plane.poll_notice() {
             moved = true;
             match notice {
@@ -436,19 +435,18 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
                     self.endpoint.install_failed(pair, now);
                     self.release_for(pair);
                 }
-                Notice::Renew(pair) => {
-                    if !self.endpoint.reinstall(pair, now) {
-                        // Gone, or without an epoch left: what waits for it must not wait for ever.
-                        self.plane.remove(pair, 0);
-                        self.release_for(pair);
-                    }
-                }
+                Notice::Renew(pair) => lost.push(pair),
                 Notice::Rekey(pair) => {
                     self.endpoint.rekey_child(pair, now);
                     self.release_for(pair);
                 }
                 Notice::Counters(token, counters) => self.counters_came(token, counters, now),
             }
+        }
+        for pair in self.endpoint.reinstall(&lost, now) {
+            // Gone, or without an epoch left: what waits for it must not wait for ever.
+            self.plane.remove(pair, 0);
+            self.release_for(pair);
         }
         moved
     }

@@ -1,5 +1,6 @@
 //! What operators and the data plane ask of the endpoint.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use crate::config::{DpdMode, Gateway};
 use crate::environment::Environment;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::{EventKind, IkeId, Outer, SessionId};
+use crate::outbox::Ctx;
 use crate::sa::liveness::{self, Passage};
 use crate::sa::{State, Task, child, established, init, tasks};
 use crate::session::{ChildState, DownReasonStored, IkeSa, Path, Session};
@@ -180,44 +182,57 @@ impl<E: Environment> Endpoint<E> {
         })
     }
 
-    /// Asks for the pair to be installed again, under a new epoch: the data plane has lost it. A pair whose epochs end soon is
-    /// rekeyed besides, and one whose epochs are used up is rekeyed instead, and false comes back.
-    pub fn reinstall(&mut self, child: ChildId, now: Time) -> bool {
-        let mut usable = false;
-        self.with_child(child, now, |ctx, session, id| {
-            let Some(found) = session.child(id).filter(|c| c.is_installed()) else {
-                return Ok(());
-            };
-            let (epoch, live) = (found.epoch, found.state == ChildState::Live);
-            if is_epoch_soft(epoch) && live {
-                session.want(Task::RekeyChild(id), now);
+    /// Asks for pairs to be installed again, each under a new epoch: the data plane has lost them. One whose epochs end soon is rekeyed
+    /// besides, and one whose epochs are used up is rekeyed instead; those that will not be installed come back. A session is
+    /// recorded once, however many children it has.
+    pub fn reinstall(&mut self, children: &[ChildId], now: Time) -> Vec<ChildId> {
+        let mut unusable = Vec::new();
+        for (session, children) in self.by_session(children, |child| *child) {
+            let known = session.is_some_and(|id| {
+                self.with_session(now, id, |ctx, session| {
+                    for child in &children {
+                        if !reinstall_child(ctx, session, *child) {
+                            unusable.push(*child);
+                        }
+                    }
+                    Ok(())
+                })
+            });
+            if !known {
+                unusable.extend(children);
             }
-            usable = epoch < LAST_EPOCH;
-            if usable {
-                child::install(ctx, session, id);
-            }
-            Ok(())
-        });
-        usable
+        }
+        unusable
     }
 
     /// The data plane has used these numbers and wants to use more (design decision D17): once the higher ceilings are stored,
     /// [`EventKind::ChildGrant`] grants them.
-    pub fn grant(&mut self, child: ChildId, used: Numbers, now: Time) -> bool {
-        self.with_child(child, now, |ctx, session, id| {
-            let Some(found) = session.child_mut(id) else {
-                return Ok(());
+    pub fn grant(&mut self, asks: &[(ChildId, Numbers)], now: Time) {
+        for (session, asks) in self.by_session(asks, |(child, _)| *child) {
+            let Some(id) = session else {
+                continue;
             };
-            let ceilings = found.ceilings.granted(used, found.suite.extended_sequence);
-            let raised = found.ceilings != ceilings;
-            found.ceilings = ceilings;
-            session.volatile.dirty |= raised;
-            ctx.event(EventKind::ChildGrant {
-                child: id,
-                ceilings,
+            self.with_session(now, id, |ctx, session| {
+                for (child, used) in asks {
+                    grant_child(ctx, session, child, used);
+                }
+                Ok(())
             });
-            Ok(())
-        })
+        }
+    }
+
+    /// What concerns children, by their sessions.
+    fn by_session<T: Copy>(
+        &self,
+        all: &[T],
+        child: impl Fn(&T) -> ChildId,
+    ) -> BTreeMap<Option<u64>, Vec<T>> {
+        let mut sessions: BTreeMap<Option<u64>, Vec<T>> = BTreeMap::new();
+        for one in all {
+            let session = self.session_of_child(child(one));
+            sessions.entry(session).or_default().push(*one);
+        }
+        sessions
     }
 
     /// The peer was seen using the pair; the data plane has moved outbound traffic to it.
@@ -330,6 +345,36 @@ impl<E: Environment> Endpoint<E> {
         };
         self.with_session(now, id, |ctx, session| step(ctx, session, child))
     }
+}
+
+/// False when the child is gone or has no epoch left.
+fn reinstall_child(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) -> bool {
+    let Some(found) = session.child(id).filter(|c| c.is_installed()) else {
+        return false;
+    };
+    let (epoch, live) = (found.epoch, found.state == ChildState::Live);
+    if is_epoch_soft(epoch) && live {
+        session.want(Task::RekeyChild(id), ctx.now);
+    }
+    let usable = epoch < LAST_EPOCH;
+    if usable {
+        child::install(ctx, session, id);
+    }
+    usable
+}
+
+fn grant_child(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId, used: Numbers) {
+    let Some(found) = session.child_mut(id) else {
+        return;
+    };
+    let ceilings = found.ceilings.granted(used, found.suite.extended_sequence);
+    let raised = found.ceilings != ceilings;
+    found.ceilings = ceilings;
+    session.volatile.dirty |= raised;
+    ctx.event(EventKind::ChildGrant {
+        child: id,
+        ceilings,
+    });
 }
 
 /// The child SAs to begin with: of one VPN, or of all that are to be up by us, or of the first.

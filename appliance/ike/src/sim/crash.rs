@@ -96,7 +96,7 @@ fn a_move_of_the_peer_takes_effect_after_its_record_and_survives() {
     assert!(w.b.endpoint.peer_moved(child, elsewhere, now));
     w.pump();
     w.crash(Side::B);
-    assert!(w.b.endpoint.reinstall(child, now));
+    assert!(w.b.endpoint.reinstall(&[child], now).is_empty());
     w.pump();
     assert_eq!(w.b.plane[&child].install.outer, elsewhere);
 }
@@ -107,10 +107,14 @@ fn a_pair_that_the_data_plane_lost_is_installed_under_a_new_epoch() {
     w.establish();
     let (child, lost) = w.b.plane.pop_first().unwrap();
     let now = w.now;
-    assert!(w.b.endpoint.reinstall(child, now));
+    assert!(w.b.endpoint.reinstall(&[child], now).is_empty());
     w.pump();
     assert_eq!(w.b.plane[&child].install.epoch, lost.install.epoch + 1);
     w.check_agreement();
+    // However many of a session are lost, it is recorded once; one that is gone comes back.
+    let gone = ravelin_types::PairId(999);
+    assert_eq!(w.b.endpoint.reinstall(&[child, gone, child], now), [gone]);
+    assert!(w.b.endpoint.poll_record().is_some() && w.b.endpoint.poll_record().is_none());
 }
 
 #[test]
@@ -124,7 +128,7 @@ fn ceilings_are_granted_after_their_record_and_survive() {
         outbound: first.outbound - 1,
         inbound: 0,
     };
-    assert!(w.a.endpoint.grant(child, used, now));
+    w.a.endpoint.grant(&[(child, used)], now);
     let record = w.a.endpoint.poll_record().unwrap();
     let event = w.a.endpoint.poll_event().unwrap();
     assert_eq!(event.after, record.seq, "the grant waits for its record");
@@ -134,14 +138,16 @@ fn ceilings_are_granted_after_their_record_and_survive() {
     );
     // Both were lost with the process: nothing was granted. Asked again, it is.
     w.crash(Side::A);
-    assert!(w.a.endpoint.grant(child, used, now));
+    w.a.endpoint.grant(&[(child, used)], now);
     w.pump();
     assert_eq!(w.a.plane[&child].install.ceilings, granted);
     w.crash(Side::A);
-    assert!(w.a.endpoint.reinstall(child, now));
+    assert!(w.a.endpoint.reinstall(&[child], now).is_empty());
     w.pump();
     assert_eq!(w.a.plane[&child].install.ceilings, granted);
-    assert!(!w.a.endpoint.grant(ravelin_types::PairId(999), used, now));
+    w.a.endpoint
+        .grant(&[(ravelin_types::PairId(999), used)], now);
+    assert!(w.a.endpoint.poll_record().is_none() && w.a.endpoint.poll_event().is_none());
 }
 
 #[test]
@@ -151,12 +157,18 @@ fn the_last_epochs_end_in_a_rekey() {
     let (child, now) = (*w.a.plane.keys().next().unwrap(), w.now);
     let near = numbers::LAST_EPOCH - numbers::EPOCHS_LEFT_SOFT;
     w.a.endpoint.test_epoch(child, near);
-    assert!(w.a.endpoint.reinstall(child, now));
+    assert!(w.a.endpoint.reinstall(&[child], now).is_empty());
     w.run_for(MINUTE);
     assert!(w.a.plane.contains_key(&child), "epochs are left");
     w.a.endpoint.test_epoch(child, numbers::LAST_EPOCH - 1);
-    assert!(w.a.endpoint.reinstall(child, w.now), "the last epoch");
-    assert!(!w.a.endpoint.reinstall(child, w.now), "none is left");
+    assert!(
+        w.a.endpoint.reinstall(&[child], w.now).is_empty(),
+        "the last epoch"
+    );
+    assert!(
+        !w.a.endpoint.reinstall(&[child], w.now).is_empty(),
+        "none is left"
+    );
     w.run_for(MINUTE);
     w.check_agreement();
     assert!(!w.a.plane.contains_key(&child), "rekeyed");

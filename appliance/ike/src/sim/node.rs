@@ -273,7 +273,7 @@ impl Node {
         }
         for child in known {
             if !self.plane.contains_key(&child) {
-                self.endpoint.reinstall(child, now);
+                self.endpoint.reinstall(&[child], now);
             }
         }
     }

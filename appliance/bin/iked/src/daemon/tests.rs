@@ -2,7 +2,8 @@
 
 mod bench;
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use ravelin_ctl::daemon as mgmt;
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply};
@@ -91,6 +92,33 @@ fn a_planed_that_lost_its_pairs_gets_them_with_a_new_epoch() {
     assert_eq!(before[0].inbound, after[0].inbound);
     assert!(after[0].epoch > before[0].epoch);
     bench.assert_tunnel();
+}
+
+#[test]
+fn many_lost_pairs_return_each_with_a_new_epoch() {
+    lose_and_return(4, 16);
+}
+
+#[test]
+#[ignore = "soak: minutes until so many are up"]
+fn sixty_five_thousand_lost_pairs_return() {
+    lose_and_return(1024, 64);
+}
+
+/// planed loses the child SAs of so many sessions, and iked brings all of them back; the time is printed.
+fn lose_and_return(sessions: usize, children: usize) {
+    let mut bench = Bench::with_many(sessions, children);
+    let epochs = |bench: &Bench| -> BTreeMap<PairId, u32> {
+        let pairs = bench.node(RIGHT).pairs();
+        pairs.iter().map(|pair| (pair.pair, pair.epoch)).collect()
+    };
+    let before = epochs(&bench);
+    bench.right().plane_restarts();
+    let start = Instant::now();
+    bench.right().connect_plane();
+    println!("{} pairs in {:?}", before.len(), start.elapsed());
+    let wanted = before.into_iter().map(|(pair, epoch)| (pair, epoch + 1));
+    assert_eq!(epochs(&bench), wanted.collect());
 }
 
 #[test]

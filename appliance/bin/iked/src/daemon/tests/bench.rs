@@ -1,5 +1,7 @@
 //! The bench: two daemons, a network, and virtual time.
 
+mod many;
+
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
