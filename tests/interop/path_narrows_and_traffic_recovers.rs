@@ -1,6 +1,6 @@
 //! The path to the eNodeB narrows to 1,280 octets while the tunnel is up: the gateway learns it from the routers' messages about its
 //! ESP packets and tells the sources; what the routers fragment is joined again; and where nobody says anything, an explicit
-//! tunnel MTU helps.
+//! tunnel MTU helps, or a smaller segment size of TCP.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -67,6 +67,15 @@ fn largest(trace: &Trace, from: IpAddr) -> usize {
 }
 
 fn start(test: &str, outer: Addresses, option: &str) -> (Site, Routers, Gateway, StrongSwan) {
+    start_with(test, outer, option, CONFIGURATION)
+}
+
+fn start_with(
+    test: &str,
+    outer: Addresses,
+    option: &str,
+    configuration: &str,
+) -> (Site, Routers, Gateway, StrongSwan) {
     let (site, routers) = Routers::site(test).unwrap();
     // With DF clear everywhere, the eNodeB sets none either.
     let discovery = u8::from(option.contains("clear"));
@@ -74,7 +83,7 @@ fn start(test: &str, outer: Addresses, option: &str) -> (Site, Routers, Gateway,
         .sh(&format!("sysctl -qw net.ipv4.ip_no_pmtu_disc={discovery}"))
         .unwrap();
     let vpn = format!("bind-interface st0.0;\n            {option}");
-    let configuration = CONFIGURATION.replace("bind-interface st0.0;", &vpn);
+    let configuration = configuration.replace("bind-interface st0.0;", &vpn);
     let gateway = site.start_gateway_with(&configuration).unwrap();
     let connection = enb_connection("enb", outer);
     let peer = StrongSwan::start(&site.enb, site.folder(), &[connection]).unwrap();
@@ -177,6 +186,25 @@ fn a_black_hole_is_crossed_with_an_explicit_tunnel_mtu() {
         for (source, sink, to) in [(&site.core, &site.enb, enb), (&site.enb, &site.core, core)] {
             let moved = tcp(source, sink, SocketAddr::new(to, 5000), TRANSFER_OCTETS);
             assert_eq!(moved.unwrap(), TRANSFER_OCTETS, "{name}: TCP to {to}");
+        }
+    }
+}
+
+#[test]
+fn tcp_crosses_a_black_hole_with_a_smaller_segment_size() {
+    let flow = "    flow { tcp-mss { ipsec-vpn { mss 1100; } } }\n    ipsec {";
+    let configuration = CONFIGURATION.replacen("    ipsec {", flow, 1);
+    let name = "path_mtu_mss";
+    let (site, routers, _gateway, _peer) = start_with(name, V4, "df-bit set;", &configuration);
+    routers.silence().unwrap();
+    routers.narrow(NARROW_OCTETS).unwrap();
+    for v6 in [false, true] {
+        let (core, enb) = inner(v6);
+        assert!(!crosses(&site.core, (core, enb), LARGE, "dont"), "a hole");
+        // Only the gateway knows: it tells both ends.
+        for (source, sink, to) in [(&site.core, &site.enb, enb), (&site.enb, &site.core, core)] {
+            let moved = tcp(source, sink, SocketAddr::new(to, 5000), TRANSFER_OCTETS);
+            assert_eq!(moved.unwrap(), TRANSFER_OCTETS, "TCP to {to}");
         }
     }
 }
