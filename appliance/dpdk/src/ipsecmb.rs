@@ -4,6 +4,7 @@
 //!
 //! Tags of at most 16 octets, compared in constant time. Packets are processed in place.
 
+mod block;
 pub mod chacha;
 pub mod gmac;
 pub mod separate;
@@ -224,6 +225,11 @@ impl GcmKey {
     ) {
         let mut context = std::mem::MaybeUninit::<dpdk_sys::gcm_context_data>::uninit();
         let at = text.as_mut_ptr();
+        let nonce = block::of(nonce);
+        let short = (aad.len() <= NONCE_OCTETS).then(|| block::of_short(aad));
+        let aad_at = short
+            .as_ref()
+            .map_or(aad.as_ptr(), |block| block.octets().as_ptr());
         // SAFETY: the key memory was expanded by the same function set; the context is scratch that the library
         // initialises itself; in and out are the same `text.len()` octets, which the library allows; the other
         // slices are readable or writable for the lengths given, the tag for at most the 16 octets that there are of it; the
@@ -235,8 +241,8 @@ impl GcmKey {
                 at,
                 at,
                 text.len() as u64,
-                nonce.as_ptr(),
-                aad.as_ptr(),
+                nonce.octets().as_ptr(),
+                aad_at,
                 aad.len() as u64,
                 tag.as_mut_ptr(),
                 tag.len().min(TAG_OCTETS) as u64,

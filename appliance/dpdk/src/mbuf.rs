@@ -217,6 +217,34 @@ impl Mbuf {
         }
     }
 
+    /// Grows the packet at both ends (the content of the new octets is arbitrary); `false` when there is no room at one of them, and
+    /// the packet is unchanged.
+    #[inline]
+    #[must_use]
+    pub fn grow(&mut self, front: u16, back: u16) -> bool {
+        let head = self.head_mut();
+        if head.nb_segs == 1 && front <= head.data_off && back <= room_behind(head) {
+            // Within the buffer, whose length has 16 bits.
+            head.data_off -= front;
+            head.data_len += front + back;
+            head.pkt_len += u32::from(front) + u32::from(back);
+            return true;
+        }
+        self.grow_chain(front, back)
+    }
+
+    #[cold]
+    fn grow_chain(&mut self, front: u16, back: u16) -> bool {
+        if self.append(back).is_none() {
+            return false;
+        }
+        if self.prepend(front).is_none() {
+            let _ = self.trim(back);
+            return false;
+        }
+        true
+    }
+
     /// Removes octets at the front; `None` when the first segment is shorter (the packet is unchanged).
     #[inline]
     pub fn adj(&mut self, octets: u16) -> Option<()> {
@@ -238,8 +266,13 @@ impl Mbuf {
         Some(())
     }
 
+    #[inline]
     fn last_ptr(&mut self) -> NonNull<rv_mbuf> {
         let mut at = self.raw;
+        if self.is_contiguous() {
+            // The rule; the pointer to the next segment lies on a cache line of its own.
+            return at;
+        }
         // SAFETY: every `next` is null or a live mbuf of this chain.
         while let Some(next) = NonNull::new(unsafe { at.as_ref() }.next) {
             at = next;
