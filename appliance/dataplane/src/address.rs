@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ravelin_wire::ip::{IPV4_HEADER_OCTETS, IPV6_HEADER_OCTETS};
 
 use crate::lpm::LpmKey;
+use crate::recent::{Recent, RecentRoutes};
 use crate::sa::Sa;
 use crate::selector::{Bucket, Child, Place, Selectors, Sides};
 use crate::tables::{NextHop, Vrf};
@@ -52,6 +53,12 @@ pub trait Address: LpmKey + Ord {
 
     /// Whether it means something on its own link only, and is used there for neighbour discovery.
     fn is_link_local(self) -> bool;
+
+    /// A number in whose low bits neighbouring addresses differ.
+    fn spread(self) -> usize;
+
+    /// The recently used routes of this family.
+    fn recent(routes: &mut RecentRoutes) -> &mut Recent<Self>;
 
     /// What the routes of an instance say.
     fn next_hop(self, vrf: &Vrf) -> NextHop;
@@ -114,6 +121,16 @@ impl Address for u32 {
     #[inline]
     fn is_link_local(self) -> bool {
         false
+    }
+
+    #[inline]
+    fn spread(self) -> usize {
+        (self ^ self >> 8) as usize
+    }
+
+    #[inline]
+    fn recent(routes: &mut RecentRoutes) -> &mut Recent<u32> {
+        &mut routes.v4
     }
 
     #[inline]
@@ -188,6 +205,16 @@ impl Address for u128 {
     #[inline]
     fn is_link_local(self) -> bool {
         self >> 118 == 0xfe80 >> 6
+    }
+
+    #[inline]
+    fn spread(self) -> usize {
+        (self ^ self >> 64) as usize
+    }
+
+    #[inline]
+    fn recent(routes: &mut RecentRoutes) -> &mut Recent<u128> {
+        &mut routes.v6
     }
 
     #[inline]

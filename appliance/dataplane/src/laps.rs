@@ -39,7 +39,6 @@ stages! {
     Forward "forward" "Packets of the host and of our own.",
     EspOutput "esp-output" "Outer headers and numbers; encryption by a cipher that works on the spot.",
     Encrypt "encrypt" "Encryption that waited for its cipher.",
-    Egress "egress" "Neighbour, MTU and Ethernet header.",
     Transmit "transmit" "Giving frames to ports.",
 }
 

@@ -31,6 +31,7 @@ pub mod platform;
 pub mod policer;
 pub mod punt;
 pub mod reassembly;
+pub mod recent;
 pub mod sa;
 pub mod selector;
 pub mod stages;

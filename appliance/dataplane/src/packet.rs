@@ -59,7 +59,57 @@ impl<B> Packet<B> {
     }
 }
 
+/// What routing asks of a packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Header<'a, A> {
+    /// Its header, parsed.
+    pub meta: Brief,
+    /// Its addresses.
+    pub ends: Ends<A>,
+    /// Its octets, from the header on.
+    pub packet: &'a [u8],
+    /// Its routing instance.
+    pub vrf: VrfId,
+}
+
+impl<'a, A: Address> Header<'a, A> {
+    /// `None` when `packet` is too short for what `meta` says.
+    #[inline(always)]
+    pub fn new(meta: Brief, packet: &'a [u8], vrf: VrfId) -> Option<Self> {
+        Some(Self {
+            meta,
+            ends: A::ends(packet)?,
+            packet,
+            vrf,
+        })
+    }
+}
+
 impl<B: PacketBuf> Packet<B> {
+    /// What routing asks of the header that the data starts with.
+    #[inline(always)]
+    pub fn route_header<A: Address>(&self) -> Option<Header<'_, A>> {
+        Header::new(self.meta, self.buf.data(), self.vrf)
+    }
+
+    /// Whether its TTL counts: it is neither the host's nor our own.
+    #[inline(always)]
+    pub fn is_transit(&self) -> bool {
+        matches!(
+            self.origin,
+            Origin::Port | Origin::Tunnel | Origin::Reassembled
+        )
+    }
+
+    /// Takes one from the TTL of a packet in transit. The caller has checked that it is above 1.
+    #[inline(always)]
+    pub fn one_hop_on(&mut self) {
+        if self.is_transit() {
+            ip::decrement_ttl(self.buf.data_mut());
+            self.meta = self.meta.one_hop_on();
+        }
+    }
+
     /// The addresses of the header that the data starts with.
     #[inline]
     pub fn ends<A: Address>(&self) -> Option<Ends<A>> {
@@ -94,6 +144,11 @@ impl<B: PacketBuf> PacketBuf for Packet<B> {
     #[inline]
     fn append(&mut self, octets: usize) -> bool {
         self.buf.append(octets)
+    }
+
+    #[inline]
+    fn grow(&mut self, front_octets: usize, back_octets: usize) -> bool {
+        self.buf.grow(front_octets, back_octets)
     }
 
     #[inline]

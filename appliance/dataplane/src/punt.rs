@@ -117,26 +117,26 @@ const FROM_THIS_LINK: u8 = 255;
 ///
 /// Protocols that never cross a router prove it by their TTL (RFC 5881 section 5, RFC 9568 section 5.1.1.3, RFC 4861 section 7.1):
 /// without it they are anybody's, and their daemons would not take them either.
-pub fn classify(meta: &Brief, packet: &[u8]) -> PuntClass {
-    let ports = [meta.source_port, meta.destination_port];
-    let near = meta.ttl == FROM_THIS_LINK;
-    match meta.protocol {
+pub fn classify(meta: Brief, packet: &[u8]) -> PuntClass {
+    let (source_port, destination_port) = meta.ports(packet).unwrap_or_default();
+    let near = meta.ttl() == FROM_THIS_LINK;
+    match meta.protocol() {
         protocol::VRRP if near => PuntClass::Liveness,
         protocol::OSPF => PuntClass::Routing,
-        protocol::TCP if ports.contains(&179) => PuntClass::Routing,
-        protocol::ICMPV6 if near && (133..=137).contains(&(meta.source_port >> 8)) => {
+        protocol::TCP if source_port == 179 || destination_port == 179 => PuntClass::Routing,
+        protocol::ICMPV6 if near && (133..=137).contains(&(source_port >> 8)) => {
             PuntClass::Neighbour
         }
         // RFC 5881, 7130: single hop, echo, LAG.
-        protocol::UDP if near && matches!(meta.destination_port, 3784 | 3785 | 6784) => {
+        protocol::UDP if near && matches!(destination_port, 3784 | 3785 | 6784) => {
             PuntClass::Liveness
         }
         // RFC 5883: multihop.
-        protocol::UDP if meta.destination_port == 4784 => PuntClass::Liveness,
-        protocol::UDP if meta.destination_port == IKE_PORT => {
+        protocol::UDP if destination_port == 4784 => PuntClass::Liveness,
+        protocol::UDP if destination_port == IKE_PORT => {
             ike_class(meta.payload(packet), UDP_HEADER_OCTETS)
         }
-        protocol::UDP if meta.destination_port == UDP_ENCAP_PORT => {
+        protocol::UDP if destination_port == UDP_ENCAP_PORT => {
             ike_class(meta.payload(packet), UDP_HEADER_OCTETS + 4)
         }
         _ => PuntClass::Other,
@@ -151,7 +151,7 @@ fn ike_class(udp: &[u8], message_at: usize) -> PuntClass {
 }
 
 /// What a datagram to UDP port 4500 is.
-pub fn udp_encap(meta: &Brief, packet: &[u8]) -> UdpEncap {
+pub fn udp_encap(meta: Brief, packet: &[u8]) -> UdpEncap {
     match meta.payload(packet).get(UDP_HEADER_OCTETS..) {
         Some(payload) => classify_udp_encap(payload),
         None => UdpEncap::Malformed,

@@ -336,7 +336,7 @@ const ECN_CONGESTED: u8 = 3;
 /// Whether one of the fragments met congestion. An error when another one's transport could not hear of it: no packet could say both
 /// (RFC 3168 section 5.3).
 fn congestion<B>(parts: &[Part<B>]) -> Result<bool, ()> {
-    let any = |ecn: u8| (parts.iter()).any(|part| part.packet.meta.traffic_class & 3 == ecn);
+    let any = |ecn: u8| (parts.iter()).any(|part| part.packet.meta.traffic_class() & 3 == ecn);
     match (any(ECN_CONGESTED), any(ECN_NONE)) {
         (true, true) => Err(()),
         (congested, _) => Ok(congested),

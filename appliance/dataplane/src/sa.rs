@@ -15,7 +15,7 @@ use crate::address::{Address, Ends};
 use crate::counters::PairTraffic;
 use crate::packet::Packet;
 use crate::selector::{Child, Sides};
-use crate::tables::NextHop;
+use crate::tables::{IfIndex, NextHop};
 
 /// Slots of both nodes of an HA pair.
 pub const MAX_SLOTS: usize = 2 * SPI_SLOTS as usize;
@@ -119,6 +119,8 @@ pub struct Sa {
     /// Inbound half.
     pub inbound: InboundSa,
     from_peer: FromPeer,
+    /// Tunnel interface.
+    pub tunnel: IfIndex,
     /// The selectors of the child for IPv4, once more where no further cache line must come for them.
     pub(crate) selectors_v4: Sides<u32>,
     /// Facts.
@@ -147,6 +149,7 @@ impl Sa {
             route: RouteCache::default(),
             inbound: InboundSa::new(&inbound),
             from_peer: FromPeer::new(&facts.outer)?,
+            tunnel: facts.child.tunnel,
             selectors_v4: facts.child.v4.clone(),
             facts,
             heard: false,
@@ -169,19 +172,22 @@ impl Sa {
 
     /// Whether an ESP packet, which starts at its outer header, comes from another address or port than the peer's; `None` when it
     /// cannot be this SA's, by its destination, its routing instance or its encapsulation.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_strange<B: PacketBuf>(&self, packet: &Packet<B>, udp: bool) -> Option<bool> {
         let facts = &self.facts;
         if packet.vrf != facts.outer_vrf || udp != facts.outer.udp.is_some() {
             return None;
         }
-        let elsewhere = match (self.from_peer, packet.meta.v6) {
+        let elsewhere = match (self.from_peer, packet.meta.is_v6()) {
             (FromPeer::V4(known), false) => compare(known, packet.data()),
             (FromPeer::V6(known), true) => compare(known, packet.data()),
             _ => None,
         }?;
-        let port = facts.outer.udp.map(|(_, remote)| remote);
-        Some(elsewhere || port.is_some_and(|port| port != packet.meta.source_port))
+        let otherwise = |(_, remote): (u16, u16)| {
+            let ports = packet.meta.ports(packet.data());
+            ports.is_none_or(|(source, _)| source != remote)
+        };
+        Some(elsewhere || facts.outer.udp.is_some_and(otherwise))
     }
 
     /// Raises the ceilings; later packets ask for more.

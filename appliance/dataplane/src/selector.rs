@@ -7,10 +7,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ravelin_types::{PairId, Prefix, TrafficSelector};
-use ravelin_wire::ip::{Brief, IpMeta};
+use ravelin_wire::ip::IpMeta;
 
 use crate::address::{Address, Ends};
 use crate::lpm::Lpm;
+use crate::packet::Header;
 use crate::tables::IfIndex;
 use crate::trie::{Leaf, Trie};
 
@@ -60,17 +61,23 @@ struct Range<A> {
     port_last: u16,
     /// 0 for any.
     protocol: u8,
+    /// Addresses decide alone: any protocol, any port.
+    open: bool,
 }
 
 impl<A: Address> Range<A> {
+    #[inline(always)]
+    fn holds(&self, address: A, protocol: u8, port: impl Fn() -> Option<u16>) -> bool {
+        self.first <= address && address <= self.last && (self.open || self.takes(protocol, port()))
+    }
+
     /// Packets without ports (later fragments, protocols without any) fit only selectors for all ports.
-    #[inline]
-    fn holds(&self, address: A, port: u16, packet: &Brief) -> bool {
+    #[inline(never)]
+    fn takes(&self, protocol: u8, port: Option<u16>) -> bool {
         let all_ports = self.port_first == 0 && self.port_last == u16::MAX;
-        self.first <= address
-            && address <= self.last
-            && (self.protocol == 0 || self.protocol == packet.protocol)
-            && (all_ports || packet.has_ports && self.port_first <= port && port <= self.port_last)
+        (self.protocol == 0 || self.protocol == protocol)
+            && (all_ports
+                || port.is_some_and(|port| self.port_first <= port && port <= self.port_last))
     }
 }
 
@@ -85,6 +92,8 @@ impl<A: Address> Ranges<A> {
                     port_first: selector.port_first,
                     port_last: selector.port_last,
                     protocol: selector.protocol,
+                    open: selector.protocol == 0
+                        && (selector.port_first, selector.port_last) == (0, u16::MAX),
                 })
             })
             .collect();
@@ -94,32 +103,75 @@ impl<A: Address> Ranges<A> {
         }
     }
 
-    #[inline]
-    fn hold(&self, address: A, port: u16, packet: &Brief) -> bool {
+    #[inline(always)]
+    fn hold(&self, address: A, protocol: u8, port: impl Fn() -> Option<u16>) -> bool {
         match self {
-            Ranges::One(one) => one.holds(address, port, packet),
-            Ranges::Many(many) => many.iter().any(|one| one.holds(address, port, packet)),
+            Ranges::One(one) => one.holds(address, protocol, port),
+            Ranges::Many(many) => any_holds(many, address, protocol, port()),
+        }
+    }
+}
+
+#[inline(never)]
+fn any_holds<A: Address>(many: &[Range<A>], address: A, protocol: u8, port: Option<u16>) -> bool {
+    many.iter().any(|one| one.holds(address, protocol, || port))
+}
+
+/// Source and destination port of a packet. They are looked for when a selector asks for them.
+type Ports = Option<(u16, u16)>;
+
+/// What selectors ask of a packet beside its addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Upper {
+    /// Protocol.
+    pub protocol: u8,
+    /// Ports, as [`Brief::ports`](ravelin_wire::ip::Brief::ports).
+    pub ports: Ports,
+}
+
+impl<A> From<Header<'_, A>> for Upper {
+    fn from(header: Header<'_, A>) -> Self {
+        Self {
+            protocol: header.meta.protocol(),
+            ports: header.meta.ports(header.packet),
         }
     }
 }
 
 impl<A: Address> Sides<A> {
     /// Whether a clear packet may be encrypted under these selectors.
-    #[inline]
-    pub fn admit_outbound(&self, packet: &Brief, ends: Ends<A>) -> bool {
-        (self.remote).hold(ends.destination, packet.destination_port, packet)
-            && self.local.hold(ends.source, packet.source_port, packet)
+    #[inline(always)]
+    pub fn admit_outbound(&self, header: Header<'_, A>) -> bool {
+        let ports = || header.meta.ports(header.packet);
+        self.admit_to_peer(header.meta.protocol(), header.ends, ports)
     }
 
     /// Whether a decrypted packet may have come through them.
-    #[inline]
-    pub fn admit_inbound(&self, packet: &Brief, ends: Ends<A>) -> bool {
-        self.remote.hold(ends.source, packet.source_port, packet)
-            && (self.local).hold(ends.destination, packet.destination_port, packet)
+    #[inline(always)]
+    pub fn admit_inbound(&self, header: Header<'_, A>) -> bool {
+        let ports = || header.meta.ports(header.packet);
+        self.admit_from_peer(header.meta.protocol(), header.ends, ports)
     }
 
-    fn admit_either(&self, packet: &Brief, ends: Ends<A>) -> bool {
-        self.admit_inbound(packet, ends) || self.admit_outbound(packet, ends)
+    #[inline(always)]
+    fn admit_to_peer(&self, protocol: u8, ends: Ends<A>, ports: impl Fn() -> Ports) -> bool {
+        let destination = || ports().map(|(_, destination)| destination);
+        let source = || ports().map(|(source, _)| source);
+        self.remote.hold(ends.destination, protocol, destination)
+            && self.local.hold(ends.source, protocol, source)
+    }
+
+    #[inline(always)]
+    fn admit_from_peer(&self, protocol: u8, ends: Ends<A>, ports: impl Fn() -> Ports) -> bool {
+        let destination = || ports().map(|(_, destination)| destination);
+        let source = || ports().map(|(source, _)| source);
+        self.remote.hold(ends.source, protocol, source)
+            && self.local.hold(ends.destination, protocol, destination)
+    }
+
+    fn admit_either(&self, packet: &IpMeta, ends: Ends<A>) -> bool {
+        self.admit_from_peer(packet.protocol, ends, || packet.ports())
+            || self.admit_to_peer(packet.protocol, ends, || packet.ports())
     }
 }
 
@@ -285,11 +337,10 @@ impl Selectors {
     pub fn search<A: Address>(
         &self,
         tunnel: IfIndex,
-        packet: &Brief,
         ends: Ends<A>,
+        upper: Upper,
     ) -> Option<&Child> {
-        ends.destination
-            .find_map(self, |bucket| admitting(bucket, tunnel, packet, ends))
+        (ends.destination).find_map(self, |bucket| admitting(bucket, tunnel, ends, upper))
     }
 
     fn bucket(&self, prefix: Prefix) -> Option<&Bucket> {
@@ -368,17 +419,18 @@ impl Selectors {
     }
 }
 
-fn admitting<'a, A: Address>(
-    bucket: &'a Bucket,
+fn admitting<A: Address>(
+    bucket: &Bucket,
     tunnel: IfIndex,
-    packet: &Brief,
     ends: Ends<A>,
-) -> Option<&'a Child> {
+    upper: Upper,
+) -> Option<&Child> {
     bucket
         .as_slice()
         .iter()
         .map(Arc::as_ref)
-        .find(|child| child.tunnel == tunnel && A::sides(child).admit_outbound(packet, ends))
+        .filter(|child| child.tunnel == tunnel)
+        .find(|child| A::sides(child).admit_to_peer(upper.protocol, ends, || upper.ports))
 }
 
 #[cfg(test)]

@@ -39,8 +39,6 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     esp_output::run(worker, tables);
     enter(worker, Stage::Encrypt, |vectors| vectors.ops.len());
     crypto::run(worker, tables); // encryption
-    enter(worker, Stage::Egress, |vectors| vectors.egress.len());
-    egress::run(worker, tables);
 }
 
 #[inline]

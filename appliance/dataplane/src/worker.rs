@@ -6,8 +6,9 @@ use std::sync::Arc;
 use dpdk_rs::prefetch;
 use ravelin_ctl::sa::InstallError;
 use ravelin_esp::{CryptoEngine, CryptoOp, Direction, PacketBuf};
-use ravelin_types::Time;
+use ravelin_types::{Time, VrfId};
 
+use crate::address::Address;
 use crate::counters::WorkerCounters;
 use crate::drop::DropReason;
 use crate::held::{Awaited, Held};
@@ -18,8 +19,10 @@ use crate::platform::{BURST, Platform, PortIo};
 use crate::policer::Policer;
 use crate::punt::Policers;
 use crate::reassembly::Reassembly;
+use crate::recent::RecentRoutes;
 use crate::sa::{PendingSa, Sa};
 use crate::stages;
+use crate::stages::egress::{self, Departure};
 use crate::tables::{AdjIndex, IfIndex, MAX_PORTS, NextHop, Tables};
 
 /// Commands taken per run: an install costs two key insertions, and packets must not wait for a whole batch.
@@ -50,7 +53,6 @@ pub(crate) struct Vectors<B> {
     pub esp_input: Vec<Packet<B>>,
     pub forward: Vec<Packet<B>>,
     pub esp_output: Vec<(Packet<B>, u32)>,
-    pub egress: Vec<Packet<B>>,
     pub ops: Vec<CryptoOp<Packet<B>>>,
     pub done: Vec<CryptoOp<Packet<B>>>,
     /// ICMP errors and the like, routed in the next run.
@@ -65,7 +67,6 @@ impl<B> Default for Vectors<B> {
             esp_input: Vec::with_capacity(VECTOR),
             forward: Vec::with_capacity(VECTOR),
             esp_output: Vec::with_capacity(VECTOR),
-            egress: Vec::with_capacity(VECTOR),
             ops: Vec::with_capacity(MAX_PENDING_OPS),
             done: Vec::with_capacity(MAX_PENDING_OPS),
             generated: Vec::with_capacity(VECTOR),
@@ -86,7 +87,7 @@ pub(crate) struct WorkerPort<P: Platform> {
 pub struct Worker<P: Platform> {
     pub(crate) id: u8,
     /// Index of its link.
-    own: usize,
+    pub(crate) own: usize,
     pub(crate) shared: Arc<Shared<P>>,
     pub(crate) engine: P::Engine,
     pub(crate) pool: P::Pool,
@@ -102,6 +103,8 @@ pub struct Worker<P: Platform> {
     pub(crate) fragment_id: u32,
     pub(crate) now: Time,
     pub(crate) laps: Laps,
+    pub(crate) departure: Departure,
+    recent: RecentRoutes,
     next_tick: Time,
     pub(crate) tables: Arc<Tables>,
 }
@@ -127,6 +130,8 @@ impl<P: Platform> Worker<P> {
             fragment_id: u32::from(id) << FRAGMENT_ID_BITS,
             now: Time::default(),
             laps: Laps::default(),
+            departure: Departure::default(),
+            recent: RecentRoutes::default(),
             next_tick: Time::default(),
             tables,
             shared,
@@ -190,6 +195,17 @@ impl<P: Platform> Worker<P> {
         self.sas.get_mut(slot as usize)?.as_deref_mut()
     }
 
+    /// The next hop towards `address` in `vrf`, of the tables of this run.
+    #[inline(always)]
+    pub(crate) fn next_hop<A: Address>(
+        &mut self,
+        tables: &Tables,
+        vrf: VrfId,
+        address: A,
+    ) -> NextHop {
+        A::recent(&mut self.recent).next_hop(tables, vrf, address)
+    }
+
     /// Brings towards the cache what the packet some places ahead will need, for a loop over packets of which the present one belongs
     /// to `slot` and the ones after it to those that `ahead` tells. What lies behind a pointer comes later than the pointer.
     #[inline]
@@ -229,6 +245,7 @@ impl<P: Platform> Worker<P> {
             self.tables = self.shared.tables.load_full();
         }
         let tables = Arc::clone(&self.tables);
+        self.recent.follow(&tables);
         self.take_commands();
         if now >= self.next_tick {
             self.next_tick = Time(now.0 + TICK_US);
@@ -237,6 +254,7 @@ impl<P: Platform> Worker<P> {
         self.laps.begin();
         let packets = self.take_inputs(&tables);
         stages::run(self, &tables);
+        egress::end(self);
         self.transmit(&tables);
         let counters = &self.shared.links[self.own].counters;
         self.laps.end(packets, counters);
@@ -466,9 +484,10 @@ impl<P: Platform> Worker<P> {
 
     /// Sends what waited for a neighbour on its way again.
     fn release(&mut self, awaited: Awaited, adjacency: AdjIndex) {
+        let tables = Arc::clone(&self.tables);
         for mut packet in self.held.release(awaited) {
             packet.next_hop = NextHop::Adjacency(adjacency);
-            self.vectors.egress.push(packet);
+            egress::leave(self, &tables, packet);
         }
     }
 

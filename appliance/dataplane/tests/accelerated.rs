@@ -176,9 +176,9 @@ fn agree(driver: &str) -> usize {
         for octets in &inner {
             let (mut a, mut b) = (packet(octets), MemoryBuf::new(octets));
             let meta = a.meta;
-            let task = sa.out[0].prepare(&mut a, &meta, 1).unwrap();
+            let task = sa.out[0].prepare(&mut a, meta, 1).unwrap();
             in_device.push(CryptoOp::new(a, task));
-            let task = sa.out[1].prepare(&mut b, &meta, 1).unwrap();
+            let task = sa.out[1].prepare(&mut b, meta, 1).unwrap();
             on_cpu.push(CryptoOp::new(b, task));
         }
         let (in_device, on_cpu) = (run(&mut device, in_device), run(&mut cpu, on_cpu));

@@ -12,6 +12,11 @@ pub trait PacketBuf: Sized + Send {
     fn prepend(&mut self, octets: usize) -> bool;
     /// Grows the back by `octets`; false if there is no room, then nothing changed.
     fn append(&mut self, octets: usize) -> bool;
+    /// Grows both ends; false if there is no room at one of them, then nothing changed.
+    #[inline]
+    fn grow(&mut self, front_octets: usize, back_octets: usize) -> bool {
+        self.append(back_octets) && (self.prepend(front_octets) || !self.trim(back_octets))
+    }
     /// Cuts `octets` off the front; false if the packet is shorter, then nothing changed.
     fn adj(&mut self, octets: usize) -> bool;
     /// Cuts `octets` off the back; false if the packet is shorter, then nothing changed.

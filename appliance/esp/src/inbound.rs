@@ -125,7 +125,7 @@ impl InboundSa {
     ///
     /// # Errors
     /// The reason.
-    #[inline]
+    #[inline(always)]
     pub fn prepare<P: PacketBuf>(&self, packet: &P, slot: u32) -> Result<Task, EspDrop> {
         let (front, icv_octets) = (self.layout.front(), self.layout.icv());
         let data = packet.data();
@@ -167,7 +167,7 @@ impl InboundSa {
     ///
     /// # Errors
     /// The reason.
-    #[inline]
+    #[inline(always)]
     pub fn finish<P: PacketBuf>(
         &mut self,
         packet: &mut P,
@@ -195,6 +195,7 @@ impl InboundSa {
     }
 }
 
+#[inline]
 fn refusal(verdict: Verdict) -> Option<EspDrop> {
     match verdict {
         Verdict::Fresh => None,
@@ -205,6 +206,7 @@ fn refusal(verdict: Verdict) -> Option<EspDrop> {
 }
 
 /// Cuts everything but the payload and returns the next header (section 2.4 to 2.6).
+#[inline(always)]
 fn strip<P: PacketBuf>(packet: &mut P, layout: Layout) -> Result<u8, EspDrop> {
     if !packet.adj(layout.front()) || !packet.trim(layout.icv()) {
         return Err(EspDrop::Malformed);
@@ -240,6 +242,7 @@ fn is_padding(filler: &[u8]) -> bool {
 }
 
 /// Next header against the inner version, and ECN (RFC 6040).
+#[inline(always)]
 fn check_inner<P: PacketBuf>(
     packet: &mut P,
     next_header: u8,

@@ -141,6 +141,7 @@ impl ReplayWindow {
     }
 
     /// Clears the bits of `top + 1 ..= number`, which the right edge passes.
+    #[inline]
     fn clear_between(&mut self, number: u64) {
         if number - self.top > self.mask {
             self.words.fill(0);

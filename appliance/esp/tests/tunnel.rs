@@ -115,7 +115,7 @@ impl Tunnel {
     fn seal(&mut self, packet: &[u8]) -> Result<Vec<u8>, EspDrop> {
         let meta = ip::parse(packet).unwrap();
         let mut packet = MemoryBuf::new(packet);
-        let task = self.out.prepare(&mut packet, &meta, 0)?;
+        let task = self.out.prepare(&mut packet, meta.brief, 0)?;
         let mut op = self.run(CryptoOp::new(packet, task));
         finish(&mut op.packet, op.status)?;
         Ok(op.packet.data().to_vec())
@@ -289,7 +289,7 @@ fn no_room_is_reported_and_takes_no_number() {
     let mut tight = MemoryBuf::with_capacity(packet.len());
     tight.append(packet.len());
     tight.data_mut().copy_from_slice(&packet);
-    let refusal = tunnel.out.prepare(&mut tight, &meta, 0).unwrap_err();
+    let refusal = tunnel.out.prepare(&mut tight, meta.brief, 0).unwrap_err();
     assert_eq!(refusal, EspDrop::NoRoom);
     assert_eq!(tight.data(), packet);
     assert_eq!(tunnel.out.sequence(), 0);

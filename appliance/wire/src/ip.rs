@@ -3,9 +3,13 @@
 //! The IPv6 chain is walked over hop-by-hop, routing, destination and fragment headers up to [`MAX_EXTENSIONS`] of them; AH,
 //! ESP and everything unknown count as the upper layer. Payloads are not validated.
 
+mod brief;
+
 use std::net::IpAddr;
 
 use crate::{checksum, get_u16, get_u32};
+
+pub use brief::Brief;
 
 /// Length of an IPv4 header without options.
 pub const IPV4_HEADER_OCTETS: usize = 20;
@@ -75,34 +79,7 @@ pub struct Fragment {
     pub next_header_at: u16,
 }
 
-/// What stays with a packet on its way: everything of [`IpMeta`] but the addresses and the fragment fields, in 16 octets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Brief {
-    /// Octets of the packet according to its header; the buffer may hold link padding behind it.
-    pub total_octets: u16,
-    /// Offset of the upper layer.
-    pub payload_at: u16,
-    /// Upper-layer source port; ICMP type and code (RFC 7296 section 3.13.1); 0 if the packet has none.
-    pub source_port: u16,
-    /// Upper-layer destination port, as above.
-    pub destination_port: u16,
-    /// Upper-layer protocol.
-    pub protocol: u8,
-    /// TTL or hop limit.
-    pub ttl: u8,
-    /// DSCP and ECN: the TOS or traffic-class octet.
-    pub traffic_class: u8,
-    /// The version is 6.
-    pub v6: bool,
-    /// IPv4 don't-fragment; true for IPv6, whose routers never fragment.
-    pub dont_fragment: bool,
-    /// It is a fragment.
-    pub fragmented: bool,
-    /// The two ports are real. False for non-first fragments, truncated transport headers and protocols without ports.
-    pub has_ports: bool,
-}
-
-/// Everything the stages ask of an IP packet, relative to the first octet of its header.
+/// Everything that is asked of an IP packet, relative to the first octet of its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IpMeta {
     /// Source address.
@@ -111,43 +88,47 @@ pub struct IpMeta {
     pub destination: IpAddr,
     /// Fragment fields, if it is one.
     pub fragment: Option<Fragment>,
-    /// The rest.
+    /// Octets of the packet according to its header; the buffer may hold link padding behind it.
+    pub total_octets: u16,
+    /// Offset of the upper layer.
+    pub payload_at: u16,
+    /// Upper-layer source port; ICMP type and code (RFC 7296 section 3.13.1); 0 if the packet has none.
+    pub source_port: u16,
+    /// Upper-layer destination port, as above.
+    pub destination_port: u16,
+    /// The two ports are real. False for non-first fragments, truncated transport headers and protocols without ports.
+    pub has_ports: bool,
+    /// Upper-layer protocol.
+    pub protocol: u8,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// DSCP and ECN: the TOS or traffic-class octet.
+    pub traffic_class: u8,
+    /// IPv4 don't-fragment; true for IPv6, whose routers never fragment.
+    pub dont_fragment: bool,
+    /// The same without what the packet itself tells as fast.
     pub brief: Brief,
 }
 
-impl std::ops::Deref for IpMeta {
-    type Target = Brief;
-
-    #[inline]
-    fn deref(&self) -> &Brief {
-        &self.brief
-    }
-}
-
-impl std::ops::DerefMut for IpMeta {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut Brief {
-        &mut self.brief
-    }
-}
-
-impl Brief {
+impl IpMeta {
     /// True for IPv6.
-    #[inline]
     pub const fn is_v6(&self) -> bool {
-        self.v6
+        self.brief.is_v6()
+    }
+
+    /// Source and destination port, as [`Brief::ports`].
+    pub fn ports(&self) -> Option<(u16, u16)> {
+        self.has_ports
+            .then_some((self.source_port, self.destination_port))
     }
 
     /// The upper-layer part of `packet`, without link padding.
-    #[inline]
     pub fn payload<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
         packet
             .get(usize::from(self.payload_at)..usize::from(self.total_octets))
             .unwrap_or(&[])
     }
-}
 
-impl IpMeta {
     /// True for the second and later fragments, which hold no transport header.
     #[inline]
     pub fn is_later_fragment(&self) -> bool {
@@ -177,20 +158,31 @@ pub fn addresses(data: &[u8]) -> Option<(IpAddr, IpAddr)> {
 pub fn parse(data: &[u8]) -> Result<IpMeta, ParseError> {
     let brief = parse_brief(data)?;
     let (source, destination) = addresses(data).ok_or(ParseError::Truncated)?;
-    let fragment = if brief.fragmented {
+    let fragment = if brief.is_fragment() {
         fragment(data)?
     } else {
         None
     };
+    let ports = brief.ports(data);
+    let (source_port, destination_port) = ports.unwrap_or_default();
     Ok(IpMeta {
         source,
         destination,
         fragment,
+        total_octets: brief.total_octets(),
+        payload_at: brief.payload_at(),
+        source_port,
+        destination_port,
+        has_ports: ports.is_some(),
+        protocol: brief.protocol(),
+        ttl: brief.ttl(),
+        traffic_class: brief.traffic_class(),
+        dont_fragment: brief.dont_fragment(),
         brief,
     })
 }
 
-/// As [`parse`], without addresses and fragment fields.
+/// As [`parse`], without addresses, ports and fragment fields.
 #[inline(always)]
 pub fn parse_brief(data: &[u8]) -> Result<Brief, ParseError> {
     match data.first().ok_or(ParseError::Truncated)? {
@@ -209,13 +201,13 @@ fn parse_v4(data: &[u8]) -> Result<Brief, ParseError> {
     if usize::from(total_octets) < IPV4_HEADER_OCTETS {
         return Err(ParseError::HeaderLength);
     }
-    let packet = data
-        .get(..usize::from(total_octets))
-        .ok_or(ParseError::Truncated)?;
+    if usize::from(total_octets) > data.len() {
+        return Err(ParseError::Truncated);
+    }
     if checksum::of_ipv4_header(header) != 0 {
         return Err(ParseError::Checksum);
     }
-    Ok(brief_v4(header, packet, IPV4_HEADER_OCTETS))
+    Ok(brief_v4(header, total_octets, IPV4_HEADER_OCTETS))
 }
 
 #[cold]
@@ -230,33 +222,24 @@ fn parse_v4_options(data: &[u8]) -> Result<Brief, ParseError> {
     if checksum::of(&packet[..header_octets]) != 0 {
         return Err(ParseError::Checksum);
     }
-    Ok(brief_v4(header, packet, header_octets))
+    Ok(brief_v4(header, total_octets as u16, header_octets))
 }
 
 #[inline(always)]
-fn brief_v4(header: &[u8; IPV4_HEADER_OCTETS], packet: &[u8], header_octets: usize) -> Brief {
-    let flags = u16::from_be_bytes([header[6], header[7]]);
-    let ports = if flags & 0x1fff == 0 {
-        read_ports(packet, header[9], header_octets)
-    } else {
-        None
-    };
-    let (source_port, destination_port) = ports.unwrap_or_default();
-    Brief {
-        total_octets: packet.len() as u16,
-        payload_at: header_octets as u16,
-        source_port,
-        destination_port,
-        protocol: header[9],
-        ttl: header[8],
-        traffic_class: header[1],
-        v6: false,
-        dont_fragment: flags & 0x4000 != 0,
-        fragmented: flags & 0x3fff != 0,
-        has_ports: ports.is_some(),
-    }
+fn brief_v4(header: &[u8; IPV4_HEADER_OCTETS], total_octets: u16, header_octets: usize) -> Brief {
+    let fragment = u16::from_be_bytes([header[6], header[7]]);
+    let flag = |is: bool, flag: u8| if is { flag } else { 0 };
+    let flags = flag(fragment & 0x4000 != 0, brief::DONT_FRAGMENT)
+        | flag(fragment & 0x3fff != 0, brief::FRAGMENTED)
+        | flag(fragment & 0x1fff != 0, brief::LATER);
+    Brief::new(
+        (total_octets, header_octets as u16),
+        (header[9], header[8], header[1]),
+        flags,
+    )
 }
 
+#[inline(never)]
 fn parse_v6(data: &[u8]) -> Result<Brief, ParseError> {
     let header: &[u8; IPV6_HEADER_OCTETS] = data.first_chunk().ok_or(ParseError::Truncated)?;
     let total = IPV6_HEADER_OCTETS + usize::from(u16::from_be_bytes([header[4], header[5]]));
@@ -264,24 +247,19 @@ fn parse_v6(data: &[u8]) -> Result<Brief, ParseError> {
     let total_octets = u16::try_from(total).map_err(|_| ParseError::HeaderLength)?;
     let packet = data.get(..total).ok_or(ParseError::Truncated)?;
     let chain = walk_extensions(packet, header[6])?;
-    let ports = match chain.fragment {
-        Some(fragment) if fragment.offset_octets != 0 => None,
-        _ => read_ports(packet, chain.protocol, chain.at),
-    };
-    let (source_port, destination_port) = ports.unwrap_or_default();
-    Ok(Brief {
-        total_octets,
-        payload_at: chain.at as u16,
-        source_port,
-        destination_port,
-        protocol: chain.protocol,
-        ttl: header[7],
-        traffic_class: header[0] << 4 | header[1] >> 4,
-        v6: true,
-        dont_fragment: true,
-        fragmented: chain.fragment.is_some(),
-        has_ports: ports.is_some(),
-    })
+    let mut flags = brief::V6 | brief::DONT_FRAGMENT;
+    if let Some(fragment) = chain.fragment {
+        flags |= brief::FRAGMENTED;
+        if fragment.offset_octets != 0 {
+            flags |= brief::LATER;
+        }
+    }
+    let traffic_class = header[0] << 4 | header[1] >> 4;
+    Ok(Brief::new(
+        (total_octets, chain.at as u16),
+        (chain.protocol, header[7], traffic_class),
+        flags,
+    ))
 }
 
 /// The fragment fields of a packet that was parsed.
@@ -361,7 +339,7 @@ fn walk_on(packet: &[u8], mut chain: Chain) -> Result<Chain, ParseError> {
 }
 
 /// Source and destination port, or what counts as both (RFC 7296 section 3.13.1).
-#[inline]
+#[inline(always)]
 fn read_ports(packet: &[u8], protocol: u8, payload_at: usize) -> Option<(u16, u16)> {
     match protocol {
         protocol::TCP | protocol::UDP | protocol::SCTP | protocol::UDPLITE => {
@@ -379,7 +357,7 @@ fn read_ports(packet: &[u8], protocol: u8, payload_at: usize) -> Option<(u16, u1
 }
 
 /// Takes one from the TTL or hop limit of the packet and repairs the IPv4 checksum. The caller has checked that it is above 1.
-#[inline]
+#[inline(always)]
 pub fn decrement_ttl(packet: &mut [u8]) {
     match packet.first().map(|first| first >> 4) {
         Some(4) if packet.len() >= IPV4_HEADER_OCTETS => {

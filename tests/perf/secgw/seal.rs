@@ -38,7 +38,7 @@ impl Sealer {
         let meta = ip::parse(inner).map_err(|_| Failure::Cipher)?;
         let sa = self.sas.get_mut(sa as usize).ok_or(Failure::Cipher)?;
         let mut packet = MemoryBuf::new(inner);
-        let task = sa.prepare(&mut packet, &meta, slot);
+        let task = sa.prepare(&mut packet, meta.brief, slot);
         Ok(CryptoOp::new(packet, task.map_err(|_| Failure::Cipher)?))
     }
 

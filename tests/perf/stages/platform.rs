@@ -90,6 +90,15 @@ impl PacketBuf for Buf {
         })
     }
     #[inline]
+    fn grow(&mut self, front_octets: usize, back_octets: usize) -> bool {
+        self.change(|memory| {
+            let start = memory.start.checked_sub(front_octets)?;
+            let end = memory.end + back_octets;
+            (memory.start, memory.end) = (end <= BUFFER_OCTETS).then_some((start, end))?;
+            Some(())
+        })
+    }
+    #[inline]
     fn adj(&mut self, octets: usize) -> bool {
         self.change(|memory| {
             let start = memory.start + octets;

@@ -10,18 +10,18 @@ fn one_run_of_many_is_measured_and_an_empty_one_is_not() {
     let (mut laps, counters) = (Laps::default(), WorkerCounters::default());
     let mut run = |packets| {
         laps.begin();
-        laps.enter(Stage::Egress, packets);
+        laps.enter(Stage::Transmit, packets);
         laps.end(packets, &counters);
     };
     run(0);
-    assert_eq!(totals(&counters, Stage::Egress), (false, 0));
+    assert_eq!(totals(&counters, Stage::Transmit), (false, 0));
     for _ in 0..EVERY {
         run(3);
         run(0);
     }
-    assert_eq!(totals(&counters, Stage::Egress), (true, 3));
+    assert_eq!(totals(&counters, Stage::Transmit), (true, 3));
     run(5);
-    assert_eq!(totals(&counters, Stage::Egress), (true, 8));
+    assert_eq!(totals(&counters, Stage::Transmit), (true, 8));
     assert_eq!(totals(&counters, Stage::Handoff).1, 0);
     assert!(totals(&counters, Stage::Handoff).0, "up to the first stage");
     assert_eq!(totals(&counters, Stage::Local), (false, 0));

@@ -15,7 +15,7 @@ fn child(pair: u64, local: &str, remote: &str, protocol: u8, port: Option<u16>) 
     Arc::new(Child::new(PairId(pair), place, TUNNEL, &[local], &[remote]))
 }
 
-type Meta = (Brief, Ends<u32>);
+type Meta = (Upper, Ends<u32>);
 
 fn meta(source: &str, destination: &str, protocol: u8, port: u16) -> Meta {
     let mut packet = [0u8; 28];
@@ -32,12 +32,13 @@ fn meta(source: &str, destination: &str, protocol: u8, port: u16) -> Meta {
     ravelin_wire::ip::emit(&mut packet, &fields).unwrap();
     packet[22..24].copy_from_slice(&port.to_be_bytes());
     let brief = ravelin_wire::ip::parse(&packet).unwrap().brief;
-    (brief, u32::ends(&packet).unwrap())
+    let header = Header::<u32>::new(brief, &packet, ravelin_types::VrfId::DEFAULT).unwrap();
+    (header.into(), header.ends)
 }
 
 fn winner(table: &Selectors, (packet, ends): &Meta) -> Option<u64> {
     table
-        .search(TUNNEL, packet, *ends)
+        .search(TUNNEL, *ends, *packet)
         .map(|child| child.pair.0)
 }
 
@@ -96,7 +97,7 @@ fn protocol_and_ports_fall_through_to_the_shorter_prefix() {
         Some(1)
     );
     let mut later = meta("10.2.0.9", "10.1.0.1", 17, 53);
-    later.0.has_ports = false;
+    later.0.ports = None;
     assert_eq!(
         winner(&table, &later),
         Some(1),
@@ -111,7 +112,7 @@ fn other_tunnels_children_do_not_count() {
         .activate(&child(1, "10.2.0.0/16", "10.1.0.0/16", 0, None))
         .unwrap();
     let (packet, ends) = meta("10.2.0.9", "10.1.0.1", 17, 53);
-    assert!(table.search(IfIndex(8), &packet, ends).is_none());
+    assert!(table.search(IfIndex(8), ends, packet).is_none());
 }
 
 #[test]
@@ -136,7 +137,11 @@ fn buckets_are_bounded() {
 #[test]
 fn inbound_is_the_mirror_image() {
     let child = child(1, "10.2.0.0/16", "10.1.0.0/16", 0, None);
-    let admits = |(packet, ends): Meta| child.v4.admit_inbound(&packet, ends);
+    let admits = |(packet, ends): Meta| {
+        child
+            .v4
+            .admit_from_peer(packet.protocol, ends, || packet.ports)
+    };
     assert!(admits(meta("10.1.0.1", "10.2.0.1", 17, 53)));
     assert!(!admits(meta("10.2.0.1", "10.1.0.1", 17, 53)));
 }

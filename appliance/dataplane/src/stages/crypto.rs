@@ -1,4 +1,4 @@
-//! Runs the engine and finishes what it completed: decrypted packets go to their inner routing instance, encrypted ones to `egress`.
+//! Runs the engine and finishes what it completed: decrypted packets go to their inner routing instance, encrypted ones to their next hop.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,30 +8,21 @@ use ravelin_types::Time;
 use ravelin_wire::ip::{self, Brief};
 
 use crate::address::Address;
-use crate::control::MIN_PATH_MTU_OCTETS;
 use crate::drop::DropReason;
 use crate::link::Event;
 use crate::packet::{Origin, Packet};
 use crate::platform::Platform;
 use crate::sa::Sa;
-use crate::stages::{esp_input, fragment, policy, tcp_mss};
+use crate::stages::forward::{self, Fate};
+use crate::stages::{egress, esp_input, fragment, policy, tcp_mss};
 use crate::state;
-use crate::tables::{IfIndex, NextHop, Tables};
+use crate::tables::{IfIndex, Tables};
 use crate::watch::capture::link;
 use crate::worker::Worker;
 
 /// Least time between two reports that the peer of one SA has moved: each is a record in iked's journal, and who sits on the path
 /// could send every other packet on from elsewhere. A NAT forgets once in minutes.
 pub const MOVES_APART: Duration = Duration::from_secs(1);
-
-/// Encrypts a packet, on the spot if its key works so.
-#[inline(always)]
-pub(crate) fn encrypt<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>, task: Task) {
-    match worker.engine.run_now(&mut packet, &task) {
-        OpStatus::Pending => worker.vectors.ops.push(CryptoOp::new(packet, task)),
-        status => encrypted(worker, packet, &task, status),
-    }
-}
 
 /// Decrypts a packet, on the spot if its key works so.
 #[inline(always)]
@@ -54,7 +45,18 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     worker.engine.poll(&mut done);
     for op in done.drain(..) {
         match op.task.direction {
-            Direction::Encrypt => encrypted(worker, op.packet, &op.task, op.status),
+            Direction::Encrypt => {
+                let route = worker.sa(op.task.slot).map(|sa| sa.route);
+                let path_mtu_octets = route.map_or(u16::MAX, |route| route.outer_mtu_octets);
+                encrypted(
+                    worker,
+                    tables,
+                    op.packet,
+                    &op.task,
+                    op.status,
+                    path_mtu_octets,
+                );
+            }
             Direction::Decrypt => decrypted(worker, tables, op.packet, &op.task, op.status),
         }
     }
@@ -71,37 +73,41 @@ fn lost<P: Platform>(worker: &mut Worker<P>, task: &Task) {
     worker.refuse(tunnel, DropReason::DeviceLost, &[]);
 }
 
+/// Sends an encrypted packet to its next hop, in fragments if its path does not take it whole.
 #[inline(always)]
-fn encrypted<P: Platform>(
+pub(crate) fn encrypted<P: Platform>(
     worker: &mut Worker<P>,
+    tables: &Tables,
     mut packet: Packet<P::Buf>,
     task: &Task,
     status: OpStatus,
+    path_mtu_octets: u16,
 ) {
     match ravelin_esp::finish(&mut packet, status) {
-        Ok(()) if packet.octets() > usize::from(MIN_PATH_MTU_OCTETS) => {
-            fit_path(worker, packet, task);
+        Ok(()) if packet.octets() <= usize::from(path_mtu_octets) => {
+            egress::leave(worker, tables, packet);
         }
-        Ok(()) => worker.vectors.egress.push(packet),
+        Ok(()) => fragment(worker, tables, packet, path_mtu_octets, task.sequence),
         Err(reason) => worker.drop(packet, reason.into()),
     }
 }
 
-/// Fragments an encrypted packet that its path does not take whole: one that could not be made smaller, because it holds an IPv6
-/// packet of the size that every path has to carry (RFC 8200 section 5, RFC 2473 section 7.1).
-#[inline]
-fn fit_path<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, task: &Task) {
-    let route = worker.sa(task.slot).map(|sa| sa.route.outer_mtu_octets);
-    match route {
-        Some(mtu_octets) if packet.octets() > usize::from(mtu_octets) => {
-            let parts = fragment::split_outer(worker, packet, mtu_octets, task.sequence);
-            worker.vectors.egress.extend(parts);
-        }
-        _ => worker.vectors.egress.push(packet),
+/// Fragments an encrypted packet that could not be made smaller, because it holds an IPv6 packet of the size that every path has to
+/// carry (RFC 8200 section 5, RFC 2473 section 7.1).
+#[cold]
+fn fragment<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    packet: Packet<P::Buf>,
+    path_mtu_octets: u16,
+    sequence: u64,
+) {
+    for part in fragment::split_outer(worker, packet, path_mtu_octets, sequence) {
+        egress::leave(worker, tables, part);
     }
 }
 
-#[inline]
+#[inline(always)]
 fn decrypted<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
@@ -117,7 +123,7 @@ fn decrypted<P: Platform>(
     else {
         return worker.drop(packet, DropReason::UnknownSpi);
     };
-    let outer_traffic_class = packet.meta.traffic_class;
+    let outer_traffic_class = packet.meta.traffic_class();
     let outcome = (number, status);
     let newest = match (sa.inbound).finish(&mut packet, outcome, outer_traffic_class) {
         Ok(newest) => newest,
@@ -139,7 +145,7 @@ fn decrypted<P: Platform>(
         notice(worker, slot, &mut packet);
     }
     match ip::parse_brief(packet.data()) {
-        Ok(meta) if meta.v6 => admit::<P, u128>(worker, tables, packet, meta, (slot, number)),
+        Ok(meta) if meta.is_v6() => admit::<P, u128>(worker, tables, packet, meta, (slot, number)),
         Ok(meta) => admit::<P, u32>(worker, tables, packet, meta, (slot, number)),
         Err(error) => worker.drop(packet, error.into()),
     }
@@ -149,7 +155,7 @@ fn decrypted<P: Platform>(
 }
 
 /// Compares a decrypted packet with its SA's selectors (RFC 4301 section 5.2 step 4) and sends it on its way.
-#[inline]
+#[inline(always)]
 fn admit<P: Platform, A: Address>(
     worker: &mut Worker<P>,
     tables: &Tables,
@@ -157,25 +163,21 @@ fn admit<P: Platform, A: Address>(
     meta: Brief,
     (slot, number): (u32, u64),
 ) {
-    packet.trim(packet.octets() - usize::from(meta.total_octets));
+    packet.trim(packet.octets() - usize::from(meta.total_octets()));
     packet.meta = meta;
-    let sa = worker.sas.get_mut(slot as usize);
-    let (Some(ends), Some(Some(sa))) = (packet.ends::<A>(), sa) else {
+    packet.origin = Origin::Tunnel;
+    let Some(sa) = (worker.sas.get(slot as usize)).and_then(Option::as_deref) else {
         return worker.drop(packet, DropReason::UnknownSpi);
     };
-    if !A::sides_of(sa).admit_inbound(&meta, ends) {
-        sa.facts.traffic.selector_drops.add(1);
-        if let Some(watch) = &tables.watch {
-            let link = link(sa.facts.pair, sa.inbound.spi(), number);
-            watch.outside(worker.id, worker.now, &sa.facts, packet.data(), link);
-        }
-        return worker.drop(packet, DropReason::SelectorMismatch);
-    }
-    let octets = packet.octets() as u64;
-    sa.facts.traffic.in_packets.add(1);
-    sa.facts.traffic.in_octets.add(octets);
-    packet.ingress = sa.facts.child.tunnel;
     packet.vrf = sa.facts.inner_vrf;
+    let admitted = packet.route_header::<A>();
+    if !admitted.is_some_and(|header| A::sides_of(sa).admit_inbound(header)) {
+        return outside(worker, tables, packet, (slot, number));
+    }
+    let octets = packet.octets();
+    sa.facts.traffic.in_packets.add(1);
+    sa.facts.traffic.in_octets.add(octets as u64);
+    packet.ingress = sa.tunnel;
     if let Some(watch) = &tables.watch {
         let link = link(sa.facts.pair, sa.inbound.spi(), number);
         watch.decrypted(worker.id, worker.now, &sa.facts, packet.data(), link);
@@ -183,16 +185,39 @@ fn admit<P: Platform, A: Address>(
     if tcp_mss::opens(&packet) {
         tcp_mss::clamp(worker, tables, &mut packet, slot);
     }
-    packet.origin = Origin::Tunnel;
-    packet.next_hop = tables.next_hop_of(packet.vrf, ends.destination);
     let counters = worker.counters().interface(packet.ingress);
     counters.in_packets.add(1);
-    counters.in_octets.add(octets);
-    if packet.next_hop == NextHop::Local {
-        worker.vectors.local.push(packet);
-    } else {
-        policy::enter(worker, tables, packet, ends);
+    counters.in_octets.add(octets as u64);
+    let Some(header) = packet.route_header::<A>() else {
+        return worker.drop(packet, DropReason::BadFrame);
+    };
+    let next_hop = worker.next_hop(tables, header.vrf, header.ends.destination);
+    match policy::decide(worker, tables, header, (Origin::Tunnel, next_hop)) {
+        Fate::Leave(next_hop) => {
+            packet.one_hop_on();
+            packet.next_hop = next_hop;
+            egress::leave(worker, tables, packet);
+        }
+        fate => forward::act(worker, tables, packet, fate),
     }
+}
+
+/// A decrypted packet that its SA's selectors do not admit.
+#[cold]
+fn outside<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    packet: Packet<P::Buf>,
+    (slot, number): (u32, u64),
+) {
+    if let Some(sa) = (worker.sas.get(slot as usize)).and_then(Option::as_deref) {
+        sa.facts.traffic.selector_drops.add(1);
+        if let Some(watch) = &tables.watch {
+            let link = link(sa.facts.pair, sa.inbound.spi(), number);
+            watch.outside(worker.id, worker.now, &sa.facts, packet.data(), link);
+        }
+    }
+    worker.drop(packet, DropReason::SelectorMismatch);
 }
 
 fn count_refusal(sa: &Sa, reason: EspDrop) {
@@ -235,12 +260,13 @@ fn notice<P: Platform>(worker: &mut Worker<P>, slot: u32, packet: &mut Packet<P:
 
 /// Source address and, in UDP, port of a decrypted packet. Its `meta` is still of the outer header, which lies in front of the data.
 fn outer_source<B: PacketBuf>(sa: &Sa, packet: &mut Packet<B>) -> Option<(IpAddr, u16)> {
-    let front = esp_input::place(&packet.meta).1 + sa.inbound.front_octets();
+    let front = esp_input::place(packet.meta).1 + sa.inbound.front_octets();
     if !packet.prepend(front) {
         return None;
     }
     let source = ip::addresses(packet.data()).map(|(source, _)| source);
+    let ports = packet.meta.ports(packet.data()).unwrap_or_default();
     packet.adj(front);
-    let port = sa.facts.outer.udp.map_or(0, |_| packet.meta.source_port);
+    let port = sa.facts.outer.udp.map_or(0, |_| ports.0);
     Some((source?, port))
 }

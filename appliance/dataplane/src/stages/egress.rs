@@ -44,39 +44,57 @@ impl Way {
 /// An Ethernet header with two tags.
 const LONGEST_HEADER_OCTETS: usize = HEADER_OCTETS + 2 * TAG_OCTETS;
 
-/// Drains `egress` into the ports' transmit vectors.
-pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
-    let mut input = std::mem::take(&mut worker.vectors.egress);
-    // Packets to one neighbour come in runs: it is looked up once per run.
-    let mut last = Way::NONE;
-    let mut tally = Tally::default();
-    for packet in input.drain(..) {
-        match packet.next_hop {
-            NextHop::Adjacency(index) => {
-                if last.adjacency != index {
-                    match way(worker, tables, index) {
-                        Ok(way) => last = way,
-                        Err(None) => {
-                            hold(worker, packet, Awaited::Gateway(index));
-                            continue;
-                        }
-                        Err(Some(reason)) => {
-                            worker.drop(packet, reason);
-                            continue;
-                        }
-                    }
-                }
-                fit(worker, tables, packet, &last, &mut tally);
-            }
-            NextHop::Glean(interface) => match ip::parse(packet.data()) {
-                Ok(meta) => hold(worker, packet, Awaited::Host(interface, meta.destination)),
-                Err(error) => worker.drop(packet, error.into()),
-            },
-            _ => worker.drop(packet, DropReason::NoRoute),
+/// What leaves in one run. Packets to one neighbour come in runs: it is looked up, and they are counted, once per run of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Departure {
+    last: Way,
+    tally: Tally,
+}
+
+impl Default for Departure {
+    fn default() -> Self {
+        Self {
+            last: Way::NONE,
+            tally: Tally::default(),
         }
     }
+}
+
+/// A run of the worker ends: neighbours and tables may change.
+pub(crate) fn end<P: Platform>(worker: &mut Worker<P>) {
+    let Departure { tally, .. } = std::mem::take(&mut worker.departure);
     worker.counters().sent(tally);
-    worker.vectors.egress = input;
+}
+
+/// Sends a packet to its next hop: into the port's transmit vector.
+#[inline(always)]
+pub(crate) fn leave<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::Buf>) {
+    match packet.next_hop {
+        NextHop::Adjacency(index) if index == worker.departure.last.adjacency => {
+            fit(worker, tables, packet);
+        }
+        _ => find(worker, tables, packet),
+    }
+}
+
+/// Finds the way of a packet that is not the last one's.
+#[inline(never)]
+fn find<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::Buf>) {
+    match packet.next_hop {
+        NextHop::Adjacency(index) => match way(worker, tables, index) {
+            Ok(way) => {
+                worker.departure.last = way;
+                fit(worker, tables, packet);
+            }
+            Err(None) => hold(worker, packet, Awaited::Gateway(index)),
+            Err(Some(reason)) => worker.drop(packet, reason),
+        },
+        NextHop::Glean(interface) => match ip::parse(packet.data()) {
+            Ok(meta) => hold(worker, packet, Awaited::Host(interface, meta.destination)),
+            Err(error) => worker.drop(packet, error.into()),
+        },
+        _ => worker.drop(packet, DropReason::NoRoute),
+    }
 }
 
 /// The way to a neighbour; without a reason when its MAC is not known yet.
@@ -129,57 +147,41 @@ pub(crate) fn unresolved<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::
 
 /// Compares the packet with the link's MTU.
 #[inline(always)]
-fn fit<P: Platform>(
-    worker: &mut Worker<P>,
-    tables: &Tables,
-    packet: Packet<P::Buf>,
-    way: &Way,
-    tally: &mut Tally,
-) {
-    if packet.octets() <= usize::from(way.mtu_octets) {
-        send(worker, packet, way, tally);
+fn fit<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::Buf>) {
+    if packet.octets() <= usize::from(worker.departure.last.mtu_octets) {
+        send(worker, packet);
     } else {
-        fragment(worker, tables, packet, way, tally);
+        fragment(worker, tables, packet);
     }
 }
 
 /// Splits a packet that the link does not take whole, or tells its sender.
 #[cold]
-fn fragment<P: Platform>(
-    worker: &mut Worker<P>,
-    tables: &Tables,
-    mut packet: Packet<P::Buf>,
-    way: &Way,
-    tally: &mut Tally,
-) {
-    let mtu_octets = way.mtu_octets;
+fn fragment<P: Platform>(worker: &mut Worker<P>, tables: &Tables, mut packet: Packet<P::Buf>) {
+    let mtu_octets = worker.departure.last.mtu_octets;
     // Encrypted packets carry their inner description: look at the header that leaves.
     match ip::parse(packet.data()) {
         Ok(meta) => packet.meta = meta.brief,
         Err(error) => return worker.drop(packet, error.into()),
     }
-    if packet.meta.dont_fragment {
+    if packet.meta.dont_fragment() {
         if packet.origin != Origin::Own {
             icmp_error::send(worker, tables, &packet, IcmpError::TooBig { mtu_octets });
         }
         return worker.drop(packet, DropReason::TooBig);
     }
     for part in fragment::split(worker, packet, mtu_octets) {
-        send(worker, part, way, tally);
+        send(worker, part);
     }
 }
 
 /// Writes the Ethernet header and queues the frame.
 #[inline(always)]
-fn send<P: Platform>(
-    worker: &mut Worker<P>,
-    mut packet: Packet<P::Buf>,
-    way: &Way,
-    tally: &mut Tally,
-) {
+fn send<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>) {
     let octets = packet.octets();
     let v6 = packet.data().first().is_some_and(|first| first >> 4 == 6);
     let ethertype = if v6 { TYPE_IPV6 } else { TYPE_IPV4 };
+    let way = &worker.departure.last;
     if !packet.prepend(way.header_octets) {
         return worker.drop(packet, DropReason::NoRoom);
     }
@@ -193,6 +195,7 @@ fn send<P: Platform>(
         _ => data[..way.header_octets].copy_from_slice(&way.header[..way.header_octets]),
     }
     data[way.header_octets - 2..way.header_octets].copy_from_slice(&ethertype.to_be_bytes());
+    let interface = way.interface;
     let Some(entry) = worker
         .ports
         .get_mut(usize::from(way.port.0))
@@ -201,9 +204,10 @@ fn send<P: Platform>(
         return worker.drop(packet, DropReason::EgressDown);
     };
     entry.transmit.push(packet.buf);
-    if !tally.add(way.interface, octets) {
-        worker.counters().sent(*tally);
-        *tally = Tally::new(way.interface, octets);
+    if !worker.departure.tally.add(interface, octets) {
+        let tally = Tally::new(interface, octets);
+        let before = std::mem::replace(&mut worker.departure.tally, tally);
+        worker.counters().sent(before);
     }
 }
 

@@ -35,25 +35,25 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
 
 /// Whether ESP rides in UDP, and where it starts.
 #[inline]
-pub(crate) fn place(meta: &Brief) -> (bool, usize) {
-    let udp = meta.protocol != PROTOCOL_ESP;
+pub(crate) fn place(meta: Brief) -> (bool, usize) {
+    let udp = meta.protocol() != PROTOCOL_ESP;
     (
         udp,
-        usize::from(meta.payload_at) + if udp { UDP_HEADER_OCTETS } else { 0 },
+        usize::from(meta.payload_at()) + if udp { UDP_HEADER_OCTETS } else { 0 },
     )
 }
 
-#[inline]
+#[inline(always)]
 fn header<B: PacketBuf>(packet: &Packet<B>) -> Option<EspHeader> {
     packet
         .data()
-        .get(place(&packet.meta).1..)
+        .get(place(packet.meta).1..)
         .and_then(EspHeader::parse)
 }
 
-#[inline]
+#[inline(always)]
 fn prepare<P: Platform>(worker: &mut Worker<P>, tables: &Tables, mut packet: Packet<P::Buf>) {
-    let (udp, esp_at) = place(&packet.meta);
+    let (udp, esp_at) = place(packet.meta);
     let Some(header) = header(&packet) else {
         return worker.drop(packet, DropReason::EspMalformed);
     };

@@ -1,12 +1,13 @@
 //! Into a tunnel: selector table, owner, MTU, sequence number; then the engine. A packet without a child SA ends here, never in clear.
 
-use ravelin_esp::{Direction, EspDrop, PacketBuf};
+use ravelin_esp::{CryptoEngine, CryptoOp, Direction, EspDrop, OpStatus, PacketBuf};
 use ravelin_types::PairId;
 use ravelin_wire::icmp::IcmpError;
 use ravelin_wire::ip::IPV6_MIN_MTU_OCTETS;
 
-use crate::address::{Address, Ends};
+use crate::address::Address;
 use crate::control::MIN_PATH_MTU_OCTETS;
+use crate::counters::Tally;
 use crate::drop::DropReason;
 use crate::link::{Event, Handoff};
 use crate::packet::{Origin, Packet};
@@ -19,29 +20,26 @@ use crate::tables::{IfIndex, NextHop, Tables};
 use crate::watch::capture::link;
 use crate::worker::{MAX_PENDING_OPS, Worker};
 
-/// Hands a packet for `tunnel` to the worker that owns the child SA of its destination.
-#[inline(always)]
-pub(crate) fn steer<P: Platform, A: Address>(
+/// Hands a packet for a tunnel to the worker that owns the SA of its destination, or that of the child that admits it.
+#[inline(never)]
+pub(crate) fn steer<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
     packet: Packet<P::Buf>,
-    ends: Ends<A>,
-    tunnel: IfIndex,
+    (tunnel, place): (IfIndex, Option<Place>),
 ) {
-    // Whether the child admits the packet is seen when its SA is at hand: the table's entry alone is read here.
-    let place = tables
-        .vrf(packet.vrf)
-        .and_then(|vrf| vrf.selectors.place(ends.destination));
-    match place {
-        Some(place) if place.tunnel == tunnel => hand_over(worker, packet, place),
-        _ => match search(tables, &packet, ends, tunnel) {
-            Some(place) => hand_over(worker, packet, place),
-            None => no_sa(worker, packet, tunnel),
-        },
+    let found = if packet.meta.is_v6() {
+        place.or_else(|| search::<_, u128>(tables, &packet, tunnel))
+    } else {
+        place.or_else(|| search::<_, u32>(tables, &packet, tunnel))
+    };
+    match found {
+        Some(place) => hand_over(worker, packet, place),
+        None => no_sa(worker, packet, tunnel),
     }
 }
 
-#[inline]
+#[inline(always)]
 fn hand_over<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, place: Place) {
     let Place { slot, owner, .. } = place;
     if owner == worker.id {
@@ -58,11 +56,11 @@ fn hand_over<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, place:
 fn search<B: PacketBuf, A: Address>(
     tables: &Tables,
     packet: &Packet<B>,
-    ends: Ends<A>,
     tunnel: IfIndex,
 ) -> Option<Place> {
     let selectors = &tables.vrf(packet.vrf)?.selectors;
-    let child = selectors.search(tunnel, &packet.meta, ends)?;
+    let header = packet.route_header::<A>()?;
+    let child = selectors.search(tunnel, header.ends, header.into())?;
     Some(child.place())
 }
 
@@ -72,10 +70,11 @@ fn no_sa<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, tunnel: If
     worker.drop(packet, DropReason::NoSa);
 }
 
-/// Drains `esp_output` into `egress`, or into the engine's operations.
+/// Drains `esp_output` into the ports, or into the engine's operations.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.esp_output);
     let mut packets = input.drain(..);
+    let mut tally = Tally::default();
     while let Some((packet, slot)) = packets.next() {
         worker.warm(slot, Direction::Encrypt, |places| {
             packets.as_slice().get(places).map(|(_, slot)| *slot)
@@ -83,47 +82,81 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
         if worker.vectors.ops.len() >= BURST {
             crypto::run(worker, tables);
         }
-        if packet.meta.v6 {
-            outbound::<P, u128>(worker, tables, packet, slot);
+        if packet.meta.is_v6() {
+            outbound::<P, u128>(worker, tables, packet, slot, &mut tally);
         } else {
-            outbound::<P, u32>(worker, tables, packet, slot);
+            outbound::<P, u32>(worker, tables, packet, slot, &mut tally);
         }
     }
+    worker.counters().sent(tally);
     drop(packets);
     worker.vectors.esp_output = input;
 }
 
-/// Encrypts a packet under the SA at `slot`, or finds it another one.
+/// Encrypts a packet under the SA at `slot`, or finds out why not.
 #[inline(always)]
 fn outbound<P: Platform, A: Address>(
     worker: &mut Worker<P>,
     tables: &Tables,
     packet: Packet<P::Buf>,
     slot: u32,
+    tally: &mut Tally,
 ) {
-    let Some(ends) = packet.ends::<A>() else {
-        return worker.drop(packet, DropReason::BadFrame);
+    let sa = worker.sas.get(slot as usize).and_then(Option::as_deref);
+    let usual = match (packet.route_header::<A>(), sa) {
+        (Some(header), Some(sa)) => {
+            A::sides_of(sa).admit_outbound(header)
+                && sa.route.version == tables.version
+                && !sa.inbound_only
+                && packet.octets() <= inner_limit(sa, &packet)
+                && !tcp_mss::opens(&packet)
+        }
+        _ => false,
     };
-    if admits(worker, &packet, ends, slot) {
-        protect(worker, tables, packet, slot);
+    if usual {
+        encrypt(worker, tables, packet, slot, tally);
     } else {
-        elsewhere(worker, tables, packet, ends);
+        unusual::<P, A>(worker, tables, packet, slot);
     }
 }
 
+/// Largest packet that is encrypted whole, in octets. An IPv6 sender may ignore anything below 1,280; such packets are encrypted whole
+/// and the outer one is fragmented.
 #[inline]
-fn admits<P: Platform, A: Address>(
-    worker: &Worker<P>,
-    packet: &Packet<P::Buf>,
-    ends: Ends<A>,
+fn inner_limit<B>(sa: &Sa, packet: &Packet<B>) -> usize {
+    let limit = usize::from(sa.route.inner_mtu_octets);
+    if packet.meta.is_v6() {
+        limit.max(IPV6_MIN_MTU_OCTETS)
+    } else {
+        limit
+    }
+}
+
+/// A packet whose SA does not admit it, or whose route is to be looked up, or that is too long or opens a TCP connection.
+#[cold]
+fn unusual<P: Platform, A: Address>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    packet: Packet<P::Buf>,
     slot: u32,
-) -> bool {
+) {
+    if admits::<P, A>(worker, &packet, slot) {
+        protect(worker, tables, packet, slot);
+    } else {
+        elsewhere::<P, A>(worker, tables, packet);
+    }
+}
+
+fn admits<P: Platform, A: Address>(worker: &Worker<P>, packet: &Packet<P::Buf>, slot: u32) -> bool {
     let sa = worker.sas.get(slot as usize).and_then(Option::as_deref);
-    sa.is_some_and(|sa| A::sides_of(sa).admit_outbound(&packet.meta, ends))
+    match (packet.route_header::<A>(), sa) {
+        (Some(header), Some(sa)) => A::sides_of(sa).admit_outbound(header),
+        _ => false,
+    }
 }
 
 /// Encrypts a packet under an SA that admits it.
-#[inline]
+#[cold]
 fn protect<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
@@ -133,11 +166,12 @@ fn protect<P: Platform>(
     if tcp_mss::opens(&packet) {
         tcp_mss::clamp(worker, tables, &mut packet, slot);
     }
+    let mut tally = Tally::default();
     match size(worker, tables, &packet, slot) {
-        Ok(Fit::Whole) => encrypt(worker, packet, slot),
+        Ok(Fit::Whole) => encrypt(worker, tables, packet, slot, &mut tally),
         Ok(Fit::Fragments(mtu_octets)) => {
             for part in fragment::split(worker, packet, mtu_octets) {
-                encrypt(worker, part, slot);
+                encrypt(worker, tables, part, slot, &mut tally);
             }
         }
         Ok(Fit::TooBig(mtu_octets)) => {
@@ -146,6 +180,7 @@ fn protect<P: Platform>(
         }
         Err(reason) => worker.drop(packet, reason),
     }
+    worker.counters().sent(tally);
 }
 
 /// A packet that the SA of its destination's prefix does not admit: for another protocol, another port, a narrower selector. Or the
@@ -155,14 +190,13 @@ fn elsewhere<P: Platform, A: Address>(
     worker: &mut Worker<P>,
     tables: &Tables,
     packet: Packet<P::Buf>,
-    ends: Ends<A>,
 ) {
     let NextHop::Tunnel(tunnel) = packet.next_hop else {
         return worker.drop(packet, DropReason::NoSa);
     };
-    match search(tables, &packet, ends, tunnel) {
+    match search::<_, A>(tables, &packet, tunnel) {
         Some(place) if place.owner != worker.id => hand_over(worker, packet, place),
-        Some(place) if admits(worker, &packet, ends, place.slot) => {
+        Some(place) if admits::<P, A>(worker, &packet, place.slot) => {
             protect(worker, tables, packet, place.slot);
         }
         _ => no_sa(worker, packet, tunnel),
@@ -176,7 +210,6 @@ enum Fit {
 }
 
 /// Brings the SA's outer route up to date and compares the packet with what fits.
-#[inline(always)]
 fn size<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
@@ -192,19 +225,14 @@ fn size<P: Platform>(
     if sa.route.version != tables.version {
         sa.route = outer_route(&worker.shared.adjacencies, tables, sa)?;
     }
-    let fits = sa.route.inner_mtu_octets;
-    // An IPv6 sender may ignore anything below 1,280; such packets are encrypted whole and the outer one is fragmented.
-    let limit = if packet.meta.is_v6() {
-        fits.max(IPV6_MIN_MTU_OCTETS as u16)
-    } else {
-        fits
-    };
-    if packet.octets() <= usize::from(limit) {
+    let limit = inner_limit(sa, packet);
+    let mtu_octets = u16::try_from(limit).unwrap_or(u16::MAX);
+    if packet.octets() <= limit {
         Ok(Fit::Whole)
-    } else if packet.meta.dont_fragment {
-        Ok(Fit::TooBig(limit))
+    } else if packet.meta.dont_fragment() {
+        Ok(Fit::TooBig(mtu_octets))
     } else {
-        Ok(Fit::Fragments(limit))
+        Ok(Fit::Fragments(mtu_octets))
     }
 }
 
@@ -272,52 +300,66 @@ fn outer_route(
     })
 }
 
+/// Numbers a packet, gives it its headers and hands it to the cipher.
 #[inline(always)]
-fn encrypt<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>, slot: u32) {
-    if worker.vectors.ops.len() >= MAX_PENDING_OPS {
+fn encrypt<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    mut packet: Packet<P::Buf>,
+    slot: u32,
+    tally: &mut Tally,
+) {
+    let octets = packet.octets();
+    let sa = (worker.sas.get_mut(slot as usize)).and_then(|sa| sa.as_deref_mut());
+    let Some(sa) = sa.filter(|_| worker.vectors.ops.len() < MAX_PENDING_OPS) else {
         return worker.drop(packet, DropReason::CryptoFailed);
-    }
-    let octets = packet.octets() as u64;
-    let Some(sa) = worker
-        .sas
-        .get_mut(slot as usize)
-        .and_then(|sa| sa.as_deref_mut())
-    else {
-        return worker.drop(packet, DropReason::NoSa);
     };
     packet.next_hop = sa.route.next_hop;
     packet.vrf = sa.facts.outer_vrf;
     packet.origin = Origin::Own;
     let meta = packet.meta;
-    let task = match sa.outbound.prepare(&mut packet, &meta, slot) {
+    let task = match sa.outbound.prepare(&mut packet, meta, slot) {
         Ok(task) => task,
         Err(reason) => return refused(worker, packet, slot, reason),
     };
     state::store_outbound(&worker.shared.cells, slot, task.sequence);
     let traffic = &sa.facts.traffic;
     traffic.out_packets.add(1);
-    traffic.out_octets.add(octets);
+    traffic.out_octets.add(octets as u64);
     traffic.out_sequence.set(task.sequence);
-    let exhausting = !sa.exhausting && sa.outbound.is_exhausting();
-    let asking = sa.ask(0).is_some();
-    let (pair, tunnel) = (sa.facts.pair, sa.facts.child.tunnel);
-    if let Some(watch) = &worker.tables.watch {
-        let link = link(pair, sa.outbound.spi(), task.sequence);
+    if !tally.add(sa.tunnel, octets) {
+        let before = std::mem::replace(tally, Tally::new(sa.tunnel, octets));
+        worker.shared.links[worker.own].counters.sent(before);
+    }
+    if let Some(watch) = &tables.watch {
+        let link = link(sa.facts.pair, sa.outbound.spi(), task.sequence);
         let start = usize::from(task.start);
-        let inner = packet.data().get(start..start + octets as usize);
+        let inner = packet.data().get(start..start + octets);
         let inner = inner.unwrap_or_default();
         watch.encrypting(worker.id, worker.now, &sa.facts, inner, link);
     }
-    let counters = worker.counters().interface(tunnel);
-    counters.out_packets.add(1);
-    counters.out_octets.add(octets);
-    crypto::encrypt(worker, packet, task);
-    if exhausting {
+    let noteworthy = sa.outbound.is_exhausting() || sa.ask(0).is_some();
+    let path_mtu_octets = sa.route.outer_mtu_octets;
+    match worker.engine.run_now(&mut packet, &task) {
+        OpStatus::Pending => worker.vectors.ops.push(CryptoOp::new(packet, task)),
+        status => crypto::encrypted(worker, tables, packet, &task, status, path_mtu_octets),
+    }
+    if noteworthy {
+        note(worker, slot);
+    }
+}
+
+/// Tells the control thread that the numbers of an SA end, or that more are to be granted.
+#[cold]
+fn note<P: Platform>(worker: &mut Worker<P>, slot: u32) {
+    let pair = worker
+        .sa(slot)
+        .filter(|sa| !sa.exhausting && sa.outbound.is_exhausting())
+        .map(|sa| sa.facts.pair);
+    if let Some(pair) = pair {
         exhausted(worker, pair, slot);
     }
-    if asking {
-        worker.ask(slot, 0);
-    }
+    worker.ask(slot, 0);
 }
 
 /// A packet that its SA does not take.

@@ -2,13 +2,16 @@
 
 use ravelin_esp::PacketBuf;
 use ravelin_types::VrfId;
+use ravelin_wire::esp::PROTOCOL_ESP;
 use ravelin_wire::ethernet::{self, Mac, TYPE_ARP, TYPE_IPV4, TYPE_IPV6, Tags};
 use ravelin_wire::ip::{self, ParseError};
 
+use crate::address::Address;
 use crate::counters::Tally;
 use crate::drop::DropReason;
-use crate::packet::{Origin, Packet};
+use crate::packet::{Header, Origin, Packet};
 use crate::platform::Platform;
+use crate::stages::forward::{self, Fate};
 use crate::stages::{arp, ip_input};
 use crate::tables::{IfIndex, InterfaceKind, NextHop, Tables};
 use crate::worker::Worker;
@@ -89,8 +92,13 @@ pub(crate) fn input<P: Platform>(
         }
         match parse(buf.data(), header.ethertype) {
             Ok(meta) => {
-                buf.trim(buf.octets() - usize::from(meta.total_octets));
-                let packet = Packet {
+                buf.trim(buf.octets() - usize::from(meta.total_octets()));
+                let fate = if meta.is_v6() {
+                    fate::<P, u128>(worker, tables, meta, buf.data(), vrf)
+                } else {
+                    fate::<P, u32>(worker, tables, meta, buf.data(), vrf)
+                };
+                let mut packet = Packet {
                     buf,
                     meta,
                     ingress: index,
@@ -99,10 +107,15 @@ pub(crate) fn input<P: Platform>(
                     origin: Origin::Port,
                     strange_source: false,
                 };
-                if meta.v6 {
-                    ip_input::route::<P, u128>(worker, tables, packet);
-                } else {
-                    ip_input::route::<P, u32>(worker, tables, packet);
+                match fate {
+                    // What a gateway sees most: packets into tunnels, and those of tunnels.
+                    Fate::Tunnel(tunnel, Some(place)) if place.owner == worker.id => {
+                        packet.one_hop_on();
+                        packet.next_hop = NextHop::Tunnel(tunnel);
+                        worker.vectors.esp_output.push((packet, place.slot));
+                    }
+                    Fate::Local if is_esp(tables, meta) => worker.vectors.esp_input.push(packet),
+                    fate => forward::act(worker, tables, packet, fate),
                 }
             }
             Err(error) => {
@@ -140,7 +153,27 @@ fn receiver(tables: &Tables, port: u16, tags: Tags) -> Result<Receiver, IfIndex>
     }
 }
 
-#[inline]
+#[inline(always)]
+fn fate<P: Platform, A: Address>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    meta: ip::Brief,
+    packet: &[u8],
+    vrf: VrfId,
+) -> Fate {
+    match Header::<A>::new(meta, packet, vrf) {
+        Some(header) => ip_input::decide(worker, tables, header),
+        None => Fate::Drop(DropReason::BadFrame),
+    }
+}
+
+/// Whether a packet to us is ESP and nothing else need be known of it.
+#[inline(always)]
+fn is_esp(tables: &Tables, meta: ip::Brief) -> bool {
+    meta.protocol() == PROTOCOL_ESP && !meta.is_fragment() && !tables.transit_held
+}
+
+#[inline(always)]
 fn parse(packet: &[u8], ethertype: u16) -> Result<ip::Brief, ParseError> {
     let meta = ip::parse_brief(packet)?;
     if meta.is_v6() == (ethertype == TYPE_IPV6) {

@@ -1,115 +1,149 @@
 //! TTL, and what the route says.
 
-use ravelin_esp::PacketBuf;
 use ravelin_wire::icmp::IcmpError;
-use ravelin_wire::ip::{self, Brief};
 
-use crate::address::{Address, Ends};
+use crate::address::Address;
 use crate::drop::DropReason;
-use crate::packet::{Origin, Packet};
+use crate::packet::{Header, Packet};
 use crate::platform::Platform;
-use crate::stages::{esp_output, icmp_error};
-use crate::tables::{NextHop, Tables};
+use crate::selector::Place;
+use crate::stages::{egress, esp_output, icmp_error, local_input, punt};
+use crate::tables::{IfIndex, NextHop, Tables};
 use crate::worker::Worker;
+
+/// What becomes of a packet. It is decided first, from the header alone, and done once: a packet that is handed from function to
+/// function is copied each time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fate {
+    /// It is for us.
+    Local,
+    /// The host stack knows whether it is for us: its destination means something on this link only.
+    Link,
+    /// Into a tunnel, under the SA of its destination if there is one.
+    Tunnel(IfIndex, Option<Place>),
+    /// To a neighbour, or the host that it names.
+    Leave(NextHop),
+    /// Discarded.
+    Drop(DropReason),
+    /// Discarded, and its sender hears of it.
+    Refuse(DropReason, IcmpError),
+}
 
 /// Drains `forward`, which packets of the host and of our own come by.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.forward);
     for packet in input.drain(..) {
-        if packet.meta.v6 {
-            start::<P, u128>(worker, tables, packet);
+        let fate = if packet.meta.is_v6() {
+            fate::<P, u128>(tables, &packet)
         } else {
-            start::<P, u32>(worker, tables, packet);
-        }
+            fate::<P, u32>(tables, &packet)
+        };
+        act(worker, tables, packet, fate);
     }
     worker.vectors.forward = input;
 }
 
-fn start<P: Platform, A: Address>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::Buf>) {
-    match packet.ends::<A>() {
-        Some(ends) => forward(worker, tables, packet, ends),
-        None => worker.drop(packet, DropReason::BadFrame),
+fn fate<P: Platform, A: Address>(tables: &Tables, packet: &Packet<P::Buf>) -> Fate {
+    match packet.route_header::<A>() {
+        Some(header) => decide(tables, header, (packet.is_transit(), packet.next_hop)),
+        None => Fate::Drop(DropReason::BadFrame),
     }
 }
 
-/// Sends a packet into its tunnel or to its next hop.
+/// What the route of a packet makes of it; the TTL counts for one in transit.
 #[inline(always)]
-pub(crate) fn forward<P: Platform, A: Address>(
+pub(crate) fn decide<A: Address>(
+    tables: &Tables,
+    header: Header<'_, A>,
+    (transit, next_hop): (bool, NextHop),
+) -> Fate {
+    if transit && header.meta.ttl() <= 1 {
+        return Fate::Refuse(DropReason::TtlExceeded, IcmpError::TimeExceeded);
+    }
+    match next_hop {
+        NextHop::Tunnel(tunnel) => {
+            // Whether the child admits the packet is seen when its SA is at hand: the table's entry alone is read here.
+            let place = tables
+                .vrf(header.vrf)
+                .and_then(|vrf| vrf.selectors.place(header.ends.destination));
+            Fate::Tunnel(tunnel, place.filter(|place| place.tunnel == tunnel))
+        }
+        NextHop::Glean(_) | NextHop::Adjacency(_) => Fate::Leave(next_hop),
+        NextHop::Group { first, count } => group(tables, header, (first, count)),
+        NextHop::None | NextHop::Local => Fate::Refuse(DropReason::NoRoute, IcmpError::NoRoute),
+        NextHop::Blackhole => Fate::Drop(DropReason::Blackhole),
+        NextHop::Reject => Fate::Refuse(DropReason::Reject, IcmpError::AdminProhibited),
+    }
+}
+
+/// The member of a multipath group that a packet leaves by.
+#[inline(never)]
+fn group<A: Address>(tables: &Tables, header: Header<'_, A>, (first, count): (u16, u16)) -> Fate {
+    let member = tables
+        .vrf(header.vrf)
+        .and_then(|vrf| vrf.group_member(first, count, flow_hash(header)));
+    match member {
+        Some(member) => Fate::Leave(NextHop::Adjacency(member)),
+        None => Fate::Refuse(DropReason::NoRoute, IcmpError::NoRoute),
+    }
+}
+
+/// Does what was decided. Where a fate is the rule, the caller does it itself, in line.
+#[inline(never)]
+pub(crate) fn act<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
     mut packet: Packet<P::Buf>,
-    ends: Ends<A>,
+    fate: Fate,
 ) {
-    let transit = matches!(
-        packet.origin,
-        Origin::Port | Origin::Tunnel | Origin::Reassembled
-    );
-    if transit && packet.meta.ttl <= 1 {
-        icmp_error::send(worker, tables, &packet, IcmpError::TimeExceeded);
-        return worker.drop(packet, DropReason::TtlExceeded);
-    }
-    let refusal = match packet.next_hop {
-        NextHop::Tunnel(tunnel) => {
-            decrement(&mut packet, transit);
-            return esp_output::steer(worker, tables, packet, ends, tunnel);
+    match fate {
+        Fate::Local => worker.vectors.local.push(packet),
+        Fate::Link => match local_input::never_punted(&packet) {
+            Some(reason) => worker.drop(packet, reason),
+            None => punt::packet(worker, tables, packet),
+        },
+        Fate::Tunnel(tunnel, place) => {
+            packet.one_hop_on();
+            packet.next_hop = NextHop::Tunnel(tunnel);
+            esp_output::steer(worker, tables, packet, (tunnel, place));
         }
-        NextHop::Glean(_) | NextHop::Adjacency(_) => {
-            decrement(&mut packet, transit);
-            worker.vectors.egress.push(packet);
-            return;
+        Fate::Leave(next_hop) => {
+            packet.one_hop_on();
+            packet.next_hop = next_hop;
+            egress::leave(worker, tables, packet);
         }
-        NextHop::Group { first, count } => {
-            let flow = flow_hash(&packet.meta, ends);
-            match tables
-                .vrf(packet.vrf)
-                .and_then(|vrf| vrf.group_member(first, count, flow))
-            {
-                Some(member) => {
-                    decrement(&mut packet, transit);
-                    packet.next_hop = NextHop::Adjacency(member);
-                    worker.vectors.egress.push(packet);
-                    return;
-                }
-                None => (DropReason::NoRoute, Some(IcmpError::NoRoute)),
+        Fate::Drop(reason) => worker.drop(packet, reason),
+        Fate::Refuse(reason, error) => {
+            if packet.is_transit() {
+                icmp_error::send(worker, tables, &packet, error);
             }
+            worker.drop(packet, reason);
         }
-        NextHop::None | NextHop::Local => (DropReason::NoRoute, Some(IcmpError::NoRoute)),
-        NextHop::Blackhole => (DropReason::Blackhole, None),
-        NextHop::Reject => (DropReason::Reject, Some(IcmpError::AdminProhibited)),
-    };
-    let (reason, error) = refusal;
-    if let (true, Some(error)) = (transit, error) {
-        icmp_error::send(worker, tables, &packet, error);
-    }
-    worker.drop(packet, reason);
-}
-
-#[inline]
-fn decrement<B: PacketBuf>(packet: &mut Packet<B>, transit: bool) {
-    if transit {
-        ip::decrement_ttl(packet.data_mut());
-        packet.meta.ttl -= 1;
     }
 }
 
-/// Packets of one flow take one path. FNV-1a over addresses, protocol and ports.
-fn flow_hash<A: Address>(packet: &Brief, ends: Ends<A>) -> u32 {
+/// Packets of one flow take one path. FNV-1a over addresses, protocol and ports; the ports of a fragmented datagram do not count.
+fn flow_hash<A: Address>(header: Header<'_, A>) -> u32 {
     let mut hash = 0x811c_9dc5u32;
     let mut add = |octets: &[u8]| {
         for octet in octets {
             hash = (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193);
         }
     };
+    let Header {
+        meta, ends, packet, ..
+    } = header;
     for address in [ends.source, ends.destination] {
         match address.ip() {
             std::net::IpAddr::V4(v4) => add(&v4.octets()),
             std::net::IpAddr::V6(v6) => add(&v6.octets()),
         }
     }
-    add(&[packet.protocol]);
-    if !packet.fragmented {
-        add(&packet.source_port.to_be_bytes());
-        add(&packet.destination_port.to_be_bytes());
+    add(&[meta.protocol()]);
+    if !meta.is_fragment() {
+        let (source, destination) = meta.ports(packet).unwrap_or_default();
+        add(&source.to_be_bytes());
+        add(&destination.to_be_bytes());
     }
     hash
 }

@@ -22,9 +22,9 @@ pub(crate) fn split<P: Platform>(
     mtu_octets: u16,
 ) -> ArrayVec<Packet<P::Buf>, MAX_PARTS> {
     let mut parts = ArrayVec::new();
-    let total = usize::from(packet.meta.total_octets);
+    let total = usize::from(packet.meta.total_octets());
     // Of IPv4, the payload starts where the header and its options end.
-    let header = usize::from(packet.meta.payload_at);
+    let header = usize::from(packet.meta.payload_at());
     let per_part = usize::from(mtu_octets).saturating_sub(header) / 8 * 8;
     let payload = total.saturating_sub(header);
     let base = packet.header().ok().and_then(|header| header.fragment);
@@ -66,7 +66,7 @@ fn copy_part<B: PacketBuf>(
     octets: usize,
     last: bool,
 ) -> Option<Packet<B>> {
-    let header = usize::from(packet.meta.payload_at);
+    let header = usize::from(packet.meta.payload_at());
     if header < IPV4_HEADER_OCTETS || !buf.append(header + octets) {
         return None;
     }
@@ -91,12 +91,9 @@ fn copy_part<B: PacketBuf>(
 
 /// A fragment of `packet` in `buf`.
 fn part<B>(buf: B, packet: &Packet<B>, total_octets: u16) -> Packet<B> {
-    let mut meta = packet.meta;
-    meta.total_octets = total_octets;
-    meta.fragmented = true;
     Packet {
         buf,
-        meta,
+        meta: packet.meta.fragment(total_octets),
         ingress: packet.ingress,
         vrf: packet.vrf,
         next_hop: packet.next_hop,
@@ -125,7 +122,7 @@ pub(crate) fn split_outer<P: Platform>(
     if packet.meta.is_v6() {
         return split_v6(worker, packet, mtu_octets);
     }
-    if packet.meta.dont_fragment {
+    if packet.meta.dont_fragment() {
         // It left without an identification of its own (RFC 6864 section 4.1).
         packet.data_mut()[4..6].copy_from_slice(&(sequence as u16).to_be_bytes());
     }
@@ -141,7 +138,7 @@ fn split_v6<P: Platform>(
     let mut parts = ArrayVec::new();
     let front = IPV6_HEADER_OCTETS + FRAGMENT_HEADER_OCTETS;
     let per_part = usize::from(mtu_octets).saturating_sub(front) / 8 * 8;
-    let payload = usize::from(packet.meta.total_octets).saturating_sub(IPV6_HEADER_OCTETS);
+    let payload = usize::from(packet.meta.total_octets()).saturating_sub(IPV6_HEADER_OCTETS);
     if per_part == 0 || payload.div_ceil(per_part) > MAX_PARTS {
         worker.drop(packet, DropReason::FragmentFailed);
         return parts;

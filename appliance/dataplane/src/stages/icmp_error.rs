@@ -6,12 +6,12 @@ use std::net::IpAddr;
 
 use ravelin_esp::PacketBuf;
 use ravelin_wire::icmp::{self, IcmpError};
-use ravelin_wire::ip::{self, Brief, IpMeta, protocol};
+use ravelin_wire::ip::{self, IpMeta, protocol};
 
 use crate::address::{Address, Ends};
 use crate::packet::{Origin, Packet};
 use crate::platform::{Platform, Pool};
-use crate::selector::Selectors;
+use crate::selector::{Selectors, Upper};
 use crate::stages::punt;
 use crate::tables::{IfIndex, NextHop, Tables};
 use crate::worker::Worker;
@@ -99,22 +99,18 @@ fn source_address<B: PacketBuf>(
     };
     let selectors = &tables.vrf(interface.vrf)?.selectors;
     let kind = icmp::type_and_code(error, v6);
-    let answer = Brief {
+    let answer = Upper {
         protocol: if v6 { protocol::ICMPV6 } else { protocol::ICMP },
-        source_port: kind,
-        destination_port: kind,
-        fragmented: false,
-        has_ports: true,
-        ..header.brief
+        ports: Some((kind, kind)),
     };
     candidates.find(|source| match (*source, header.source) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             let ends = (source.to_bits(), destination.to_bits());
-            admits(selectors, tunnel, &answer, ends)
+            admits(selectors, tunnel, answer, ends)
         }
         (IpAddr::V6(source), IpAddr::V6(destination)) => {
             let ends = (source.to_bits(), destination.to_bits());
-            admits(selectors, tunnel, &answer, ends)
+            admits(selectors, tunnel, answer, ends)
         }
         _ => false,
     })
@@ -123,12 +119,12 @@ fn source_address<B: PacketBuf>(
 fn admits<A: Address>(
     selectors: &Selectors,
     tunnel: IfIndex,
-    answer: &Brief,
+    answer: Upper,
     (source, destination): (A, A),
 ) -> bool {
     let ends = Ends {
         source,
         destination,
     };
-    selectors.search(tunnel, answer, ends).is_some()
+    selectors.search(tunnel, ends, answer).is_some()
 }

@@ -86,7 +86,7 @@ fn note_solicitation<P: Platform>(
 ) {
     if meta.protocol == protocol::ICMPV6
         && meta.source_port >> 8 == NEIGHBOUR_SOLICITATION
-        && let Some(target) = discovery_target(meta, packet)
+        && let Some(target) = discovery_target(meta.brief, packet)
     {
         let stations = worker.shared.adjacencies.stations();
         stations.ask(interface, target, worker.now);

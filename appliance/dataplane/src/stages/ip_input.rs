@@ -2,39 +2,30 @@
 
 use crate::address::{Address, Scope};
 use crate::drop::DropReason;
-use crate::packet::Packet;
+use crate::packet::{Header, Origin};
 use crate::platform::Platform;
-use crate::stages::{local_input, policy, punt};
+use crate::stages::forward::Fate;
+use crate::stages::policy;
 use crate::tables::{NextHop, Tables};
 use crate::worker::Worker;
 
-/// Sends a packet on its way: to `local`, through policy, or to the host.
+/// What becomes of a packet that came from a port.
 #[inline(always)]
-pub(crate) fn route<P: Platform, A: Address>(
+pub(crate) fn decide<P: Platform, A: Address>(
     worker: &mut Worker<P>,
     tables: &Tables,
-    mut packet: Packet<P::Buf>,
-) {
-    let Some(ends) = packet.ends::<A>() else {
-        return worker.drop(packet, DropReason::BadFrame);
-    };
-    match ends.destination.scope() {
-        Scope::Routed => {
-            packet.next_hop = tables.next_hop_of(packet.vrf, ends.destination);
-            if packet.next_hop == NextHop::Local {
-                worker.vectors.local.push(packet);
-            } else if tables.transit_held {
-                worker.drop(packet, DropReason::NotSynchronised);
-            } else {
-                policy::enter(worker, tables, packet, ends);
-            }
-        }
+    header: Header<'_, A>,
+) -> Fate {
+    match header.ends.destination.scope() {
+        Scope::Routed => {}
         // The host stack knows which groups and link-local addresses of this link are ours.
-        Scope::Link => match local_input::never_punted(&packet) {
-            Some(reason) => worker.drop(packet, reason),
-            None => punt::packet(worker, tables, packet),
-        },
-        Scope::Group => worker.drop(packet, DropReason::Multicast),
-        Scope::Nowhere => worker.drop(packet, DropReason::Martian),
+        Scope::Link => return Fate::Link,
+        Scope::Group => return Fate::Drop(DropReason::Multicast),
+        Scope::Nowhere => return Fate::Drop(DropReason::Martian),
     }
+    let next_hop = worker.next_hop(tables, header.vrf, header.ends.destination);
+    if tables.transit_held && next_hop != NextHop::Local {
+        return Fate::Drop(DropReason::NotSynchronised);
+    }
+    policy::decide(worker, tables, header, (Origin::Port, next_hop))
 }

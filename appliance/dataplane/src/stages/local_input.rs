@@ -21,7 +21,7 @@ use crate::worker::Worker;
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.local);
     for packet in input.drain(..) {
-        if !packet.meta.fragmented {
+        if !packet.meta.is_fragment() {
             demultiplex(worker, tables, packet);
         } else if let Some(packet) = reassemble(worker, packet) {
             demultiplex(worker, tables, packet);
@@ -36,20 +36,16 @@ fn demultiplex<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Pac
         .interface(packet.ingress)
         .map(|interface| interface.kind);
     let outside = ingress != Some(InterfaceKind::Tunnel);
-    match packet.meta.protocol {
+    match packet.meta.protocol() {
         PROTOCOL_ESP if outside => esp(worker, tables, packet),
         PROTOCOL_ESP | PROTOCOL_AH => worker.drop(packet, DropReason::AhUnsupported),
-        protocol::UDP
-            if packet.meta.destination_port == UDP_ENCAP_PORT && packet.meta.has_ports =>
-        {
-            match udp_encap(&packet.meta, packet.data()) {
-                UdpEncap::Keepalive => worker.drop(packet, DropReason::NatKeepalive),
-                UdpEncap::Malformed => worker.drop(packet, DropReason::UdpEncapMalformed),
-                UdpEncap::Esp if outside => esp(worker, tables, packet),
-                UdpEncap::Esp => worker.drop(packet, DropReason::UnknownSpi),
-                UdpEncap::Ike => punt::packet(worker, tables, packet),
-            }
-        }
+        protocol::UDP if is_udp_encap(&packet) => match udp_encap(packet.meta, packet.data()) {
+            UdpEncap::Keepalive => worker.drop(packet, DropReason::NatKeepalive),
+            UdpEncap::Malformed => worker.drop(packet, DropReason::UdpEncapMalformed),
+            UdpEncap::Esp if outside => esp(worker, tables, packet),
+            UdpEncap::Esp => worker.drop(packet, DropReason::UnknownSpi),
+            UdpEncap::Ike => punt::packet(worker, tables, packet),
+        },
         _ if outside
             && packet
                 .header()
@@ -65,6 +61,12 @@ fn demultiplex<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Pac
     }
 }
 
+/// Whether a UDP datagram goes to the port of ESP in UDP.
+fn is_udp_encap<B: PacketBuf>(packet: &Packet<B>) -> bool {
+    let ports = packet.meta.ports(packet.data());
+    ports.is_some_and(|(_, destination)| destination == UDP_ENCAP_PORT)
+}
+
 /// ESP to us. During a start its SA may just not be back yet, so that no other reason would be true.
 fn esp<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::Buf>) {
     if tables.transit_held {
@@ -76,18 +78,15 @@ fn esp<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::B
 
 /// Why a packet to an address of this link must not reach the host: no SA ends at a group or a link-local address.
 pub(crate) fn never_punted<B: PacketBuf>(packet: &Packet<B>) -> Option<DropReason> {
-    let meta = &packet.meta;
-    match meta.protocol {
+    match packet.meta.protocol() {
         PROTOCOL_ESP => Some(DropReason::UnknownSpi),
         PROTOCOL_AH => Some(DropReason::AhUnsupported),
-        protocol::UDP if meta.destination_port == UDP_ENCAP_PORT && meta.has_ports => {
-            match udp_encap(meta, packet.data()) {
-                UdpEncap::Esp => Some(DropReason::UnknownSpi),
-                UdpEncap::Keepalive => Some(DropReason::NatKeepalive),
-                UdpEncap::Malformed => Some(DropReason::UdpEncapMalformed),
-                UdpEncap::Ike => None,
-            }
-        }
+        protocol::UDP if is_udp_encap(packet) => match udp_encap(packet.meta, packet.data()) {
+            UdpEncap::Esp => Some(DropReason::UnknownSpi),
+            UdpEncap::Keepalive => Some(DropReason::NatKeepalive),
+            UdpEncap::Malformed => Some(DropReason::UdpEncapMalformed),
+            UdpEncap::Ike => None,
+        },
         _ => None,
     }
 }

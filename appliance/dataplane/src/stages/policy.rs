@@ -6,44 +6,39 @@ use std::net::IpAddr;
 use ravelin_types::VrfId;
 use ravelin_wire::ip::IpMeta;
 
-use crate::address::{Address, Ends};
+use crate::address::Address;
 use crate::drop::DropReason;
-use crate::packet::{Origin, Packet};
+use crate::packet::{Header, Origin};
 use crate::platform::Platform;
-use crate::stages::forward;
+use crate::stages::forward::{self, Fate};
 use crate::tables::{NextHop, Tables};
 use crate::worker::Worker;
 
-/// Judges a transit packet and forwards it.
+/// Judges a packet that came from `origin`, for which the routes say `next_hop`.
 #[inline(always)]
-pub(crate) fn enter<P: Platform, A: Address>(
+pub(crate) fn decide<P: Platform, A: Address>(
     worker: &mut Worker<P>,
     tables: &Tables,
-    packet: Packet<P::Buf>,
-    ends: Ends<A>,
-) {
-    match verdict(tables, &packet, ends) {
-        None => forward::forward(worker, tables, packet, ends),
-        Some(reason) => worker.drop(packet, reason),
+    header: Header<'_, A>,
+    (origin, next_hop): (Origin, NextHop),
+) -> Fate {
+    if next_hop == NextHop::Local {
+        return Fate::Local;
     }
-}
-
-#[inline]
-fn verdict<B, A: Address>(
-    tables: &Tables,
-    packet: &Packet<B>,
-    ends: Ends<A>,
-) -> Option<DropReason> {
+    let ends = header.ends;
     if ends.source.is_martian() || ends.destination.is_martian() {
-        return Some(DropReason::Martian);
+        return Fate::Drop(DropReason::Martian);
     }
     if ends.destination.is_multicast() {
-        return Some(DropReason::Multicast);
+        return Fate::Drop(DropReason::Multicast);
     }
-    if packet.origin != Origin::Tunnel && behind_tunnel(tables, packet.vrf, ends.source) {
-        return Some(DropReason::ProtectedSource);
+    // Link-local sources are martians here already.
+    if origin != Origin::Tunnel
+        && let NextHop::Tunnel(_) = worker.next_hop(tables, header.vrf, ends.source)
+    {
+        return Fate::Drop(DropReason::ProtectedSource);
     }
-    None
+    forward::decide(tables, header, (true, next_hop))
 }
 
 /// Link-local sources are of this link, even with a selector for everything: neighbour discovery comes from them.

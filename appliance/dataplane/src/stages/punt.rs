@@ -19,7 +19,7 @@ pub(crate) fn packet<P: Platform>(
     tables: &Tables,
     mut packet: Packet<P::Buf>,
 ) {
-    let class = classify(&packet.meta, packet.data());
+    let class = classify(packet.meta, packet.data());
     let kind = tables
         .config
         .interface(packet.ingress)
@@ -65,7 +65,7 @@ const NEIGHBOUR_ADVERTISEMENT: u16 = 136;
 const TARGET: std::ops::Range<usize> = 8..24;
 
 /// The target of a neighbour solicitation or advertisement; `packet` starts at its IP header.
-pub(crate) fn discovery_target(meta: &Brief, packet: &[u8]) -> Option<IpAddr> {
+pub(crate) fn discovery_target(meta: Brief, packet: &[u8]) -> Option<IpAddr> {
     let octets: [u8; 16] = meta.payload(packet).get(TARGET)?.try_into().ok()?;
     Some(IpAddr::from(octets))
 }
@@ -79,10 +79,10 @@ fn is_known<P: Platform>(worker: &Worker<P>, packet: &Packet<P::Buf>) -> bool {
     if station.is_some_and(|mac| stations.knows(packet.ingress, mac)) {
         return true;
     }
-    packet.meta.source_port >> 8 == NEIGHBOUR_ADVERTISEMENT
-        && frame
-            .get(HEADER_OCTETS..)
-            .and_then(|ip| discovery_target(&packet.meta, ip))
+    let ip = frame.get(HEADER_OCTETS..).unwrap_or_default();
+    let kind = packet.meta.ports(ip).map(|(kind, _)| kind >> 8);
+    kind == Some(NEIGHBOUR_ADVERTISEMENT)
+        && discovery_target(packet.meta, ip)
             .is_some_and(|target| stations.awaits(packet.ingress, target, worker.now))
 }
 

@@ -17,8 +17,8 @@ use crate::worker::Worker;
 /// Whether a packet, which starts at its header, opens a TCP connection.
 #[inline(always)]
 pub(crate) fn opens<B: PacketBuf>(packet: &Packet<B>) -> bool {
-    packet.meta.protocol == protocol::TCP
-        && packet.meta.has_ports
+    packet.meta.protocol() == protocol::TCP
+        && packet.meta.ports(packet.data()).is_some()
         && tcp::is_syn(packet.meta.payload(packet.data()))
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn clamp<P: Platform>(
     let Some(clamp) = tables.config.tcp_mss else {
         return;
     };
-    let headers = if packet.meta.v6 {
+    let headers = if packet.meta.is_v6() {
         IPV6_HEADER_OCTETS + tcp::HEADER_OCTETS
     } else {
         IPV4_HEADER_OCTETS + tcp::HEADER_OCTETS
@@ -46,7 +46,7 @@ pub(crate) fn clamp<P: Platform>(
         (MssClamp::Tunnel, Some(most)) => most,
         (MssClamp::Tunnel, None) => return,
     };
-    let (start, end) = (packet.meta.payload_at, packet.meta.total_octets);
+    let (start, end) = (packet.meta.payload_at(), packet.meta.total_octets());
     let segment = packet
         .data_mut()
         .get_mut(usize::from(start)..usize::from(end));

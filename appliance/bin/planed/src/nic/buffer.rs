@@ -72,6 +72,14 @@ impl PacketBuf for Frame {
     }
 
     #[inline]
+    fn grow(&mut self, front_octets: usize, back_octets: usize) -> bool {
+        match (u16::try_from(front_octets), u16::try_from(back_octets)) {
+            (Ok(front), Ok(back)) => self.0.grow(front, back),
+            _ => false,
+        }
+    }
+
+    #[inline]
     fn adj(&mut self, octets: usize) -> bool {
         u16::try_from(octets).is_ok_and(|octets| self.0.adj(octets).is_some())
     }

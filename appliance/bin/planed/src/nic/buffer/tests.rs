@@ -196,7 +196,7 @@ impl Sas {
     /// With its outer headers: IPv6 and UDP.
     fn seal(&mut self, mut frame: Frame) -> Result<Frame, EspDrop> {
         let meta = ip::parse(frame.data()).unwrap();
-        let task = self.out.prepare(&mut frame, &meta, 0)?;
+        let task = self.out.prepare(&mut frame, meta.brief, 0)?;
         let mut op = self.run(CryptoOp::new(frame, task));
         finish(&mut op.packet, op.status)?;
         Ok(op.packet)
