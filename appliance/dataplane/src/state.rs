@@ -8,8 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ravelin_types::Numbers;
 use ravelin_types::numbers::Remembered;
 
-/// Words of one SA's state.
-pub const WORDS: usize = 4;
+/// Words of one SA's state that its worker writes.
+const WORDS: usize = 4;
+/// Words behind them all, two for each SA, that the control thread writes for those whose volume is limited: octets out and in.
+const OCTET_WORDS: usize = 2;
+
+/// Words for so many SAs.
+pub const fn words(slots: usize) -> usize {
+    slots * (WORDS + OCTET_WORDS)
+}
 
 const WORD_IDENTITY: usize = 0;
 const WORD_EPOCH: usize = 1;
@@ -87,6 +94,26 @@ pub fn begin(
     true
 }
 
+/// Octets that the SA in `slot` of `slots` has carried, out and in. Whether they are of the same SA is what [`recall`] tells.
+pub fn recall_octets(cells: &impl StateCells, slots: usize, slot: u32) -> [u64; OCTET_WORDS] {
+    let base = slots * WORDS + slot as usize * OCTET_WORDS;
+    [0, 1].map(|at| {
+        cells
+            .word(base + at)
+            .map_or(0, |cell| cell.load(Ordering::Acquire))
+    })
+}
+
+/// Stores them.
+pub fn store_octets(cells: &impl StateCells, slots: usize, slot: u32, octets: [u64; OCTET_WORDS]) {
+    let base = slots * WORDS + slot as usize * OCTET_WORDS;
+    for (at, value) in octets.into_iter().enumerate() {
+        if let Some(cell) = cells.word(base + at) {
+            cell.store(value, Ordering::Release);
+        }
+    }
+}
+
 /// Forgets the record of a slot.
 pub fn forget(cells: &impl StateCells, slot: u32) {
     if let Some(cell) = cells.word(slot as usize * WORDS) {
@@ -116,7 +143,7 @@ mod tests {
 
     #[test]
     fn records_are_found_by_both_spis_only() {
-        let cells: Box<[AtomicU64]> = (0..WORDS * 4).map(|_| AtomicU64::new(0)).collect();
+        let cells: Box<[AtomicU64]> = (0..words(4)).map(|_| AtomicU64::new(0)).collect();
         let state = |outbound, inbound| Remembered {
             epoch: 3,
             last: Numbers { outbound, inbound },
@@ -130,6 +157,11 @@ mod tests {
         assert_eq!(recall(&cells, 1, 0x1000, 7), Some(state(99, 98)));
         forget(&cells, 1);
         assert_eq!(recall(&cells, 1, 0x1000, 7), None);
-        assert!(!begin(&cells, 4, 1, 1, state(0, 0)), "beyond the mapping");
+        store_octets(&cells, 4, 3, [5, 6]);
+        assert_eq!(recall_octets(&cells, 4, 3), [5, 6]);
+        assert_eq!(recall_octets(&cells, 4, 2), [0, 0]);
+        assert_eq!(recall(&cells, 3, 5, 6), None, "its own place");
+        let beyond = words(4) as u32;
+        assert!(!begin(&cells, beyond, 1, 1, state(0, 0)));
     }
 }

@@ -135,19 +135,35 @@ fn an_iked_that_comes_back_hears_again_what_is_reached() {
     assert_eq!(told(&net.a), (2, 0));
 }
 
-#[test]
-fn a_restart_gives_a_pair_no_second_life_in_packets() {
-    let mut net = net(life(PACKETS, u64::MAX));
-    assert_eq!(down(&mut net.a, 7), 7);
+/// planed dies and comes back with the record that it kept.
+fn restart(net: &mut Net, limits: VolumeLife) {
     let cells = net.a.controller.shared().cells.iter();
     let cells = cells.map(|cell| AtomicU64::new(cell.load(Ordering::SeqCst)));
     net.a = Gateway::with(1, 1, cells.collect());
     let again = SaPair {
         epoch: 2,
-        ..limited(life(PACKETS, u64::MAX))
+        ..limited(limits)
     };
     net.a.install(&[again]);
     net.a.advance(1);
+}
+
+#[test]
+fn a_restart_gives_a_pair_no_second_life() {
+    let octets = life(u64::MAX, 500);
+    let mut by_octets = net(octets);
+    assert_eq!(up(&mut by_octets, 6), 6);
+    by_octets.a.advance(1);
+    restart(&mut by_octets, octets);
+    assert_eq!(told(&by_octets.a), (1, 0), "half of its octets are carried");
+    assert_eq!(up(&mut by_octets, 6), 6);
+    by_octets.a.advance(1);
+    assert_eq!(told(&by_octets.a), (1, 1));
+
+    let packets = life(PACKETS, u64::MAX);
+    let mut net = net(packets);
+    assert_eq!(down(&mut net.a, 7), 7);
+    restart(&mut net, packets);
     assert_eq!(told(&net.a), (1, 0));
     assert_eq!(down(&mut net.a, 7), 3);
     assert_eq!(net.a.drop_count(DropReason::LifetimeExpired), 4);

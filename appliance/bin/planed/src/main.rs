@@ -135,7 +135,7 @@ fn run(args: &Args) -> Result<(), Error> {
 
 fn cells(folder: &Path) -> Result<Cells, Error> {
     let path = folder.join(STATE_FILE);
-    Ok(Cells(ShmCells::open(&path, sa::MAX_SLOTS * state::WORDS)?))
+    Ok(Cells(ShmCells::open(&path, state::words(sa::MAX_SLOTS))?))
 }
 
 /// SIGTERM and SIGINT end the control thread. Blocked here, before any other thread is made, so that all inherit it.

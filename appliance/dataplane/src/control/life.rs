@@ -5,8 +5,8 @@
 //! ```
 //! It costs the workers nothing: the counters that they keep anyway are read every [`PACE`], and the stop is a lowered ceiling of the
 //! sequence numbers. So outbound packets stop exactly at their limit, which is a sequence number; inbound ones, and octets of both
-//! directions, stop at most [`PACE`] and a turn over the pairs later. What a planed that died had counted in packets is known to the next
-//! one by the kept record of the numbers; octets are counted from anew.
+//! directions, stop at most [`PACE`] and a turn over the pairs later. What a planed that died had counted is known to the next one by the
+//! kept record: packets by their numbers, octets as of the last look.
 //! What this does not do: time, which is iked's alone.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ravelin_ctl::sa::Event as SaEvent;
+use ravelin_ctl::sa::{Event as SaEvent, SaPair};
 use ravelin_types::numbers::Resumption;
 use ravelin_types::{Numbers, PairId, Time, Volume, VolumeLife};
 
@@ -22,6 +22,7 @@ use super::Controller;
 use crate::counters::PairTraffic;
 use crate::link::Command;
 use crate::platform::Platform;
+use crate::state;
 
 /// How often each pair is looked at.
 const PACE: Duration = Duration::from_millis(100);
@@ -38,35 +39,53 @@ enum Stage {
     Hard,
 }
 
+/// What a pair had carried before it was installed, and where its numbers begin.
+#[derive(Clone, Copy)]
+pub(super) struct Carried {
+    pub(super) resumed: Resumption,
+    /// Out and in.
+    pub(super) octets: [u64; 2],
+}
+
 /// The life of one pair.
 struct Life {
+    slot: u32,
     limits: VolumeLife,
-    /// Packets before this installation.
-    before: Numbers,
+    before: Carried,
     traffic: Arc<PairTraffic>,
     /// What iked has been told of.
     told: Stage,
 }
 
 impl Life {
-    fn stage(&self) -> Stage {
-        let traffic = &self.traffic;
-        let used = |packets: u64, octets: u64, before: u64| Volume {
-            octets: octets.saturating_add(packets.saturating_mul(PADDING_OCTETS)),
-            packets: packets.saturating_add(before),
+    /// What the directions have carried, out and in.
+    fn volumes(&self) -> [Volume; 2] {
+        let (traffic, before) = (&self.traffic, &self.before);
+        let volume = |packets: u64, octets: u64, packets_before: u64, octets_before: u64| Volume {
+            octets: octets
+                .saturating_add(packets.saturating_mul(PADDING_OCTETS))
+                .saturating_add(octets_before),
+            packets: packets.saturating_add(packets_before),
         };
-        let sides = [
-            used(
+        let used = before.resumed.used;
+        let [octets_out, octets_in] = before.octets;
+        [
+            volume(
                 traffic.out_packets.get(),
                 traffic.out_octets.get(),
-                self.before.outbound,
+                used.outbound,
+                octets_out,
             ),
-            used(
+            volume(
                 traffic.in_packets.get(),
                 traffic.in_octets.get(),
-                self.before.inbound,
+                used.inbound,
+                octets_in,
             ),
-        ];
+        ]
+    }
+
+    fn stage(&self, sides: [Volume; 2]) -> Stage {
         let reached = |limit: Volume| sides.iter().any(|side| limit.is_reached(*side));
         if reached(self.limits.hard) {
             Stage::Hard
@@ -88,25 +107,26 @@ pub(super) struct Lives {
 }
 
 impl Lives {
-    /// A pair is installed, and begins as `resumed` says. The last numbers that it may use, if its packets are
-    /// limited.
+    /// A pair is installed in a slot. The last numbers that it may use, if its packets are limited.
     pub(super) fn enter(
         &mut self,
-        pair: PairId,
+        (pair, slot): (PairId, u32),
         limits: VolumeLife,
-        resumed: Resumption,
+        before: Carried,
         traffic: &Arc<PairTraffic>,
     ) -> Option<Numbers> {
         if !limits.is_limited() {
             return None;
         }
         let life = Life {
+            slot,
             limits,
-            before: resumed.used,
+            before,
             traffic: Arc::clone(traffic),
             told: Stage::Young,
         };
         self.lives.insert(pair, life);
+        let resumed = before.resumed;
         let left = limits.hard.packets.saturating_sub(resumed.used.outbound);
         let outbound = resumed.last.outbound.saturating_add(left);
         let inbound = u64::MAX;
@@ -124,8 +144,12 @@ impl Lives {
         }
     }
 
-    /// Looks at some pairs; those that have come to their soft and to their hard limits.
-    fn look(&mut self, now: Time) -> (Vec<PairId>, Vec<PairId>) {
+    /// Looks at some pairs; those that have come to their soft and to their hard limits. `keep` gets the octets of each, out and in.
+    fn look(
+        &mut self,
+        now: Time,
+        mut keep: impl FnMut(u32, [u64; 2]),
+    ) -> (Vec<PairId>, Vec<PairId>) {
         let (mut soft, mut hard) = (Vec::new(), Vec::new());
         let from = match self.last {
             Some(last) => Bound::Excluded(last),
@@ -138,7 +162,9 @@ impl Lives {
         self.last = None;
         let some = self.lives.range_mut((from, Bound::Unbounded));
         for (place, (pair, life)) in some.take(PAIRS_PER_ROUND).enumerate() {
-            let stage = life.stage();
+            let sides = life.volumes();
+            keep(life.slot, sides.map(|side| side.octets));
+            let stage = life.stage(sides);
             if stage > life.told {
                 life.told = stage;
                 match stage {
@@ -153,9 +179,35 @@ impl Lives {
 }
 
 impl<P: Platform> Controller<P> {
+    /// What counts against the life of a pair that resumes like this.
+    pub(super) fn carried(&self, sa: &SaPair, slot: u32, resumed: Resumption) -> Carried {
+        let (cells, slots) = (&self.shared.cells, self.shared.slots());
+        let known = state::recall(cells, slot, sa.inbound.spi.0, sa.outbound.spi.0);
+        Carried {
+            resumed,
+            octets: known.map_or([0; 2], |_| state::recall_octets(cells, slots, slot)),
+        }
+    }
+
+    /// A pair was installed: it is watched, if its volume is limited, and its packets end where they shall.
+    pub(super) fn begin_life(
+        &mut self,
+        sa: &SaPair,
+        (slot, owner): (u32, u8),
+        carried: Carried,
+        traffic: &Arc<PairTraffic>,
+    ) {
+        let last = (self.pairs.lives).enter((sa.pair, slot), sa.life, carried, traffic);
+        if let Some(last) = last {
+            self.command(owner, Command::EndAt { slot, last });
+        }
+    }
+
     /// Looks after lives by volume; what iked should hear.
     pub(super) fn follow_lives(&mut self, now: Time) -> impl Iterator<Item = SaEvent> {
-        let (soft, hard) = self.pairs.lives.look(now);
+        let shared = Arc::clone(&self.shared);
+        let keep = |slot, octets| state::store_octets(&shared.cells, shared.slots(), slot, octets);
+        let (soft, hard) = self.pairs.lives.look(now, keep);
         for pair in &hard {
             log::warn!(
                 "pair {} has come to the end of its life by volume and stops",

@@ -220,6 +220,7 @@ impl<P: Platform> Controller<P> {
         }
         let (child, prefixes) = self.child_of(sa, slot)?;
         let resumed = self.resumption(sa, slot)?;
+        let carried = self.carried(sa, slot, resumed);
         let (pending, services) = self.pending(sa, slot, &child, resumed.last)?;
         if self.pairs.records.contains_key(&sa.pair) {
             self.forget(sa.pair);
@@ -236,12 +237,9 @@ impl<P: Platform> Controller<P> {
         ) {
             return Err(InstallError::TableFull);
         }
-        let (place, traffic) = ((slot, child.owner), Arc::clone(&pending.facts.traffic));
+        let (owner, traffic) = (child.owner, Arc::clone(&pending.facts.traffic));
         self.enter(sa, (child, prefixes), pending, services)?;
-        if let Some(last) = self.pairs.lives.enter(sa.pair, sa.life, resumed, &traffic) {
-            let (slot, owner) = place;
-            self.command(owner, Command::EndAt { slot, last });
-        }
+        self.begin_life(sa, (slot, owner), carried, &traffic);
         if resumed.lost {
             log::warn!(
                 "pair {} resumes at its ceilings: its numbers are lost",

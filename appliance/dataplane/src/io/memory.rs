@@ -96,7 +96,7 @@ impl PortIo<MemoryBuf> for MemoryPort {
 
 /// Cells in ordinary memory for `slots` SAs.
 pub fn cells(slots: usize) -> Box<[AtomicU64]> {
-    (0..slots * crate::state::WORDS)
+    (0..crate::state::words(slots))
         .map(|_| AtomicU64::new(0))
         .collect()
 }

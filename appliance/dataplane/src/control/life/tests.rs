@@ -11,12 +11,19 @@ fn limits(packets: u64) -> VolumeLife {
     }
 }
 
-fn new() -> Resumption {
-    Resumption {
-        last: Numbers::default(),
-        used: Numbers::default(),
-        lost: false,
+fn new() -> Carried {
+    Carried {
+        resumed: Resumption {
+            last: Numbers::default(),
+            used: Numbers::default(),
+            lost: false,
+        },
+        octets: [0, 0],
     }
+}
+
+fn look(lives: &mut Lives, now: Time) -> (Vec<PairId>, Vec<PairId>) {
+    lives.look(now, |_, _| {})
 }
 
 #[test]
@@ -26,29 +33,30 @@ fn many_pairs_are_looked_at_in_turns_and_each_limit_is_told_once() {
     for pair in 0..count {
         let traffic = Arc::new(PairTraffic::default());
         traffic.out_packets.set(60);
-        lives.enter(PairId(pair), limits(100), new(), &traffic);
+        lives.enter((PairId(pair), 0), limits(100), new(), &traffic);
     }
     let mut told = Vec::new();
     for _ in 0..5 {
-        let (soft, hard) = lives.look(Time(1));
+        let (soft, hard) = look(&mut lives, Time(1));
         assert!(soft.len() <= PAIRS_PER_ROUND && hard.is_empty());
         told.extend(soft);
     }
     let all: Vec<_> = (0..count).map(PairId).collect();
     assert_eq!(told, all);
-    let (soft, _) = lives.look(Time(1) + PACE);
+    let (soft, _) = look(&mut lives, Time(1) + PACE);
     assert!(soft.is_empty(), "told once");
     lives.tell_again();
     for _ in 0..3 {
-        lives.look(Time(1) + PACE);
+        look(&mut lives, Time(1) + PACE);
     }
-    let (soft, _) = lives.look(Time(1) + PACE * 2);
+    let (soft, _) = look(&mut lives, Time(1) + PACE * 2);
     assert_eq!(soft.len(), PAIRS_PER_ROUND, "told again");
 }
 
 #[test]
 fn packets_before_a_restart_count_and_the_jump_of_the_numbers_does_not() {
-    let resumed = Resumption {
+    let mut before = new();
+    before.resumed = Resumption {
         last: Numbers {
             outbound: 40 + 65_536,
             inbound: 90,
@@ -61,11 +69,11 @@ fn packets_before_a_restart_count_and_the_jump_of_the_numbers_does_not() {
     };
     let traffic = Arc::new(PairTraffic::default());
     let mut lives = Lives::default();
-    let last = lives.enter(PairId(1), limits(200), resumed, &traffic);
+    let last = lives.enter((PairId(1), 0), limits(200), before, &traffic);
     assert_eq!(last.unwrap().outbound, 65_536 + 200);
-    assert_eq!(lives.look(Time(1)).0, []);
+    assert_eq!(look(&mut lives, Time(1)).0, []);
     traffic.in_packets.set(10);
-    assert_eq!(lives.look(Time(1) + PACE).0, [PairId(1)]);
+    assert_eq!(look(&mut lives, Time(1) + PACE).0, [PairId(1)]);
 }
 
 #[test]
@@ -80,15 +88,30 @@ fn octets_count_with_what_padding_may_add() {
     };
     let traffic = Arc::new(PairTraffic::default());
     let mut lives = Lives::default();
-    assert_eq!(lives.enter(PairId(1), life, new(), &traffic), None);
+    assert_eq!(lives.enter((PairId(1), 0), life, new(), &traffic), None);
     traffic.in_octets.set(900 - PADDING_OCTETS - 1);
     traffic.in_packets.set(1);
-    assert_eq!(lives.look(Time(1)), (vec![], vec![]));
+    assert_eq!(look(&mut lives, Time(1)), (vec![], vec![]));
     traffic.in_octets.set(900 - PADDING_OCTETS);
-    assert_eq!(lives.look(Time(1) + PACE), (vec![PairId(1)], vec![]));
+    assert_eq!(look(&mut lives, Time(1) + PACE), (vec![PairId(1)], vec![]));
     traffic.out_octets.set(1000);
-    assert_eq!(lives.look(Time(1) + PACE * 2), (vec![], vec![PairId(1)]));
+    assert_eq!(
+        look(&mut lives, Time(1) + PACE * 2),
+        (vec![], vec![PairId(1)])
+    );
+    // What is kept is where the next installation begins.
+    let mut kept = None;
+    lives.look(Time(1) + PACE * 3, |_, octets| kept = Some(octets));
+    assert_eq!(kept, Some([1000, 900]));
+    let mut before = new();
+    before.octets = kept.unwrap();
+    let fresh = Arc::new(PairTraffic::default());
+    lives.enter((PairId(1), 0), life, before, &fresh);
+    assert_eq!(
+        look(&mut lives, Time(1) + PACE * 4),
+        (vec![], vec![PairId(1)])
+    );
     lives.leave(PairId(1));
     lives.tell_again();
-    assert_eq!(lives.look(Time(1) + PACE * 3), (vec![], vec![]));
+    assert_eq!(look(&mut lives, Time(1) + PACE * 5), (vec![], vec![]));
 }
