@@ -76,17 +76,18 @@ impl Pair {
     /// # Errors
     /// When one does not get ready.
     pub fn start(&self, folder: &Path) -> Result<[Gateway; 2]> {
-        let start = |at: usize, inner: &str, other: &str, establish: &str| {
-            let text = CONFIGURATION
-                .replace("LOCAL", &GATEWAYS[at].to_string())
-                .replace("REMOTE", &GATEWAYS[1 - at].to_string())
-                .replace("INNER", inner)
-                .replace("OTHER", other)
-                .replace("ESTABLISH", establish);
-            Gateway::start(&self.gateways[at], folder, &text)
-        };
-        let mut responder = start(1, "10.72.0", "10.71.0", "responder-only")?;
-        let mut initiator = start(0, "10.71.0", "10.72.0", "immediately")?;
+        self.start_with(folder, ["", ""])
+    }
+
+    /// The same, with more statements in `security ipsec` of each gateway.
+    ///
+    /// # Errors
+    /// When one does not get ready.
+    pub fn start_with(&self, folder: &Path, ipsec: [&str; 2]) -> Result<[Gateway; 2]> {
+        let start =
+            |at: usize| Gateway::start(&self.gateways[at], folder, &configuration(at, ipsec[at]));
+        let mut responder = start(1)?;
+        let mut initiator = start(0)?;
         responder.wait_ready()?;
         initiator.wait_ready()?;
         Ok([initiator, responder])
@@ -113,6 +114,21 @@ impl Pair {
         }
         Ok(())
     }
+}
+
+/// The configuration of a gateway, with more statements in `security ipsec`.
+pub fn configuration(at: usize, ipsec: &str) -> String {
+    let (inner, other, establish) = match at {
+        0 => ("10.71.0", "10.72.0", "immediately"),
+        _ => ("10.72.0", "10.71.0", "responder-only"),
+    };
+    CONFIGURATION
+        .replace("LOCAL", &GATEWAYS[at].to_string())
+        .replace("REMOTE", &GATEWAYS[1 - at].to_string())
+        .replace("INNER", inner)
+        .replace("OTHER", other)
+        .replace("ESTABLISH", establish)
+        .replace("    ipsec {\n", &format!("    ipsec {{\n{ipsec}\n"))
 }
 
 /// A host behind a gateway, with its default route through it. The host knows the tunnel's MTU: each packet that a gateway answered

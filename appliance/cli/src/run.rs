@@ -58,6 +58,7 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
         Verb::StopFlight => DaemonQuery::Flight(FlightOrder::Stop),
         Verb::ShowFlight => DaemonQuery::Flight(FlightOrder::Show),
         Verb::ShowCpu => DaemonQuery::Cpu,
+        Verb::ShowAcceleration => DaemonQuery::Acceleration,
         Verb::ShowDrops => DaemonQuery::Drops,
         Verb::ShowHighAvailability => DaemonQuery::HighAvailability,
         Verb::ShowIkeSas { .. } => DaemonQuery::IkeSas,

@@ -1,6 +1,8 @@
 //! What every `show` prints, against committed files: `RAVELIN_BLESS=1 cargo test -p ravelin-cli` writes them anew.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "snapshots/acceleration.rs"]
+mod acceleration;
 #[path = "snapshots/cpu.rs"]
 mod cpu;
 #[path = "snapshots/flight.rs"]
@@ -105,6 +107,8 @@ fn interfaces_routes_system() {
     snapshot("drops", "show security drops", replies::drops);
     snapshot("processes", "show system processes", replies::processes);
     snapshot("cpu", "show system cpu", cpu::cpu);
+    let show = "show security ipsec acceleration";
+    snapshot("acceleration", show, acceleration::acceleration);
     snapshot("day0", "show system day-0", replies::day0);
     let none = shown("show system day-0", Reply::Day0(None));
     assert_eq!(none, "No day 0 on this machine\n");

@@ -16,6 +16,7 @@
 //! This crate holds the messages and the codec, a blocking stream for threads, and who may speak as whom ([`peer`]).
 #![forbid(unsafe_code)]
 
+pub mod acceleration;
 pub mod capture;
 pub mod codec;
 pub mod cpu;

@@ -6,6 +6,7 @@ use ravelin_types::{Generation, Identity, PairId, Prefix, Spi, TrafficSelector, 
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
+use crate::acceleration::Acceleration;
 use crate::capture::{CaptureOrder, CaptureReply};
 use crate::cpu::WorkerCpu;
 use crate::flight::{Flight, FlightOrder};
@@ -140,6 +141,8 @@ pub enum DaemonQuery {
     Flight(FlightOrder),
     /// planed: what the workers do with their processors.
     Cpu,
+    /// planed: who does the ciphers of the SAs.
+    Acceleration,
 }
 
 impl DaemonQuery {
@@ -162,6 +165,7 @@ impl DaemonQuery {
             | DaemonQuery::Drops
             | DaemonQuery::Flight(FlightOrder::Show)
             | DaemonQuery::Cpu
+            | DaemonQuery::Acceleration
             | DaemonQuery::HighAvailability => false,
         }
     }
@@ -179,6 +183,7 @@ impl DaemonQuery {
                 | DaemonQuery::Capture(_)
                 | DaemonQuery::Flight(_)
                 | DaemonQuery::Cpu
+                | DaemonQuery::Acceleration
         )
     }
 }
@@ -276,6 +281,8 @@ pub enum DaemonReply {
     Flight(Flight),
     /// Answer to [`DaemonQuery::Cpu`].
     Cpu(Vec<WorkerCpu>),
+    /// Answer to [`DaemonQuery::Acceleration`].
+    Acceleration(Acceleration),
     /// How many objects an order touched.
     Done(u64),
     /// Why not.

@@ -1,5 +1,6 @@
 //! planed's part of the configuration.
 
+use crate::acceleration::CryptoDevice;
 use ravelin_types::{Prefix, UnitName, VrfId};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -17,6 +18,8 @@ pub struct PlaneConfig {
     pub signals: Vec<SignalGroup>,
     /// What becomes of the segment size that TCP connections through tunnels announce; nothing without it.
     pub tcp_mss: Option<MssClamp>,
+    /// Crypto devices.
+    pub acceleration: Vec<CryptoDevice>,
 }
 
 /// The largest segment size that a TCP connection through a tunnel may announce, in either direction.

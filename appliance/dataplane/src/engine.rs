@@ -57,6 +57,11 @@ fn native() -> Option<&'static Native> {
     found.as_ref()
 }
 
+/// What the CPU's ciphers run, for `show`.
+pub fn cpu_code() -> &'static str {
+    native().map_or("portable AES-GCM", |native| native.gcm.code())
+}
+
 /// An expanded key; all kinds wipe themselves.
 pub enum Key {
     /// AES-GCM.

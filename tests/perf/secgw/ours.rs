@@ -369,6 +369,7 @@ fn configuration(family: Family) -> PlaneConfig {
         ike_addresses: vec![(VrfId::DEFAULT, family.ours())],
         signals: vec![],
         tcp_mss: None,
+        acceleration: vec![],
     }
 }
 

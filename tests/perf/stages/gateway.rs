@@ -220,5 +220,6 @@ fn config() -> PlaneConfig {
         ike_addresses: vec![],
         signals: vec![],
         tcp_mss: None,
+        acceleration: vec![],
     }
 }

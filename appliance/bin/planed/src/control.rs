@@ -7,6 +7,7 @@
 //! One round takes a few milliseconds at most when idle. What other daemons ask is answered in order; nothing here waits for a
 //! packet.
 
+mod acceleration;
 mod captures;
 mod configuration;
 mod cpu;
@@ -34,9 +35,11 @@ use crate::error::Error;
 use crate::health::Health;
 use crate::mgmtd::Question;
 use crate::nic::Dpdk;
+use crate::nic::environment::Environment;
 use crate::nic::ports::Ports;
 use crate::punt::Punt;
 use crate::twins::Twins;
+use acceleration::Devices;
 use captures::Captures;
 use configuration::Configuration;
 use cpu::CpuHistory;
@@ -78,6 +81,10 @@ pub struct Parts {
     pub punt: Punt,
     /// Where the monitor looks.
     pub health: Arc<Health>,
+    /// DPDK.
+    pub environment: Environment,
+    /// How many workers.
+    pub workers: usize,
     /// Requests.
     pub inputs: Receiver<Input>,
     /// Service manager.
@@ -95,6 +102,7 @@ pub struct Control {
     captures: Captures,
     flight: FlightRecorder,
     cpu: CpuHistory,
+    devices: Devices,
     complaint: String,
     next_chores: Time,
     next_state: Time,
@@ -119,6 +127,7 @@ impl Control {
             captures: Captures::default(),
             flight: FlightRecorder::default(),
             cpu: CpuHistory::default(),
+            devices: Devices::default(),
             complaint: String::new(),
             next_chores: Time::default(),
             next_state: Time::default(),
@@ -209,6 +218,7 @@ impl Control {
         self.kernel.upkeep(now, &self.parts.controller);
         self.forget_captures(now);
         self.follow_cpu(now);
+        self.follow_devices(now);
     }
 
     /// Lets transit flow when the start is complete, and tells iked and the monitor.

@@ -118,6 +118,8 @@ fn run(args: &Args) -> Result<(), Error> {
         twins: twins::Twins::new(netd, hello),
         punt,
         health,
+        environment,
+        workers: args.workers,
         inputs: receiver,
         notifier: Notifier::from_environment(),
     })?;

@@ -126,6 +126,7 @@ fn config(device: &str) -> PlaneConfig {
         ike_addresses: vec![],
         signals: vec![],
         tcp_mss: None,
+        acceleration: vec![],
     }
 }
 

@@ -90,7 +90,7 @@ fn errors_name_word_place_and_candidates() {
         fails("show security ipsec"),
         (
             20,
-            "incomplete command, expected flight-recorder, security-associations or statistics"
+            "incomplete command, expected acceleration, flight-recorder, security-associations or statistics"
                 .to_owned()
         )
     );

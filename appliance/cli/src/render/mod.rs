@@ -2,6 +2,7 @@
 //!
 //! A value that does not fit its line goes to the next one, flush with the right edge, so that columns stay columns.
 
+mod acceleration;
 mod chassis;
 mod cpu;
 mod day0;
@@ -71,6 +72,7 @@ fn daemon(verb: Verb, answer: &DaemonReply) -> Option<String> {
             chassis::high_availability(all)
         }
         (Verb::ShowCpu, DaemonReply::Cpu(workers)) => cpu::text(workers),
+        (Verb::ShowAcceleration, DaemonReply::Acceleration(all)) => acceleration::text(all),
         (Verb::ShowFlight, DaemonReply::Flight(flight)) => flight::text(flight),
         (Verb::StartFlight { .. }, DaemonReply::Done(count)) => {
             format!("recording, by {count} security associations\n")

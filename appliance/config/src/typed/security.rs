@@ -199,6 +199,26 @@ pub struct Ipsec {
     /// Window of VPNs that state none, in packets.
     #[serde(default)]
     pub anti_replay_window_size: u16,
+    /// `acceleration`.
+    #[serde(default)]
+    pub acceleration: Acceleration,
+}
+
+/// `security ipsec acceleration`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct Acceleration {
+    /// `device`.
+    #[serde(default)]
+    pub device: Vec<CryptoDevice>,
+}
+
+/// `security ipsec acceleration device`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct CryptoDevice {
+    /// PCI address, or the name of a software device.
+    pub name: String,
+    /// Of a software device.
+    pub arguments: Option<String>,
 }
 
 /// `security ipsec proposal`.

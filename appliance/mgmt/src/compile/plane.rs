@@ -4,6 +4,7 @@ use super::CompileError;
 use crate::kernel::KernelPlan;
 use ravelin_config::Config;
 use ravelin_config::typed::{Interface, RouteHop, Unit};
+use ravelin_ctl::acceleration::CryptoDevice;
 use ravelin_ctl::host::DriverWish;
 use ravelin_ctl::ike::IkeConfig;
 use ravelin_ctl::plane::{Device, MssClamp, PlaneConfig, PortConfig, TunnelConfig, UnitConfig};
@@ -63,6 +64,13 @@ pub(super) fn compile(
     plane.tcp_mss = clamp
         .as_ref()
         .map(|clamp| clamp.mss.map_or(MssClamp::Tunnel, MssClamp::Octets));
+    let devices = config.security.ipsec.acceleration.device.iter();
+    plane.acceleration = devices
+        .map(|device| CryptoDevice {
+            name: device.name.clone(),
+            arguments: device.arguments.clone(),
+        })
+        .collect();
     plane
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use ravelin_config::Model;
+use ravelin_ctl::acceleration::CryptoDevice;
 use ravelin_ctl::ike::{DpdMode, Establish, RemotePeer};
 use ravelin_ctl::plane::{Device, MssClamp};
 use ravelin_ctl::sa::DfBit;
@@ -84,6 +85,27 @@ fn a_unit_has_one_tag_or_two() {
     assert_eq!(
         tags("vlan-tags { outer 9; inner 10; }"),
         (Some(9), Some(10))
+    );
+}
+
+#[test]
+fn crypto_devices_are_configured_for_planed() {
+    let devices = |text: &str| {
+        let at = SITE.find("    ipsec {").unwrap() + "    ipsec {".len();
+        let text = [&SITE[..at], text, &SITE[at..]].concat();
+        let devices = compiled(&text).plane.acceleration;
+        let pair = |device: CryptoDevice| (device.name, device.arguments);
+        devices.into_iter().map(pair).collect::<Vec<_>>()
+    };
+    assert_eq!(devices(""), []);
+    let text = "acceleration { device 0000:3d:01.0; device crypto_scheduler0 { arguments worker=crypto_openssl1,mode=fail-over; } }\n";
+    let scheduler = Some("worker=crypto_openssl1,mode=fail-over".to_owned());
+    assert_eq!(
+        devices(text),
+        [
+            ("0000:3d:01.0".to_owned(), None),
+            ("crypto_scheduler0".to_owned(), scheduler)
+        ]
     );
 }
 

@@ -153,6 +153,7 @@ impl Gateway {
             ike_addresses: vec![(VrfId::DEFAULT, [192, 0, 2, 1].into())],
             signals: vec![],
             tcp_mss: Some(MssClamp::Tunnel),
+            acceleration: vec![],
         };
         let macs = HashMap::from(["ge-0/0/0", "ge-0/0/1"].map(|name| (name.to_owned(), MAC)));
         if let Ok(prepared) = controller.prepare_config(Generation(1), &config, &macs) {

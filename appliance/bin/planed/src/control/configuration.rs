@@ -151,6 +151,8 @@ impl Control {
         self.kernel.set_units(units(running, index_of));
         let made = self.make_twins();
         self.kernel.rebuild(&mut self.parts.controller);
+        // Before SAs come: one is put where it is put when it is installed.
+        self.follow_devices(now());
         let gateways = !self.configuration.running.ike_addresses.is_empty();
         self.startup.configured(gateways, now());
         self.next_state = Time::default();

@@ -48,6 +48,7 @@ impl Control {
             DaemonQuery::Capture(order) => self.capture(order),
             DaemonQuery::Flight(order) => self.flight(*order),
             DaemonQuery::Cpu => DaemonReply::Cpu(self.worker_cpus()),
+            DaemonQuery::Acceleration => DaemonReply::Acceleration(self.acceleration()),
             _ => return None,
         })
     }

@@ -35,6 +35,8 @@ pub struct Environment {
     pub pool: Mempool,
     /// Packets of jumbo size: what jumbo ports receive, and what the workers make themselves (whole reassembled datagrams).
     pub jumbo: Mempool,
+    /// Memory that DPDK has.
+    pub memory_mib: u32,
 }
 
 impl Environment {
@@ -73,7 +75,12 @@ impl Environment {
         let pool = create(eal, "frames", memory_mib, DATA_ROOM_OCTETS)?;
         let jumbo = create(eal, "jumbo", memory_mib / 2, JUMBO_ROOM_OCTETS)?;
         log::info!("{} with {memory_mib} MiB", eal.version());
-        Ok(Self { eal, pool, jumbo })
+        Ok(Self {
+            eal,
+            pool,
+            jumbo,
+            memory_mib,
+        })
     }
 
     /// The pool for ports of this MTU.

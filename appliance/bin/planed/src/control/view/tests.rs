@@ -46,6 +46,7 @@ fn controller() -> Controller<Memory> {
         ike_addresses: vec![],
         signals: vec![],
         tcp_mss: None,
+        acceleration: vec![],
     };
     let mut controller = Controller::new(Shared::<Memory>::new(1, 16, 64, cells(16)));
     let macs = [("ge-0/0/0", [2; 6]), ("ge-0/0/1", [4; 6])];
