@@ -162,6 +162,18 @@ int rv_crypto_session_free(uint8_t dev, void *session)
 	return rc;
 }
 
+static void rv_wipe(struct rte_mempool *pool, void *unused, void *object, unsigned int number)
+{
+	imb_clear_mem(object, pool->elt_size);
+}
+
+void rv_crypto_sessions_free(struct rte_mempool *pool)
+{
+	/* A scheduler makes sessions of its workers that only it knows, and leaves their keys behind. */
+	rte_mempool_obj_iter(pool, rv_wipe, NULL);
+	rte_mempool_free(pool);
+}
+
 int rv_crypto_configure(uint8_t dev, uint16_t queue_pairs, uint32_t descriptors,
 			struct rte_mempool *sessions)
 {

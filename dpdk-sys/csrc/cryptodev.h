@@ -47,6 +47,9 @@ void *rv_crypto_session(uint8_t dev, const struct rv_crypto_suite *suite, const 
 /* Frees the session and wipes its memory. Nobody else may take from or give to its pool meanwhile. */
 int rv_crypto_session_free(uint8_t dev, void *session);
 
+/* Wipes all sessions of a pool and frees it; no device may have one any more. */
+void rv_crypto_sessions_free(struct rte_mempool *pool);
+
 int rv_crypto_configure(uint8_t dev, uint16_t queue_pairs, uint32_t descriptors,
 			struct rte_mempool *sessions);
 int rv_crypto_is_started(uint8_t dev);

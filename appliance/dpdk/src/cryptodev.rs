@@ -247,9 +247,12 @@ impl Drop for Inner {
         }
         let operations = self.operations.get_mut();
         let operations = operations.unwrap_or_else(PoisonError::into_inner);
-        for pool in operations.drain(..).chain([self.sessions]) {
-            // SAFETY: the device is closed and nobody has a session or an operation any more.
-            unsafe { dpdk_sys::rte_mempool_free(pool.as_ptr()) }
+        // SAFETY: the device is closed and nobody has a session or an operation any more.
+        unsafe {
+            for pool in operations.drain(..) {
+                dpdk_sys::rte_mempool_free(pool.as_ptr());
+            }
+            dpdk_sys::rv_crypto_sessions_free(self.sessions.as_ptr());
         }
         OPEN[usize::from(self.id)].store(false, Ordering::SeqCst);
     }
