@@ -6,8 +6,8 @@
 use ravelin_tests::account;
 use ravelin_tests::capture::Capture;
 use ravelin_tests::frame::Kind;
-use ravelin_tests::pair::{GATEWAYS, HOSTS, Pair};
-use ravelin_tests::traffic::{Stream, StreamSpec, tcp};
+use ravelin_tests::pair::{GATEWAYS, HOSTS, JUMBO_OCTETS, Pair};
+use ravelin_tests::traffic::{Stream, StreamSpec, ping, tcp};
 use std::time::Duration;
 
 #[test]
@@ -64,5 +64,38 @@ fn native_esp_between_two_gateways() {
     assert!(account::faults(&directions).is_empty(), "{directions:?}");
     for gateway in GATEWAYS {
         assert_eq!(outer.repeated_nonces(gateway), vec![]);
+    }
+}
+
+#[test]
+fn jumbo_packets_cross_in_one_piece() {
+    const PINGS: u32 = 5;
+    const TRANSFER_OCTETS: u64 = 4 << 20;
+    let folder = ravelin_tests::artifacts("ravelin_pair_jumbo").unwrap();
+    let pair = Pair::new().unwrap();
+    let [left, right] = &pair.hosts;
+    let gateways = pair.start_jumbo(&folder).unwrap();
+    pair.wait_tunnel(&gateways).unwrap();
+    // Captures keep what the link takes when they start.
+    let outer = Capture::start(&pair.middle, "ma", &folder, "outer").unwrap();
+    for (from, source, to) in [(left, HOSTS[0], HOSTS[1]), (right, HOSTS[1], HOSTS[0])] {
+        let payload = u32::from(JUMBO_OCTETS) - 28;
+        assert_eq!(ping(from, source, to, PINGS, payload).unwrap(), PINGS);
+        let (source, sink) = if to == HOSTS[1] {
+            (left, right)
+        } else {
+            (right, left)
+        };
+        let moved = tcp(source, sink, (to, 5000).into(), TRANSFER_OCTETS);
+        assert_eq!(moved.unwrap(), TRANSFER_OCTETS);
+    }
+    let trace = outer.finish().unwrap();
+    assert!(!trace.frames().any(|frame| frame.later_fragment), "cut");
+    let longest = trace.frames().map(|frame| frame.payload.len()).max();
+    assert!(longest > Some(usize::from(JUMBO_OCTETS)), "{longest:?}");
+    for gateway in &gateways {
+        for reason in ["segmented", "truncated", "no-room", "too-big"] {
+            assert_eq!(gateway.drops(reason).unwrap(), 0, "{reason}");
+        }
     }
 }

@@ -31,6 +31,10 @@ pub const HOSTS: [IpAddr; 2] = [
 /// Pings of each host that [`Pair::wait_tunnel`] takes at least.
 const PINGS: u32 = 3;
 
+/// Largest packet of a jumbo tunnel, and what its links take.
+pub const JUMBO_OCTETS: u16 = 9_000;
+const JUMBO_LINK_OCTETS: u16 = 9_192;
+
 /// The namespaces. Gateways are started by [`Pair::start`].
 pub struct Pair {
     /// Gateways, in the order of [`GATEWAYS`].
@@ -84,8 +88,42 @@ impl Pair {
     /// # Errors
     /// When one does not get ready.
     pub fn start_with(&self, folder: &Path, ipsec: [&str; 2]) -> Result<[Gateway; 2]> {
-        let start =
-            |at: usize| Gateway::start(&self.gateways[at], folder, &configuration(at, ipsec[at]));
+        self.start_as(folder, |at| configuration(at, ipsec[at]))
+    }
+
+    /// The same with links, and a tunnel, that take jumbo packets.
+    ///
+    /// # Errors
+    /// When a command fails or a gateway does not get ready.
+    pub fn start_jumbo(&self, folder: &Path) -> Result<[Gateway; 2]> {
+        let link = |netns: &Netns, device: &str| {
+            netns.sh(&format!("ip link set dev {device} mtu {JUMBO_LINK_OCTETS}"))
+        };
+        for device in ["ma", "mb", "br0"] {
+            link(&self.middle, device)?;
+        }
+        for (gateway, host) in self.gateways.iter().zip(&self.hosts) {
+            link(gateway, "untrust")?;
+            link(gateway, "trust")?;
+            link(host, "eth0")?;
+            host.sh(&format!(
+                "ip route replace $(ip route show default | sed 's/ mtu .*//') mtu {JUMBO_OCTETS}"
+            ))?;
+        }
+        self.start_as(folder, |at| {
+            let tunnel = format!("mtu {JUMBO_OCTETS};");
+            let mut text = configuration(at, "").replace("mtu 1400;", &tunnel);
+            for port in ["untrust", "trust"] {
+                let device = format!("iface={port}\";");
+                let larger = format!("{device} mtu {JUMBO_LINK_OCTETS};");
+                text = text.replace(&device, &larger);
+            }
+            text
+        })
+    }
+
+    fn start_as(&self, folder: &Path, text: impl Fn(usize) -> String) -> Result<[Gateway; 2]> {
+        let start = |at: usize| Gateway::start(&self.gateways[at], folder, &text(at));
         let mut responder = start(1)?;
         let mut initiator = start(0)?;
         responder.wait_ready()?;

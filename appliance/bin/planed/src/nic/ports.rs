@@ -16,6 +16,11 @@ use crate::error::Error;
 /// Frames that the kernel keeps for an AF_PACKET port while its worker is not scheduled: 80 ms at 100,000 frames per second, for such
 /// ports share their cores with everything else. 16 MiB, and as much again for the transmit ring, which the driver makes as deep.
 const AF_PACKET_FRAMES: u32 = 8192;
+/// The same for a port with jumbo frames, in as much memory. The driver takes the frames to follow each other without a gap, so a block
+/// of whole pages is a multiple of the frame, which must be no longer than a jumbo buffer (DPDK, `rte_pmd_init_internals`).
+const AF_PACKET_JUMBO_FRAMES: u32 = 1024;
+const AF_PACKET_JUMBO_FRAME_OCTETS: u32 = 9_472;
+const AF_PACKET_JUMBO_BLOCK_OCTETS: u32 = 16 * AF_PACKET_JUMBO_FRAME_OCTETS;
 
 /// The driver whose devices, before their sixth version, take a power of two of queues only (DPDK, `vmxnet3_dev_configure`).
 const POWERS_ONLY: &str = "net_vmxnet3";
@@ -166,15 +171,22 @@ impl Ports {
             source,
         };
         let pool = self.environment.pool_for(wanted.mtu_octets);
-        let mut port =
-            Port::probe(self.environment.eal, &arguments(&wanted.device)).map_err(failed)?;
+        let mut port = Port::probe(
+            self.environment.eal,
+            &arguments(&wanted.device, wanted.mtu_octets),
+        )
+        .map_err(failed)?;
         most_mtu(&wanted.name, &port, wanted.mtu_octets)?;
         let capabilities = port.capabilities().map_err(failed)?;
         let queues = |most| queues(self.workers, most, &capabilities.driver);
+        // DPDK knows nothing longer than an ordinary frame of AF_PACKET: what counts are the ring and the interface.
+        if let Some(interface) = &interface {
+            ravelin_tuntap::set_mtu(interface, wanted.mtu_octets.into())?;
+        }
         let shape = Shape {
             rx_queues: queues(capabilities.max_rx_queues),
             tx_queues: queues(capabilities.max_tx_queues),
-            mtu_octets: Some(wanted.mtu_octets),
+            mtu_octets: interface.is_none().then_some(wanted.mtu_octets),
             rx_offloads: RxOffloads::VLAN_FILTER,
             ..Shape::default()
         };
@@ -231,7 +243,12 @@ impl Ports {
         };
         if open.mtu_octets != mtu_octets {
             open.mtu_octets = mtu_octets;
-            let outcome = open.port.set_mtu(mtu_octets);
+            let outcome = match &open.interface {
+                Some(interface) => {
+                    ravelin_tuntap::set_mtu(interface, mtu_octets.into()).map_err(Error::from)
+                }
+                None => open.port.set_mtu(mtu_octets).map_err(Error::from),
+            };
             outcome.unwrap_or_else(|error| log::warn!("port {name}: {error}"));
         }
     }
@@ -373,15 +390,20 @@ pub fn device_text(device: &Device) -> &str {
     }
 }
 
-/// What DPDK is told: as configured, and a deeper ring for AF_PACKET unless the operator chose one.
-fn arguments(device: &Device) -> String {
-    match device {
-        Device::Vdev(text)
-            if cutoff::shared_interface(text).is_some() && !text.contains(",framecnt=") =>
-        {
-            format!("{text},framecnt={AF_PACKET_FRAMES}")
-        }
-        Device::Pci(text) | Device::Vdev(text) => text.clone(),
+/// What DPDK is told: as configured, and a ring for AF_PACKET that fits the MTU unless the operator chose one.
+fn arguments(device: &Device, mtu_octets: u16) -> String {
+    let (Device::Pci(text) | Device::Vdev(text)) = device;
+    let chosen = [",framecnt=", ",framesz=", ",blocksz="];
+    let shared = matches!(device, Device::Vdev(text) if cutoff::shared_interface(text).is_some());
+    if !shared || chosen.iter().any(|argument| text.contains(argument)) {
+        text.clone()
+    } else if mtu_octets <= ORDINARY_MTU_OCTETS {
+        format!("{text},framecnt={AF_PACKET_FRAMES}")
+    } else {
+        format!(
+            "{text},framecnt={AF_PACKET_JUMBO_FRAMES},framesz={AF_PACKET_JUMBO_FRAME_OCTETS},\
+             blocksz={AF_PACKET_JUMBO_BLOCK_OCTETS}"
+        )
     }
 }
 
@@ -399,7 +421,8 @@ mod tests {
 
     #[test]
     fn af_packet_gets_a_deep_ring_unless_told_otherwise() {
-        let vdev = |text: &str| arguments(&Device::Vdev(text.to_owned()));
+        let of = |text: &str, mtu| arguments(&Device::Vdev(text.to_owned()), mtu);
+        let vdev = |text: &str| of(text, 1500);
         assert_eq!(
             vdev("net_af_packet0,iface=x"),
             "net_af_packet0,iface=x,framecnt=8192"
@@ -407,6 +430,10 @@ mod tests {
         assert_eq!(
             vdev("net_af_packet0,iface=x,framecnt=8"),
             "net_af_packet0,iface=x,framecnt=8"
+        );
+        assert_eq!(
+            of("net_af_packet0,iface=x", 9000),
+            "net_af_packet0,iface=x,framecnt=1024,framesz=9472,blocksz=151552"
         );
         assert_eq!(vdev("net_null0"), "net_null0");
         assert_eq!(
