@@ -6,14 +6,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ravelin_esp::{
-    InboundParams, InboundSa, KeyId, OutboundParams, OutboundSa, OuterAddresses, PacketBuf,
-};
+use ravelin_esp::{InboundParams, InboundSa, KeyId, OutboundParams, OutboundSa, OuterAddresses};
 use ravelin_types::{Numbers, PairId, SPI_SLOTS, SPI_TAG_BITS, Time, VrfId};
+use ravelin_wire::ip::Brief;
 
 use crate::address::{Address, Ends};
 use crate::counters::PairTraffic;
-use crate::packet::Packet;
 use crate::selector::{Child, Sides};
 use crate::tables::{IfIndex, NextHop};
 
@@ -170,21 +168,26 @@ impl Sa {
         Some(())
     }
 
-    /// Whether an ESP packet, which starts at its outer header, comes from another address or port than the peer's; `None` when it
-    /// cannot be this SA's, by its destination, its routing instance or its encapsulation.
+    /// Whether an ESP packet, which starts at its outer header `meta`, comes from another address or port than the peer's; `None` when
+    /// it cannot be this SA's, by its destination, its routing instance or its encapsulation.
     #[inline(always)]
-    pub(crate) fn is_strange<B: PacketBuf>(&self, packet: &Packet<B>, udp: bool) -> Option<bool> {
+    pub(crate) fn is_strange(
+        &self,
+        meta: Brief,
+        packet: &[u8],
+        (vrf, udp): (VrfId, bool),
+    ) -> Option<bool> {
         let facts = &self.facts;
-        if packet.vrf != facts.outer_vrf || udp != facts.outer.udp.is_some() {
+        if vrf != facts.outer_vrf || udp != facts.outer.udp.is_some() {
             return None;
         }
-        let elsewhere = match (self.from_peer, packet.meta.is_v6()) {
-            (FromPeer::V4(known), false) => compare(known, packet.data()),
-            (FromPeer::V6(known), true) => compare(known, packet.data()),
+        let elsewhere = match (self.from_peer, meta.is_v6()) {
+            (FromPeer::V4(known), false) => compare(known, packet),
+            (FromPeer::V6(known), true) => compare(known, packet),
             _ => None,
         }?;
         let otherwise = |(_, remote): (u16, u16)| {
-            let ports = packet.meta.ports(packet.data());
+            let ports = meta.ports(packet);
             ports.is_none_or(|(source, _)| source != remote)
         };
         Some(elsewhere || facts.outer.udp.is_some_and(otherwise))

@@ -25,6 +25,7 @@ pub trait PacketBuf: Sized + Send {
     #[inline]
     fn prefetch(&self) {}
     /// Length of the packet in octets.
+    #[inline(always)]
     fn octets(&self) -> usize {
         self.data().len()
     }

@@ -180,7 +180,7 @@ pub trait CryptoEngine<P: PacketBuf> {
     /// Does a task on the spot, if that is how its key works: the packet then need not wait in a vector, nor move.
     /// [`OpStatus::Pending`] when it must be submitted; all tasks of one key are answered alike.
     #[inline]
-    fn run_now(&mut self, _packet: &mut P, _task: &Task) -> OpStatus {
+    fn run_now(&mut self, _packet: &mut [u8], _task: &Task) -> OpStatus {
         OpStatus::Pending
     }
 

@@ -60,24 +60,16 @@ impl Layout {
         (text & !(usize::from(self.block) - 1)).saturating_sub(TRAILER_OCTETS)
     }
 
-    /// Fills padding and trailer (section 2.4).
-    #[inline]
-    pub(crate) fn write_trailer(self, trailer: &mut [u8], next_header: u8) {
-        match trailer {
-            // Blocks of 4 octets, which the counter modes have.
-            [length, next] => [*length, *next] = [0, next_header],
-            [a, length, next] => [*a, *length, *next] = [1, 1, next_header],
-            [a, b, length, next] => [*a, *b, *length, *next] = [1, 2, 2, next_header],
-            [a, b, c, length, next] => {
-                [*a, *b, *c, *length, *next] = [1, 2, 3, 3, next_header];
+    /// Fills padding and trailer (section 2.4). `tail` is all that follows the payload; the ICV behind the trailer is not written yet.
+    #[inline(always)]
+    pub(crate) fn write_trailer(tail: &mut [u8], padding: usize, next_header: u8) {
+        match tail.first_chunk_mut::<8>() {
+            // Blocks of 4 octets, which the counter modes have, by one store and without a branch on the length of the packet.
+            Some(all) if padding < SHORT_TRAILERS.len() => {
+                let next = u64::from(next_header) << (8 * (padding + 1));
+                *all = (SHORT_TRAILERS[padding] | next).to_le_bytes();
             }
-            [filler @ .., length, next] => {
-                [*length, *next] = [filler.len() as u8, next_header];
-                for (value, octet) in (1u8..).zip(filler) {
-                    *octet = value;
-                }
-            }
-            _ => {}
+            _ => write_any_trailer(tail, padding, next_header),
         }
     }
 
@@ -85,5 +77,21 @@ impl Layout {
     #[inline]
     pub(crate) fn fits(self, text_octets: usize) -> bool {
         text_octets >= TRAILER_OCTETS && text_octets & usize::from(self.mask) == 0
+    }
+}
+
+/// Padding of 0 to 3 octets and its length, as little-endian numbers.
+const SHORT_TRAILERS: [u64; 4] = [0, 0x0101, 0x02_0201, 0x0303_0201];
+
+#[inline(never)]
+fn write_any_trailer(tail: &mut [u8], padding: usize, next_header: u8) {
+    let Some((filler, rest)) = tail.split_at_mut_checked(padding) else {
+        return;
+    };
+    for (value, octet) in (1u8..).zip(filler) {
+        *octet = value;
+    }
+    if let [length, next, ..] = rest {
+        [*length, *next] = [padding as u8, next_header];
     }
 }

@@ -257,10 +257,7 @@ impl OutboundSa {
             NEXT_HEADER_IPV4
         };
         let text_octets = inner_octets + padding + TRAILER_OCTETS;
-        self.layout.write_trailer(
-            &mut data[front + inner_octets..front + text_octets],
-            next_header,
-        );
+        Layout::write_trailer(&mut data[front + inner_octets..], padding, next_header);
         // 5. ESP header and IV; one that must be unpredictable is written by the engine, from the unique one.
         let header = EspHeader {
             spi: self.spi,

@@ -60,28 +60,28 @@ impl Drop for Buf {
 }
 
 impl PacketBuf for Buf {
-    #[inline]
+    #[inline(always)]
     fn data(&self) -> &[u8] {
         match &self.0 {
             Some(memory) => &memory.storage[memory.start..memory.end],
             None => &[],
         }
     }
-    #[inline]
+    #[inline(always)]
     fn data_mut(&mut self) -> &mut [u8] {
         match &mut self.0 {
             Some(memory) => &mut memory.storage[memory.start..memory.end],
             None => &mut [],
         }
     }
-    #[inline]
+    #[inline(always)]
     fn prepend(&mut self, octets: usize) -> bool {
         self.change(|memory| {
             memory.start = memory.start.checked_sub(octets)?;
             Some(())
         })
     }
-    #[inline]
+    #[inline(always)]
     fn append(&mut self, octets: usize) -> bool {
         self.change(|memory| {
             let end = memory.end + octets;
@@ -89,7 +89,7 @@ impl PacketBuf for Buf {
             Some(())
         })
     }
-    #[inline]
+    #[inline(always)]
     fn grow(&mut self, front_octets: usize, back_octets: usize) -> bool {
         self.change(|memory| {
             let start = memory.start.checked_sub(front_octets)?;
@@ -98,7 +98,7 @@ impl PacketBuf for Buf {
             Some(())
         })
     }
-    #[inline]
+    #[inline(always)]
     fn adj(&mut self, octets: usize) -> bool {
         self.change(|memory| {
             let start = memory.start + octets;
@@ -106,7 +106,7 @@ impl PacketBuf for Buf {
             Some(())
         })
     }
-    #[inline]
+    #[inline(always)]
     fn trim(&mut self, octets: usize) -> bool {
         self.change(|memory| {
             let end = memory.end.checked_sub(octets)?;
@@ -186,7 +186,7 @@ impl CryptoEngine<Packet<Buf>> for Null {
     fn remove(&mut self, _: KeyId) -> Option<()> {
         Some(())
     }
-    fn run_now(&mut self, _: &mut Packet<Buf>, _: &Task) -> OpStatus {
+    fn run_now(&mut self, _: &mut [u8], _: &Task) -> OpStatus {
         OpStatus::Done
     }
     fn submit(&mut self, ops: &mut Vec<CryptoOp<Packet<Buf>>>) {

@@ -318,7 +318,7 @@ impl<P: Apart> CryptoEngine<P> for Accelerated<P> {
     }
 
     #[inline]
-    fn run_now(&mut self, packet: &mut P, task: &Task) -> OpStatus {
+    fn run_now(&mut self, packet: &mut [u8], task: &Task) -> OpStatus {
         self.cpu.run_now(packet, task)
     }
 

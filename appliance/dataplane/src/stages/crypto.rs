@@ -3,20 +3,20 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ravelin_esp::{CryptoEngine, CryptoOp, Direction, EspDrop, OpStatus, PacketBuf, Task};
-use ravelin_types::Time;
+use ravelin_esp::{CryptoEngine, Direction, EspDrop, OpStatus, PacketBuf, Task};
+use ravelin_types::{Time, VrfId};
 use ravelin_wire::ip::{self, Brief};
 
 use crate::address::Address;
 use crate::drop::DropReason;
 use crate::link::Event;
-use crate::packet::{Origin, Packet};
+use crate::packet::{Header, Origin, Packet};
 use crate::platform::Platform;
 use crate::sa::Sa;
 use crate::stages::forward::{self, Fate};
 use crate::stages::{egress, esp_input, fragment, policy, tcp_mss};
 use crate::state;
-use crate::tables::{IfIndex, Tables};
+use crate::tables::{IfIndex, NextHop, Tables};
 use crate::watch::capture::link;
 use crate::worker::Worker;
 
@@ -24,38 +24,19 @@ use crate::worker::Worker;
 /// could send every other packet on from elsewhere. A NAT forgets once in minutes.
 pub const MOVES_APART: Duration = Duration::from_secs(1);
 
-/// Decrypts a packet, on the spot if its key works so.
-#[inline(always)]
-pub(crate) fn decrypt<P: Platform>(
-    worker: &mut Worker<P>,
-    tables: &Tables,
-    mut packet: Packet<P::Buf>,
-    task: Task,
-) {
-    match worker.engine.run_now(&mut packet, &task) {
-        OpStatus::Pending => worker.vectors.ops.push(CryptoOp::new(packet, task)),
-        status => decrypted(worker, tables, packet, &task, status),
-    }
-}
-
 /// Submits the waiting operations and finishes the completed ones. What the engine did not accept waits for the next run.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut done = std::mem::take(&mut worker.vectors.done);
     worker.engine.submit(&mut worker.vectors.ops);
     worker.engine.poll(&mut done);
-    for op in done.drain(..) {
+    for mut op in done.drain(..) {
         match op.task.direction {
             Direction::Encrypt => {
                 let route = worker.sa(op.task.slot).map(|sa| sa.route);
                 let path_mtu_octets = route.map_or(u16::MAX, |route| route.outer_mtu_octets);
-                encrypted(
-                    worker,
-                    tables,
-                    op.packet,
-                    &op.task,
-                    op.status,
-                    path_mtu_octets,
-                );
+                let outcome = ravelin_esp::finish(&mut op.packet, op.status);
+                let path = (path_mtu_octets, op.task.sequence);
+                depart(worker, tables, op.packet, outcome, path);
             }
             Direction::Decrypt => decrypted(worker, tables, op.packet, &op.task, op.status),
         }
@@ -73,85 +54,106 @@ fn lost<P: Platform>(worker: &mut Worker<P>, task: &Task) {
     worker.refuse(tunnel, DropReason::DeviceLost, &[]);
 }
 
-/// Sends an encrypted packet to its next hop, in fragments if its path does not take it whole.
-#[inline(always)]
-pub(crate) fn encrypted<P: Platform>(
+/// Sends an encrypted packet to its next hop. It goes in fragments if its path does not take it whole: one that could not be made
+/// smaller, because it holds an IPv6 packet of the size that every path has to carry (RFC 8200 section 5, RFC 2473 section 7.1).
+#[inline(never)]
+pub(crate) fn depart<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
-    mut packet: Packet<P::Buf>,
-    task: &Task,
-    status: OpStatus,
-    path_mtu_octets: u16,
+    packet: Packet<P::Buf>,
+    outcome: Result<(), EspDrop>,
+    (path_mtu_octets, sequence): (u16, u64),
 ) {
-    match ravelin_esp::finish(&mut packet, status) {
+    match outcome {
         Ok(()) if packet.octets() <= usize::from(path_mtu_octets) => {
             egress::leave(worker, tables, packet);
         }
-        Ok(()) => fragment(worker, tables, packet, path_mtu_octets, task.sequence),
+        Ok(()) => {
+            for part in fragment::split_outer(worker, packet, path_mtu_octets, sequence) {
+                egress::leave(worker, tables, part);
+            }
+        }
         Err(reason) => worker.drop(packet, reason.into()),
     }
 }
 
-/// Fragments an encrypted packet that could not be made smaller, because it holds an IPv6 packet of the size that every path has to
-/// carry (RFC 8200 section 5, RFC 2473 section 7.1).
-#[cold]
-fn fragment<P: Platform>(
+/// Finishes a decrypted packet, which is not yet cut to its inner one: window, selectors, route.
+#[inline(always)]
+pub(crate) fn decrypted<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
     packet: Packet<P::Buf>,
-    path_mtu_octets: u16,
-    sequence: u64,
-) {
-    for part in fragment::split_outer(worker, packet, path_mtu_octets, sequence) {
-        egress::leave(worker, tables, part);
-    }
-}
-
-#[inline(always)]
-fn decrypted<P: Platform>(
-    worker: &mut Worker<P>,
-    tables: &Tables,
-    mut packet: Packet<P::Buf>,
     task: &Task,
     status: OpStatus,
 ) {
+    // Taken apart for good: a packet that is changed and moved waits for its own stores.
+    let Packet {
+        mut buf,
+        meta: outer,
+        ingress,
+        vrf,
+        strange_source,
+        ..
+    } = packet;
+    let with_outer = |buf| Packet {
+        buf,
+        meta: outer,
+        ingress,
+        vrf,
+        next_hop: NextHop::None,
+        origin: Origin::Port,
+        strange_source,
+    };
     let (slot, number) = (task.slot, task.sequence);
     let Some(sa) = worker
         .sas
         .get_mut(slot as usize)
         .and_then(|sa| sa.as_deref_mut())
     else {
-        return worker.drop(packet, DropReason::UnknownSpi);
+        return worker.drop(with_outer(buf), DropReason::UnknownSpi);
     };
-    let outer_traffic_class = packet.meta.traffic_class();
-    let outcome = (number, status);
-    let newest = match (sa.inbound).finish(&mut packet, outcome, outer_traffic_class) {
+    let newest = match (sa.inbound).finish(&mut buf, (number, status), outer.traffic_class()) {
         Ok(newest) => newest,
-        Err(reason) => {
-            count_refusal(sa, reason);
-            if reason == EspDrop::InboundUngranted {
-                worker.ask(slot, number);
-            }
-            return worker.drop(packet, reason.into());
-        }
+        Err(reason) => return refused(worker, with_outer(buf), (slot, number), reason),
     };
-    let asking = sa.ask(number).is_some();
     if newest {
         state::store_inbound(&worker.shared.cells, slot, number);
         sa.facts.traffic.in_sequence.set(number);
     }
-    // Only the newest packet proves where the peer is now: an older one may have been delayed on the old path.
-    if !sa.heard || (packet.strange_source && newest) {
-        notice(worker, slot, &mut packet);
-    }
-    match ip::parse_brief(packet.data()) {
-        Ok(meta) if meta.is_v6() => admit::<P, u128>(worker, tables, packet, meta, (slot, number)),
-        Ok(meta) => admit::<P, u32>(worker, tables, packet, meta, (slot, number)),
-        Err(error) => worker.drop(packet, error.into()),
-    }
+    let (heard, asking) = (sa.heard, sa.ask(number).is_some());
     if asking {
         worker.ask(slot, number);
     }
+    // Only the newest packet proves where the peer is now: an older one may have been delayed on the old path.
+    if !heard || (strange_source && newest) {
+        let mut packet = with_outer(buf);
+        notice(worker, slot, &mut packet);
+        buf = packet.buf;
+    }
+    match ip::parse_brief(buf.data()) {
+        Ok(meta) if meta.is_v6() => {
+            admit::<P, u128>(worker, tables, buf, (meta, ingress), (slot, number));
+        }
+        Ok(meta) => admit::<P, u32>(worker, tables, buf, (meta, ingress), (slot, number)),
+        Err(error) => worker.drop(with_outer(buf), error.into()),
+    }
+}
+
+/// A packet that its SA refuses.
+#[cold]
+fn refused<P: Platform>(
+    worker: &mut Worker<P>,
+    packet: Packet<P::Buf>,
+    (slot, number): (u32, u64),
+    reason: EspDrop,
+) {
+    if let Some(sa) = worker.sa(slot) {
+        count_refusal(sa, reason);
+    }
+    if reason == EspDrop::InboundUngranted {
+        worker.ask(slot, number);
+    }
+    worker.drop(packet, reason.into());
 }
 
 /// Compares a decrypted packet with its SA's selectors (RFC 4301 section 5.2 step 4) and sends it on its way.
@@ -159,47 +161,64 @@ fn decrypted<P: Platform>(
 fn admit<P: Platform, A: Address>(
     worker: &mut Worker<P>,
     tables: &Tables,
-    mut packet: Packet<P::Buf>,
-    meta: Brief,
+    mut buf: P::Buf,
+    (meta, outer_ingress): (Brief, IfIndex),
     (slot, number): (u32, u64),
 ) {
-    packet.trim(packet.octets() - usize::from(meta.total_octets()));
-    packet.meta = meta;
-    packet.origin = Origin::Tunnel;
+    buf.trim(buf.octets() - usize::from(meta.total_octets()));
+    let whole = |buf, (ingress, vrf), (meta, next_hop)| Packet {
+        buf,
+        meta,
+        ingress,
+        vrf,
+        next_hop,
+        origin: Origin::Tunnel,
+        strange_source: false,
+    };
     let Some(sa) = (worker.sas.get(slot as usize)).and_then(Option::as_deref) else {
+        let packet = whole(buf, (outer_ingress, VrfId::DEFAULT), (meta, NextHop::None));
         return worker.drop(packet, DropReason::UnknownSpi);
     };
-    packet.vrf = sa.facts.inner_vrf;
-    let admitted = packet.route_header::<A>();
-    if !admitted.is_some_and(|header| A::sides_of(sa).admit_inbound(header)) {
-        return outside(worker, tables, packet, (slot, number));
-    }
-    let octets = packet.octets();
+    let vrf = sa.facts.inner_vrf;
+    let tunnel = sa.tunnel;
+    let header = match Header::<A>::new(meta, buf.data(), vrf) {
+        Some(header) if A::sides_of(sa).admit_inbound(header) => header,
+        _ => {
+            let packet = whole(buf, (outer_ingress, vrf), (meta, NextHop::None));
+            return outside(worker, tables, packet, (slot, number));
+        }
+    };
+    let octets = buf.octets();
     sa.facts.traffic.in_packets.add(1);
     sa.facts.traffic.in_octets.add(octets as u64);
-    packet.ingress = sa.tunnel;
     if let Some(watch) = &tables.watch {
         let link = link(sa.facts.pair, sa.inbound.spi(), number);
-        watch.decrypted(worker.id, worker.now, &sa.facts, packet.data(), link);
+        watch.decrypted(worker.id, worker.now, &sa.facts, buf.data(), link);
     }
-    if tcp_mss::opens(&packet) {
-        tcp_mss::clamp(worker, tables, &mut packet, slot);
-    }
-    let counters = worker.counters().interface(packet.ingress);
+    let counters = worker.counters().interface(tunnel);
     counters.in_packets.add(1);
     counters.in_octets.add(octets as u64);
-    let Some(header) = packet.route_header::<A>() else {
-        return worker.drop(packet, DropReason::BadFrame);
-    };
-    let next_hop = worker.next_hop(tables, header.vrf, header.ends.destination);
-    match policy::decide(worker, tables, header, (Origin::Tunnel, next_hop)) {
-        Fate::Leave(next_hop) => {
-            packet.one_hop_on();
-            packet.next_hop = next_hop;
-            egress::leave(worker, tables, packet);
-        }
-        fate => forward::act(worker, tables, packet, fate),
+    let next_hop = worker.next_hop(tables, vrf, header.ends.destination);
+    let fate = policy::decide(worker, tables, header, (Origin::Tunnel, next_hop));
+    if tcp_mss::opens(meta, buf.data()) {
+        tcp_mss::clamp(worker, tables, meta, &mut buf, slot);
     }
+    let other = match fate {
+        Fate::Leave(next_hop) => {
+            ip::decrement_ttl(buf.data_mut());
+            let meta = meta.one_hop_on();
+            match egress::follow(worker, next_hop, buf) {
+                Ok(()) => return,
+                Err(buf) => {
+                    let packet = whole(buf, (tunnel, vrf), (meta, next_hop));
+                    return egress::find(worker, tables, packet);
+                }
+            }
+        }
+        fate => fate,
+    };
+    let packet = whole(buf, (tunnel, vrf), (meta, next_hop));
+    forward::act(worker, tables, packet, other);
 }
 
 /// A decrypted packet that its SA's selectors do not admit.

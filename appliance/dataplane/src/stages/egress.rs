@@ -69,17 +69,31 @@ pub(crate) fn end<P: Platform>(worker: &mut Worker<P>) {
 /// Sends a packet to its next hop: into the port's transmit vector.
 #[inline(always)]
 pub(crate) fn leave<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::Buf>) {
-    match packet.next_hop {
-        NextHop::Adjacency(index) if index == worker.departure.last.adjacency => {
-            fit(worker, tables, packet);
-        }
-        _ => find(worker, tables, packet),
+    let next_hop = packet.next_hop;
+    if let Err(buf) = follow(worker, next_hop, packet.buf) {
+        find(worker, tables, Packet { buf, ..packet });
     }
 }
 
-/// Finds the way of a packet that is not the last one's.
+/// Sends what goes the way of the packet before it, whole; gives back what does not.
+#[inline(always)]
+pub(crate) fn follow<P: Platform>(
+    worker: &mut Worker<P>,
+    next_hop: NextHop,
+    buf: P::Buf,
+) -> Result<(), P::Buf> {
+    let way = &worker.departure.last;
+    let same = matches!(next_hop, NextHop::Adjacency(index) if index == way.adjacency);
+    if same && buf.octets() <= usize::from(way.mtu_octets) {
+        send(worker, buf)
+    } else {
+        Err(buf)
+    }
+}
+
+/// Finds the way of a packet that is not the last one's, or does not fit it.
 #[inline(never)]
-fn find<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::Buf>) {
+pub(crate) fn find<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::Buf>) {
     match packet.next_hop {
         NextHop::Adjacency(index) => match way(worker, tables, index) {
             Ok(way) => {
@@ -146,10 +160,9 @@ pub(crate) fn unresolved<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::
 }
 
 /// Compares the packet with the link's MTU.
-#[inline(always)]
 fn fit<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::Buf>) {
     if packet.octets() <= usize::from(worker.departure.last.mtu_octets) {
-        send(worker, packet);
+        send_or_drop(worker, packet);
     } else {
         fragment(worker, tables, packet);
     }
@@ -171,44 +184,72 @@ fn fragment<P: Platform>(worker: &mut Worker<P>, tables: &Tables, mut packet: Pa
         return worker.drop(packet, DropReason::TooBig);
     }
     for part in fragment::split(worker, packet, mtu_octets) {
-        send(worker, part);
+        send_or_drop(worker, part);
     }
 }
 
-/// Writes the Ethernet header and queues the frame.
+fn send_or_drop<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>) {
+    if let Err(buf) = send(worker, packet.buf) {
+        let port = usize::from(worker.departure.last.port.0);
+        let has_port = worker.ports.get(port).is_some_and(Option::is_some);
+        let reason = if has_port {
+            DropReason::NoRoom
+        } else {
+            DropReason::EgressDown
+        };
+        worker.drop(Packet { buf, ..packet }, reason);
+    }
+}
+
+/// Writes the Ethernet header of the last way and queues the frame; gives the packet back as it was when it has no room for one, or
+/// the port is gone.
 #[inline(always)]
-fn send<P: Platform>(worker: &mut Worker<P>, mut packet: Packet<P::Buf>) {
-    let octets = packet.octets();
-    let v6 = packet.data().first().is_some_and(|first| first >> 4 == 6);
+fn send<P: Platform>(worker: &mut Worker<P>, mut buf: P::Buf) -> Result<(), P::Buf> {
+    let octets = buf.octets();
+    let v6 = buf.data().first().is_some_and(|first| first >> 4 == 6);
     let ethertype = if v6 { TYPE_IPV6 } else { TYPE_IPV4 };
     let way = &worker.departure.last;
-    if !packet.prepend(way.header_octets) {
-        return worker.drop(packet, DropReason::NoRoom);
-    }
-    let data = packet.data_mut();
-    match data.first_chunk_mut() {
-        // The rule, by a copy of fixed length.
-        Some(untagged) if way.header_octets == HEADER_OCTETS => {
-            let header: &mut [u8; HEADER_OCTETS] = untagged;
-            header.copy_from_slice(&way.header[..HEADER_OCTETS]);
-        }
-        _ => data[..way.header_octets].copy_from_slice(&way.header[..way.header_octets]),
-    }
-    data[way.header_octets - 2..way.header_octets].copy_from_slice(&ethertype.to_be_bytes());
     let interface = way.interface;
-    let Some(entry) = worker
-        .ports
-        .get_mut(usize::from(way.port.0))
-        .and_then(Option::as_mut)
-    else {
-        return worker.drop(packet, DropReason::EgressDown);
+    let entry = (worker.ports.get_mut(usize::from(way.port.0))).and_then(Option::as_mut);
+    let Some(entry) = entry.filter(|_| buf.prepend(way.header_octets)) else {
+        return Err(buf);
     };
-    entry.transmit.push(packet.buf);
+    write_header(buf.data_mut(), way, ethertype);
+    entry.transmit.push(buf);
     if !worker.departure.tally.add(interface, octets) {
         let tally = Tally::new(interface, octets);
         let before = std::mem::replace(&mut worker.departure.tally, tally);
         worker.counters().sent(before);
     }
+    Ok(())
+}
+
+/// Writes the header of a way in front of a packet; there is room.
+#[inline(always)]
+fn write_header(frame: &mut [u8], way: &Way, ethertype: u16) {
+    let Some((header, _)) = frame.split_at_mut_checked(way.header_octets) else {
+        return;
+    };
+    match (header.first_chunk_mut(), way.header.first_chunk()) {
+        // The rule, by words: a copy of whatever length is a call.
+        (Some(to), Some(from)) if way.header_octets == HEADER_OCTETS => {
+            let (to, from): (&mut [u8; HEADER_OCTETS], &[u8; HEADER_OCTETS]) = (to, from);
+            let [a, b, c, d, e, f, g, h, rest @ ..] = *from;
+            let first = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
+            let [i, j, k, l, ..] = rest;
+            let second = u32::from_ne_bytes([i, j, k, l]);
+            to[..8].copy_from_slice(&first.to_ne_bytes());
+            to[8..12].copy_from_slice(&second.to_ne_bytes());
+            to[12..].copy_from_slice(&ethertype.to_be_bytes());
+        }
+        _ => write_long_header(header, way, ethertype),
+    }
+}
+
+#[inline(never)]
+fn write_long_header(header: &mut [u8], way: &Way, ethertype: u16) {
+    header.copy_from_slice(&way.header[..way.header_octets]);
+    header[way.header_octets - 2..].copy_from_slice(&ethertype.to_be_bytes());
 }
 
 /// Queues a frame that is complete but for its VLAN tags.

@@ -1,17 +1,17 @@
 //! ESP to us: slot, owner, the whole SPI with address, instance and encapsulation, then the replay check. What passes goes to the
 //! engine.
 
-use ravelin_esp::{Direction, EspDrop, PacketBuf};
+use ravelin_esp::{CryptoEngine, CryptoOp, Direction, EspDrop, OpStatus, PacketBuf};
 use ravelin_wire::esp::{EspHeader, PROTOCOL_ESP};
 use ravelin_wire::ip::{Brief, UDP_HEADER_OCTETS};
 
 use crate::drop::DropReason;
 use crate::link::Handoff;
-use crate::packet::Packet;
+use crate::packet::{Origin, Packet};
 use crate::platform::{BURST, Platform};
 use crate::sa::slot_of;
 use crate::stages::crypto;
-use crate::tables::Tables;
+use crate::tables::{NextHop, Tables};
 use crate::worker::{MAX_PENDING_OPS, Worker};
 
 /// Drains `esp_input` into the engine's operations.
@@ -27,7 +27,7 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
         if worker.vectors.ops.len() >= BURST {
             crypto::run(worker, tables);
         }
-        prepare(worker, tables, packet);
+        open(worker, tables, packet);
     }
     drop(packets);
     worker.vectors.esp_input = input;
@@ -51,35 +51,57 @@ fn header<B: PacketBuf>(packet: &Packet<B>) -> Option<EspHeader> {
         .and_then(EspHeader::parse)
 }
 
+/// Everything up to the cipher, and what follows it if it works on the spot.
 #[inline(always)]
-fn prepare<P: Platform>(worker: &mut Worker<P>, tables: &Tables, mut packet: Packet<P::Buf>) {
-    let (udp, esp_at) = place(packet.meta);
-    let Some(header) = header(&packet) else {
-        return worker.drop(packet, DropReason::EspMalformed);
+fn open<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::Buf>) {
+    // Taken apart for good: a packet that is changed and moved waits for its own stores.
+    let Packet {
+        mut buf,
+        meta,
+        ingress,
+        vrf,
+        ..
+    } = packet;
+    let whole = |buf, strange_source| Packet {
+        buf,
+        meta,
+        ingress,
+        vrf,
+        next_hop: NextHop::Local,
+        origin: Origin::Port,
+        strange_source,
+    };
+    let (udp, esp_at) = place(meta);
+    let Some(header) = buf.data().get(esp_at..).and_then(EspHeader::parse) else {
+        return worker.drop(whole(buf, false), DropReason::EspMalformed);
     };
     if worker.vectors.ops.len() >= MAX_PENDING_OPS {
-        return worker.drop(packet, DropReason::CryptoFailed);
+        return worker.drop(whole(buf, false), DropReason::CryptoFailed);
     }
     let slot = slot_of(header.spi);
-    let Some(sa) = (worker.sas.get_mut(slot as usize))
-        .and_then(Option::as_deref_mut)
-        .filter(|sa| sa.inbound.spi() == header.spi)
-    else {
-        return steer(worker, packet, slot);
+    let sa = match worker.sas.get_mut(slot as usize) {
+        Some(Some(sa)) if sa.inbound.spi() == header.spi => &mut **sa,
+        _ => return steer(worker, whole(buf, false), slot),
     };
-    match sa.is_strange(&packet, udp) {
-        Some(strange) => packet.strange_source = strange,
-        None => return worker.drop(packet, DropReason::SaMismatch),
-    }
-    packet.adj(esp_at);
-    match sa.inbound.prepare(&packet, slot) {
-        Ok(task) => crypto::decrypt(worker, tables, packet, task),
+    let Some(strange_source) = sa.is_strange(meta, buf.data(), (vrf, udp)) else {
+        return worker.drop(whole(buf, false), DropReason::SaMismatch);
+    };
+    buf.adj(esp_at);
+    let task = match sa.inbound.prepare(&buf, slot) {
+        Ok(task) => task,
         Err(reason) => {
             if matches!(reason, EspDrop::ReplayOld | EspDrop::ReplayDuplicate) {
                 sa.facts.traffic.replay_drops.add(1);
             }
-            worker.drop(packet, reason.into());
+            return worker.drop(whole(buf, strange_source), reason.into());
         }
+    };
+    match worker.engine.run_now(buf.data_mut(), &task) {
+        OpStatus::Pending => {
+            let packet = whole(buf, strange_source);
+            worker.vectors.ops.push(CryptoOp::new(packet, task));
+        }
+        status => crypto::decrypted(worker, tables, whole(buf, strange_source), &task, status),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::packet::{Origin, Packet};
 use crate::platform::{BURST, Platform};
 use crate::sa::{RouteCache, Sa};
 use crate::selector::Place;
-use crate::stages::{crypto, fragment, icmp_error, tcp_mss};
+use crate::stages::{crypto, egress, fragment, icmp_error, tcp_mss};
 use crate::state;
 use crate::tables::{IfIndex, NextHop, Tables};
 use crate::watch::capture::link;
@@ -109,7 +109,7 @@ fn outbound<P: Platform, A: Address>(
                 && sa.route.version == tables.version
                 && !sa.inbound_only
                 && packet.octets() <= inner_limit(sa, &packet)
-                && !tcp_mss::opens(&packet)
+                && !tcp_mss::opens(packet.meta, packet.data())
         }
         _ => false,
     };
@@ -163,8 +163,8 @@ fn protect<P: Platform>(
     mut packet: Packet<P::Buf>,
     slot: u32,
 ) {
-    if tcp_mss::opens(&packet) {
-        tcp_mss::clamp(worker, tables, &mut packet, slot);
+    if tcp_mss::opens(packet.meta, packet.data()) {
+        tcp_mss::clamp(worker, tables, packet.meta, &mut packet.buf, slot);
     }
     let mut tally = Tally::default();
     match size(worker, tables, &packet, slot) {
@@ -305,25 +305,38 @@ fn outer_route(
 fn encrypt<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
-    mut packet: Packet<P::Buf>,
+    packet: Packet<P::Buf>,
     slot: u32,
     tally: &mut Tally,
 ) {
-    let octets = packet.octets();
-    let sa = (worker.sas.get_mut(slot as usize)).and_then(|sa| sa.as_deref_mut());
-    let Some(sa) = sa.filter(|_| worker.vectors.ops.len() < MAX_PENDING_OPS) else {
-        return worker.drop(packet, DropReason::CryptoFailed);
+    // Taken apart for good: a packet that is changed and moved waits for its own stores.
+    let Packet {
+        mut buf,
+        meta,
+        ingress,
+        vrf,
+        ..
+    } = packet;
+    let whole = |buf, (vrf, next_hop)| Packet {
+        buf,
+        meta,
+        ingress,
+        vrf,
+        next_hop,
+        origin: Origin::Own,
+        strange_source: false,
     };
-    packet.next_hop = sa.route.next_hop;
-    packet.vrf = sa.facts.outer_vrf;
-    packet.origin = Origin::Own;
-    let meta = packet.meta;
-    let task = match sa.outbound.prepare(&mut packet, meta, slot) {
+    let octets = buf.octets();
+    let sa = match worker.sas.get_mut(slot as usize) {
+        Some(Some(sa)) if worker.vectors.ops.len() < MAX_PENDING_OPS => &mut **sa,
+        _ => return worker.drop(whole(buf, (vrf, NextHop::None)), DropReason::CryptoFailed),
+    };
+    let task = match sa.outbound.prepare(&mut buf, meta, slot) {
         Ok(task) => task,
-        Err(reason) => return refused(worker, packet, slot, reason),
+        Err(reason) => return refused(worker, whole(buf, (vrf, NextHop::None)), slot, reason),
     };
     state::store_outbound(&worker.shared.cells, slot, task.sequence);
-    let traffic = &sa.facts.traffic;
+    let traffic = &*sa.facts.traffic;
     traffic.out_packets.add(1);
     traffic.out_octets.add(octets as u64);
     traffic.out_sequence.set(task.sequence);
@@ -334,15 +347,36 @@ fn encrypt<P: Platform>(
     if let Some(watch) = &tables.watch {
         let link = link(sa.facts.pair, sa.outbound.spi(), task.sequence);
         let start = usize::from(task.start);
-        let inner = packet.data().get(start..start + octets);
+        let inner = buf.data().get(start..start + octets);
         let inner = inner.unwrap_or_default();
         watch.encrypting(worker.id, worker.now, &sa.facts, inner, link);
     }
     let noteworthy = sa.outbound.is_exhausting() || sa.ask(0).is_some();
-    let path_mtu_octets = sa.route.outer_mtu_octets;
-    match worker.engine.run_now(&mut packet, &task) {
-        OpStatus::Pending => worker.vectors.ops.push(CryptoOp::new(packet, task)),
-        status => crypto::encrypted(worker, tables, packet, &task, status, path_mtu_octets),
+    let RouteCache {
+        next_hop,
+        outer_mtu_octets,
+        ..
+    } = sa.route;
+    let outer_vrf = sa.facts.outer_vrf;
+    match worker.engine.run_now(buf.data_mut(), &task) {
+        OpStatus::Pending => {
+            let packet = whole(buf, (outer_vrf, next_hop));
+            worker.vectors.ops.push(CryptoOp::new(packet, task));
+        }
+        status => {
+            let outcome = ravelin_esp::finish(&mut buf, status);
+            let fits = outcome.is_ok() && buf.octets() <= usize::from(outer_mtu_octets);
+            let sent = if fits {
+                egress::follow(worker, next_hop, buf)
+            } else {
+                Err(buf)
+            };
+            if let Err(buf) = sent {
+                let packet = whole(buf, (outer_vrf, next_hop));
+                let path = (outer_mtu_octets, task.sequence);
+                crypto::depart(worker, tables, packet, outcome, path);
+            }
+        }
     }
     if noteworthy {
         note(worker, slot);

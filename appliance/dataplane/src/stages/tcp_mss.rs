@@ -5,10 +5,9 @@
 
 use ravelin_ctl::plane::MssClamp;
 use ravelin_esp::PacketBuf;
-use ravelin_wire::ip::{IPV4_HEADER_OCTETS, IPV6_HEADER_OCTETS, protocol};
+use ravelin_wire::ip::{Brief, IPV4_HEADER_OCTETS, IPV6_HEADER_OCTETS, protocol};
 use ravelin_wire::tcp;
 
-use crate::packet::Packet;
 use crate::platform::Platform;
 use crate::stages::esp_output;
 use crate::tables::Tables;
@@ -16,10 +15,10 @@ use crate::worker::Worker;
 
 /// Whether a packet, which starts at its header, opens a TCP connection.
 #[inline(always)]
-pub(crate) fn opens<B: PacketBuf>(packet: &Packet<B>) -> bool {
-    packet.meta.protocol() == protocol::TCP
-        && packet.meta.ports(packet.data()).is_some()
-        && tcp::is_syn(packet.meta.payload(packet.data()))
+pub(crate) fn opens(meta: Brief, packet: &[u8]) -> bool {
+    meta.protocol() == protocol::TCP
+        && meta.ports(packet).is_some()
+        && tcp::is_syn(meta.payload(packet))
 }
 
 /// Lowers the segment size that the packet announces to what the tunnel of the SA at `slot` takes, if the configuration wants it.
@@ -27,13 +26,14 @@ pub(crate) fn opens<B: PacketBuf>(packet: &Packet<B>) -> bool {
 pub(crate) fn clamp<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
-    packet: &mut Packet<P::Buf>,
+    meta: Brief,
+    buf: &mut P::Buf,
     slot: u32,
 ) {
     let Some(clamp) = tables.config.tcp_mss else {
         return;
     };
-    let headers = if packet.meta.is_v6() {
+    let headers = if meta.is_v6() {
         IPV6_HEADER_OCTETS + tcp::HEADER_OCTETS
     } else {
         IPV4_HEADER_OCTETS + tcp::HEADER_OCTETS
@@ -46,10 +46,8 @@ pub(crate) fn clamp<P: Platform>(
         (MssClamp::Tunnel, Some(most)) => most,
         (MssClamp::Tunnel, None) => return,
     };
-    let (start, end) = (packet.meta.payload_at(), packet.meta.total_octets());
-    let segment = packet
-        .data_mut()
-        .get_mut(usize::from(start)..usize::from(end));
+    let (start, end) = (meta.payload_at(), meta.total_octets());
+    let segment = buf.data_mut().get_mut(usize::from(start)..usize::from(end));
     if let Some(segment) = segment {
         tcp::clamp_mss(segment, most_octets);
     }

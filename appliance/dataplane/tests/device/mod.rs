@@ -144,7 +144,7 @@ impl CryptoEngine<Packet<Frame>> for Breaking {
     fn reap(&mut self) -> Option<Key> {
         self.right.reap()
     }
-    fn run_now(&mut self, packet: &mut Packet<Frame>, task: &Task) -> OpStatus {
+    fn run_now(&mut self, packet: &mut [u8], task: &Task) -> OpStatus {
         self.right.run_now(packet, task)
     }
     fn submit(&mut self, ops: &mut Vec<CryptoOp<Packet<Frame>>>) {

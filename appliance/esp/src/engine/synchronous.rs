@@ -88,15 +88,12 @@ impl<K: CpuKey, P: PacketBuf> Synchronous<K, P> {
 
     /// `None` for an unknown key or a range outside the packet.
     #[inline]
-    fn run(keys: &[Option<K>], packet: &mut P, task: &Task) -> Option<OpStatus> {
+    fn run(keys: &[Option<K>], packet: &mut [u8], task: &Task) -> Option<OpStatus> {
         let key = keys.get(task.key.0 as usize)?.as_ref()?;
         let (start, octets) = (usize::from(task.start), usize::from(task.octets));
         let aad = task.aad.get(..usize::from(task.aad_octets))?;
         let range = start..start + octets + usize::from(task.icv_octets);
-        let (text, icv) = packet
-            .data_mut()
-            .get_mut(range)?
-            .split_at_mut_checked(octets)?;
+        let (text, icv) = packet.get_mut(range)?.split_at_mut_checked(octets)?;
         Some(match task.direction {
             Direction::Encrypt => key.seal(&task.nonce, aad, text, icv),
             Direction::Decrypt => key.open(&task.nonce, aad, text, icv),
@@ -168,7 +165,7 @@ impl<K: CpuKey, P: PacketBuf> CryptoEngine<P> for Synchronous<K, P> {
     }
 
     #[inline]
-    fn run_now(&mut self, packet: &mut P, task: &Task) -> OpStatus {
+    fn run_now(&mut self, packet: &mut [u8], task: &Task) -> OpStatus {
         Self::run(&self.keys, packet, task).unwrap_or(OpStatus::EngineFailed)
     }
 
@@ -182,8 +179,8 @@ impl<K: CpuKey, P: PacketBuf> CryptoEngine<P> for Synchronous<K, P> {
     fn submit(&mut self, ops: &mut Vec<CryptoOp<P>>) {
         let mut pending = false;
         for op in ops.iter_mut() {
-            op.status =
-                Self::run(&self.keys, &mut op.packet, &op.task).unwrap_or(OpStatus::EngineFailed);
+            op.status = Self::run(&self.keys, op.packet.data_mut(), &op.task)
+                .unwrap_or(OpStatus::EngineFailed);
             pending |= op.status == OpStatus::Pending;
         }
         if pending {

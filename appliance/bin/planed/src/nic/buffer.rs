@@ -51,27 +51,27 @@ impl Frame {
 }
 
 impl PacketBuf for Frame {
-    #[inline]
+    #[inline(always)]
     fn data(&self) -> &[u8] {
         self.0.data()
     }
 
-    #[inline]
+    #[inline(always)]
     fn data_mut(&mut self) -> &mut [u8] {
         self.0.data_mut()
     }
 
-    #[inline]
+    #[inline(always)]
     fn prepend(&mut self, octets: usize) -> bool {
         u16::try_from(octets).is_ok_and(|octets| self.0.prepend(octets).is_some())
     }
 
-    #[inline]
+    #[inline(always)]
     fn append(&mut self, octets: usize) -> bool {
         u16::try_from(octets).is_ok_and(|octets| self.0.append(octets).is_some())
     }
 
-    #[inline]
+    #[inline(always)]
     fn grow(&mut self, front_octets: usize, back_octets: usize) -> bool {
         match (u16::try_from(front_octets), u16::try_from(back_octets)) {
             (Ok(front), Ok(back)) => self.0.grow(front, back),
@@ -79,17 +79,17 @@ impl PacketBuf for Frame {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn adj(&mut self, octets: usize) -> bool {
         u16::try_from(octets).is_ok_and(|octets| self.0.adj(octets).is_some())
     }
 
-    #[inline]
+    #[inline(always)]
     fn prefetch(&self) {
         self.0.prefetch();
     }
 
-    #[inline]
+    #[inline(always)]
     fn trim(&mut self, octets: usize) -> bool {
         u16::try_from(octets).is_ok_and(|octets| self.0.trim(octets).is_some())
     }
