@@ -133,7 +133,7 @@ impl Routes {
         let old = match place.and_then(|p| slot.entries.get_mut(p)) {
             Some(old) => Some(std::mem::replace(old, entry)),
             None => {
-                // One is usual; the room for four that a vector begins with would double the memory of a full table.
+                // One is usual; the room for four that a vector begins with would take a quarter more memory for a full table.
                 slot.entries.reserve_exact(1);
                 slot.entries.push(entry);
                 None
