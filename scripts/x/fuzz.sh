@@ -5,7 +5,7 @@
 readonly FUZZ_TRIPLE=x86_64-unknown-linux-gnu
 # libFuzzer is C++.
 readonly FUZZ_CXX=clang++-19
-readonly FUZZ_SHORT_S=15
+readonly FUZZ_SHORT_S=10
 readonly FUZZ_DEFAULT_S=60
 readonly FUZZ_SEED=20260101
 
