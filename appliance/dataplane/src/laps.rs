@@ -37,7 +37,7 @@ stages! {
     EspInput "esp-input" "SA and replay check; for a cipher that works on the spot, all up to forwarding.",
     Decrypt "decrypt" "Decryption that waited for its cipher, inner selectors, inner route and forwarding.",
     Forward "forward" "Packets of the host and of our own.",
-    EspOutput "esp-output" "Outer headers and numbers; encryption by a cipher that works on the spot.",
+    EspOutput "esp-output" "Outer headers and numbers; for a cipher that works on the spot, all up to the port.",
     Encrypt "encrypt" "Encryption that waited for its cipher.",
     Transmit "transmit" "Giving frames to ports.",
 }

@@ -1,4 +1,6 @@
-//! The stages, in the order in which a packet meets them. Each drains one vector of the worker and fills later ones.
+//! The stages, in the order in which a packet meets them. Each drains one vector of the worker and fills later ones; what leaves goes
+//! into the vector of its port at once (`egress`). Routing is decided from the header alone and done once: `ip_input`, `policy` and
+//! `forward` return a `Fate`, and the caller, or `forward::act`, does it.
 
 pub mod arp;
 pub mod crypto;

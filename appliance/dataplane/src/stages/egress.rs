@@ -1,4 +1,4 @@
-//! The last stage: neighbour, MTU, Ethernet header, transmit vector.
+//! Where packets leave, called by the stages that are done with them: neighbour, MTU, Ethernet header, transmit vector.
 
 use std::sync::Arc;
 
