@@ -9,7 +9,7 @@ use ravelin_esp::{CryptoEngine, CryptoOp, Direction, PacketBuf};
 use ravelin_types::{Time, VrfId};
 
 use crate::address::Address;
-use crate::counters::WorkerCounters;
+use crate::counters::{Tally, WorkerCounters};
 use crate::drop::DropReason;
 use crate::held::{Awaited, Held};
 use crate::laps::{Laps, Stage};
@@ -105,6 +105,8 @@ pub struct Worker<P: Platform> {
     pub(crate) laps: Laps,
     pub(crate) departure: Departure,
     recent: RecentRoutes,
+    /// Decrypted packets of one tunnel in a row.
+    decrypted: Tally,
     next_tick: Time,
     pub(crate) tables: Arc<Tables>,
 }
@@ -132,6 +134,7 @@ impl<P: Platform> Worker<P> {
             laps: Laps::default(),
             departure: Departure::default(),
             recent: RecentRoutes::default(),
+            decrypted: Tally::default(),
             next_tick: Time::default(),
             tables,
             shared,
@@ -195,6 +198,15 @@ impl<P: Platform> Worker<P> {
         self.sas.get_mut(slot as usize)?.as_deref_mut()
     }
 
+    /// Counts a packet that came out of a tunnel.
+    #[inline(always)]
+    pub(crate) fn count_decrypted(&mut self, tunnel: IfIndex, octets: usize) {
+        if !self.decrypted.add(tunnel, octets) {
+            let before = std::mem::replace(&mut self.decrypted, Tally::new(tunnel, octets));
+            self.counters().received(before);
+        }
+    }
+
     /// The next hop towards `address` in `vrf`, of the tables of this run.
     #[inline(always)]
     pub(crate) fn next_hop<A: Address>(
@@ -255,6 +267,8 @@ impl<P: Platform> Worker<P> {
         let packets = self.take_inputs(&tables);
         stages::run(self, &tables);
         egress::end(self);
+        let decrypted = std::mem::take(&mut self.decrypted);
+        self.counters().received(decrypted);
         self.transmit(&tables);
         let counters = &self.shared.links[self.own].counters;
         self.laps.end(packets, counters);

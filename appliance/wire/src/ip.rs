@@ -187,10 +187,19 @@ pub fn parse(data: &[u8]) -> Result<IpMeta, ParseError> {
 pub fn parse_brief(data: &[u8]) -> Result<Brief, ParseError> {
     match data.first().ok_or(ParseError::Truncated)? {
         0x45 => parse_v4(data),
-        0x40..=0x4f => parse_v4_options(data),
-        0x60..=0x6f => parse_v6(data),
-        _ => Err(ParseError::Version),
+        // Taken apart, so that the result of the rule stays in registers.
+        first => parse_other(data, *first).map(|(brief,)| brief),
     }
+}
+
+#[inline(never)]
+fn parse_other(data: &[u8], first: u8) -> Result<(Brief,), ParseError> {
+    let brief = match first >> 4 {
+        4 => parse_v4_options(data),
+        6 => parse_v6(data),
+        _ => Err(ParseError::Version),
+    };
+    brief.map(|brief| (brief,))
 }
 
 /// A header without options, which is the rule.
@@ -210,7 +219,6 @@ fn parse_v4(data: &[u8]) -> Result<Brief, ParseError> {
     Ok(brief_v4(header, total_octets, IPV4_HEADER_OCTETS))
 }
 
-#[cold]
 fn parse_v4_options(data: &[u8]) -> Result<Brief, ParseError> {
     let header: &[u8; IPV4_HEADER_OCTETS] = data.first_chunk().ok_or(ParseError::Truncated)?;
     let header_octets = usize::from(header[0] & 0x0f) * 4;
@@ -239,7 +247,6 @@ fn brief_v4(header: &[u8; IPV4_HEADER_OCTETS], total_octets: u16, header_octets:
     )
 }
 
-#[inline(never)]
 fn parse_v6(data: &[u8]) -> Result<Brief, ParseError> {
     let header: &[u8; IPV6_HEADER_OCTETS] = data.first_chunk().ok_or(ParseError::Truncated)?;
     let total = IPV6_HEADER_OCTETS + usize::from(u16::from_be_bytes([header[4], header[5]]));

@@ -195,9 +195,7 @@ fn admit<P: Platform, A: Address>(
         let link = link(sa.facts.pair, sa.inbound.spi(), number);
         watch.decrypted(worker.id, worker.now, &sa.facts, buf.data(), link);
     }
-    let counters = worker.counters().interface(tunnel);
-    counters.in_packets.add(1);
-    counters.in_octets.add(octets as u64);
+    worker.count_decrypted(tunnel, octets);
     let next_hop = worker.next_hop(tables, vrf, header.ends.destination);
     let fate = policy::decide(worker, tables, header, (Origin::Tunnel, next_hop));
     if tcp_mss::opens(meta, buf.data()) {

@@ -26,16 +26,19 @@ pub(crate) fn decide<P: Platform, A: Address>(
         return Fate::Local;
     }
     let ends = header.ends;
-    if ends.source.is_martian() || ends.destination.is_martian() {
+    if ends.source.is_martian() {
         return Fate::Drop(DropReason::Martian);
     }
-    if ends.destination.is_multicast() {
-        return Fate::Drop(DropReason::Multicast);
-    }
+    // The scope of what came from a port was looked at before.
+    if origin == Origin::Tunnel {
+        if ends.destination.is_martian() {
+            return Fate::Drop(DropReason::Martian);
+        }
+        if ends.destination.is_multicast() {
+            return Fate::Drop(DropReason::Multicast);
+        }
     // Link-local sources are martians here already.
-    if origin != Origin::Tunnel
-        && let NextHop::Tunnel(_) = worker.next_hop(tables, header.vrf, ends.source)
-    {
+    } else if let NextHop::Tunnel(_) = worker.next_hop(tables, header.vrf, ends.source) {
         return Fate::Drop(DropReason::ProtectedSource);
     }
     forward::decide(tables, header, (true, next_hop))
