@@ -45,6 +45,10 @@ demo() {
 bench() {
 	which=${1:-esp}
 	[ $# -eq 0 ] || shift
+	if [ "$which:$*" = stages:--update-guard ]; then
+		as_owner env RAVELIN_UPDATE_GUARD=1 cargo test -p ravelin-guard --test instructions
+		return
+	fi
 	case $which in
 	esp)
 		as_owner cargo build --release -p ravelin-bin-planed -p ravelin-bin-netd

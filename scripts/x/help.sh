@@ -33,6 +33,8 @@ usage: sudo ./x [--native] COMMAND [ARGUMENTS]        (as root, sudo is not need
                                  --workers: only two workers beside one; --scale: only how long 65,536 SA pairs and a million
                                  routes take to get into planed
   bench stages [--json FILE]     what the pipeline costs per packet inside of one process, without ports
+  bench stages --update-guard    writes what the stages cost in instructions to tests/guard/instructions.txt, by which ./x test
+                                 judges; after a change that is meant
   fuzz [TARGET] [SECONDS]        libFuzzer targets of tests/fuzz, with their coverage floors
   shell [COMMAND ...]            a root shell (or one command) in the sysroot
   help                           this text

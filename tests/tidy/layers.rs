@@ -32,6 +32,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     // The harness of virtual machines: beside the appliance, not part of it.
     ("ravelin-qemu", 4),
     ("ravelin-tests", 5),
+    ("ravelin-guard", 5),
     ("ravelin-fuzz", 5),
 ];
 
