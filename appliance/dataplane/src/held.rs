@@ -38,7 +38,10 @@ pub struct Held<B> {
 
 impl<B> Default for Held<B> {
     fn default() -> Self {
-        Self { hops: Vec::new() }
+        // All the room from the start: no packet waits for an allocation.
+        Self {
+            hops: Vec::with_capacity(MAX_HOPS),
+        }
     }
 }
 

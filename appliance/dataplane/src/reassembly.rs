@@ -6,7 +6,7 @@
 //! whole datagram goes with them. Transit fragments never come here.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use arrayvec::ArrayVec;
@@ -48,6 +48,25 @@ struct Datagram<B> {
     fragments: ArrayVec<Part<B>, MAX_FRAGMENTS>,
 }
 
+impl<B> Default for Datagram<B> {
+    /// One without fragments, of nobody.
+    fn default() -> Self {
+        Self {
+            key: DatagramKey {
+                vrf: VrfId::DEFAULT,
+                source: Ipv4Addr::UNSPECIFIED.into(),
+                destination: Ipv4Addr::UNSPECIFIED.into(),
+                id: 0,
+                protocol: 0,
+            },
+            deadline: Time::default(),
+            total: None,
+            received: 0,
+            fragments: ArrayVec::new(),
+        }
+    }
+}
+
 /// A fragment and the part of the payload it carries, in octets of the payload.
 struct Part<B> {
     packet: Packet<B>,
@@ -78,7 +97,7 @@ impl DatagramKey {
 pub struct Reassembly<B> {
     /// Boxed, because a datagram is large and a full table changes with every fragment.
     datagrams: Vec<Box<Datagram<B>>>,
-    /// Boxes without fragments, for the next ones.
+    /// Boxes without fragments, for the next ones; as many from the start as there will ever be.
     spare: Vec<Box<Datagram<B>>>,
     /// Of each datagram, a hash of its key and the number of its arrival: a full table is searched for every fragment of a flood,
     /// and these lie close together.
@@ -88,7 +107,22 @@ pub struct Reassembly<B> {
     arrivals: u32,
 }
 
+impl<B> Reassembly<B> {
+    /// A table that has all its memory.
+    pub fn new() -> Self {
+        let spare = std::iter::repeat_with(Box::default).take(MAX_DATAGRAMS);
+        Self {
+            datagrams: Vec::with_capacity(MAX_DATAGRAMS),
+            spare: spare.collect(),
+            marks: Vec::with_capacity(MAX_DATAGRAMS),
+            held: 0,
+            arrivals: 0,
+        }
+    }
+}
+
 impl<B> Default for Reassembly<B> {
+    /// Holds the place of one that is in use.
     fn default() -> Self {
         Self {
             datagrams: Vec::new(),
@@ -192,22 +226,11 @@ impl<B: PacketBuf> Reassembly<B> {
     fn begin(&mut self, key: DatagramKey, deadline: Time) -> usize {
         self.arrivals = self.arrivals.wrapping_add(1);
         self.marks.push((mark(&key), self.arrivals));
-        let datagram = match self.spare.pop() {
-            Some(mut datagram) => {
-                datagram.key = key;
-                datagram.deadline = deadline;
-                datagram.total = None;
-                datagram.received = 0;
-                datagram
-            }
-            None => Box::new(Datagram {
-                key,
-                deadline,
-                total: None,
-                received: 0,
-                fragments: ArrayVec::new(),
-            }),
-        };
+        let mut datagram = self.spare.pop().unwrap_or_default();
+        datagram.key = key;
+        datagram.deadline = deadline;
+        datagram.total = None;
+        datagram.received = 0;
         self.datagrams.push(datagram);
         self.datagrams.len() - 1
     }

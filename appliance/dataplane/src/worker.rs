@@ -124,7 +124,7 @@ impl<P: Platform> Worker<P> {
             ports: (0..MAX_PORTS).map(|_| None).collect(),
             vectors: Vectors::default(),
             held: Held::default(),
-            reassembly: Reassembly::default(),
+            reassembly: Reassembly::new(),
             policers: Policers::default(),
             icmp_errors: ICMP_ERRORS,
             path_reports: PATH_REPORTS,
