@@ -1,6 +1,6 @@
 //! Native ESP, protocol 50, against an independent implementation (scapy): AES-GCM in the four combinations of inner and outer family,
-//! the other shapes of algorithms in one each, half of all with extended sequence numbers. The test plays iked on planed's control
-//! socket and installs the SAs itself.
+//! the other shapes of algorithms in one each, half of all with extended sequence numbers; and some of them in transport mode between
+//! the gateway itself and its peer. The test plays iked on planed's control socket and installs the SAs itself.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -14,8 +14,8 @@ use ravelin_tests::netns::run;
 use ravelin_tests::site::{Addresses, CONFIGURATION, Site, V4, V6};
 use ravelin_tests::wait::wait_until;
 use ravelin_types::{
-    EspEncr, EspInteg, EspTransform, InstanceId, NodeId, PairId, Prefix, SecretBytes, Spi,
-    TrafficSelector, VrfId,
+    EspEncr, EspInteg, EspTransform, InstanceId, IpsecMode, NodeId, PairId, Prefix, SecretBytes,
+    Spi, TrafficSelector, VrfId,
 };
 use std::time::Duration;
 
@@ -56,6 +56,11 @@ fn pair(number: u32, transform: EspTransform, outer: Addresses, inner: Addresses
             udp: None,
         },
         transform,
+        mode: if inner.core == outer.gateway_outer {
+            IpsecMode::Transport
+        } else {
+            IpsecMode::Tunnel
+        },
         extended_sequence: false,
         inbound: SaHalf {
             spi: Spi::compose(NodeId::default(), number, 0x123).unwrap(),
@@ -105,7 +110,16 @@ fn scapy_names(transform: EspTransform) -> [String; 3] {
     [cipher.to_owned(), auth.to_owned(), octets.to_string()]
 }
 
-/// AES-GCM in all families, the others in one each.
+/// The gateway itself and its peer, who need no addresses but the outer ones.
+fn themselves(outer: Addresses) -> Addresses {
+    Addresses {
+        enb_inner: outer.enb_outer,
+        core: outer.gateway_outer,
+        ..outer
+    }
+}
+
+/// AES-GCM in all families, the others in one each; and some in transport mode.
 fn cases() -> Vec<(EspTransform, Addresses, Addresses)> {
     let families = [(V4, V4), (V4, V6), (V6, V4), (V6, V6)];
     let gcm = [EspTransform::AES_128_GCM, EspTransform::AES_256_GCM];
@@ -123,7 +137,15 @@ fn cases() -> Vec<(EspTransform, Addresses, Addresses)> {
     let others = others.iter().zip(families.iter().cycle());
     let others =
         others.map(|((encr, integ), (o, i))| (EspTransform::new(*encr, *integ).unwrap(), *o, *i));
-    all.chain(others).collect()
+    let mut cases: Vec<_> = all.chain(others).collect();
+    // The last of AES-GCM, and the first of the others, which have an HMAC.
+    let gcm_and_others = cases[2 * families.len() - 1..].iter().take(4);
+    let mut transport: Vec<_> = gcm_and_others
+        .zip([V6, V4, V6, V4])
+        .map(|((transform, ..), outer)| (*transform, outer, themselves(outer)))
+        .collect();
+    cases.append(&mut transport);
+    cases
 }
 
 #[test]
@@ -136,10 +158,18 @@ fn scapy_speaks_every_algorithm_in_every_family() {
              nft add rule inet quiet out icmp type destination-unreachable drop
              nft add rule inet quiet out icmpv6 type { destination-unreachable, parameter-problem } drop")
         .unwrap();
+    // In transport mode the peer's own address is protected.
+    let ours = "protected-prefix [ 10.45.0.0/16 2001:db8:45::/48 ]";
+    let and_peer = format!(
+        "protected-prefix [ 10.45.0.0/16 2001:db8:45::/48 {}/32 {}/128 ]",
+        V4.enb_outer, V6.enb_outer
+    );
+    let configuration = CONFIGURATION.replace(ours, &and_peer);
+    assert_ne!(configuration, CONFIGURATION);
     let gateway = Gateway::start_some(
         &site.gw,
         site.folder(),
-        CONFIGURATION,
+        &configuration,
         &["netd", "planed", "mgmtd"],
     )
     .unwrap();

@@ -2,7 +2,8 @@
 """esp_peer.py IFACE OUTER_LOCAL OUTER_REMOTE INNER_LOCAL INNER_REMOTE OUT_SPI IN_SPI OUT_KEY IN_KEY COUNT CIPHER AUTH AUTH_OCTETS ESN
 
 A peer of native ESP (protocol 50) made of scapy, with its names of algorithms: pings INNER_REMOTE through the gateway OUTER_REMOTE COUNT
-times, one at a time, and prints how many correct answers came back inside ESP. Keys are hexadecimal:
+times, one at a time, and prints how many correct answers came back inside ESP. With inner addresses that are the outer ones the SAs are
+in transport mode. Keys are hexadecimal:
 cipher key, salt, then AUTH_OCTETS of the integrity key. ESN is 1 with extended sequence numbers.
 """
 import sys
@@ -34,7 +35,7 @@ def association(spi, key, source, destination):
         crypt_key=cipher_key,
         auth_algo=auth,
         auth_key=auth_key or None,
-        tunnel_header=header(source, destination),
+        tunnel_header=None if inner_local == outer_local else header(source, destination),
         esn_en=extended,
     )
 

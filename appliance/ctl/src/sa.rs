@@ -5,7 +5,8 @@
 //! peer is seen using it or [`Request::Activate`] comes.
 
 use ravelin_types::{
-    EspTransform, InstanceId, Numbers, PairId, SecretBytes, Spi, TrafficSelector, VolumeLife, VrfId,
+    EspTransform, InstanceId, IpsecMode, Numbers, PairId, SecretBytes, Spi, TrafficSelector,
+    VolumeLife, VrfId,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -105,6 +106,8 @@ pub struct SaPair {
     pub outer: Outer,
     /// Algorithms.
     pub transform: EspTransform,
+    /// Whether whole packets are protected, or what those between the outer addresses carry.
+    pub mode: IpsecMode,
     /// Extended sequence numbers (RFC 4303 section 2.2.1).
     pub extended_sequence: bool,
     /// From the peer.
@@ -159,6 +162,14 @@ pub enum InstallError {
     /// Families of the outer addresses differ, or a selector list is empty or too long.
     #[error("the outer addresses or selectors are not usable")]
     BadSelectors,
+    /// In transport mode a packet keeps its header.
+    #[error(
+        "transport mode protects packets between its outer addresses only, in their routing instance"
+    )]
+    TransportEnds,
+    /// RFC 3948 section 3.1.2.
+    #[error("no transport mode behind a NAT: the checksums inside would be of other addresses")]
+    TransportNat,
     /// A remote selector lies outside the protected prefixes of `st0.N`.
     #[error("a remote selector lies outside the protected prefixes of the tunnel interface")]
     NotProtected,

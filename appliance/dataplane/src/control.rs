@@ -4,11 +4,13 @@
 //! worker holds it, so that no worker ever frees a table. One thread calls all of this.
 
 mod config;
+mod keys;
 mod life;
 mod neighbours;
 mod pairs;
 mod paths;
 mod routes;
+mod transport;
 mod watch;
 
 use std::collections::{HashMap, VecDeque};

@@ -82,6 +82,7 @@ reasons! {
     LifetimeExpired "lifetime-expired" true "lifetime of the SA by packets or kilobytes is over, and it was not rekeyed",
     SequenceUngranted "sequence-ungranted" true "outbound sequence number above the ceiling that iked has stored",
     InboundUngranted "inbound-ungranted" true "authentic sequence number above the ceiling that iked has stored",
+    TransportFragment "transport-fragment" true "fragment that would need transport mode, which takes whole packets",
     AhUnsupported "ah-unsupported" true "AH packet for which no SA exists",
     NatKeepalive "nat-keepalive" true "NAT keepalive on UDP 4500",
     UdpEncapMalformed "udp-encap-malformed" true "datagram on UDP 4500 that is neither IKE nor ESP",
@@ -124,6 +125,7 @@ impl From<EspDrop> for DropReason {
             EspDrop::SequenceExhausted => DropReason::SequenceExhausted,
             EspDrop::LifetimeExpired => DropReason::LifetimeExpired,
             EspDrop::SequenceUngranted => DropReason::SequenceUngranted,
+            EspDrop::Fragment => DropReason::TransportFragment,
             EspDrop::InboundUngranted => DropReason::InboundUngranted,
         }
     }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ravelin_esp::{InboundParams, InboundSa, KeyId, OutboundParams, OutboundSa, OuterAddresses};
-use ravelin_types::{Numbers, PairId, SPI_SLOTS, SPI_TAG_BITS, Time, VrfId};
+use ravelin_types::{IpsecMode, Numbers, PairId, SPI_SLOTS, SPI_TAG_BITS, Time, VrfId};
 use ravelin_wire::ip::Brief;
 
 use crate::address::{Address, Ends};
@@ -127,6 +127,8 @@ pub struct Sa {
     pub heard: bool,
     /// Outbound is switched off: the pair only lingers.
     pub inbound_only: bool,
+    /// Outbound packets take the long way: it only lingers, or it is in transport mode.
+    pub rare: bool,
     /// Near exhaustion was reported.
     pub exhausting: bool,
     /// The other outer address that was reported last.
@@ -152,6 +154,7 @@ impl Sa {
             facts,
             heard: false,
             inbound_only: false,
+            rare: outbound.mode == IpsecMode::Transport,
             exhausting: false,
             moved_to: None,
             moved_at: None,
@@ -191,6 +194,17 @@ impl Sa {
             ports.is_none_or(|(source, _)| source != remote)
         };
         Some(elsewhere || facts.outer.udp.is_some_and(otherwise))
+    }
+
+    /// Switches outbound off.
+    pub fn stop_outbound(&mut self) {
+        self.inbound_only = true;
+        self.rare = true;
+    }
+
+    /// Whether its packets keep their IP header.
+    pub fn is_transport(&self) -> bool {
+        self.outbound.mode() == IpsecMode::Transport
     }
 
     /// Raises the ceilings; later packets ask for more.

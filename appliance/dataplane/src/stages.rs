@@ -18,6 +18,7 @@ pub mod path_mtu;
 pub mod policy;
 pub mod punt;
 pub mod tcp_mss;
+pub mod transport;
 
 use crate::laps::Stage;
 use crate::platform::Platform;

@@ -379,7 +379,7 @@ impl<P: Platform> Worker<P> {
                 Command::Install(pending) => self.install(*pending),
                 Command::StopOutbound(slot) => {
                     if let Some(sa) = self.sa(slot) {
-                        sa.inbound_only = true;
+                        sa.stop_outbound();
                     }
                 }
                 Command::Remove(slot) => self.remove(slot),

@@ -77,6 +77,7 @@ fn both(
         let params = OutboundParams {
             spi: 0x4001_2345,
             transform,
+            mode: ravelin_types::IpsecMode::Tunnel,
             salt,
             key,
             iv: IvPrefix::new(NodeId::new(1).unwrap(), 5).unwrap(),
@@ -97,6 +98,7 @@ fn both(
         InboundSa::new(&InboundParams {
             spi: 0x4001_2345,
             transform,
+            mode: ravelin_types::IpsecMode::Tunnel,
             salt,
             key,
             replay_window: 512,
@@ -204,7 +206,8 @@ fn agree(driver: &str) -> usize {
         }
         for (at, mut op) in run(&mut device, ops).into_iter().enumerate() {
             let outcome = (op.task.sequence, op.status);
-            let opened = sa.inn[0].finish(&mut op.packet, outcome, 0);
+            let opened =
+                sa.inn[0].finish(&mut op.packet, outcome, ravelin_wire::ip::Brief::default());
             if at % 2 == 0 {
                 assert_eq!(opened, Err(EspDrop::AuthFailed), "{driver} {transform}");
             } else {

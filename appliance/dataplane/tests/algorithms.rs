@@ -87,6 +87,7 @@ fn pair(
     let out = OutboundSa::new(&OutboundParams {
         spi: SPI,
         transform,
+        mode: ravelin_types::IpsecMode::Tunnel,
         salt,
         key: key(),
         iv: IvPrefix::new(NodeId::new(1).unwrap(), 5).unwrap(),
@@ -100,6 +101,7 @@ fn pair(
     let inn = InboundSa::new(&InboundParams {
         spi: SPI,
         transform,
+        mode: ravelin_types::IpsecMode::Tunnel,
         salt,
         key: key(),
         replay_window: 512,
@@ -142,7 +144,8 @@ impl Pair {
 
     fn opened(&mut self, mut op: Op) -> Result<MemoryBuf, EspDrop> {
         let outcome = (op.task.sequence, op.status);
-        self.inn.finish(&mut op.packet, outcome, 0)?;
+        self.inn
+            .finish(&mut op.packet, outcome, ravelin_wire::ip::Brief::default())?;
         Ok(op.packet)
     }
 }

@@ -50,6 +50,9 @@ pub enum EspDrop {
     /// Our SA: the number is above the ceiling that was granted; more was asked for.
     #[error("sequence number not granted yet")]
     SequenceUngranted,
+    /// Ours: transport mode takes whole packets only (RFC 4303 section 3.3.4).
+    #[error("a fragment in transport mode")]
+    Fragment,
     /// Peer: an authentic number above the inbound ceiling, which a restart could not refuse later.
     #[error("inbound sequence number not granted yet")]
     InboundUngranted,

@@ -1,11 +1,14 @@
 //! Entry points for fuzzers: bytes in, no panic out.
 
-use ravelin_types::EspTransform;
+use std::net::{IpAddr, Ipv4Addr};
+
+use ravelin_types::{EspTransform, IpsecMode, NodeId};
+use ravelin_wire::ip::{self, Brief};
 
 use crate::engine::PortableEngine;
 use crate::{
-    CryptoEngine, CryptoOp, Direction, EspDrop, InboundParams, InboundSa, KeyId, Keys, MemoryBuf,
-    PacketBuf, Task,
+    CryptoEngine, CryptoOp, DfPolicy, Direction, EspDrop, InboundParams, InboundSa, IvPrefix,
+    KeyId, Keys, MemoryBuf, OutboundParams, OutboundSa, OuterAddresses, PacketBuf, Task, finish,
 };
 
 const KEY: [u8; 16] = [7; 16];
@@ -26,14 +29,15 @@ fn run(op: CryptoOp<MemoryBuf>) -> Option<CryptoOp<MemoryBuf>> {
     done.pop()
 }
 
-/// Treats `input` as an ESP packet from the network.
-///
-/// # Errors
-/// The reason it was refused.
-pub fn decapsulate(input: &[u8]) -> Result<Vec<u8>, EspDrop> {
+fn open(
+    mut packet: MemoryBuf,
+    mode: IpsecMode,
+    (outer, esp_at): (Brief, usize),
+) -> Result<Vec<u8>, EspDrop> {
     let params = InboundParams {
         spi: SPI,
         transform: TRANSFORM,
+        mode,
         salt: [0; 4],
         key: KeyId(0),
         replay_window: 64,
@@ -42,11 +46,55 @@ pub fn decapsulate(input: &[u8]) -> Result<Vec<u8>, EspDrop> {
         extended: false,
     };
     let mut sa = InboundSa::new(&params);
-    let packet = MemoryBuf::new(input);
+    packet.adj(esp_at);
     let task = sa.prepare(&packet, 0)?;
     let mut done = run(CryptoOp::new(packet, task)).ok_or(EspDrop::EngineFailed)?;
-    sa.finish(&mut done.packet, (task.sequence, done.status), 0)?;
+    sa.finish(&mut done.packet, (task.sequence, done.status), outer)?;
     Ok(done.packet.data().to_vec())
+}
+
+/// Treats `input` as an ESP packet from the network.
+///
+/// # Errors
+/// The reason it was refused.
+pub fn decapsulate(input: &[u8]) -> Result<Vec<u8>, EspDrop> {
+    let packet = MemoryBuf::new(input);
+    open(packet, IpsecMode::Tunnel, (Brief::default(), 0))
+}
+
+/// Treats `input` as a clear packet: what comes out when it has been protected in transport mode and opened again.
+///
+/// # Errors
+/// The reason it was refused.
+pub fn there_and_back(input: &[u8]) -> Result<Vec<u8>, EspDrop> {
+    let clear = ip::parse_brief(input).map_err(|_| EspDrop::Malformed)?;
+    let mut packet = MemoryBuf::new(&input[..usize::from(clear.total_octets())]);
+    let end = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let params = OutboundParams {
+        spi: SPI,
+        transform: TRANSFORM,
+        mode: IpsecMode::Transport,
+        salt: [0; 4],
+        key: KeyId(0),
+        iv: IvPrefix::new(NodeId::default(), 0).ok_or(EspDrop::EngineFailed)?,
+        outer: OuterAddresses {
+            local: end,
+            remote: end,
+            udp: None,
+        },
+        df: DfPolicy::Copy,
+        dscp: None,
+        last_sequence: 0,
+        ceiling: u64::MAX,
+        extended: false,
+    };
+    let mut sa = OutboundSa::new(&params).ok_or(EspDrop::EngineFailed)?;
+    let task = sa.prepare_transport(&mut packet, clear, 0)?;
+    let mut done = run(CryptoOp::new(packet, task)).ok_or(EspDrop::EngineFailed)?;
+    finish(&mut done.packet, done.status)?;
+    let outer = ip::parse_brief(done.packet.data()).map_err(|_| EspDrop::Malformed)?;
+    let esp_at = usize::from(outer.payload_at());
+    open(done.packet, IpsecMode::Transport, (outer, esp_at))
 }
 
 /// Treats `input` as header, IV and *plain text* of an ESP packet: encrypts it under the right key first, so that the code behind

@@ -1,17 +1,17 @@
 //! Inbound processing (RFC 4303 section 3.4), after reassembly and SA lookup, which are the caller's.
 
-use ravelin_types::EspTransform;
 use ravelin_types::numbers::{Ceiling, LAST_EXTENDED_SEQUENCE, LAST_SEQUENCE};
+use ravelin_types::{EspTransform, IpsecMode};
 use ravelin_wire::esp::{
     EspHeader, HEADER_OCTETS, NEXT_HEADER_DUMMY, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6, TRAILER_OCTETS,
 };
-use ravelin_wire::ip;
+use ravelin_wire::ip::{self, Brief};
 
 use crate::ecn::{self, Decision};
 use crate::engine::{Direction, KeyId, OpStatus, Task};
 use crate::layout::{Layout, UNIQUE_IV_OCTETS};
 use crate::outbound::{aad, nonce};
-use crate::{EspDrop, PacketBuf, ReplayWindow, SALT_OCTETS, Verdict};
+use crate::{EspDrop, PacketBuf, ReplayWindow, SALT_OCTETS, Verdict, transport};
 
 /// What an inbound SA is made of.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,8 @@ pub struct InboundParams {
     pub spi: u32,
     /// Algorithms.
     pub transform: EspTransform,
+    /// Mode.
+    pub mode: IpsecMode,
     /// Salt of the nonce.
     pub salt: [u8; SALT_OCTETS],
     /// The cipher key in the engine.
@@ -44,7 +46,18 @@ pub struct InboundSa {
     salt: [u8; SALT_OCTETS],
     layout: Layout,
     extended: bool,
+    mode: IpsecMode,
+    /// What an IPv4 and an IPv6 packet inside are told by.
+    inside: [u16; 2],
 }
+
+/// Version of what was inside, and its next header. In transport mode no packet is inside, and nothing has this version.
+const fn kind(version: u8, next_header: u8) -> u16 {
+    (version as u16) << 8 | next_header as u16
+}
+
+const INSIDE_TUNNEL: [u16; 2] = [kind(4, NEXT_HEADER_IPV4), kind(6, NEXT_HEADER_IPV6)];
+const INSIDE_TRANSPORT: [u16; 2] = [kind(u8::MAX, u8::MAX); 2];
 
 impl InboundSa {
     /// Builds the SA.
@@ -62,6 +75,11 @@ impl InboundSa {
             salt: params.salt,
             layout: Layout::new(params.transform),
             extended: params.extended,
+            mode: params.mode,
+            inside: match params.mode {
+                IpsecMode::Tunnel => INSIDE_TUNNEL,
+                IpsecMode::Transport => INSIDE_TRANSPORT,
+            },
         }
     }
 
@@ -162,8 +180,8 @@ impl InboundSa {
     }
 
     /// What remains after the cipher: `packet` becomes the inner packet; padding for traffic-flow confidentiality may follow it. True
-    /// when it moved the right edge of the window: the newest packet so far. `outer_traffic_class` is the outer header's TOS or
-    /// traffic-class octet.
+    /// when it moved the right edge of the window: the newest packet so far. `outer` is the outer header, which lies in front of
+    /// `packet`.
     ///
     /// # Errors
     /// The reason.
@@ -172,7 +190,7 @@ impl InboundSa {
         &mut self,
         packet: &mut P,
         (sequence, status): (u64, OpStatus),
-        outer_traffic_class: u8,
+        outer: Brief,
     ) -> Result<bool, EspDrop> {
         // 4. Integrity (section 3.4.4).
         match status {
@@ -190,8 +208,52 @@ impl InboundSa {
         }
         // 6. Strip header, IV, ICV, padding.
         let next_header = strip(packet, self.layout)?;
-        check_inner(packet, next_header, outer_traffic_class)?;
+        self.check_inner(packet, next_header, outer)?;
         Ok(newest)
+    }
+
+    /// Next header against the inner version, and ECN (RFC 6040).
+    #[inline(always)]
+    fn check_inner<P: PacketBuf>(
+        &self,
+        packet: &mut P,
+        next_header: u8,
+        outer: Brief,
+    ) -> Result<(), EspDrop> {
+        let data = packet.data_mut();
+        let version = data.first().map_or(0, |first| first >> 4);
+        let [v4, v6] = self.inside;
+        let inner_traffic_class = match kind(version, next_header) {
+            kind if kind == v4 && data.len() >= ip::IPV4_HEADER_OCTETS => data[1],
+            kind if kind == v6 && data.len() >= ip::IPV6_HEADER_OCTETS => {
+                data[0] << 4 | data[1] >> 4
+            }
+            _ => return self.no_packet_inside(packet, next_header, outer),
+        };
+        match ecn::decapsulate(outer.traffic_class(), inner_traffic_class) {
+            Decision::Keep => Ok(()),
+            Decision::Set(ecn) => {
+                ip::set_ecn(data, ecn);
+                Ok(())
+            }
+            Decision::Drop => Err(EspDrop::EcnInvalid),
+        }
+    }
+
+    #[cold]
+    fn no_packet_inside<P: PacketBuf>(
+        &self,
+        packet: &mut P,
+        next_header: u8,
+        outer: Brief,
+    ) -> Result<(), EspDrop> {
+        match (next_header, self.mode) {
+            (NEXT_HEADER_DUMMY, _) => Err(EspDrop::Dummy),
+            (_, IpsecMode::Tunnel) => Err(EspDrop::BadNextHeader),
+            (_, IpsecMode::Transport) => {
+                transport::restore(packet, self.layout.front(), next_header, outer)
+            }
+        }
     }
 }
 
@@ -238,32 +300,5 @@ fn is_padding(filler: &[u8]) -> bool {
         _ => (1u8..=255)
             .zip(filler)
             .all(|(wanted, octet)| wanted == *octet),
-    }
-}
-
-/// Next header against the inner version, and ECN (RFC 6040).
-#[inline(always)]
-fn check_inner<P: PacketBuf>(
-    packet: &mut P,
-    next_header: u8,
-    outer_traffic_class: u8,
-) -> Result<(), EspDrop> {
-    let data = packet.data_mut();
-    let version = data.first().map(|first| first >> 4);
-    let inner_traffic_class = match (next_header, version) {
-        (NEXT_HEADER_DUMMY, _) => return Err(EspDrop::Dummy),
-        (NEXT_HEADER_IPV4, Some(4)) if data.len() >= ip::IPV4_HEADER_OCTETS => data[1],
-        (NEXT_HEADER_IPV6, Some(6)) if data.len() >= ip::IPV6_HEADER_OCTETS => {
-            data[0] << 4 | data[1] >> 4
-        }
-        _ => return Err(EspDrop::BadNextHeader),
-    };
-    match ecn::decapsulate(outer_traffic_class, inner_traffic_class) {
-        Decision::Keep => Ok(()),
-        Decision::Set(ecn) => {
-            ip::set_ecn(data, ecn);
-            Ok(())
-        }
-        Decision::Drop => Err(EspDrop::EcnInvalid),
     }
 }

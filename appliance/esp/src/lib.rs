@@ -1,4 +1,4 @@
-//! ESP in tunnel mode (RFC 4303) with the algorithms of [`ravelin_types::EspTransform`], over protocol 50 or UDP (RFC 3948). Sans-IO:
+//! ESP (RFC 4303) in tunnel and transport mode with the algorithms of [`ravelin_types::EspTransform`], over protocol 50 or UDP (RFC 3948). Sans-IO:
 //! no clock, no sockets, no threads.
 //!
 //! A packet passes in two halves, so that the cipher between them may work on bursts or on another device:
@@ -24,6 +24,7 @@ mod keys;
 mod layout;
 mod outbound;
 mod replay;
+mod transport;
 
 pub use buf::{MemoryBuf, PacketBuf};
 pub use drop::EspDrop;

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use ravelin_types::EspTransform;
 use ravelin_types::numbers::{Counter, Refusal};
+use ravelin_types::{EspTransform, IpsecMode};
 use ravelin_wire::checksum;
 use ravelin_wire::esp::{
     EspHeader, HEADER_OCTETS, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6, PROTOCOL_ESP, TRAILER_OCTETS,
@@ -54,6 +54,8 @@ pub struct OutboundParams {
     pub spi: u32,
     /// Algorithms.
     pub transform: EspTransform,
+    /// Mode.
+    pub mode: IpsecMode,
     /// Salt of the nonce.
     pub salt: [u8; SALT_OCTETS],
     /// The cipher key in the engine.
@@ -87,6 +89,7 @@ pub struct OutboundSa {
     v6: bool,
     udp: bool,
     extended: bool,
+    mode: IpsecMode,
     df: DfPolicy,
     /// What of the inner TOS or traffic-class octet goes outside, and what beside it.
     kept_class: u8,
@@ -94,6 +97,15 @@ pub struct OutboundSa {
     template: [u8; TEMPLATE_OCTETS],
     /// Checksum of the template's IPv4 header with a length, an identification and a type of service of zero.
     template_sum: u16,
+}
+
+/// Where ESP goes: behind a header that is still to be written, or behind one that the packet has.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// Octets of the header in front of the packet.
+    pub(crate) before_octets: usize,
+    /// Octets of the packet itself that stay in front.
+    pub(crate) kept_octets: usize,
 }
 
 impl OutboundSa {
@@ -111,6 +123,7 @@ impl OutboundSa {
             v6: false,
             udp: false,
             extended: params.extended,
+            mode: params.mode,
             df: params.df,
             kept_class: if params.dscp.is_some() { ECN } else { u8::MAX },
             set_class: params.dscp.map_or(0, |dscp| dscp << DSCP_SHIFT),
@@ -209,10 +222,28 @@ impl OutboundSa {
         self.key
     }
 
-    /// Largest inner packet whose outer packet fits `mtu_octets`.
+    /// What it protects of a packet.
+    pub fn mode(&self) -> IpsecMode {
+        self.mode
+    }
+
+    /// Largest inner packet whose outer packet fits `mtu_octets`. In transport mode, largest clear one without options or extension
+    /// headers.
     pub fn inner_mtu(&self, mtu_octets: usize) -> usize {
-        let esp_octets = mtu_octets.saturating_sub(usize::from(self.header_octets));
-        self.layout.largest_payload(esp_octets)
+        let header_octets = usize::from(self.header_octets);
+        let payload = self
+            .layout
+            .largest_payload(mtu_octets.saturating_sub(header_octets));
+        match self.mode {
+            IpsecMode::Tunnel => payload,
+            IpsecMode::Transport => header_octets + payload,
+        }
+    }
+
+    /// Octets that ESP adds to a payload.
+    pub(crate) fn added_octets(&self, payload_octets: usize) -> usize {
+        let padding = self.layout.padding(payload_octets);
+        self.layout.front() + padding + TRAILER_OCTETS + self.layout.icv()
     }
 
     /// Everything up to the cipher. `packet` starts at the inner IP header, holds no link padding, and is described by `inner`.
@@ -227,8 +258,38 @@ impl OutboundSa {
         inner: Brief,
         slot: u32,
     ) -> Result<Task, EspDrop> {
-        let inner_octets = packet.octets();
         let header_octets = usize::from(self.header_octets);
+        let next_header = if inner.is_v6() {
+            NEXT_HEADER_IPV6
+        } else {
+            NEXT_HEADER_IPV4
+        };
+        let place = Place {
+            before_octets: header_octets,
+            kept_octets: 0,
+        };
+        let (task, total) = self.enclose(packet, place, next_header, slot)?;
+        // 6. Outer header.
+        let header = &mut packet.data_mut()[..header_octets];
+        self.write_outer(header, total, inner, task.sequence);
+        Ok(task)
+    }
+
+    /// All of `prepare` but the outer header, and the length of the outer packet.
+    #[inline(always)]
+    pub(crate) fn enclose<P: PacketBuf>(
+        &mut self,
+        packet: &mut P,
+        place: Place,
+        next_header: u8,
+        slot: u32,
+    ) -> Result<(Task, usize), EspDrop> {
+        let Place {
+            before_octets,
+            kept_octets,
+        } = place;
+        let header_octets = before_octets + kept_octets;
+        let inner_octets = packet.octets() - kept_octets;
         // 1. Padding and trailer (section 2.4).
         let padding = self.layout.padding(inner_octets);
         let tail = padding + TRAILER_OCTETS + self.layout.icv();
@@ -245,17 +306,15 @@ impl OutboundSa {
         })?;
         let iv = self.iv.iv(sequence).ok_or(EspDrop::SequenceExhausted)?;
         // 3. Room at both ends.
-        if !packet.grow(front, tail) {
+        if !packet.grow(front - kept_octets, tail) {
             return Err(EspDrop::NoRoom);
         }
         self.numbers.take();
         let data = packet.data_mut();
+        if kept_octets > 0 {
+            data.copy_within(front - kept_octets..front, 0);
+        }
         // 4. Trailer.
-        let next_header = if inner.is_v6() {
-            NEXT_HEADER_IPV6
-        } else {
-            NEXT_HEADER_IPV4
-        };
         let text_octets = inner_octets + padding + TRAILER_OCTETS;
         Layout::write_trailer(&mut data[front + inner_octets..], padding, next_header);
         // 5. ESP header and IV; one that must be unpredictable is written by the engine, from the unique one.
@@ -268,10 +327,8 @@ impl OutboundSa {
         if self.layout.plain_iv {
             data[front - UNIQUE_IV_OCTETS..front].copy_from_slice(&iv);
         }
-        // 6. Outer header.
-        self.write_outer(&mut data[..header_octets], total, inner, sequence);
         // 7. The cipher's view.
-        Ok(Task {
+        let task = Task {
             key: self.key,
             nonce: nonce(self.salt, iv),
             aad: aad(self.spi, sequence, self.extended),
@@ -282,7 +339,8 @@ impl OutboundSa {
             octets: text_octets as u16,
             slot,
             sequence,
-        })
+        };
+        Ok((task, total))
     }
 
     /// The outer TOS or traffic-class octet: ECN is copied from inside (RFC 6040 section 4.1), DSCP too unless it is set (RFC 4301

@@ -80,6 +80,7 @@ fn tunnel(
     let out = OutboundSa::new(&OutboundParams {
         spi: SPI,
         transform: cipher,
+        mode: ravelin_types::IpsecMode::Tunnel,
         salt: SALT,
         key,
         iv: IvPrefix::new(NodeId::new(1).unwrap(), 5).unwrap(),
@@ -94,6 +95,7 @@ fn tunnel(
     let inn = InboundSa::new(&InboundParams {
         spi: SPI,
         transform: cipher,
+        mode: ravelin_types::IpsecMode::Tunnel,
         salt: SALT,
         key,
         replay_window: 512,
@@ -128,8 +130,7 @@ impl Tunnel {
         let task = self.inn.prepare(&buf, 0)?;
         let mut op = self.run(CryptoOp::new(buf, task));
         let outcome = (task.sequence, op.status);
-        self.inn
-            .finish(&mut op.packet, outcome, meta.traffic_class)?;
+        self.inn.finish(&mut op.packet, outcome, meta.brief)?;
         Ok(op.packet.data().to_vec())
     }
 }
@@ -330,7 +331,7 @@ proptest! {
             let mut tunnel = tunnel(EspTransform::AES_128_GCM, outer(false, false), false, 0);
             let iv = IvPrefix::new(NodeId::default(), epoch).unwrap();
             tunnel.out = OutboundSa::new(&OutboundParams {
-                spi: SPI, transform: EspTransform::AES_128_GCM, salt: SALT, key: tunnel.out.key(), iv, outer: outer(false, false), df: DfPolicy::Clear, dscp: None, last_sequence: 0, ceiling: u64::MAX, extended: false,
+                spi: SPI, transform: EspTransform::AES_128_GCM, mode: ravelin_types::IpsecMode::Tunnel, salt: SALT, key: tunnel.out.key(), iv, outer: outer(false, false), df: DfPolicy::Clear, dscp: None, last_sequence: 0, ceiling: u64::MAX, extended: false,
             }).unwrap();
             for _ in 0..steps {
                 let sealed = tunnel.seal(&inner(false, 8, 0)).unwrap();
@@ -343,5 +344,6 @@ proptest! {
     fn any_bytes_never_panic(input in proptest::collection::vec(any::<u8>(), 0..120)) {
         let _ = fuzzing::decapsulate(&input);
         let _ = fuzzing::decapsulate_authentic(&input);
+        let _ = fuzzing::there_and_back(&input);
     }
 }

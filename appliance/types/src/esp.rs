@@ -233,6 +233,16 @@ impl EspInteg {
     }
 }
 
+/// What an SA protects of a packet (RFC 4301 section 4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum IpsecMode {
+    /// All of it, within another packet between the two ends.
+    #[default]
+    Tunnel,
+    /// What follows its IP header: it goes between the two ends itself.
+    Transport,
+}
+
 /// What an ESP SA does to a packet: a cipher, and an integrity algorithm exactly when the cipher has none of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(

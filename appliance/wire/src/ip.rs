@@ -4,6 +4,7 @@
 //! ESP and everything unknown count as the upper layer. Payloads are not validated.
 
 mod brief;
+pub mod front;
 
 use std::net::IpAddr;
 

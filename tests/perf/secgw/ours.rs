@@ -391,6 +391,7 @@ fn pair(setting: Setting, sa: u32) -> SaPair {
             udp: None,
         },
         transform: algorithm.transform(),
+        mode: ravelin_types::IpsecMode::Tunnel,
         extended_sequence: false,
         inbound: half(packets::spi(sa)),
         outbound: half(packets::peer_spi(sa)),

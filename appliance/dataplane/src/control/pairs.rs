@@ -8,19 +8,20 @@ use std::time::Duration;
 use ravelin_ctl::sa::{
     DfBit, Event as SaEvent, InstallError, Outbound, Outer, PairCounters, PairState, SaPair,
 };
-use ravelin_esp::engine::{KeyOrder, Service};
+use ravelin_esp::engine::Service;
 use ravelin_esp::{
-    CryptoEngine, DfPolicy, Direction, InboundParams, IvPrefix, KeyError, KeyId, Keys,
-    OutboundParams, OuterAddresses, SALT_OCTETS,
+    DfPolicy, Direction, InboundParams, IvPrefix, KeyId, OutboundParams, OuterAddresses,
 };
 use ravelin_types::numbers::{self, ASK_LEFT, Remembered, Resumption, Unusable};
-use ravelin_types::{NodeId, Numbers, PairId, Prefix, SPI_MIN, Spi, Time, VrfId};
+use ravelin_types::{IpsecMode, NodeId, Numbers, PairId, Prefix, SPI_MIN, Spi, Time, VrfId};
 
 use super::Controller;
+use super::keys::make;
 use super::life::Lives;
+use super::transport;
 use crate::counters::PairTraffic;
 use crate::link::Command;
-use crate::platform::{Key, Maker, Platform};
+use crate::platform::{Key, Platform};
 use crate::sa::{PairFacts, PendingSa, slot_of};
 use crate::selector::{Child, MAX_SELECTORS};
 use crate::state;
@@ -37,6 +38,7 @@ pub(super) struct Record {
     pub(super) inbound: Spi,
     pub(super) outbound: Spi,
     epoch: u32,
+    mode: IpsecMode,
     active: bool,
     /// Set when it only lingers.
     remove_at: Option<Time>,
@@ -151,33 +153,6 @@ fn outer_addresses(outer: &Outer) -> Option<OuterAddresses> {
     })
 }
 
-/// One direction's key, for its owner's engine, with its salt and where it is served.
-fn make<P: Platform>(
-    maker: &Maker<P>,
-    sa: &SaPair,
-    direction: Direction,
-    worker: u8,
-) -> Result<(Key<P>, [u8; SALT_OCTETS], Service), InstallError> {
-    let refused = |error| match error {
-        KeyError::Transform => InstallError::NoAlgorithm,
-        KeyError::Length | KeyError::Full => InstallError::BadKey,
-    };
-    let half = match direction {
-        Direction::Encrypt => &sa.outbound,
-        Direction::Decrypt => &sa.inbound,
-    };
-    let (keys, salt) = Keys::split(sa.transform, half.key.expose()).map_err(refused)?;
-    let order = KeyOrder {
-        transform: sa.transform,
-        direction,
-        extended: sa.extended_sequence,
-        worker,
-        keys,
-    };
-    let (key, service) = P::Engine::make(maker, &order).map_err(refused)?;
-    Ok((key, salt, service))
-}
-
 impl<P: Platform> Controller<P> {
     /// Sets which node of an HA pair we are; it goes into the explicit IV.
     pub fn set_node(&mut self, node: NodeId) {
@@ -218,6 +193,7 @@ impl<P: Platform> Controller<P> {
         if self.pairs.records.len() >= MAX_PAIRS {
             return Err(InstallError::TableFull);
         }
+        transport::check(sa)?;
         let (child, prefixes) = self.child_of(sa, slot)?;
         let resumed = self.resumption(sa, slot)?;
         let carried = self.carried(sa, slot, resumed);
@@ -346,6 +322,7 @@ impl<P: Platform> Controller<P> {
         let inbound = InboundParams {
             spi: sa.inbound.spi.0,
             transform: sa.transform,
+            mode: sa.mode,
             salt: inbound_salt,
             key: KeyId(0),
             replay_window: sa.replay_window,
@@ -361,6 +338,7 @@ impl<P: Platform> Controller<P> {
         let outbound = OutboundParams {
             spi: sa.outbound.spi.0,
             transform: sa.transform,
+            mode: sa.mode,
             salt: outbound_salt,
             key: KeyId(0),
             iv,
@@ -416,6 +394,7 @@ impl<P: Platform> Controller<P> {
             inbound: sa.inbound.spi,
             outbound: sa.outbound.spi,
             epoch: sa.epoch,
+            mode: sa.mode,
             active,
             remove_at: None,
             traffic,
@@ -448,7 +427,7 @@ impl<P: Platform> Controller<P> {
         }
     }
 
-    /// The peer moved (authenticated by IKE).
+    /// The peer moved (authenticated by IKE). A pair in transport mode does not: its packets' addresses are its selectors'.
     pub fn relocate(&mut self, pair: PairId, outer: Outer) {
         let Some(addresses) = outer_addresses(&outer) else {
             return;
@@ -456,6 +435,9 @@ impl<P: Platform> Controller<P> {
         let Some(record) = self.pairs.records.get_mut(&pair) else {
             return;
         };
+        if record.mode == IpsecMode::Transport {
+            return log::warn!("pair {} stays: it is in transport mode", pair.0);
+        }
         let (old, spi) = (std::mem::replace(&mut record.outer, outer), record.outbound);
         let (slot, owner) = (record.child.slot, record.child.owner);
         self.pairs.moved.remove(&pair);

@@ -112,7 +112,7 @@ pub(crate) fn decrypted<P: Platform>(
     else {
         return worker.drop(with_outer(buf), DropReason::UnknownSpi);
     };
-    let newest = match (sa.inbound).finish(&mut buf, (number, status), outer.traffic_class()) {
+    let newest = match (sa.inbound).finish(&mut buf, (number, status), outer) {
         Ok(newest) => newest,
         Err(reason) => return refused(worker, with_outer(buf), (slot, number), reason),
     };
@@ -257,6 +257,10 @@ fn notice<P: Platform>(worker: &mut Worker<P>, slot: u32, packet: &mut Packet<P:
         if let Some(sa) = worker.sa(slot) {
             sa.heard = heard;
         }
+        return;
+    }
+    // The packet's own addresses are its selectors'.
+    if sa.is_transport() {
         return;
     }
     let waits = |at: Time| now.since(at) < MOVES_APART;

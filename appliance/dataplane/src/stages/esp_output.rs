@@ -14,7 +14,7 @@ use crate::packet::{Origin, Packet};
 use crate::platform::{BURST, Platform};
 use crate::sa::{RouteCache, Sa};
 use crate::selector::Place;
-use crate::stages::{crypto, egress, fragment, icmp_error, tcp_mss};
+use crate::stages::{crypto, egress, fragment, icmp_error, tcp_mss, transport};
 use crate::state;
 use crate::tables::{IfIndex, NextHop, Tables};
 use crate::watch::capture::link;
@@ -107,7 +107,7 @@ fn outbound<P: Platform, A: Address>(
         (Some(header), Some(sa)) => {
             A::sides_of(sa).admit_outbound(header)
                 && sa.route.version == tables.version
-                && !sa.inbound_only
+                && !sa.rare
                 && packet.octets() <= inner_limit(sa, &packet)
                 && !tcp_mss::opens(packet.meta, packet.data())
         }
@@ -132,7 +132,7 @@ fn inner_limit<B>(sa: &Sa, packet: &Packet<B>) -> usize {
     }
 }
 
-/// A packet whose SA does not admit it, or whose route is to be looked up, or that is too long or opens a TCP connection.
+/// A packet whose SA does not admit it or is rare, or whose route is to be looked up, or that is too long or opens a TCP connection.
 #[cold]
 fn unusual<P: Platform, A: Address>(
     worker: &mut Worker<P>,
@@ -163,6 +163,9 @@ fn protect<P: Platform>(
     mut packet: Packet<P::Buf>,
     slot: u32,
 ) {
+    if worker.sa(slot).is_some_and(|sa| sa.is_transport()) {
+        return transport::protect(worker, tables, packet, slot);
+    }
     if tcp_mss::opens(packet.meta, packet.data()) {
         tcp_mss::clamp(worker, tables, packet.meta, &mut packet.buf, slot);
     }
@@ -209,13 +212,12 @@ enum Fit {
     TooBig(u16),
 }
 
-/// Brings the SA's outer route up to date and compares the packet with what fits.
-fn size<P: Platform>(
-    worker: &mut Worker<P>,
+/// The SA at `slot`, which may send, with its outer route brought up to date.
+pub(crate) fn routed<'a, P: Platform>(
+    worker: &'a mut Worker<P>,
     tables: &Tables,
-    packet: &Packet<P::Buf>,
     slot: u32,
-) -> Result<Fit, DropReason> {
+) -> Result<&'a mut Sa, DropReason> {
     let sa = worker
         .sas
         .get_mut(slot as usize)
@@ -225,6 +227,17 @@ fn size<P: Platform>(
     if sa.route.version != tables.version {
         sa.route = outer_route(&worker.shared.adjacencies, tables, sa)?;
     }
+    Ok(sa)
+}
+
+/// Compares a packet with what fits its SA's route.
+fn size<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    packet: &Packet<P::Buf>,
+    slot: u32,
+) -> Result<Fit, DropReason> {
+    let sa = routed(worker, tables, slot)?;
     let limit = inner_limit(sa, packet);
     let mtu_octets = u16::try_from(limit).unwrap_or(u16::MAX);
     if packet.octets() <= limit {
@@ -385,7 +398,7 @@ fn encrypt<P: Platform>(
 
 /// Tells the control thread that the numbers of an SA end, or that more are to be granted.
 #[cold]
-fn note<P: Platform>(worker: &mut Worker<P>, slot: u32) {
+pub(crate) fn note<P: Platform>(worker: &mut Worker<P>, slot: u32) {
     let pair = worker
         .sa(slot)
         .filter(|sa| !sa.exhausting && sa.outbound.is_exhausting())
@@ -398,7 +411,7 @@ fn note<P: Platform>(worker: &mut Worker<P>, slot: u32) {
 
 /// A packet that its SA does not take.
 #[cold]
-fn refused<P: Platform>(
+pub(crate) fn refused<P: Platform>(
     worker: &mut Worker<P>,
     packet: Packet<P::Buf>,
     slot: u32,

@@ -15,8 +15,8 @@ use ravelin_wire::ip::{self, IpMeta, protocol};
 use crate::drop::DropReason;
 use crate::packet::{Origin, Packet};
 use crate::platform::Platform;
-use crate::stages::egress;
 use crate::stages::punt::discovery_target;
+use crate::stages::{egress, policy};
 use crate::tables::{IfIndex, NextHop, Tables};
 use crate::worker::Worker;
 
@@ -46,6 +46,7 @@ pub(crate) fn frame<P: Platform>(
         let next_hop = tables.next_hop(vrf, meta.destination);
         if matches!(next_hop, NextHop::Tunnel(_))
             && !is_ike(tables, vrf, &meta)
+            && !policy::is_discovery(&meta)
             && !meta.destination.is_multicast()
         {
             buf.adj(header.header_octets);

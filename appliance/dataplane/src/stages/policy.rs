@@ -50,8 +50,20 @@ fn behind_tunnel<A: Address>(tables: &Tables, vrf: VrfId, address: A) -> bool {
     !address.is_link_local() && matches!(tables.next_hop_of(vrf, address), NextHop::Tunnel(_))
 }
 
+/// Types of ICMPv6 that neighbour discovery has (RFC 4861 section 4), and the hop limit that proves them of this link.
+const DISCOVERY: std::ops::RangeInclusive<u16> = 133..=137;
+const OF_THIS_LINK: u8 = 255;
+
+/// Whether a packet is neighbour discovery of this link. Without it no ESP would find the peer, if the peer is a neighbour.
+pub(crate) fn is_discovery(meta: &IpMeta) -> bool {
+    meta.protocol == ravelin_wire::ip::protocol::ICMPV6
+        && meta.has_ports
+        && DISCOVERY.contains(&(meta.source_port >> 8))
+        && meta.ttl == OF_THIS_LINK
+}
+
 /// Whether a clear packet's source belongs behind a tunnel, so that it should have come encrypted (RFC 4301 section 5.2). IKE
-/// itself is exempt (section 5.1): the peer's outer address may lie within a default selector.
+/// itself is exempt (section 5.1), and neighbour discovery: the peer's outer address may lie within a selector.
 pub(crate) fn belongs_behind_tunnel(tables: &Tables, vrf: VrfId, meta: &IpMeta) -> bool {
     let ike = meta.has_ports
         && meta.protocol == ravelin_wire::ip::protocol::UDP
@@ -60,8 +72,9 @@ pub(crate) fn belongs_behind_tunnel(tables: &Tables, vrf: VrfId, meta: &IpMeta) 
             ravelin_wire::esp::IKE_PORT | ravelin_wire::esp::UDP_ENCAP_PORT
         )
         && tables.config.is_ike_address(vrf, meta.destination);
-    !ike && match meta.source {
-        IpAddr::V4(v4) => behind_tunnel(tables, vrf, v4.to_bits()),
-        IpAddr::V6(v6) => behind_tunnel(tables, vrf, v6.to_bits()),
-    }
+    !ike && !is_discovery(meta)
+        && match meta.source {
+            IpAddr::V4(v4) => behind_tunnel(tables, vrf, v4.to_bits()),
+            IpAddr::V6(v6) => behind_tunnel(tables, vrf, v6.to_bits()),
+        }
 }

@@ -5,7 +5,7 @@ use super::read_ports;
 
 /// The header of a packet in 64 bits. From the lowest: total length (16), offset of the upper layer (16), upper-layer protocol (8), TTL
 /// (8), traffic class (8), flags (8).
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Brief(u64);
 
 const PAYLOAD_AT: u32 = 16;

@@ -1,4 +1,4 @@
-//! ESP packets of the known SA before sealing: SPI, sequence number, IV, inner packet, padding, pad length, next header.
+//! Clear packets for transport mode, and ESP packets of the known SA before sealing: SPI, sequence number, IV, inner packet, padding, pad length, next header.
 
 use super::Seed;
 
@@ -40,6 +40,17 @@ fn ipv6(payload: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Hop-by-hop options, destination options, a routing header, destination options.
+fn extended(payload: &[u8]) -> Vec<u8> {
+    let mut out = ipv6(payload);
+    out[6] = 0;
+    let headers = [60, 43, 60, 17].map(|next| [next, 0, 1, 4, 0, 0, 0, 0]);
+    out.splice(40..40, headers.concat());
+    let octets = (out.len() - 40) as u16;
+    out[4..6].copy_from_slice(&octets.to_be_bytes());
+    out
+}
+
 pub fn seeds() -> Vec<Seed> {
     let udp = [0x1b, 0x58, 0x1b, 0x58, 0, 9, 0, 0, 42];
     let mut padded = ipv4(&udp);
@@ -58,5 +69,14 @@ pub fn seeds() -> Vec<Seed> {
         ("dummy", packet(4, &[0; 16], DUMMY)),
         ("empty", packet(5, &[], IPV4)),
     ];
-    [accepted, refused].concat()
+    let transport = vec![
+        ("clear-ipv4", ipv4(&udp)),
+        ("clear-ipv6", ipv6(&udp)),
+        ("clear-extensions", extended(&udp)),
+    ];
+    for (name, octets) in &transport {
+        let back = ravelin_esp::fuzzing::there_and_back(octets);
+        assert_eq!(back.as_ref(), Ok(octets), "{name}");
+    }
+    [accepted, refused, transport].concat()
 }

@@ -1,10 +1,13 @@
-//! Fuzzes ESP decapsulation: an input is a packet from the network, and the plain text of an authentic one.
+//! Fuzzes ESP decapsulation: an input is a packet from the network, the plain text of an authentic one, and a clear packet for transport
+//! mode.
 //!
 //! What is accepted is never longer than what came in, and only what a peer with the key sealed is accepted.
+//! Transport mode gives back what it took.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ravelin_esp::fuzzing::{decapsulate, decapsulate_authentic};
+use ravelin_esp::EspDrop;
+use ravelin_esp::fuzzing::{decapsulate, decapsulate_authentic, there_and_back};
 
 /// SPI, sequence number and IV.
 const HEADER_OCTETS: usize = 16;
@@ -15,5 +18,9 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(inner) = decapsulate_authentic(data) {
         // Pad length and next header are gone at least.
         assert!(inner.len() + HEADER_OCTETS + 2 <= data.len());
+    }
+    match there_and_back(data) {
+        Ok(back) => assert!(back.len() <= data.len()),
+        Err(reason) => assert_ne!(reason, EspDrop::AuthFailed),
     }
 });

@@ -117,6 +117,7 @@ fn pair() -> SaPair {
             udp: None,
         },
         transform: EspTransform::AES_128_GCM,
+        mode: ravelin_types::IpsecMode::Tunnel,
         extended_sequence: false,
         inbound: half(0x1101),
         outbound: half(0x2202),

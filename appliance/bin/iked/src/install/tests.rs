@@ -27,6 +27,7 @@ pub(crate) fn pair(id: u64, epoch: u32) -> SaPair {
         epoch,
         outer: outer(2),
         transform: EspTransform::AES_128_GCM,
+        mode: ravelin_types::IpsecMode::Tunnel,
         extended_sequence: false,
         inbound: half(0x1000),
         outbound: half(0x2000),

@@ -143,6 +143,7 @@ mod tests {
                 udp: None,
             },
             transform: EspTransform::AES_128_GCM,
+            mode: ravelin_types::IpsecMode::Tunnel,
             extended_sequence: false,
             inbound: half(),
             outbound: half(),

@@ -159,6 +159,7 @@ impl Sas {
         let out = OutboundSa::new(&OutboundParams {
             spi: 0x4001_2345,
             transform,
+            mode: ravelin_types::IpsecMode::Tunnel,
             salt,
             key: key(),
             iv: IvPrefix::new(NodeId::new(1).unwrap(), 5).unwrap(),
@@ -172,6 +173,7 @@ impl Sas {
         let inn = InboundSa::new(&InboundParams {
             spi: 0x4001_2345,
             transform,
+            mode: ravelin_types::IpsecMode::Tunnel,
             salt,
             key: key(),
             replay_window: 0,
@@ -208,7 +210,8 @@ impl Sas {
         let mut op = self.run(CryptoOp::new(frame, task));
         assert_eq!(op.status, OpStatus::Done);
         let outcome = (op.task.sequence, op.status);
-        self.inn.finish(&mut op.packet, outcome, 0)?;
+        self.inn
+            .finish(&mut op.packet, outcome, ravelin_wire::ip::Brief::default())?;
         Ok(op.packet)
     }
 }
