@@ -54,7 +54,7 @@ const DIRECTIONS: [Direction; 2] = [Direction::Encrypt, Direction::Decrypt];
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(
-        "unknown argument {0}; there are --json FILE, --mix NAME and --profile out|in:SAS:ROUNDS"
+        "unknown argument {0}; there are --json FILE, --mix NAME, --sas N,N and --profile out|in:SAS:ROUNDS"
     )]
     Argument(String),
     #[error("the gateway refused its configuration: {0}")]
@@ -143,6 +143,8 @@ struct Arguments {
     json: Option<PathBuf>,
     /// Only the mix of this name.
     mix: Option<String>,
+    /// Other numbers of SAs than the usual.
+    sas: Vec<u32>,
     /// Only the stages: this direction, this number of SAs and so many rounds, for a profiler.
     profile: Option<(Direction, u32, u32)>,
 }
@@ -156,6 +158,11 @@ impl Arguments {
             let known = match (argument.as_str(), value) {
                 ("--json", Some(path)) => asked.json.replace(path.into()).is_none(),
                 ("--mix", Some(name)) => asked.mix.replace(name).is_none(),
+                ("--sas", Some(list)) => {
+                    let numbers = list.split(',').map(|number| number.parse().ok());
+                    asked.sas = numbers.collect::<Option<_>>().unwrap_or_default();
+                    !asked.sas.is_empty()
+                }
                 ("--profile", Some(case)) => {
                     asked.profile = profile(&case);
                     asked.profile.is_some()
@@ -219,7 +226,12 @@ fn run() -> Result<(), Failure> {
     };
     let mixes = asked.mixes();
     let mut rows = vec![];
-    for sas in SAS {
+    let usual = if asked.sas.is_empty() {
+        &SAS[..]
+    } else {
+        &asked.sas
+    };
+    for &sas in usual {
         rows.extend(Rig::new(gcm, sas)?.run(&mixes)?);
     }
     print!("{}", report::table(gcm.code(), &rows));

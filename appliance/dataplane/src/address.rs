@@ -6,16 +6,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ravelin_wire::ip::{IPV4_HEADER_OCTETS, IPV6_HEADER_OCTETS};
 
 use crate::lpm::LpmKey;
-use crate::recent::{Recent, RecentRoutes};
+use crate::recent::{Recent, RecentDestinations};
 use crate::sa::Sa;
 use crate::selector::{Bucket, Child, Place, Selectors, Sides};
 use crate::tables::{NextHop, Vrf};
 use crate::trie::Leaf;
 
 /// How far a destination address reaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
     /// By the routing table.
+    #[default]
     Routed,
     /// This link only: neighbour discovery, VRRP, OSPF and the like.
     Link,
@@ -35,7 +36,7 @@ pub struct Ends<A> {
 }
 
 /// An address of one family, as a number, most significant bit first.
-pub trait Address: LpmKey + Ord {
+pub trait Address: LpmKey + Ord + Default {
     /// The addresses in the header that `packet` starts with.
     fn ends(packet: &[u8]) -> Option<Ends<Self>>;
 
@@ -54,11 +55,11 @@ pub trait Address: LpmKey + Ord {
     /// Whether it means something on its own link only, and is used there for neighbour discovery.
     fn is_link_local(self) -> bool;
 
-    /// A number in whose low bits neighbouring addresses differ.
+    /// A number that differs in its low bits between addresses that differ anywhere.
     fn spread(self) -> usize;
 
-    /// The recently used routes of this family.
-    fn recent(routes: &mut RecentRoutes) -> &mut Recent<Self>;
+    /// The recent destinations of this family.
+    fn recent(recent: &mut RecentDestinations) -> &mut Recent<Self>;
 
     /// What the routes of an instance say.
     fn next_hop(self, vrf: &Vrf) -> NextHop;
@@ -78,6 +79,12 @@ pub trait Address: LpmKey + Ord {
 
     /// An SA's selectors of this family.
     fn sides_of(sa: &Sa) -> &Sides<Self>;
+}
+
+/// Multiplicative hashing (Knuth, The Art of Computer Programming, volume 3, section 6.4): the upper half knows all bits.
+#[inline(always)]
+fn spread(number: u64) -> usize {
+    (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize
 }
 
 impl Address for u32 {
@@ -125,12 +132,12 @@ impl Address for u32 {
 
     #[inline]
     fn spread(self) -> usize {
-        (self ^ self >> 8) as usize
+        spread(u64::from(self))
     }
 
     #[inline]
-    fn recent(routes: &mut RecentRoutes) -> &mut Recent<u32> {
-        &mut routes.v4
+    fn recent(recent: &mut RecentDestinations) -> &mut Recent<u32> {
+        &mut recent.v4
     }
 
     #[inline]
@@ -209,12 +216,12 @@ impl Address for u128 {
 
     #[inline]
     fn spread(self) -> usize {
-        (self ^ self >> 64) as usize
+        spread((self ^ (self >> 64).rotate_left(32)) as u64)
     }
 
     #[inline]
-    fn recent(routes: &mut RecentRoutes) -> &mut Recent<u128> {
-        &mut routes.v6
+    fn recent(recent: &mut RecentDestinations) -> &mut Recent<u128> {
+        &mut recent.v6
     }
 
     #[inline]

@@ -14,6 +14,7 @@ use dpdk_rs::ipsecmb::chacha::{ChaCha, ChaChaKey};
 use dpdk_rs::ipsecmb::gmac::{Gmac, GmacKey};
 use dpdk_rs::ipsecmb::separate::Lanes;
 use dpdk_rs::ipsecmb::{Gcm, GcmKey};
+use dpdk_rs::prefetch;
 use ravelin_esp::engine::{CpuKey, Job, KeyError, OpStatus, PortableKey, Synchronous};
 use ravelin_esp::{Keys, SALT_OCTETS};
 use ravelin_types::{EspEncr, EspTransform};
@@ -62,18 +63,18 @@ pub fn cpu_code() -> &'static str {
     native().map_or("portable AES-GCM", |native| native.gcm.code())
 }
 
-/// An expanded key; all kinds wipe themselves.
+/// An expanded key; all kinds wipe themselves. Small: the engines' tables of them are as hot as the keys.
 pub enum Key {
     /// AES-GCM.
     Gcm(GcmKey),
     /// For the portable engine.
     Portable(PortableKey),
     /// AES-GMAC.
-    Gmac(GmacKey),
+    Gmac(Box<GmacKey>),
     /// ChaCha20-Poly1305.
-    ChaCha(ChaChaKey),
+    ChaCha(Box<ChaChaKey>),
     /// A cipher with a separate HMAC.
-    Separate(SeparateKey),
+    Separate(Box<SeparateKey>),
     /// In a device, with a key of the CPU in reserve.
     Device(Box<DeviceKey>),
 }
@@ -96,11 +97,14 @@ fn expand(native: &Native, transform: EspTransform, keys: Keys<'_>) -> Result<Ke
     use EspEncr as E;
     let key = keys.cipher;
     if transform.integ().is_some() {
-        return separate::expand(&native.lanes, transform, keys).map(Key::Separate);
+        return separate::expand(&native.lanes, transform, keys)
+            .map(|key| Key::Separate(Box::new(key)));
     }
     match transform.encr() {
-        E::Aes128Gmac | E::Aes192Gmac | E::Aes256Gmac => native.gmac.expand(key).map(Key::Gmac),
-        E::ChaCha20Poly1305 => native.chacha.expand(key).map(Key::ChaCha),
+        E::Aes128Gmac | E::Aes192Gmac | E::Aes256Gmac => {
+            (native.gmac.expand(key)).map(|key| Key::Gmac(Box::new(key)))
+        }
+        E::ChaCha20Poly1305 => (native.chacha.expand(key)).map(|key| Key::ChaCha(Box::new(key))),
         _ => native.gcm.expand(key).map(Key::Gcm),
     }
     .map_err(|_| KeyError::Length)
@@ -163,10 +167,15 @@ impl CpuKey for Key {
         self.open_other(nonce, aad, text, icv)
     }
 
-    #[inline]
-    fn warm(&self) {
+    #[inline(always)]
+    fn approach(place: &Option<Self>) {
+        prefetch(place);
+    }
+
+    #[inline(always)]
+    fn warm(&self, octets: usize) {
         if let Key::Gcm(key) = self {
-            key.prefetch();
+            key.prefetch(octets);
         }
     }
 

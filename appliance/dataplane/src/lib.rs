@@ -39,8 +39,9 @@ pub mod state;
 pub mod stations;
 pub mod tables;
 pub mod trie;
+pub mod warm;
 pub mod watch;
-pub mod worker;
+mod worker;
 
 pub use control::Controller;
 pub use drop::DropReason;

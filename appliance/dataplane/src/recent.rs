@@ -1,77 +1,170 @@
-//! Routes that were looked up a moment ago: the few servers of the core are one end of nearly every packet, and packets of one flow
-//! come in trains. A direct-mapped table per worker and family, good for one version of the tables.
+//! Destinations that were looked up before: one cache line tells next hop and SA of an address, and which line that is follows from
+//! the address, where a look-up of routes and of selectors touches several that depend on each other. A set-associative table per worker
+//! and family, good for one version of the tables; what it does not hold is looked up and takes the place of another.
 
+use dpdk_rs::prefetch;
 use ravelin_types::VrfId;
 
-use crate::address::Address;
+use crate::address::{Address, Scope};
+use crate::selector::Place;
 use crate::tables::{NextHop, Tables};
 
-/// Entries, a power of two: a few KiB of the nearest cache.
-const ENTRIES: usize = 64;
+/// Entries of a set.
+const WAYS: usize = 2;
+/// Most sets of one table, a power of two: one for each SA pair of a node, in 4 MiB for IPv4. Used lines alone come into the caches.
+const MAX_SETS: usize = 1 << 16;
+/// Fewest sets.
+const MIN_SETS: usize = 64;
 
-#[derive(Clone, Copy, Debug)]
+/// Where the packets to one address go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Destination {
+    /// How far the address reaches.
+    pub scope: Scope,
+    /// Next hop.
+    pub next_hop: NextHop,
+    /// When that is a tunnel: where they are encrypted as a rule, if there is an SA.
+    pub place: Option<Place>,
+}
+
+impl Destination {
+    /// What the tables say of an address.
+    fn of<A: Address>(tables: &Tables, vrf: VrfId, address: A) -> Self {
+        Self::by(tables, vrf, address, tables.next_hop_of(vrf, address))
+    }
+
+    /// The same when the next hop is known already.
+    #[inline]
+    pub fn by<A: Address>(tables: &Tables, vrf: VrfId, address: A, next_hop: NextHop) -> Self {
+        let place = match next_hop {
+            // Whether the child admits the packet is seen when its SA is at hand.
+            NextHop::Tunnel(tunnel) => tables
+                .vrf(vrf)
+                .and_then(|vrf| vrf.selectors.place(address))
+                .filter(|place| place.tunnel == tunnel),
+            _ => None,
+        };
+        Self {
+            scope: address.scope(),
+            next_hop,
+            place,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
 struct Entry<A> {
     address: A,
     vrf: VrfId,
-    next_hop: NextHop,
+    /// Of the table; never that of a table in use in an entry that was not filled.
+    generation: u32,
+    destination: Destination,
 }
 
-/// Recently used routes of one family.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Set<A>([Entry<A>; WAYS]);
+
+/// Recent destinations of one family.
 #[derive(Debug)]
 pub struct Recent<A> {
-    /// Of the tables.
+    /// Version of the tables.
     version: u64,
-    entries: [Option<Entry<A>>; ENTRIES],
-}
-
-impl<A: Address> Default for Recent<A> {
-    fn default() -> Self {
-        Self {
-            version: 0,
-            entries: [None; ENTRIES],
-        }
-    }
+    generation: u32,
+    /// How many sets there will be, once the first destination comes.
+    wanted: usize,
+    sets: Box<[Set<A>]>,
 }
 
 impl<A: Address> Recent<A> {
-    /// Forgets what another version of the tables said.
-    #[inline]
-    pub fn follow(&mut self, tables: &Tables) {
-        if self.version != tables.version {
-            self.version = tables.version;
-            self.entries = [None; ENTRIES];
+    fn new(destinations: usize) -> Self {
+        Self {
+            version: 0,
+            generation: 1,
+            wanted: destinations.next_power_of_two().clamp(MIN_SETS, MAX_SETS),
+            sets: Box::default(),
         }
     }
 
-    /// The next hop towards `address` in `vrf`. `tables` are those that [`Recent::follow`] saw.
-    #[inline(always)]
-    pub fn next_hop(&mut self, tables: &Tables, vrf: VrfId, address: A) -> NextHop {
-        let entry = &mut self.entries[address.spread() % ENTRIES];
-        match entry {
-            Some(known) if known.address == address && known.vrf == vrf => known.next_hop,
-            _ => {
-                let next_hop = tables.next_hop_of(vrf, address);
-                *entry = Some(Entry {
-                    address,
-                    vrf,
-                    next_hop,
-                });
-                next_hop
+    /// Forgets what another version of the tables said.
+    #[inline]
+    fn follow(&mut self, tables: &Tables) {
+        if self.version != tables.version {
+            self.version = tables.version;
+            self.generation = self.generation.wrapping_add(1);
+            if self.generation == 0 {
+                self.sets = Box::default();
+                self.generation = 1;
             }
         }
     }
+
+    #[inline(always)]
+    fn set_of(&self, address: A) -> Option<&Set<A>> {
+        let at = address.spread() & self.sets.len().wrapping_sub(1);
+        self.sets.get(at)
+    }
+
+    /// Brings what is known of an address towards the cache.
+    #[inline(always)]
+    pub fn warm(&self, address: A) {
+        if let Some(set) = self.set_of(address) {
+            prefetch(set);
+        }
+    }
+
+    /// Where packets to `address` in `vrf` go. `tables` are those that [`RecentDestinations::follow`] saw.
+    #[inline(always)]
+    pub fn find(&mut self, tables: &Tables, vrf: VrfId, address: A) -> Destination {
+        if let Some(Set(entries)) = self.set_of(address) {
+            for entry in entries {
+                let known = (entry.address, entry.vrf, entry.generation);
+                if known == (address, vrf, self.generation) {
+                    return entry.destination;
+                }
+            }
+        }
+        self.miss(tables, vrf, address)
+    }
+
+    #[inline(never)]
+    fn miss(&mut self, tables: &Tables, vrf: VrfId, address: A) -> Destination {
+        if self.sets.is_empty() {
+            self.sets = vec![Set([Entry::default(); WAYS]); self.wanted].into();
+        }
+        let destination = Destination::of(tables, vrf, address);
+        let at = address.spread() & (self.sets.len() - 1);
+        if let Some(Set(entries)) = self.sets.get_mut(at) {
+            entries.rotate_right(1);
+            entries[0] = Entry {
+                address,
+                vrf,
+                generation: self.generation,
+                destination,
+            };
+        }
+        destination
+    }
 }
 
-/// Recently used routes of both families.
-#[derive(Debug, Default)]
-pub struct RecentRoutes {
+/// Recent destinations of both families.
+#[derive(Debug)]
+pub struct RecentDestinations {
     /// IPv4.
     pub v4: Recent<u32>,
     /// IPv6.
     pub v6: Recent<u128>,
 }
 
-impl RecentRoutes {
+impl RecentDestinations {
+    /// For about so many of each family.
+    pub fn new(destinations: usize) -> Self {
+        Self {
+            v4: Recent::new(destinations),
+            v6: Recent::new(destinations),
+        }
+    }
+
     /// Forgets what another version of the tables said.
     #[inline]
     pub fn follow(&mut self, tables: &Tables) {

@@ -3,10 +3,14 @@
 //! One worker owns both directions of a pair: its numbers and its window have a single writer and need no lock. The control
 //! thread hands over a [`PendingSa`] with expanded keys; what is removed goes back to it, so that wiping costs no packet time.
 
+use std::mem::offset_of;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ravelin_esp::{InboundParams, InboundSa, KeyId, OutboundParams, OutboundSa, OuterAddresses};
+use dpdk_rs::prefetch_part;
+use ravelin_esp::{
+    Direction, InboundParams, InboundSa, KeyId, OutboundParams, OutboundSa, OuterAddresses,
+};
 use ravelin_types::{IpsecMode, Numbers, PairId, SPI_SLOTS, SPI_TAG_BITS, Time, VrfId};
 use ravelin_wire::ip::Brief;
 
@@ -107,30 +111,33 @@ fn compare<A: Address>(known: Ends<A>, packet: &[u8]) -> Option<bool> {
     (ends.destination == known.destination).then_some(ends.source != known.source)
 }
 
-/// A pair at its owner.
+/// A pair at its owner. What one direction needs lies together: of thousands of SAs each line comes from memory.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub struct Sa {
     /// Outbound half.
     pub outbound: OutboundSa,
     /// Outer route.
     pub route: RouteCache,
-    /// Inbound half.
-    pub inbound: InboundSa,
-    from_peer: FromPeer,
     /// Tunnel interface.
     pub tunnel: IfIndex,
-    /// The selectors of the child for IPv4, once more where no further cache line must come for them.
-    pub(crate) selectors_v4: Sides<u32>,
-    /// Facts.
-    pub facts: PairFacts,
-    /// An authenticated packet has come in.
-    pub heard: bool,
     /// Outbound is switched off: the pair only lingers.
     pub inbound_only: bool,
     /// Outbound packets take the long way: it only lingers, or it is in transport mode.
     pub rare: bool,
     /// Near exhaustion was reported.
     pub exhausting: bool,
+    /// An authenticated packet has come in.
+    pub heard: bool,
+    /// The counters of the facts, once more for the same reason as the selectors.
+    pub traffic: Arc<PairTraffic>,
+    /// The selectors of the child for IPv4, once more where no further cache line must come for them.
+    pub(crate) selectors_v4: Sides<u32>,
+    /// Inbound half.
+    pub inbound: InboundSa,
+    from_peer: FromPeer,
+    /// Facts.
+    pub facts: PairFacts,
     /// The other outer address that was reported last.
     pub moved_to: Option<(IpAddr, u16)>,
     /// When that was.
@@ -151,6 +158,7 @@ impl Sa {
             from_peer: FromPeer::new(&facts.outer)?,
             tunnel: facts.child.tunnel,
             selectors_v4: facts.child.v4.clone(),
+            traffic: Arc::clone(&facts.traffic),
             facts,
             heard: false,
             inbound_only: false,
@@ -205,6 +213,16 @@ impl Sa {
     /// Whether its packets keep their IP header.
     pub fn is_transport(&self) -> bool {
         self.outbound.mode() == IpsecMode::Transport
+    }
+
+    /// Brings towards the cache what packets of one direction need of it.
+    #[inline(always)]
+    pub(crate) fn warm(&self, direction: Direction) {
+        let octets = match direction {
+            Direction::Encrypt => 0..offset_of!(Sa, inbound),
+            Direction::Decrypt => offset_of!(Sa, route)..offset_of!(Sa, moved_to),
+        };
+        prefetch_part(self, octets);
     }
 
     /// Raises the ceilings; later packets ask for more.

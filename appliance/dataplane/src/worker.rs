@@ -3,9 +3,8 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use dpdk_rs::prefetch;
 use ravelin_ctl::sa::InstallError;
-use ravelin_esp::{CryptoEngine, CryptoOp, Direction, PacketBuf};
+use ravelin_esp::{CryptoEngine, CryptoOp, PacketBuf};
 use ravelin_types::{Time, VrfId};
 
 use crate::address::Address;
@@ -19,7 +18,7 @@ use crate::platform::{BURST, Platform, PortIo};
 use crate::policer::Policer;
 use crate::punt::Policers;
 use crate::reassembly::Reassembly;
-use crate::recent::RecentRoutes;
+use crate::recent::{Destination, RecentDestinations};
 use crate::sa::{PendingSa, Sa};
 use crate::stages;
 use crate::stages::egress::{self, Departure};
@@ -29,10 +28,6 @@ use crate::tables::{AdjIndex, IfIndex, MAX_PORTS, NextHop, Tables};
 const COMMANDS_PER_RUN: usize = 32;
 /// Packets a vector between stages holds before it must grow: every input of one run at once.
 const VECTOR: usize = 4 * BURST;
-/// How many packets ahead an SA is brought towards the cache, and what it points to: far enough for memory to answer, near enough
-/// for the lines (about 8 and 20 of them) to be there still.
-const SA_AHEAD: usize = 8;
-const KEY_AHEAD: usize = 3;
 /// Operations the engine may refuse before they are dropped.
 pub(crate) const MAX_PENDING_OPS: usize = 8 * BURST;
 /// Frames that wait for a port that did not take them: one more ring's worth, against short bursts.
@@ -50,7 +45,7 @@ const TICK_US: u64 = 100_000;
 pub(crate) struct Vectors<B> {
     pub frames: Vec<B>,
     pub local: Vec<Packet<B>>,
-    pub esp_input: Vec<Packet<B>>,
+    pub esp_input: Vec<(Packet<B>, u32)>,
     pub forward: Vec<Packet<B>>,
     pub esp_output: Vec<(Packet<B>, u32)>,
     pub ops: Vec<CryptoOp<Packet<B>>>,
@@ -104,7 +99,7 @@ pub struct Worker<P: Platform> {
     pub(crate) now: Time,
     pub(crate) laps: Laps,
     pub(crate) departure: Departure,
-    recent: RecentRoutes,
+    recent: RecentDestinations,
     /// Decrypted packets of one tunnel in a row.
     decrypted: Tally,
     next_tick: Time,
@@ -133,7 +128,7 @@ impl<P: Platform> Worker<P> {
             now: Time::default(),
             laps: Laps::default(),
             departure: Departure::default(),
-            recent: RecentRoutes::default(),
+            recent: RecentDestinations::new(shared.slots()),
             decrypted: Tally::default(),
             next_tick: Time::default(),
             tables,
@@ -207,45 +202,15 @@ impl<P: Platform> Worker<P> {
         }
     }
 
-    /// The next hop towards `address` in `vrf`, of the tables of this run.
+    /// Where packets to `address` in `vrf` go, by the tables of this run.
     #[inline(always)]
-    pub(crate) fn next_hop<A: Address>(
+    pub(crate) fn destination<A: Address>(
         &mut self,
         tables: &Tables,
         vrf: VrfId,
         address: A,
-    ) -> NextHop {
-        A::recent(&mut self.recent).next_hop(tables, vrf, address)
-    }
-
-    /// Brings towards the cache what the packet some places ahead will need, for a loop over packets of which the present one belongs
-    /// to `slot` and the ones after it to those that `ahead` tells. What lies behind a pointer comes later than the pointer.
-    #[inline]
-    pub(crate) fn warm(
-        &self,
-        slot: u32,
-        direction: Direction,
-        ahead: impl Fn(usize) -> Option<u32>,
-    ) {
-        let other = |places| ahead(places).filter(|other| *other != slot);
-        let sa = |slot: u32| self.sas.get(slot as usize).and_then(Option::as_deref);
-        if let Some(sa) = other(SA_AHEAD).and_then(sa) {
-            prefetch(sa);
-        }
-        let Some(sa) = other(KEY_AHEAD).and_then(sa) else {
-            return;
-        };
-        prefetch(&*sa.facts.traffic);
-        match direction {
-            Direction::Encrypt => self.engine.warm(sa.outbound.key()),
-            Direction::Decrypt => {
-                self.engine.warm(sa.inbound.key());
-                prefetch(&*sa.facts.child);
-                if let Some(word) = sa.inbound.next_word() {
-                    prefetch(word);
-                }
-            }
-        }
+    ) -> Destination {
+        A::recent(&mut self.recent).find(tables, vrf, address)
     }
 
     /// Runs everything that waits, one burst per input, through the stages. Returns how many packets came in.
@@ -298,7 +263,7 @@ impl<P: Platform> Worker<P> {
             packets += 1;
             match handoff {
                 Handoff::Encrypt(packet, slot) => self.vectors.esp_output.push((packet, slot)),
-                Handoff::Decrypt(packet) => self.vectors.esp_input.push(packet),
+                Handoff::Decrypt(packet) => stages::esp_input::enter(self, packet),
                 Handoff::Fragment(packet) => self.vectors.local.push(packet),
             }
         }

@@ -375,6 +375,10 @@ fn frames_that_are_not_for_us() {
     );
     a.receive(
         UNTRUST,
+        &udp(addr("239.1.1.1"), addr("198.51.100.1"), (9, 9), b"x"),
+    );
+    a.receive(
+        UNTRUST,
         &udp(outer(2, false), addr("198.51.100.1"), (9, 9), b"x"),
     );
     a.receive(
@@ -391,11 +395,12 @@ fn frames_that_are_not_for_us() {
         NoUnit,
         NotOurMac,
         BadChecksum,
-        Martian,
         Multicast,
         NoRoute,
     ];
     let mut wanted: Vec<_> = wanted.into_iter().map(|reason| (reason, 1)).collect();
+    // From an address of the host itself, and from a group.
+    wanted.push((Martian, 2));
     wanted.sort_by_key(|(reason, _)| *reason as u8);
     assert_eq!(got, wanted);
     assert!(punted(&a).is_empty());

@@ -10,12 +10,19 @@ pub mod gmac;
 pub mod separate;
 
 use std::ffi::CStr;
+use std::sync::OnceLock;
 use zeroize::Zeroize;
 
 use crate::error::Error;
 
 /// Octets of a whole authentication tag; 8 and 12 are allowed too (RFC 4106, section 6).
 pub const TAG_OCTETS: usize = 16;
+/// Of AES.
+const BLOCK_OCTETS: usize = 16;
+/// Octets of the round keys that a key's memory starts with.
+const ROUND_KEYS_OCTETS: usize = 15 * BLOCK_OCTETS;
+/// Powers of the hash key that follow them, descending, and once more multiplied by the polynomial.
+const POWERS: usize = 32;
 /// Octets of the nonce: 4 of salt and 8 of explicit IV (RFC 4106, section 4).
 pub const NONCE_OCTETS: usize = 12;
 
@@ -80,9 +87,12 @@ fn is_tag(computed: &[u8; TAG_OCTETS], tag: &[u8]) -> bool {
 #[derive(Clone, Copy)]
 pub struct Gcm {
     /// Of keys of 16, 24 and 32 octets.
-    sizes: [Functions; 3],
+    sizes: &'static [Functions; 3],
     code: &'static str,
 }
+
+/// The functions are those of this CPU: there is one set of them, so that a key need not carry it.
+static SIZES: OnceLock<[Functions; 3]> = OnceLock::new();
 
 /// The library wants its key data on cache lines.
 #[repr(C, align(64))]
@@ -91,7 +101,7 @@ struct KeyMemory(dpdk_sys::gcm_key_data);
 /// An expanded AES key with its GHASH powers; wiped when dropped.
 pub struct GcmKey {
     memory: Box<KeyMemory>,
-    functions: Functions,
+    functions: &'static Functions,
 }
 
 // A key's memory is plain octets behind a Box, written only while it is expanded.
@@ -142,8 +152,9 @@ impl Gcm {
             Functions::complete(&ops.gcm[index])
                 .ok_or_else(|| Error::Crypto("no AES-GCM for this CPU".to_owned()))
         };
+        let sizes = [complete(0)?, complete(1)?, complete(2)?];
         Ok(Gcm {
-            sizes: [complete(0)?, complete(1)?, complete(2)?],
+            sizes: SIZES.get_or_init(|| sizes),
             code: code_name(ops.arch, ops.features),
         })
     }
@@ -159,7 +170,7 @@ impl Gcm {
     /// # Errors
     /// [`Error::KeyLength`].
     pub fn expand(&self, key: &[u8]) -> Result<GcmKey, Error> {
-        let functions = self.sizes[size_index(key)?];
+        let functions = &self.sizes[size_index(key)?];
         // SAFETY: a union of byte arrays, for which zero is valid.
         let mut memory: Box<KeyMemory> = Box::new(unsafe { std::mem::zeroed() });
         // SAFETY: the key has the length of the chosen function, the memory the type and alignment it demands.
@@ -250,10 +261,18 @@ impl GcmKey {
         }
     }
 
-    /// Brings the whole key towards the cache.
-    #[inline]
-    pub fn prefetch(&self) {
-        crate::prefetch(&*self.memory);
+    /// Brings towards the cache what of the key a text of so many octets needs: the round keys, and as many powers of the hash key as it
+    /// has blocks, with one of the lengths and one of the additional data. That they end the table, where AVX-512 code has it, is known
+    /// of the library; with another layout this is a worse hint and nothing else.
+    #[inline(always)]
+    pub fn prefetch(&self, octets: usize) {
+        let blocks = (octets / BLOCK_OCTETS + 3).min(POWERS);
+        let powers = blocks * BLOCK_OCTETS;
+        let key = &*self.memory;
+        let middle = ROUND_KEYS_OCTETS + POWERS * BLOCK_OCTETS;
+        crate::prefetch_part(key, 0..ROUND_KEYS_OCTETS);
+        crate::prefetch_part(key, middle - powers..middle);
+        crate::prefetch_part(key, size_of::<KeyMemory>() - powers..size_of::<KeyMemory>());
     }
 }
 

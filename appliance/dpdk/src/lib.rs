@@ -37,7 +37,7 @@ pub use mbuf::{Checksum, META_WORDS, Mbuf};
 pub use mempool::{Mempool, MempoolConfig, PoolEmpty};
 pub use port::{MAX_PORTS, Port};
 pub use port_types::{Capabilities, Link, MacAddress, PortConfig, PortStats};
-pub use prefetch::{LINE_OCTETS, prefetch};
+pub use prefetch::{LINE_OCTETS, prefetch, prefetch_part};
 pub use queue::{RxQueue, TxQueue};
 
 /// The burst that the pipeline works on. 64 packets fill a vector driver's burst and 64 buffer headers stay in L1.

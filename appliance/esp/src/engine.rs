@@ -184,9 +184,13 @@ pub trait CryptoEngine<P: PacketBuf> {
         OpStatus::Pending
     }
 
-    /// Brings a key towards the cache.
+    /// Brings towards the cache where a key is found.
     #[inline]
-    fn warm(&self, _key: KeyId) {}
+    fn approach(&self, _key: KeyId) {}
+
+    /// Brings towards the cache what of a key a text of so many octets needs.
+    #[inline]
+    fn warm(&self, _key: KeyId, _octets: usize) {}
 
     /// Takes operations from `ops`, in order, as many as fit; what stays in `ops` was not accepted.
     fn submit(&mut self, ops: &mut Vec<CryptoOp<P>>);

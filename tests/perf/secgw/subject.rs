@@ -105,8 +105,10 @@ pub struct Subject {
 
 impl Subject {
     /// The variables that put the hook in.
-    pub fn environment(files: &Files, name: &str) -> [(&'static str, PathBuf); 3] {
+    pub fn environment(files: &Files, name: &str) -> [(&'static str, PathBuf); 4] {
         [
+            // As in planed's unit; the peer has what it gives, too.
+            ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1".into()),
             ("LD_PRELOAD", files.hook.clone()),
             ("NET_TRACE_FOLDER", files.traces.clone()),
             ("NET_TRACE_CONTROL", page(files, name)),

@@ -322,9 +322,14 @@ impl<P: Apart> CryptoEngine<P> for Accelerated<P> {
         self.cpu.run_now(packet, task)
     }
 
-    #[inline]
-    fn warm(&self, key: KeyId) {
-        self.cpu.warm(key);
+    #[inline(always)]
+    fn approach(&self, key: KeyId) {
+        self.cpu.approach(key);
+    }
+
+    #[inline(always)]
+    fn warm(&self, key: KeyId, octets: usize) {
+        self.cpu.warm(key, octets);
     }
 
     #[inline]

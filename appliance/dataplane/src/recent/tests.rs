@@ -20,16 +20,16 @@ fn tables(version: u64, routes: &[(&str, u32)]) -> Tables {
 fn says_what_the_tables_say_whatever_was_asked_before() {
     let first = tables(1, &[("10.0.0.0/8", 1), ("10.0.1.0/24", 2)]);
     let second = tables(2, &[("10.0.0.0/8", 3)]);
-    let mut routes = RecentRoutes::default();
+    let mut routes = RecentDestinations::new(64);
     for tables in [&first, &second, &first] {
         routes.follow(tables);
         for round in 0..3 {
             // Neighbours in the table of entries, and addresses that share one.
             for address in (0x0a00_00ff..0x0a00_0300).step_by(7).chain(0..9) {
                 for vrf in [0, 1, 7].map(VrfId) {
-                    let expected = tables.next_hop_of(vrf, address);
+                    let expected = Destination::of(tables, vrf, address);
                     assert_eq!(
-                        routes.v4.next_hop(tables, vrf, address),
+                        routes.v4.find(tables, vrf, address),
                         expected,
                         "{address:x} of {vrf:?} in round {round}"
                     );
@@ -38,7 +38,7 @@ fn says_what_the_tables_say_whatever_was_asked_before() {
         }
     }
     assert_eq!(
-        routes.v6.next_hop(&first, VrfId(0), 1 << 127),
+        routes.v6.find(&first, VrfId(0), 1 << 127).next_hop,
         NextHop::None
     );
 }

@@ -118,7 +118,7 @@ pub(crate) fn decrypted<P: Platform>(
     };
     if newest {
         state::store_inbound(&worker.shared.cells, slot, number);
-        sa.facts.traffic.in_sequence.set(number);
+        sa.traffic.in_sequence.set(number);
     }
     let (heard, asking) = (sa.heard, sa.ask(number).is_some());
     if asking {
@@ -189,15 +189,15 @@ fn admit<P: Platform, A: Address>(
         }
     };
     let octets = buf.octets();
-    sa.facts.traffic.in_packets.add(1);
-    sa.facts.traffic.in_octets.add(octets as u64);
+    sa.traffic.in_packets.add(1);
+    sa.traffic.in_octets.add(octets as u64);
     if let Some(watch) = &tables.watch {
         let link = link(sa.facts.pair, sa.inbound.spi(), number);
         watch.decrypted(worker.id, worker.now, &sa.facts, buf.data(), link);
     }
     worker.count_decrypted(tunnel, octets);
-    let next_hop = worker.next_hop(tables, vrf, header.ends.destination);
-    let fate = policy::decide(worker, tables, header, (Origin::Tunnel, next_hop));
+    let destination = worker.destination(tables, vrf, header.ends.destination);
+    let fate = policy::decide(worker, tables, header, (Origin::Tunnel, destination));
     if tcp_mss::opens(meta, buf.data()) {
         tcp_mss::clamp(worker, tables, meta, &mut buf, slot);
     }
@@ -215,7 +215,7 @@ fn admit<P: Platform, A: Address>(
         }
         fate => fate,
     };
-    let packet = whole(buf, (tunnel, vrf), (meta, next_hop));
+    let packet = whole(buf, (tunnel, vrf), (meta, destination.next_hop));
     forward::act(worker, tables, packet, other);
 }
 
@@ -228,7 +228,7 @@ fn outside<P: Platform>(
     (slot, number): (u32, u64),
 ) {
     if let Some(sa) = (worker.sas.get(slot as usize)).and_then(Option::as_deref) {
-        sa.facts.traffic.selector_drops.add(1);
+        sa.traffic.selector_drops.add(1);
         if let Some(watch) = &tables.watch {
             let link = link(sa.facts.pair, sa.inbound.spi(), number);
             watch.outside(worker.id, worker.now, &sa.facts, packet.data(), link);
@@ -239,8 +239,8 @@ fn outside<P: Platform>(
 
 fn count_refusal(sa: &Sa, reason: EspDrop) {
     match reason {
-        EspDrop::AuthFailed => sa.facts.traffic.auth_drops.add(1),
-        EspDrop::ReplayOld | EspDrop::ReplayDuplicate => sa.facts.traffic.replay_drops.add(1),
+        EspDrop::AuthFailed => sa.traffic.auth_drops.add(1),
+        EspDrop::ReplayOld | EspDrop::ReplayDuplicate => sa.traffic.replay_drops.add(1),
         _ => {}
     }
 }

@@ -14,16 +14,23 @@ use crate::stages::crypto;
 use crate::tables::{NextHop, Tables};
 use crate::worker::{MAX_PENDING_OPS, Worker};
 
+/// Takes a packet to us that is ESP, in UDP or not, with the slot of its SA.
+#[inline(always)]
+pub(crate) fn enter<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>) {
+    let esp = packet.data().get(place(packet.meta).1..);
+    let slot = esp
+        .and_then(EspHeader::parse)
+        .map_or(u32::MAX, |header| slot_of(header.spi));
+    worker.vectors.esp_input.push((packet, slot));
+}
+
 /// Drains `esp_input` into the engine's operations.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.esp_input);
-    let slot = |packet: &Packet<P::Buf>| header(packet).map(|header| slot_of(header.spi));
+    worker.warm_first(&input, Direction::Decrypt);
     let mut packets = input.drain(..);
-    while let Some(packet) = packets.next() {
-        let present = slot(&packet).unwrap_or(u32::MAX);
-        worker.warm(present, Direction::Decrypt, |places| {
-            packets.as_slice().get(places).and_then(slot)
-        });
+    while let Some((packet, slot)) = packets.next() {
+        worker.warm_next(slot, packets.as_slice(), Direction::Decrypt);
         if worker.vectors.ops.len() >= BURST {
             crypto::run(worker, tables);
         }
@@ -41,14 +48,6 @@ pub(crate) fn place(meta: Brief) -> (bool, usize) {
         udp,
         usize::from(meta.payload_at()) + if udp { UDP_HEADER_OCTETS } else { 0 },
     )
-}
-
-#[inline(always)]
-fn header<B: PacketBuf>(packet: &Packet<B>) -> Option<EspHeader> {
-    packet
-        .data()
-        .get(place(packet.meta).1..)
-        .and_then(EspHeader::parse)
 }
 
 /// Everything up to the cipher, and what follows it if it works on the spot.
@@ -91,7 +90,7 @@ fn open<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::
         Ok(task) => task,
         Err(reason) => {
             if matches!(reason, EspDrop::ReplayOld | EspDrop::ReplayDuplicate) {
-                sa.facts.traffic.replay_drops.add(1);
+                sa.traffic.replay_drops.add(1);
             }
             return worker.drop(whole(buf, strange_source), reason.into());
         }

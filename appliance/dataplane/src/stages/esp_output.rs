@@ -73,12 +73,11 @@ fn no_sa<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, tunnel: If
 /// Drains `esp_output` into the ports, or into the engine's operations.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.esp_output);
+    worker.warm_first(&input, Direction::Encrypt);
     let mut packets = input.drain(..);
     let mut tally = Tally::default();
     while let Some((packet, slot)) = packets.next() {
-        worker.warm(slot, Direction::Encrypt, |places| {
-            packets.as_slice().get(places).map(|(_, slot)| *slot)
-        });
+        worker.warm_next(slot, packets.as_slice(), Direction::Encrypt);
         if worker.vectors.ops.len() >= BURST {
             crypto::run(worker, tables);
         }
@@ -349,7 +348,7 @@ fn encrypt<P: Platform>(
         Err(reason) => return refused(worker, whole(buf, (vrf, NextHop::None)), slot, reason),
     };
     state::store_outbound(&worker.shared.cells, slot, task.sequence);
-    let traffic = &*sa.facts.traffic;
+    let traffic = &*sa.traffic;
     traffic.out_packets.add(1);
     traffic.out_octets.add(octets as u64);
     traffic.out_sequence.set(task.sequence);

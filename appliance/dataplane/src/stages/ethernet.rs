@@ -12,7 +12,7 @@ use crate::drop::DropReason;
 use crate::packet::{Header, Origin, Packet};
 use crate::platform::Platform;
 use crate::stages::forward::{self, Fate};
-use crate::stages::{arp, ip_input};
+use crate::stages::{arp, esp_input, ip_input};
 use crate::tables::{IfIndex, InterfaceKind, NextHop, Tables};
 use crate::worker::Worker;
 
@@ -114,7 +114,7 @@ pub(crate) fn input<P: Platform>(
                         packet.next_hop = NextHop::Tunnel(tunnel);
                         worker.vectors.esp_output.push((packet, place.slot));
                     }
-                    Fate::Local if is_esp(tables, meta) => worker.vectors.esp_input.push(packet),
+                    Fate::Local if is_esp(tables, meta) => esp_input::enter(worker, packet),
                     fate => forward::act(worker, tables, packet, fate),
                 }
             }

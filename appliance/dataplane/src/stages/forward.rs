@@ -6,6 +6,7 @@ use crate::address::Address;
 use crate::drop::DropReason;
 use crate::packet::{Header, Packet};
 use crate::platform::Platform;
+use crate::recent::Destination;
 use crate::selector::Place;
 use crate::stages::{egress, esp_output, icmp_error, local_input, punt};
 use crate::tables::{IfIndex, NextHop, Tables};
@@ -45,7 +46,11 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
 
 fn fate<P: Platform, A: Address>(tables: &Tables, packet: &Packet<P::Buf>) -> Fate {
     match packet.route_header::<A>() {
-        Some(header) => decide(tables, header, (packet.is_transit(), packet.next_hop)),
+        Some(header) => {
+            let Header { vrf, ends, .. } = header;
+            let destination = Destination::by(tables, vrf, ends.destination, packet.next_hop);
+            decide(tables, header, (packet.is_transit(), destination))
+        }
         None => Fate::Drop(DropReason::BadFrame),
     }
 }
@@ -55,20 +60,14 @@ fn fate<P: Platform, A: Address>(tables: &Tables, packet: &Packet<P::Buf>) -> Fa
 pub(crate) fn decide<A: Address>(
     tables: &Tables,
     header: Header<'_, A>,
-    (transit, next_hop): (bool, NextHop),
+    (transit, destination): (bool, Destination),
 ) -> Fate {
     if transit && header.meta.ttl() <= 1 {
         return Fate::Refuse(DropReason::TtlExceeded, IcmpError::TimeExceeded);
     }
-    match next_hop {
-        NextHop::Tunnel(tunnel) => {
-            // Whether the child admits the packet is seen when its SA is at hand: the table's entry alone is read here.
-            let place = tables
-                .vrf(header.vrf)
-                .and_then(|vrf| vrf.selectors.place(header.ends.destination));
-            Fate::Tunnel(tunnel, place.filter(|place| place.tunnel == tunnel))
-        }
-        NextHop::Glean(_) | NextHop::Adjacency(_) => Fate::Leave(next_hop),
+    match destination.next_hop {
+        NextHop::Tunnel(tunnel) => Fate::Tunnel(tunnel, destination.place),
+        next_hop @ (NextHop::Glean(_) | NextHop::Adjacency(_)) => Fate::Leave(next_hop),
         NextHop::Group { first, count } => group(tables, header, (first, count)),
         NextHop::None | NextHop::Local => Fate::Refuse(DropReason::NoRoute, IcmpError::NoRoute),
         NextHop::Blackhole => Fate::Drop(DropReason::Blackhole),

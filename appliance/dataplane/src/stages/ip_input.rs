@@ -16,16 +16,16 @@ pub(crate) fn decide<P: Platform, A: Address>(
     tables: &Tables,
     header: Header<'_, A>,
 ) -> Fate {
-    match header.ends.destination.scope() {
+    let destination = worker.destination(tables, header.vrf, header.ends.destination);
+    match destination.scope {
         Scope::Routed => {}
         // The host stack knows which groups and link-local addresses of this link are ours.
         Scope::Link => return Fate::Link,
         Scope::Group => return Fate::Drop(DropReason::Multicast),
         Scope::Nowhere => return Fate::Drop(DropReason::Martian),
     }
-    let next_hop = worker.next_hop(tables, header.vrf, header.ends.destination);
-    if tables.transit_held && next_hop != NextHop::Local {
+    if tables.transit_held && destination.next_hop != NextHop::Local {
         return Fate::Drop(DropReason::NotSynchronised);
     }
-    policy::decide(worker, tables, header, (Origin::Port, next_hop))
+    policy::decide(worker, tables, header, (Origin::Port, destination))
 }

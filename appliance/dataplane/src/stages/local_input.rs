@@ -13,7 +13,7 @@ use crate::packet::Packet;
 use crate::platform::Platform;
 use crate::punt::udp_encap;
 use crate::reassembly::Outcome;
-use crate::stages::{path_mtu, policy, punt};
+use crate::stages::{esp_input, path_mtu, policy, punt};
 use crate::tables::{InterfaceKind, Tables};
 use crate::worker::Worker;
 
@@ -72,7 +72,7 @@ fn esp<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::B
     if tables.transit_held {
         worker.drop(packet, DropReason::NotSynchronised);
     } else {
-        worker.vectors.esp_input.push(packet);
+        esp_input::enter(worker, packet);
     }
 }
 

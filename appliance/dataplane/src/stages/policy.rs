@@ -6,42 +6,57 @@ use std::net::IpAddr;
 use ravelin_types::VrfId;
 use ravelin_wire::ip::IpMeta;
 
-use crate::address::Address;
+use crate::address::{Address, Scope};
 use crate::drop::DropReason;
 use crate::packet::{Header, Origin};
 use crate::platform::Platform;
+use crate::recent::Destination;
 use crate::stages::forward::{self, Fate};
 use crate::tables::{NextHop, Tables};
 use crate::worker::Worker;
 
-/// Judges a packet that came from `origin`, for which the routes say `next_hop`.
+/// Judges a packet that came from `origin`, which goes to `destination`.
 #[inline(always)]
 pub(crate) fn decide<P: Platform, A: Address>(
     worker: &mut Worker<P>,
     tables: &Tables,
     header: Header<'_, A>,
-    (origin, next_hop): (Origin, NextHop),
+    (origin, destination): (Origin, Destination),
 ) -> Fate {
-    if next_hop == NextHop::Local {
+    if destination.next_hop == NextHop::Local {
         return Fate::Local;
     }
-    let ends = header.ends;
-    if ends.source.is_martian() {
-        return Fate::Drop(DropReason::Martian);
-    }
-    // The scope of what came from a port was looked at before.
-    if origin == Origin::Tunnel {
-        if ends.destination.is_martian() {
-            return Fate::Drop(DropReason::Martian);
+    // Neither groups nor what never is on a wire send packets (RFC 1812 section 5.3.7).
+    let source = header.ends.source;
+    match origin {
+        Origin::Tunnel if destination.scope != Scope::Routed => {
+            return Fate::Drop(unroutable(header.ends.destination));
         }
-        if ends.destination.is_multicast() {
-            return Fate::Drop(DropReason::Multicast);
-        }
-    // Link-local sources are martians here already.
-    } else if let NextHop::Tunnel(_) = worker.next_hop(tables, header.vrf, ends.source) {
-        return Fate::Drop(DropReason::ProtectedSource);
+        Origin::Tunnel if source.scope() == Scope::Routed => {}
+        Origin::Tunnel => return Fate::Drop(DropReason::Martian),
+        // Of what came from a port the scope of the destination was looked at before.
+        _ => match worker.destination(tables, header.vrf, source) {
+            Destination { scope, .. } if scope != Scope::Routed => {
+                return Fate::Drop(DropReason::Martian);
+            }
+            Destination {
+                next_hop: NextHop::Tunnel(_),
+                ..
+            } => return Fate::Drop(DropReason::ProtectedSource),
+            _ => {}
+        },
     }
-    forward::decide(tables, header, (true, next_hop))
+    forward::decide(tables, header, (true, destination))
+}
+
+/// Why a packet from a tunnel goes nowhere.
+#[cold]
+fn unroutable<A: Address>(destination: A) -> DropReason {
+    if destination.is_multicast() {
+        DropReason::Multicast
+    } else {
+        DropReason::Martian
+    }
 }
 
 /// Link-local sources are of this link, even with a selector for everything: neighbour discovery comes from them.

@@ -28,9 +28,13 @@ pub trait CpuKey: Sized + Send + 'static {
     /// Verifies the ICV in constant time and decrypts `text` in place; [`OpStatus::Pending`] when the key runs jobs.
     fn open(&self, nonce: &[u8; 12], aad: &[u8], text: &mut [u8], icv: &[u8]) -> OpStatus;
 
-    /// Brings the key towards the cache.
+    /// Brings towards the cache a place of a table of keys.
     #[inline]
-    fn warm(&self) {}
+    fn approach(_place: &Option<Self>) {}
+
+    /// Brings towards the cache what of the key a text of so many octets needs.
+    #[inline]
+    fn warm(&self, _octets: usize) {}
 
     /// Octets of ESP header and IV, for a key that runs jobs.
     fn front_octets(&self) -> usize {
@@ -169,10 +173,17 @@ impl<K: CpuKey, P: PacketBuf> CryptoEngine<P> for Synchronous<K, P> {
         Self::run(&self.keys, packet, task).unwrap_or(OpStatus::EngineFailed)
     }
 
-    #[inline]
-    fn warm(&self, key: KeyId) {
+    #[inline(always)]
+    fn approach(&self, key: KeyId) {
+        if let Some(place) = self.keys.get(key.0 as usize) {
+            K::approach(place);
+        }
+    }
+
+    #[inline(always)]
+    fn warm(&self, key: KeyId, octets: usize) {
         if let Some(Some(key)) = self.keys.get(key.0 as usize) {
-            key.warm();
+            key.warm(octets);
         }
     }
 
