@@ -61,6 +61,7 @@ fn daemon(answer: &DaemonReply) -> Value {
         DaemonReply::Capture(reply) => json!({ "capture": reply }),
         DaemonReply::Flight(flight) => json!({ "flight_recorder": flight_json(flight) }),
         DaemonReply::Cpu(workers) => json!({ "workers": workers }),
+        DaemonReply::Buffers(all) => json!({ "buffers": all }),
         DaemonReply::Acceleration(all) => json!({ "acceleration": all }),
         DaemonReply::Done(count) => json!({ "done": count }),
         DaemonReply::Failed(line) => json!({ "errors": [line] }),

@@ -57,6 +57,7 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
         Verb::StartFlight { peer } => DaemonQuery::Flight(FlightOrder::Start(flight(value, peer)?)),
         Verb::StopFlight => DaemonQuery::Flight(FlightOrder::Stop),
         Verb::ShowFlight => DaemonQuery::Flight(FlightOrder::Show),
+        Verb::ShowBuffers => DaemonQuery::Buffers,
         Verb::ShowCpu => DaemonQuery::Cpu,
         Verb::ShowAcceleration => DaemonQuery::Acceleration,
         Verb::ShowDrops => DaemonQuery::Drops,

@@ -3,6 +3,8 @@
 
 #[path = "snapshots/acceleration.rs"]
 mod acceleration;
+#[path = "snapshots/buffers.rs"]
+mod buffers;
 #[path = "snapshots/cpu.rs"]
 mod cpu;
 #[path = "snapshots/flight.rs"]
@@ -106,6 +108,7 @@ fn interfaces_routes_system() {
     );
     snapshot("drops", "show security drops", replies::drops);
     snapshot("processes", "show system processes", replies::processes);
+    snapshot("buffers", "show system buffers", buffers::buffers);
     snapshot("cpu", "show system cpu", cpu::cpu);
     let show = "show security ipsec acceleration";
     snapshot("acceleration", show, acceleration::acceleration);

@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod acceleration;
+pub mod buffers;
 pub mod capture;
 pub mod codec;
 pub mod cpu;

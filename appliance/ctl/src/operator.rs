@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::acceleration::Acceleration;
+use crate::buffers::Buffers;
 use crate::capture::{CaptureOrder, CaptureReply};
 use crate::cpu::WorkerCpu;
 use crate::flight::{Flight, FlightOrder};
@@ -141,6 +142,8 @@ pub enum DaemonQuery {
     Flight(FlightOrder),
     /// planed: what the workers do with their processors.
     Cpu,
+    /// planed: its packet pools.
+    Buffers,
     /// planed: who does the ciphers of the SAs.
     Acceleration,
 }
@@ -165,6 +168,7 @@ impl DaemonQuery {
             | DaemonQuery::Drops
             | DaemonQuery::Flight(FlightOrder::Show)
             | DaemonQuery::Cpu
+            | DaemonQuery::Buffers
             | DaemonQuery::Acceleration
             | DaemonQuery::HighAvailability => false,
         }
@@ -183,6 +187,7 @@ impl DaemonQuery {
                 | DaemonQuery::Capture(_)
                 | DaemonQuery::Flight(_)
                 | DaemonQuery::Cpu
+                | DaemonQuery::Buffers
                 | DaemonQuery::Acceleration
         )
     }
@@ -281,6 +286,8 @@ pub enum DaemonReply {
     Flight(Flight),
     /// Answer to [`DaemonQuery::Cpu`].
     Cpu(Vec<WorkerCpu>),
+    /// Answer to [`DaemonQuery::Buffers`].
+    Buffers(Buffers),
     /// Answer to [`DaemonQuery::Acceleration`].
     Acceleration(Acceleration),
     /// How many objects an order touched.

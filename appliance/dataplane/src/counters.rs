@@ -92,6 +92,10 @@ pub struct WorkerCounters {
     pub heartbeat: Counter,
     /// Packets that came in.
     pub packets: Counter,
+    /// Packets that the worker made: fragments beyond the packet that was cut, and ICMP errors.
+    pub made: Counter,
+    /// Fragments that went into a whole packet, beyond one for each of these.
+    pub joined: Counter,
     /// Microseconds of runs with packets.
     pub work_us: Counter,
     /// Microseconds of runs that found none.
@@ -121,6 +125,8 @@ impl Default for WorkerCounters {
             idle_runs: Counter::default(),
             heartbeat: Counter::default(),
             packets: Counter::default(),
+            made: Counter::default(),
+            joined: Counter::default(),
             work_us: Counter::default(),
             polling_us: Counter::default(),
             asleep_us: Counter::default(),

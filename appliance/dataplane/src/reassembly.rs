@@ -138,8 +138,8 @@ impl<B> Default for Reassembly<B> {
 pub enum Outcome<B> {
     /// It waits for the others.
     Waiting,
-    /// The datagram is complete; the fragments that went into it are gone.
-    Complete(Packet<B>),
+    /// The datagram is complete; so many fragments went into it and are gone.
+    Complete(Packet<B>, usize),
     /// These packets were refused.
     Refused(ArrayVec<Packet<B>, { MAX_FRAGMENTS + 1 }>, DropReason),
 }
@@ -413,15 +413,18 @@ fn join<B: PacketBuf>(
         ip::set_ecn(buf.data_mut(), ECN_CONGESTED);
     }
     match ip::parse(buf.data()) {
-        Ok(meta) => Outcome::Complete(Packet {
-            buf,
-            meta: meta.brief,
-            ingress: first.ingress,
-            vrf: first.vrf,
-            next_hop: first.next_hop,
-            origin: Origin::Reassembled,
-            strange_source: false,
-        }),
+        Ok(meta) => {
+            let whole = Packet {
+                buf,
+                meta: meta.brief,
+                ingress: first.ingress,
+                vrf: first.vrf,
+                next_hop: first.next_hop,
+                origin: Origin::Reassembled,
+                strange_source: false,
+            };
+            Outcome::Complete(whole, parts.len())
+        }
         Err(_) => refuse_all(parts, DropReason::FragmentBad),
     }
 }

@@ -48,6 +48,7 @@ pub struct PoolEmpty;
 #[derive(Clone, Copy, Debug)]
 pub struct Mempool {
     pool: NonNull<dpdk_sys::rte_mempool>,
+    size: u32,
 }
 
 // SAFETY: rte_mempool is thread-safe for get and put from any thread (caches are per lcore id, and threads without
@@ -81,7 +82,10 @@ impl Mempool {
             )
         };
         NonNull::new(pool)
-            .map(|pool| Mempool { pool })
+            .map(|pool| Mempool {
+                pool,
+                size: config.count,
+            })
             .ok_or_else(|| Error::Pool {
                 name: config.name.clone(),
                 count: config.count,
@@ -134,6 +138,12 @@ impl Mempool {
         mbuf.append(u16::try_from(bytes.len()).ok()?)?
             .copy_from_slice(bytes);
         Some(mbuf)
+    }
+
+    /// Buffers that it was made with.
+    #[must_use]
+    pub fn size(self) -> u32 {
+        self.size
     }
 
     /// Free buffers, those in caches included. Walks the caches: for `show`, not for the packet path.

@@ -8,6 +8,7 @@
 //! packet.
 
 mod acceleration;
+mod buffers;
 mod captures;
 mod configuration;
 mod cpu;

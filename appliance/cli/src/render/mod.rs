@@ -3,6 +3,7 @@
 //! A value that does not fit its line goes to the next one, flush with the right edge, so that columns stay columns.
 
 mod acceleration;
+mod buffers;
 mod chassis;
 mod cpu;
 mod day0;
@@ -71,6 +72,7 @@ fn daemon(verb: Verb, answer: &DaemonReply) -> Option<String> {
         (Verb::ShowHighAvailability, DaemonReply::HighAvailability(all)) => {
             chassis::high_availability(all)
         }
+        (Verb::ShowBuffers, DaemonReply::Buffers(all)) => buffers::text(all),
         (Verb::ShowCpu, DaemonReply::Cpu(workers)) => cpu::text(workers),
         (Verb::ShowAcceleration, DaemonReply::Acceleration(all)) => acceleration::text(all),
         (Verb::ShowFlight, DaemonReply::Flight(flight)) => flight::text(flight),

@@ -31,7 +31,7 @@ fn add(table: &mut Reassembly<MemoryBuf>, packet: Packet<MemoryBuf>) -> (usize, 
     while table.make_room(&packet, |_| gone += 1) {}
     match table.add(packet, NOW, &mut MemoryPool) {
         Outcome::Waiting => (gone, false),
-        Outcome::Complete(_) => (gone, true),
+        Outcome::Complete(..) => (gone, true),
         Outcome::Refused(_, reason) => panic!("{reason:?}"),
     }
 }

@@ -55,7 +55,14 @@ pub(crate) fn split<P: Platform>(
         }
         at += octets;
     }
+    count(worker, &parts);
     parts
+}
+
+/// Counts the packets that there are more now.
+fn count<P: Platform>(worker: &Worker<P>, parts: &[Packet<P::Buf>]) {
+    let more = parts.len().saturating_sub(1);
+    worker.counters().made.add(more as u64);
 }
 
 fn copy_part<B: PacketBuf>(
@@ -163,6 +170,7 @@ fn split_v6<P: Platform>(
             }
         }
     }
+    count(worker, &parts);
     parts
 }
 

@@ -63,6 +63,7 @@ pub(crate) fn send<P: Platform>(
     if next_hop == NextHop::None || (next_hop == NextHop::Local) != of_host {
         return;
     }
+    worker.counters().made.add(1);
     let answer = Packet {
         buf,
         meta: meta.brief,

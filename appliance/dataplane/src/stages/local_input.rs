@@ -125,7 +125,10 @@ fn reassemble<P: Platform>(
     worker.reassembly = table;
     match worker.reassembly.add(packet, worker.now, &mut worker.pool) {
         Outcome::Waiting => None,
-        Outcome::Complete(packet) => Some(packet),
+        Outcome::Complete(packet, fragments) => {
+            worker.counters().joined.add(fragments as u64 - 1);
+            Some(packet)
+        }
         Outcome::Refused(packets, reason) => {
             for packet in packets {
                 worker.drop(packet, reason);

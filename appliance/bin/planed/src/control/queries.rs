@@ -47,6 +47,7 @@ impl Control {
             DaemonQuery::IpsecStatistics => DaemonReply::IpsecStatistics(self.ipsec_statistics()),
             DaemonQuery::Capture(order) => self.capture(order),
             DaemonQuery::Flight(order) => self.flight(*order),
+            DaemonQuery::Buffers => DaemonReply::Buffers(self.buffers()),
             DaemonQuery::Cpu => DaemonReply::Cpu(self.worker_cpus()),
             DaemonQuery::Acceleration => DaemonReply::Acceleration(self.acceleration()),
             _ => return None,
