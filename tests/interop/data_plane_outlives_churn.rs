@@ -31,7 +31,7 @@ use ravelin_tests::wait::pause;
 use ravelin_types::{PairId, UnitName, VrfId};
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 const ACCESS: usize = 0;
 const CORE: usize = 1;
@@ -370,7 +370,8 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 fn outlives(label: &str, seconds: u64, lone_fragments: bool) {
-    let seed = number("RAVELIN_CHURN_SEED", u64::from(std::process::id()));
+    let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let seed = number("RAVELIN_CHURN_SEED", clock.unwrap().as_secs());
     let time = Duration::from_secs(number("RAVELIN_CHURN_S", seconds));
     println!(
         "RAVELIN_CHURN_SEED={seed} RAVELIN_CHURN_S={}",
