@@ -75,6 +75,10 @@ fn software_devices_carry_the_tunnel() {
         missing["remark"].as_str().unwrap().contains("probe"),
         "{shown}"
     );
+    let alarms = gateways[1].cli("show system alarms").unwrap();
+    assert!(alarms.contains("0000:ff:1f.6"), "{alarms}");
+    let alarms = gateways[0].cli("show system alarms").unwrap();
+    assert!(!alarms.contains("crypto"), "{alarms}");
 
     let [from, to] = HOSTS;
     let spec = |from, to| StreamSpec {

@@ -25,6 +25,8 @@ pub(crate) enum Awaited {
     Applied(Generation),
     /// An operator waits here.
     Operator(Sender<Reply>),
+    /// An operator waits for the alarms, to which the crypto devices may add some.
+    Alarms(Sender<Reply>),
 }
 
 /// A connected daemon.
@@ -67,7 +69,8 @@ impl Link {
 
     /// Sends a request whose answer is awaited.
     pub fn ask(&mut self, request: Request, awaited: Awaited) -> Result<(), Unsent> {
-        if matches!(awaited, Awaited::Operator(_)) && self.awaited.len() >= MAX_AWAITED {
+        let of_operator = matches!(awaited, Awaited::Operator(_) | Awaited::Alarms(_));
+        if of_operator && self.awaited.len() >= MAX_AWAITED {
             return Err(Unsent::Busy);
         }
         let id = self.next_request();

@@ -251,6 +251,10 @@ impl Manager {
                 let _ = answer.send(ops::Reply::Daemon(reply));
                 return None;
             }
+            (Awaited::Alarms(answer), Reply::Operator(ops::DaemonReply::Acceleration(all))) => {
+                let _ = answer.send(ops::Reply::Alarms(self.alarms_with(&all)));
+                return None;
+            }
             (Awaited::Prepared(generation), Reply::Prepared(result)) => {
                 (Step::Prepare, generation, result)
             }

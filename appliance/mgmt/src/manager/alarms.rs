@@ -1,18 +1,58 @@
-//! What is wrong with the node, as far as this process and the steps of the boot know.
+//! What is wrong with the node, as far as this process and the steps of the boot know, and planed of its crypto devices. A login shows
+//! what is known without asking.
 
 use super::Manager;
 use crate::hardware;
+use crate::link::Awaited;
 use nix::sys::statvfs::statvfs;
+use ravelin_ctl::Role;
+use ravelin_ctl::acceleration::Acceleration;
+use ravelin_ctl::daemon::Request;
 use ravelin_ctl::host::wanted::Applied;
 use ravelin_ctl::host::{APPLIED_FILE, Alarm, Severity};
+use ravelin_ctl::operator::{DaemonQuery, Reply};
 use std::fs;
 use std::path::Path;
+use std::sync::mpsc::Sender;
 
 /// Of what share of the data partition must be left: a twentieth. Logs are bounded far below the rest.
 const LEAST_SHARE: u64 = 20;
 const MIB: u64 = 1 << 20;
 
 impl Manager {
+    /// Answers with the alarms; what the crypto devices do is asked of planed first, if any are configured.
+    pub(super) fn show_alarms(&mut self, answer: Sender<Reply>) {
+        let wanted = !self.running.compiled.plane.acceleration.is_empty();
+        let planed = self
+            .links
+            .values_mut()
+            .find(|l| l.hello.role == Role::Planed);
+        if let Some(link) = planed.filter(|_| wanted) {
+            let query = Request::Operator(DaemonQuery::Acceleration);
+            if link.ask(query, Awaited::Alarms(answer.clone())).is_ok() {
+                return;
+            }
+        }
+        // The operator may have hung up.
+        let _ = answer.send(Reply::Alarms(self.alarms()));
+    }
+
+    /// The alarms with those of the crypto devices that are configured and take no packets.
+    pub(super) fn alarms_with(&self, acceleration: &Acceleration) -> Vec<Alarm> {
+        let mut all = self.alarms();
+        let configured = &self.running.compiled.plane.acceleration;
+        for device in &acceleration.devices {
+            let is_wanted = configured.iter().any(|wanted| wanted.name == device.name);
+            if is_wanted && !device.serves {
+                let why = device.remark.as_deref().unwrap_or("it is not open yet");
+                let text = format!("the CPU does its ciphers: {why}");
+                all.push(hardware::major(&device.name, text));
+            }
+        }
+        all.sort_by_key(|alarm| alarm.severity);
+        all
+    }
+
     /// The alarms, the gravest first.
     pub(super) fn alarms(&self) -> Vec<Alarm> {
         let run_dir = self.store.run_dir();

@@ -70,7 +70,7 @@ impl Manager {
                 ]),
                 Err(error) => Reply::Failed(vec![error.to_string()]),
             },
-            ops::Request::ShowAlarms => Reply::Alarms(self.alarms()),
+            ops::Request::ShowAlarms => return self.show_alarms(answer),
             ops::Request::ShowDay0 => self.day0(),
         };
         // The operator may have hung up.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::compile::tests::SITE;
 use crate::server::serve;
+use ravelin_ctl::acceleration::{Acceleration, DeviceState};
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply, ProcessStatus};
 use ravelin_ctl::{Envelope, Stream};
 use ravelin_types::InstanceId;
@@ -446,4 +447,52 @@ fn what_day_0_left_is_shown() {
     assert_eq!(ask(), ops::Reply::Day0(Some(record)));
     fs::write(&place, "{").unwrap();
     assert!(failed(ask()).contains("day0.json"));
+}
+
+#[test]
+fn a_crypto_device_that_takes_no_packets_is_an_alarm() {
+    let at = SITE.find("    ipsec {").unwrap() + "    ipsec {".len();
+    let devices = "acceleration { device 0000:3d:01.0; device crypto_openssl0; }\n";
+    let text = [&SITE[..at], devices, &SITE[at..]].concat();
+    let bench = Bench::new(Some(&text));
+    // Without planed there is nobody to ask.
+    let alarms = |reply| match reply {
+        ops::Reply::Alarms(alarms) => alarms,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(alarms(bench.ask(ops::Request::ShowAlarms)), []);
+    let mut planed = bench.daemon(Role::Planed);
+    planed.take();
+    let device = |name: &str, serves, remark: Option<&str>| DeviceState {
+        name: name.to_owned(),
+        serves,
+        remark: remark.map(str::to_owned),
+        ..DeviceState::default()
+    };
+    let states = vec![
+        device("0000:3d:01.0", false, Some("failed, it was silent")),
+        device("crypto_openssl0", true, None),
+        device("crypto_openssl9", false, Some("not configured any more")),
+    ];
+    thread::scope(|scope| {
+        let asked = scope.spawn(|| bench.ask(ops::Request::ShowAlarms));
+        let envelope = planed.request();
+        assert!(matches!(
+            envelope.body,
+            Request::Operator(DaemonQuery::Acceleration)
+        ));
+        let acceleration = Acceleration {
+            devices: states,
+            ..Acceleration::default()
+        };
+        let reply = Reply::Operator(DaemonReply::Acceleration(acceleration));
+        planed.answer(envelope.id, reply);
+        let told = alarms(asked.join().unwrap());
+        let told: Vec<_> = told
+            .iter()
+            .map(|a| (a.subject.as_str(), a.text.as_str()))
+            .collect();
+        let text = "the CPU does its ciphers: failed, it was silent";
+        assert_eq!(told, [("0000:3d:01.0", text)]);
+    });
 }
