@@ -2,12 +2,12 @@
 //! the address, where a look-up of routes and of selectors touches several that depend on each other. A set-associative table per worker
 //! and family, good for one version of the tables; what it does not hold is looked up and takes the place of another.
 
-use dpdk_rs::prefetch;
+use dpdk_rs::LINE_OCTETS;
 use ravelin_types::VrfId;
 
 use crate::address::{Address, Scope};
 use crate::selector::Place;
-use crate::tables::{NextHop, Tables};
+use crate::tables::{IfIndex, NextHop, Tables};
 
 /// Entries of a set.
 const WAYS: usize = 2;
@@ -19,13 +19,17 @@ const MIN_SETS: usize = 64;
 /// Where the packets to one address go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Destination {
-    /// How far the address reaches.
-    pub scope: Scope,
     /// Next hop.
     pub next_hop: NextHop,
-    /// When that is a tunnel: where they are encrypted as a rule, if there is an SA.
-    pub place: Option<Place>,
+    /// When that is a tunnel: slot and worker of the SA that encrypts them as a rule.
+    slot: u32,
+    owner: u8,
+    /// How far the address reaches.
+    pub scope: Scope,
 }
+
+/// The slot where there is no SA.
+const NO_SLOT: u32 = u32::MAX;
 
 impl Destination {
     /// What the tables say of an address.
@@ -45,10 +49,21 @@ impl Destination {
             _ => None,
         };
         Self {
-            scope: address.scope(),
             next_hop,
-            place,
+            slot: place.map_or(NO_SLOT, |place| place.slot),
+            owner: place.map_or(0, |place| place.owner),
+            scope: address.scope(),
         }
+    }
+
+    /// When the next hop is `tunnel`: where packets are encrypted as a rule, if there is an SA.
+    #[inline(always)]
+    pub fn place(self, tunnel: IfIndex) -> Option<Place> {
+        (self.slot != NO_SLOT).then_some(Place {
+            slot: self.slot,
+            tunnel,
+            owner: self.owner,
+        })
     }
 }
 
@@ -64,6 +79,8 @@ struct Entry<A> {
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 struct Set<A>([Entry<A>; WAYS]);
+
+const _: () = assert!(size_of::<Set<u32>>() == LINE_OCTETS);
 
 /// Recent destinations of one family.
 #[derive(Debug)]
@@ -103,14 +120,6 @@ impl<A: Address> Recent<A> {
     fn set_of(&self, address: A) -> Option<&Set<A>> {
         let at = address.spread() & self.sets.len().wrapping_sub(1);
         self.sets.get(at)
-    }
-
-    /// Brings what is known of an address towards the cache.
-    #[inline(always)]
-    pub fn warm(&self, address: A) {
-        if let Some(set) = self.set_of(address) {
-            prefetch(set);
-        }
     }
 
     /// Where packets to `address` in `vrf` go. `tables` are those that [`RecentDestinations::follow`] saw.

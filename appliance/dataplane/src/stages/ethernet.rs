@@ -98,24 +98,29 @@ pub(crate) fn input<P: Platform>(
                 } else {
                     fate::<P, u32>(worker, tables, meta, buf.data(), vrf)
                 };
-                let mut packet = Packet {
+                let whole = |buf, meta, next_hop| Packet {
                     buf,
                     meta,
                     ingress: index,
                     vrf,
-                    next_hop: NextHop::None,
+                    next_hop,
                     origin: Origin::Port,
                     strange_source: false,
                 };
                 match fate {
                     // What a gateway sees most: packets into tunnels, and those of tunnels.
                     Fate::Tunnel(tunnel, Some(place)) if place.owner == worker.id => {
-                        packet.one_hop_on();
-                        packet.next_hop = NextHop::Tunnel(tunnel);
+                        ip::decrement_ttl(buf.data_mut());
+                        let packet = whole(buf, meta.one_hop_on(), NextHop::Tunnel(tunnel));
                         worker.vectors.esp_output.push((packet, place.slot));
                     }
-                    Fate::Local if is_esp(tables, meta) => esp_input::enter(worker, packet),
-                    fate => forward::act(worker, tables, packet, fate),
+                    Fate::Local if is_esp(tables, meta) => {
+                        esp_input::enter(worker, whole(buf, meta, NextHop::None));
+                    }
+                    fate => {
+                        let packet = whole(buf, meta, NextHop::None);
+                        forward::act(worker, tables, packet, fate);
+                    }
                 }
             }
             Err(error) => {

@@ -66,17 +66,24 @@ pub(crate) fn decide<A: Address>(
         return Fate::Refuse(DropReason::TtlExceeded, IcmpError::TimeExceeded);
     }
     match destination.next_hop {
-        NextHop::Tunnel(tunnel) => Fate::Tunnel(tunnel, destination.place),
+        NextHop::Tunnel(tunnel) => Fate::Tunnel(tunnel, destination.place(tunnel)),
         next_hop @ (NextHop::Glean(_) | NextHop::Adjacency(_)) => Fate::Leave(next_hop),
+        rare => otherwise(tables, header, rare),
+    }
+}
+
+/// Where neither a tunnel nor a neighbour is next.
+#[inline(never)]
+fn otherwise<A: Address>(tables: &Tables, header: Header<'_, A>, next_hop: NextHop) -> Fate {
+    match next_hop {
         NextHop::Group { first, count } => group(tables, header, (first, count)),
-        NextHop::None | NextHop::Local => Fate::Refuse(DropReason::NoRoute, IcmpError::NoRoute),
         NextHop::Blackhole => Fate::Drop(DropReason::Blackhole),
         NextHop::Reject => Fate::Refuse(DropReason::Reject, IcmpError::AdminProhibited),
+        _ => Fate::Refuse(DropReason::NoRoute, IcmpError::NoRoute),
     }
 }
 
 /// The member of a multipath group that a packet leaves by.
-#[inline(never)]
 fn group<A: Address>(tables: &Tables, header: Header<'_, A>, (first, count): (u16, u16)) -> Fate {
     let member = tables
         .vrf(header.vrf)

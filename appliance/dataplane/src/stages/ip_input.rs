@@ -17,15 +17,22 @@ pub(crate) fn decide<P: Platform, A: Address>(
     header: Header<'_, A>,
 ) -> Fate {
     let destination = worker.destination(tables, header.vrf, header.ends.destination);
-    match destination.scope {
-        Scope::Routed => {}
-        // The host stack knows which groups and link-local addresses of this link are ours.
-        Scope::Link => return Fate::Link,
-        Scope::Group => return Fate::Drop(DropReason::Multicast),
-        Scope::Nowhere => return Fate::Drop(DropReason::Martian),
+    if destination.scope != Scope::Routed {
+        return unrouted(destination.scope);
     }
     if tables.transit_held && destination.next_hop != NextHop::Local {
         return Fate::Drop(DropReason::NotSynchronised);
     }
     policy::decide(worker, tables, header, (Origin::Port, destination))
+}
+
+/// What becomes of a packet whose destination the routing table is not asked about.
+#[cold]
+fn unrouted(scope: Scope) -> Fate {
+    match scope {
+        // The host stack knows which groups and link-local addresses of this link are ours.
+        Scope::Link => Fate::Link,
+        Scope::Group => Fate::Drop(DropReason::Multicast),
+        Scope::Routed | Scope::Nowhere => Fate::Drop(DropReason::Martian),
+    }
 }
