@@ -182,7 +182,16 @@ suite_system() {
 	if build_tests; then
 		# shellcheck disable=SC2016
 		system='$1 == bench && $2 == "test" && $3 != "tidy" && !index(vm, " " $3 " ")'
+		aside=
+		case $filter:" $only " in
+		:*" fuzz "*)
+			fuzz_build_aside &
+			aside=$!
+			;;
+		esac
 		run_programs 2 "$system && !index(alone, \" \" \$3 \" \")" --test-threads=1
+		# What failed is built again in the suite, which tells why.
+		[ -z "$aside" ] || wait "$aside" || :
 		run_programs 1 "$system && index(alone, \" \" \$3 \" \")" --test-threads=1
 		# A filter may have left no capture.
 		[ -n "$filter" ] || step nonces "$RAVELIN_BIN_DIR/ravelin-nonces" "$RAVELIN_ARTIFACTS"
