@@ -1,4 +1,4 @@
-//! Native ESP, protocol 50, against an independent implementation (scapy): AES-GCM in the four combinations of inner and outer family,
+//! Native ESP, protocol 50, and AH, against an independent implementation (scapy): AES-GCM in the four combinations of inner and outer family,
 //! the other shapes of algorithms in one each, half of all with extended sequence numbers; and some of them in transport mode between
 //! the gateway itself and its peer. The test plays iked on planed's control socket and installs the SAs itself.
 
@@ -14,8 +14,8 @@ use ravelin_tests::netns::run;
 use ravelin_tests::site::{Addresses, CONFIGURATION, Site, V4, V6};
 use ravelin_tests::wait::wait_until;
 use ravelin_types::{
-    EspEncr, EspInteg, EspTransform, InstanceId, IpsecMode, NodeId, PairId, Prefix, SecretBytes,
-    Spi, TrafficSelector, VrfId,
+    EspEncr, EspInteg, EspTransform, InstanceId, IpsecMode, IpsecProtocol, NodeId, PairId, Prefix,
+    SecretBytes, Spi, TrafficSelector, VrfId,
 };
 use std::time::Duration;
 
@@ -56,6 +56,7 @@ fn pair(number: u32, transform: EspTransform, outer: Addresses, inner: Addresses
             udp: None,
         },
         transform,
+        protocol: IpsecProtocol::Esp,
         mode: if inner.core == outer.gateway_outer {
             IpsecMode::Transport
         } else {
@@ -120,7 +121,7 @@ fn themselves(outer: Addresses) -> Addresses {
 }
 
 /// AES-GCM in all families, the others in one each; and some in transport mode.
-fn cases() -> Vec<(EspTransform, Addresses, Addresses)> {
+fn esp_cases() -> Vec<(EspTransform, Addresses, Addresses)> {
     let families = [(V4, V4), (V4, V6), (V6, V4), (V6, V6)];
     let gcm = [EspTransform::AES_128_GCM, EspTransform::AES_256_GCM];
     let all = gcm
@@ -146,6 +147,18 @@ fn cases() -> Vec<(EspTransform, Addresses, Addresses)> {
         .collect();
     cases.append(&mut transport);
     cases
+}
+
+/// AH in both modes and families, under half of its algorithms.
+fn ah_cases() -> Vec<(EspTransform, Addresses, Addresses)> {
+    [
+        (EspInteg::HmacSha256_128, V4, V4),
+        (EspInteg::HmacSha512_256, V6, V4),
+        (EspInteg::HmacSha1_96, V6, themselves(V6)),
+        (EspInteg::HmacSha384_192, V4, themselves(V4)),
+    ]
+    .map(|(integ, o, i)| (EspTransform::new(EspEncr::Null, Some(integ)).unwrap(), o, i))
+    .to_vec()
 }
 
 #[test]
@@ -183,9 +196,14 @@ fn scapy_speaks_every_algorithm_in_every_family() {
     let outer_link = Capture::start(&site.enb, "enb0", site.folder(), "outer").unwrap();
 
     let mut number = 0;
-    for (transform, outer, inner) in cases() {
+    let esp = esp_cases()
+        .into_iter()
+        .map(|case| (IpsecProtocol::Esp, case));
+    let ah = ah_cases().into_iter().map(|case| (IpsecProtocol::Ah, case));
+    for (protocol, (transform, outer, inner)) in esp.chain(ah) {
         number += 1;
         let mut sa = pair(number, transform, outer, inner);
+        sa.protocol = protocol;
         // Half of them with extended sequence numbers, each shape of integrity among them.
         sa.extended_sequence = number % 2 == 0;
         wait_until("planed to accept the pair", Duration::from_secs(30), || {
@@ -215,6 +233,11 @@ fn scapy_speaks_every_algorithm_in_every_family() {
         ]);
         peer.args(scapy_names(transform));
         peer.arg(u8::from(sa.extended_sequence).to_string());
+        peer.arg(if protocol == IpsecProtocol::Ah {
+            "ah"
+        } else {
+            "esp"
+        });
         let answers = run(&mut peer).unwrap();
         assert_eq!(
             answers.trim(),
@@ -246,8 +269,11 @@ fn scapy_speaks_every_algorithm_in_every_family() {
     }
     let kinds = outer_link.finish().unwrap().kinds();
     assert_eq!(
-        kinds.get(&Kind::Esp),
-        Some(&(number as usize * 2 * PINGS)),
+        (kinds.get(&Kind::Esp), kinds.get(&Kind::Ah)),
+        (
+            Some(&(esp_cases().len() * 2 * PINGS)),
+            Some(&(ah_cases().len() * 2 * PINGS))
+        ),
         "{kinds:?}"
     );
     assert_eq!(

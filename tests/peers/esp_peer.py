@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""esp_peer.py IFACE OUTER_LOCAL OUTER_REMOTE INNER_LOCAL INNER_REMOTE OUT_SPI IN_SPI OUT_KEY IN_KEY COUNT CIPHER AUTH AUTH_OCTETS ESN
+"""esp_peer.py IFACE OUTER_LOCAL OUTER_REMOTE INNER_LOCAL INNER_REMOTE OUT_SPI IN_SPI OUT_KEY IN_KEY COUNT CIPHER AUTH AUTH_OCTETS ESN PROTOCOL
 
-A peer of native ESP (protocol 50) made of scapy, with its names of algorithms: pings INNER_REMOTE through the gateway OUTER_REMOTE COUNT
-times, one at a time, and prints how many correct answers came back inside ESP. With inner addresses that are the outer ones the SAs are
+A peer of native ESP (protocol 50) or AH (51) made of scapy, with its names of algorithms: pings INNER_REMOTE through the gateway OUTER_REMOTE COUNT
+times, one at a time, and prints how many correct answers came back protected. With inner addresses that are the outer ones the SAs are
 in transport mode. Keys are hexadecimal:
-cipher key, salt, then AUTH_OCTETS of the integrity key. ESN is 1 with extended sequence numbers.
+cipher key, salt, then AUTH_OCTETS of the integrity key. ESN is 1 with extended sequence numbers, PROTOCOL is esp or
+ah, which has no cipher.
 """
 import sys
 import time
 
 from scapy.all import (ICMP, IP, Ether, ICMPv6EchoReply, ICMPv6EchoRequest, IPv6, Raw, conf, getmacbyip, getmacbyip6, sendp)
-from scapy.layers.ipsec import ESP, SecurityAssociation
+from scapy.layers.ipsec import AH, ESP, SecurityAssociation
 
 conf.verb = 0
 iface, outer_local, outer_remote, inner_local, inner_remote = sys.argv[1:6]
@@ -18,6 +19,7 @@ out_spi, in_spi = int(sys.argv[6], 0), int(sys.argv[7], 0)
 out_key, in_key = bytes.fromhex(sys.argv[8]), bytes.fromhex(sys.argv[9])
 count = int(sys.argv[10])
 cipher, auth, auth_octets, extended = sys.argv[11], sys.argv[12], int(sys.argv[13]), sys.argv[14] == "1"
+protocol = AH if sys.argv[15] == "ah" else ESP
 TIMEOUT_S = 3
 
 
@@ -28,11 +30,11 @@ def header(source, destination):
 def association(spi, key, source, destination):
     cipher_key, auth_key = key[: len(key) - auth_octets], key[len(key) - auth_octets :]
     return SecurityAssociation(
-        ESP,
+        protocol,
         spi=spi,
         seq_num=1,
-        crypt_algo=cipher,
-        crypt_key=cipher_key,
+        crypt_algo=cipher if protocol is ESP else None,
+        crypt_key=cipher_key if protocol is ESP else None,
         auth_algo=auth,
         auth_key=auth_key or None,
         tunnel_header=None if inner_local == outer_local else header(source, destination),
@@ -54,7 +56,7 @@ def is_reply(packet, sequence):
 out_sa = association(out_spi, out_key, outer_local, outer_remote)
 in_sa = association(in_spi, in_key, outer_remote, outer_local)
 layer = IPv6 if ":" in outer_local else IP
-socket = conf.L2socket(iface=iface, filter="ip proto 50 or ip6 proto 50")
+socket = conf.L2socket(iface=iface, filter="ip proto 50 or ip6 proto 50 or ip proto 51 or ip6 proto 51")
 mac = (getmacbyip6 if ":" in outer_local else getmacbyip)(outer_remote)
 answers = 0
 for sequence in range(1, count + 1):
@@ -62,9 +64,10 @@ for sequence in range(1, count + 1):
     deadline = time.time() + TIMEOUT_S
     while time.time() < deadline:
         packet = socket.recv()
-        if packet is None or ESP not in packet or packet[ESP].spi != in_spi:
+        if packet is None or protocol not in packet or packet[protocol].spi != in_spi:
             continue
-        if is_reply(in_sa.decrypt(packet[layer]), sequence):
+        # Of AH in tunnel mode, scapy leaves octets.
+        if is_reply(type(header(inner_remote, inner_local))(bytes(in_sa.decrypt(packet[layer]))), sequence):
             answers += 1
             break
 print(answers)

@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub enum Kind {
     /// ESP as IP protocol 50.
     Esp,
+    /// AH as IP protocol 51.
+    Ah,
     /// ESP in UDP port 4500.
     EspInUdp,
     /// IKE on UDP 500, or on 4500 behind the non-ESP marker.
@@ -145,6 +147,7 @@ fn finish(
 ) -> Frame<'_> {
     let kind = match protocol {
         50 => Kind::Esp,
+        51 => Kind::Ah,
         2 => Kind::Neighbour,
         58 if matches!(payload.first(), Some(130..=137 | 143)) => Kind::Neighbour,
         17 if !later_fragment => udp(payload),

@@ -5,8 +5,8 @@
 //! peer is seen using it or [`Request::Activate`] comes.
 
 use ravelin_types::{
-    EspTransform, InstanceId, IpsecMode, Numbers, PairId, SecretBytes, Spi, TrafficSelector,
-    VolumeLife, VrfId,
+    EspTransform, InstanceId, IpsecMode, IpsecProtocol, Numbers, PairId, SecretBytes, Spi,
+    TrafficSelector, VolumeLife, VrfId,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -104,8 +104,10 @@ pub struct SaPair {
     pub epoch: u32,
     /// Outer addresses.
     pub outer: Outer,
-    /// Algorithms.
+    /// Algorithms; of AH, no cipher and an HMAC.
     pub transform: EspTransform,
+    /// ESP or AH.
+    pub protocol: IpsecProtocol,
     /// Whether whole packets are protected, or what those between the outer addresses carry.
     pub mode: IpsecMode,
     /// Extended sequence numbers (RFC 4303 section 2.2.1).
@@ -167,6 +169,12 @@ pub enum InstallError {
         "transport mode protects packets between its outer addresses only, in their routing instance"
     )]
     TransportEnds,
+    /// AH covers the addresses that a NAT changes.
+    #[error("no AH behind a NAT: it covers the addresses")]
+    AhNat,
+    /// AH does not encrypt.
+    #[error("AH takes an HMAC and no cipher")]
+    AhTransform,
     /// RFC 3948 section 3.1.2.
     #[error("no transport mode behind a NAT: the checksums inside would be of other addresses")]
     TransportNat,

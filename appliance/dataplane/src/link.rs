@@ -129,8 +129,8 @@ pub enum Handoff<B> {
     Encrypt(Packet<B>, u32),
     /// An ESP packet, still with its outer headers.
     Decrypt(Packet<B>),
-    /// A fragment addressed to us.
-    Fragment(Packet<B>),
+    /// A fragment addressed to us, or AH.
+    Local(Packet<B>),
 }
 
 /// From the host.

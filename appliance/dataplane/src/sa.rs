@@ -11,8 +11,10 @@ use dpdk_rs::prefetch_part;
 use ravelin_esp::{
     Direction, InboundParams, InboundSa, KeyId, OutboundParams, OutboundSa, OuterAddresses,
 };
-use ravelin_types::{IpsecMode, Numbers, PairId, SPI_SLOTS, SPI_TAG_BITS, Time, VrfId};
-use ravelin_wire::ip::Brief;
+use ravelin_types::{
+    IpsecMode, IpsecProtocol, Numbers, PairId, SPI_SLOTS, SPI_TAG_BITS, Time, VrfId,
+};
+use ravelin_wire::ip::{self, Brief};
 
 use crate::address::{Address, Ends};
 use crate::counters::PairTraffic;
@@ -85,11 +87,16 @@ pub struct RouteCache {
 enum FromPeer {
     V4(Ends<u32>),
     V6(Ends<u128>),
+    /// None as ESP: it is AH.
+    Ah,
 }
 
 impl FromPeer {
     /// `None` when the families differ.
-    fn new(outer: &OuterAddresses) -> Option<Self> {
+    fn new(outer: &OuterAddresses, protocol: IpsecProtocol) -> Option<Self> {
+        if protocol == IpsecProtocol::Ah {
+            return (outer.remote.is_ipv4() == outer.local.is_ipv4()).then_some(FromPeer::Ah);
+        }
         match (outer.remote, outer.local) {
             (IpAddr::V4(remote), IpAddr::V4(local)) => Some(FromPeer::V4(Ends {
                 source: remote.to_bits(),
@@ -123,7 +130,7 @@ pub struct Sa {
     pub tunnel: IfIndex,
     /// Outbound is switched off: the pair only lingers.
     pub inbound_only: bool,
-    /// Outbound packets take the long way: it only lingers, or it is in transport mode.
+    /// Outbound packets take the long way: it only lingers, or it is in transport mode or AH.
     pub rare: bool,
     /// Near exhaustion was reported.
     pub exhausting: bool,
@@ -155,14 +162,14 @@ impl Sa {
             outbound: OutboundSa::new(outbound)?,
             route: RouteCache::default(),
             inbound: InboundSa::new(&inbound),
-            from_peer: FromPeer::new(&facts.outer)?,
+            from_peer: FromPeer::new(&facts.outer, outbound.protocol)?,
             tunnel: facts.child.tunnel,
             selectors_v4: facts.child.v4.clone(),
             traffic: Arc::clone(&facts.traffic),
             facts,
             heard: false,
             inbound_only: false,
-            rare: outbound.mode == IpsecMode::Transport,
+            rare: outbound.mode == IpsecMode::Transport || outbound.protocol == IpsecProtocol::Ah,
             exhausting: false,
             moved_to: None,
             moved_at: None,
@@ -172,7 +179,7 @@ impl Sa {
     /// Moves the outer addresses; `None` and no change when the families differ.
     pub fn set_outer(&mut self, outer: OuterAddresses) -> Option<()> {
         self.outbound.set_outer(&outer)?;
-        self.from_peer = FromPeer::new(&outer)?;
+        self.from_peer = FromPeer::new(&outer, self.outbound.protocol())?;
         self.facts.outer = outer;
         self.route.version = 0;
         self.moved_to = None;
@@ -208,6 +215,19 @@ impl Sa {
     pub fn stop_outbound(&mut self) {
         self.inbound_only = true;
         self.rare = true;
+    }
+
+    /// Whether it is of AH.
+    pub fn is_ah(&self) -> bool {
+        self.outbound.protocol() == IpsecProtocol::Ah
+    }
+
+    /// Whether an AH packet, which starts at its outer header, is the peer's. AH covers the addresses: no other source can be authentic.
+    pub fn is_from_peer(&self, packet: &[u8], vrf: VrfId) -> bool {
+        let OuterAddresses { local, remote, .. } = self.facts.outer;
+        self.is_ah()
+            && vrf == self.facts.outer_vrf
+            && ip::addresses(packet) == Some((remote, local))
     }
 
     /// Whether its packets keep their IP header.

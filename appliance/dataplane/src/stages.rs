@@ -2,6 +2,7 @@
 //! into the vector of its port at once (`egress`). Routing is decided from the header alone and done once: `ip_input`, `policy` and
 //! `forward` return a `Fate`, and the caller, or `forward::act`, does it.
 
+pub mod ah;
 pub mod arp;
 pub mod crypto;
 pub mod egress;

@@ -264,7 +264,7 @@ impl<P: Platform> Worker<P> {
             match handoff {
                 Handoff::Encrypt(packet, slot) => self.vectors.esp_output.push((packet, slot)),
                 Handoff::Decrypt(packet) => stages::esp_input::enter(self, packet),
-                Handoff::Fragment(packet) => self.vectors.local.push(packet),
+                Handoff::Local(packet) => self.vectors.local.push(packet),
             }
         }
         for _ in 0..BURST {

@@ -77,6 +77,7 @@ fn both(
         let params = OutboundParams {
             spi: 0x4001_2345,
             transform,
+            protocol: ravelin_types::IpsecProtocol::Esp,
             mode: ravelin_types::IpsecMode::Tunnel,
             salt,
             key,

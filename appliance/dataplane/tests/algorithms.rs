@@ -87,6 +87,7 @@ fn pair(
     let out = OutboundSa::new(&OutboundParams {
         spi: SPI,
         transform,
+        protocol: ravelin_types::IpsecProtocol::Esp,
         mode: ravelin_types::IpsecMode::Tunnel,
         salt,
         key: key(),

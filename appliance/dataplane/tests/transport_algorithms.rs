@@ -138,6 +138,7 @@ fn pair(transform: EspTransform, outer_v6: bool, extended: bool) -> Pair {
     let out = OutboundSa::new(&OutboundParams {
         spi: SPI,
         transform,
+        protocol: ravelin_types::IpsecProtocol::Esp,
         mode: IpsecMode::Transport,
         salt,
         key: out_key,

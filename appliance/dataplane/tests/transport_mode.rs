@@ -212,7 +212,7 @@ fn what_is_too_long_is_told_to_the_host_or_goes_in_fragments_of_esp() {
 }
 
 #[test]
-fn only_packets_that_keep_their_header_are_for_transport_mode() {
+fn what_neither_transport_mode_nor_ah_can_do_is_refused() {
     let mut a = Gateway::new(1);
     let good = transport(1, false);
     let mut wide = good.clone();
@@ -223,11 +223,17 @@ fn only_packets_that_keep_their_header_are_for_transport_mode() {
     nat.outer.udp = Some((4500, 4500));
     let mut vrf = good.clone();
     vrf.outer.vrf = VrfId(1);
+    let mut ah_nat = pair(1, 1, false, true);
+    ah_nat.protocol = IpsecProtocol::Ah;
+    let mut ah_cipher = pair(1, 1, false, false);
+    ah_cipher.protocol = IpsecProtocol::Ah;
     for (refused, reason) in [
         (wide, InstallError::TransportEnds),
         (foreign, InstallError::TransportEnds),
         (vrf, InstallError::TransportEnds),
         (nat, InstallError::TransportNat),
+        (ah_nat, InstallError::AhNat),
+        (ah_cipher, InstallError::AhTransform),
     ] {
         assert_eq!(a.controller.install(&[refused])[0].1, Err(reason));
     }

@@ -50,6 +50,12 @@ pub enum EspDrop {
     /// Our SA: the number is above the ceiling that was granted; more was asked for.
     #[error("sequence number not granted yet")]
     SequenceUngranted,
+    /// Peer: AH cut short, or not as long as its algorithm makes it.
+    #[error("malformed AH")]
+    AhMalformed,
+    /// Ours: the destination changes on the way, which AH would have to foresee.
+    #[error("source-routed packet for AH")]
+    SourceRouted,
     /// Ours: transport mode takes whole packets only (RFC 4303 section 3.3.4).
     #[error("a fragment in transport mode")]
     Fragment,

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use ravelin_types::{EspTransform, IpsecMode, NodeId};
+use ravelin_types::{EspEncr, EspInteg, EspTransform, IpsecMode, NodeId};
 use ravelin_wire::ip::{self, Brief};
 
 use crate::engine::PortableEngine;
@@ -62,6 +62,31 @@ pub fn decapsulate(input: &[u8]) -> Result<Vec<u8>, EspDrop> {
     open(packet, IpsecMode::Tunnel, (Brief::default(), 0))
 }
 
+/// Treats `input` as a packet with AH whose ICV is right, so that the code behind it is reached.
+///
+/// # Errors
+/// The reason it was refused.
+pub fn authenticated(input: &[u8], mode: IpsecMode) -> Result<Vec<u8>, EspDrop> {
+    let transform = EspTransform::new(EspEncr::Null, Some(EspInteg::HmacSha256_128));
+    let outer = ip::parse_brief(input).map_err(|_| EspDrop::Malformed)?;
+    let mut packet = MemoryBuf::new(&input[..usize::from(outer.total_octets())]);
+    let params = InboundParams {
+        spi: SPI,
+        transform: transform.map_err(|_| EspDrop::EngineFailed)?,
+        mode,
+        salt: [0; 4],
+        key: KeyId(0),
+        replay_window: 64,
+        last_sequence: 0,
+        ceiling: u64::MAX,
+        extended: false,
+    };
+    let mut sa = InboundSa::new(&params);
+    let task = sa.prepare_ah(&mut packet, outer, 0)?;
+    sa.finish_ah(&mut packet, (&task, crate::OpStatus::Done), outer)?;
+    Ok(packet.data().to_vec())
+}
+
 /// Treats `input` as a clear packet: what comes out when it has been protected in transport mode and opened again.
 ///
 /// # Errors
@@ -73,6 +98,7 @@ pub fn there_and_back(input: &[u8]) -> Result<Vec<u8>, EspDrop> {
     let params = OutboundParams {
         spi: SPI,
         transform: TRANSFORM,
+        protocol: ravelin_types::IpsecProtocol::Esp,
         mode: IpsecMode::Transport,
         salt: [0; 4],
         key: KeyId(0),

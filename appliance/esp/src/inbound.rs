@@ -39,13 +39,13 @@ pub struct InboundParams {
 /// An inbound SA: everything the two halves touch, nothing else.
 #[derive(Debug)]
 pub struct InboundSa {
-    window: ReplayWindow,
+    pub(crate) window: ReplayWindow,
     ceiling: Ceiling,
-    key: KeyId,
-    spi: u32,
+    pub(crate) key: KeyId,
+    pub(crate) spi: u32,
     salt: [u8; SALT_OCTETS],
-    layout: Layout,
-    extended: bool,
+    pub(crate) layout: Layout,
+    pub(crate) extended: bool,
     mode: IpsecMode,
     /// What an IPv4 and an IPv6 packet inside are told by.
     inside: [u16; 2],
@@ -192,6 +192,16 @@ impl InboundSa {
         (sequence, status): (u64, OpStatus),
         outer: Brief,
     ) -> Result<bool, EspDrop> {
+        let newest = self.accept(sequence, status)?;
+        // 6. Strip header, IV, ICV, padding.
+        let next_header = strip(packet, self.layout)?;
+        self.check_inner(packet, next_header, (outer, self.layout.front()))?;
+        Ok(newest)
+    }
+
+    /// Integrity and number of a packet.
+    #[inline(always)]
+    pub(crate) fn accept(&mut self, sequence: u64, status: OpStatus) -> Result<bool, EspDrop> {
         // 4. Integrity (section 3.4.4).
         match status {
             OpStatus::Done => {}
@@ -206,19 +216,16 @@ impl InboundSa {
         if let Some(reason) = refusal(self.window.commit(sequence)) {
             return Err(reason);
         }
-        // 6. Strip header, IV, ICV, padding.
-        let next_header = strip(packet, self.layout)?;
-        self.check_inner(packet, next_header, outer)?;
         Ok(newest)
     }
 
-    /// Next header against the inner version, and ECN (RFC 6040).
+    /// Next header against the inner version, and ECN (RFC 6040). `between_octets` lie between the outer header and `packet`.
     #[inline(always)]
-    fn check_inner<P: PacketBuf>(
+    pub(crate) fn check_inner<P: PacketBuf>(
         &self,
         packet: &mut P,
         next_header: u8,
-        outer: Brief,
+        (outer, between_octets): (Brief, usize),
     ) -> Result<(), EspDrop> {
         let data = packet.data_mut();
         let version = data.first().map_or(0, |first| first >> 4);
@@ -228,7 +235,7 @@ impl InboundSa {
             kind if kind == v6 && data.len() >= ip::IPV6_HEADER_OCTETS => {
                 data[0] << 4 | data[1] >> 4
             }
-            _ => return self.no_packet_inside(packet, next_header, outer),
+            _ => return self.no_packet_inside(packet, next_header, (outer, between_octets)),
         };
         match ecn::decapsulate(outer.traffic_class(), inner_traffic_class) {
             Decision::Keep => Ok(()),
@@ -245,20 +252,20 @@ impl InboundSa {
         &self,
         packet: &mut P,
         next_header: u8,
-        outer: Brief,
+        (outer, between_octets): (Brief, usize),
     ) -> Result<(), EspDrop> {
         match (next_header, self.mode) {
             (NEXT_HEADER_DUMMY, _) => Err(EspDrop::Dummy),
             (_, IpsecMode::Tunnel) => Err(EspDrop::BadNextHeader),
             (_, IpsecMode::Transport) => {
-                transport::restore(packet, self.layout.front(), next_header, outer)
+                transport::restore(packet, between_octets, next_header, outer)
             }
         }
     }
 }
 
 #[inline]
-fn refusal(verdict: Verdict) -> Option<EspDrop> {
+pub(crate) fn refusal(verdict: Verdict) -> Option<EspDrop> {
     match verdict {
         Verdict::Fresh => None,
         Verdict::Old => Some(EspDrop::ReplayOld),

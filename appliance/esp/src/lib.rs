@@ -9,10 +9,13 @@
 //!            (replay *check*)                                                    (replay *commit*)
 //! ```
 //!
+//! AH (RFC 4302) has the same two halves (`prepare_ah`, `finish_ah`), numbers, window and engine.
+//!
 //! This crate finds no SA, knows no routes and checks no selectors: that is the data plane's work. Each refusal is one
 //! [`EspDrop`].
 #![forbid(unsafe_code)]
 
+mod ah;
 mod buf;
 mod drop;
 pub mod ecn;
@@ -26,6 +29,7 @@ mod outbound;
 mod replay;
 mod transport;
 
+pub use ah::{MAX_AH_FRONT_OCTETS, finish_ah};
 pub use buf::{MemoryBuf, PacketBuf};
 pub use drop::EspDrop;
 pub use engine::{CryptoEngine, CryptoOp, Direction, KeyError, KeyId, OpStatus, Task};

@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 
 use ravelin_types::numbers::{Counter, Refusal};
-use ravelin_types::{EspTransform, IpsecMode};
+use ravelin_types::{EspTransform, IpsecMode, IpsecProtocol};
+use ravelin_wire::ah::FIXED_OCTETS;
 use ravelin_wire::checksum;
 use ravelin_wire::esp::{
-    EspHeader, HEADER_OCTETS, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6, PROTOCOL_ESP, TRAILER_OCTETS,
+    EspHeader, HEADER_OCTETS, NEXT_HEADER_IPV4, NEXT_HEADER_IPV6, PROTOCOL_AH, PROTOCOL_ESP,
+    TRAILER_OCTETS,
 };
 use ravelin_wire::ip::{
     self, Brief, IPV4_HEADER_OCTETS, IPV6_HEADER_OCTETS, IpFields, UDP_HEADER_OCTETS, protocol,
@@ -54,6 +56,8 @@ pub struct OutboundParams {
     pub spi: u32,
     /// Algorithms.
     pub transform: EspTransform,
+    /// Protocol: AH has a transform without cipher, and no UDP.
+    pub protocol: IpsecProtocol,
     /// Mode.
     pub mode: IpsecMode,
     /// Salt of the nonce.
@@ -79,17 +83,18 @@ pub struct OutboundParams {
 /// An outbound SA: everything `prepare` touches, nothing else.
 #[derive(Debug)]
 pub struct OutboundSa {
-    numbers: Counter,
-    key: KeyId,
+    pub(crate) numbers: Counter,
+    pub(crate) key: KeyId,
     spi: u32,
     iv: IvPrefix,
     salt: [u8; SALT_OCTETS],
-    layout: Layout,
-    header_octets: u8,
-    v6: bool,
+    pub(crate) layout: Layout,
+    pub(crate) header_octets: u8,
+    pub(crate) v6: bool,
     udp: bool,
-    extended: bool,
+    pub(crate) extended: bool,
     mode: IpsecMode,
+    protocol: IpsecProtocol,
     df: DfPolicy,
     /// What of the inner TOS or traffic-class octet goes outside, and what beside it.
     kept_class: u8,
@@ -124,6 +129,7 @@ impl OutboundSa {
             udp: false,
             extended: params.extended,
             mode: params.mode,
+            protocol: params.protocol,
             df: params.df,
             kept_class: if params.dscp.is_some() { ECN } else { u8::MAX },
             set_class: params.dscp.map_or(0, |dscp| dscp << DSCP_SHIFT),
@@ -140,10 +146,10 @@ impl OutboundSa {
         let fields = IpFields {
             source: outer.local,
             destination: outer.remote,
-            protocol: if outer.udp.is_some() {
-                protocol::UDP
-            } else {
-                PROTOCOL_ESP
+            protocol: match (self.protocol, outer.udp) {
+                (IpsecProtocol::Ah, _) => PROTOCOL_AH,
+                (IpsecProtocol::Esp, Some(_)) => protocol::UDP,
+                (IpsecProtocol::Esp, None) => PROTOCOL_ESP,
             },
             ttl: OUTER_TTL,
             traffic_class: 0,
@@ -222,6 +228,11 @@ impl OutboundSa {
         self.key
     }
 
+    /// Its protocol.
+    pub fn protocol(&self) -> IpsecProtocol {
+        self.protocol
+    }
+
     /// What it protects of a packet.
     pub fn mode(&self) -> IpsecMode {
         self.mode
@@ -231,17 +242,28 @@ impl OutboundSa {
     /// headers.
     pub fn inner_mtu(&self, mtu_octets: usize) -> usize {
         let header_octets = usize::from(self.header_octets);
-        let payload = self
-            .layout
-            .largest_payload(mtu_octets.saturating_sub(header_octets));
+        let octets = mtu_octets.saturating_sub(header_octets);
+        let payload = match self.protocol {
+            IpsecProtocol::Esp => self.layout.largest_payload(octets),
+            IpsecProtocol::Ah => octets.saturating_sub(self.ah_octets()),
+        };
         match self.mode {
             IpsecMode::Tunnel => payload,
             IpsecMode::Transport => header_octets + payload,
         }
     }
 
-    /// Octets that ESP adds to a payload.
+    /// Octets of AH: of IPv6 it fills words of 8 octets, of IPv4 of 4 (RFC 4302 section 2.6).
+    pub(crate) fn ah_octets(&self) -> usize {
+        let word = if self.v6 { 8 } else { 4 };
+        (FIXED_OCTETS + self.layout.icv()).next_multiple_of(word)
+    }
+
+    /// Octets that ESP or AH adds to a payload.
     pub(crate) fn added_octets(&self, payload_octets: usize) -> usize {
+        if self.protocol == IpsecProtocol::Ah {
+            return self.ah_octets();
+        }
         let padding = self.layout.padding(payload_octets);
         self.layout.front() + padding + TRAILER_OCTETS + self.layout.icv()
     }
@@ -299,11 +321,7 @@ impl OutboundSa {
             return Err(EspDrop::TooLong);
         }
         // 2. Sequence number and explicit IV (section 3.3.3).
-        let sequence = self.numbers.next().map_err(|refusal| match refusal {
-            Refusal::Ungranted => EspDrop::SequenceUngranted,
-            Refusal::Expired => EspDrop::LifetimeExpired,
-            Refusal::Exhausted => EspDrop::SequenceExhausted,
-        })?;
+        let sequence = self.next_number()?;
         let iv = self.iv.iv(sequence).ok_or(EspDrop::SequenceExhausted)?;
         // 3. Room at both ends.
         if !packet.grow(front - kept_octets, tail) {
@@ -343,6 +361,16 @@ impl OutboundSa {
         Ok((task, total))
     }
 
+    /// The number of the next packet, which is not taken yet.
+    #[inline(always)]
+    pub(crate) fn next_number(&self) -> Result<u64, EspDrop> {
+        self.numbers.next().map_err(|refusal| match refusal {
+            Refusal::Ungranted => EspDrop::SequenceUngranted,
+            Refusal::Expired => EspDrop::LifetimeExpired,
+            Refusal::Exhausted => EspDrop::SequenceExhausted,
+        })
+    }
+
     /// The outer TOS or traffic-class octet: ECN is copied from inside (RFC 6040 section 4.1), DSCP too unless it is set (RFC 4301
     /// section 5.1.2).
     #[inline]
@@ -352,7 +380,7 @@ impl OutboundSa {
 
     /// Copies the template and fills lengths, DSCP and ECN, DF, id.
     #[inline]
-    fn write_outer(&self, out: &mut [u8], total: usize, inner: Brief, sequence: u64) {
+    pub(crate) fn write_outer(&self, out: &mut [u8], total: usize, inner: Brief, sequence: u64) {
         let ip_octets = if self.v6 {
             self.write_outer_v6(out, total, inner);
             IPV6_HEADER_OCTETS

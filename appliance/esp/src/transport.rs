@@ -46,7 +46,7 @@ impl OutboundSa {
 }
 
 /// Puts the IP header, described by `outer`, in front of what it carried. `packet` starts at that; between the two lie the
-/// `esp_octets` of ESP header and IV.
+/// `esp_octets` of ESP header and IV, or of AH.
 pub(crate) fn restore<P: PacketBuf>(
     packet: &mut P,
     esp_octets: usize,

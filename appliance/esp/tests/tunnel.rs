@@ -80,6 +80,7 @@ fn tunnel(
     let out = OutboundSa::new(&OutboundParams {
         spi: SPI,
         transform: cipher,
+        protocol: ravelin_types::IpsecProtocol::Esp,
         mode: ravelin_types::IpsecMode::Tunnel,
         salt: SALT,
         key,
@@ -331,7 +332,7 @@ proptest! {
             let mut tunnel = tunnel(EspTransform::AES_128_GCM, outer(false, false), false, 0);
             let iv = IvPrefix::new(NodeId::default(), epoch).unwrap();
             tunnel.out = OutboundSa::new(&OutboundParams {
-                spi: SPI, transform: EspTransform::AES_128_GCM, mode: ravelin_types::IpsecMode::Tunnel, salt: SALT, key: tunnel.out.key(), iv, outer: outer(false, false), df: DfPolicy::Clear, dscp: None, last_sequence: 0, ceiling: u64::MAX, extended: false,
+                spi: SPI, transform: EspTransform::AES_128_GCM, protocol: ravelin_types::IpsecProtocol::Esp, mode: ravelin_types::IpsecMode::Tunnel, salt: SALT, key: tunnel.out.key(), iv, outer: outer(false, false), df: DfPolicy::Clear, dscp: None, last_sequence: 0, ceiling: u64::MAX, extended: false,
             }).unwrap();
             for _ in 0..steps {
                 let sealed = tunnel.seal(&inner(false, 8, 0)).unwrap();
@@ -345,5 +346,6 @@ proptest! {
         let _ = fuzzing::decapsulate(&input);
         let _ = fuzzing::decapsulate_authentic(&input);
         let _ = fuzzing::there_and_back(&input);
+        let _ = fuzzing::authenticated(&input, ravelin_types::IpsecMode::Transport);
     }
 }

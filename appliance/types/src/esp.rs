@@ -233,6 +233,16 @@ impl EspInteg {
     }
 }
 
+/// The protocol of an SA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum IpsecProtocol {
+    /// Encapsulating security payload (RFC 4303).
+    #[default]
+    Esp,
+    /// Authentication header (RFC 4302): integrity alone, of the header's immutable fields too.
+    Ah,
+}
+
 /// What an SA protects of a packet (RFC 4301 section 4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum IpsecMode {

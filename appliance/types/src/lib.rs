@@ -20,7 +20,7 @@ mod suite;
 mod time;
 
 pub use error::ParseError;
-pub use esp::{EspEncr, EspInteg, EspTransform, IpsecMode};
+pub use esp::{EspEncr, EspInteg, EspTransform, IpsecMode, IpsecProtocol};
 pub use hardware::{Mac, PciAddress};
 pub use id::{ChildId, Generation, InstanceId, NodeId, PairId, VrfId};
 pub use identity::Identity;

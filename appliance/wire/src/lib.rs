@@ -14,6 +14,7 @@
 //! | [`checksum`] | Internet checksum, full and incremental | RFC 1071, 1624 |
 #![forbid(unsafe_code)]
 
+pub mod ah;
 pub mod arp;
 pub mod checksum;
 pub mod esp;

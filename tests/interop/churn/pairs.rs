@@ -97,6 +97,7 @@ impl Pairs {
                 remote: PEER[usize::from(v6)],
                 udp: (site % 6 == 1).then_some((4500, 4500)),
             },
+            protocol: ravelin_types::IpsecProtocol::Esp,
             mode: IpsecMode::Tunnel,
             transform,
             extended_sequence: dice.below(2) == 0,
@@ -135,6 +136,7 @@ impl Pairs {
         let key = self.engine.insert(key.ok().unwrap()).ok().unwrap();
         let seals = OutboundSa::new(&OutboundParams {
             spi: pair.inbound.spi.0,
+            protocol: ravelin_types::IpsecProtocol::Esp,
             mode: IpsecMode::Tunnel,
             transform: pair.transform,
             salt,

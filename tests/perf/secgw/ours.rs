@@ -391,6 +391,7 @@ fn pair(setting: Setting, sa: u32) -> SaPair {
             udp: None,
         },
         transform: algorithm.transform(),
+        protocol: ravelin_types::IpsecProtocol::Esp,
         mode: ravelin_types::IpsecMode::Tunnel,
         extended_sequence: false,
         inbound: half(packets::spi(sa)),

@@ -63,6 +63,7 @@ fn outbound(engine: &mut Engine<MemoryBuf>, setting: Setting, sa: u32) -> Option
     OutboundSa::new(&OutboundParams {
         spi: packets::spi(sa).0,
         transform,
+        protocol: ravelin_types::IpsecProtocol::Esp,
         mode: ravelin_types::IpsecMode::Tunnel,
         salt,
         key: engine.insert(key).ok()?,

@@ -169,6 +169,7 @@ fn pair(sa: u32) -> SaPair {
             udp: None,
         },
         transform: EspTransform::AES_256_GCM,
+        protocol: ravelin_types::IpsecProtocol::Esp,
         mode: ravelin_types::IpsecMode::Tunnel,
         extended_sequence: false,
         inbound: half(traffic::spi(sa)),

@@ -106,7 +106,8 @@ pub fn carried(link: &Link) -> Result<Carried> {
                 }
             }
             Kind::EspInUdp => carried.in_udp += 1,
-            Kind::Cleartext => carried.clear += 1,
+            // AH hides nothing.
+            Kind::Cleartext | Kind::Ah => carried.clear += 1,
             Kind::Ike | Kind::Keepalive | Kind::Neighbour | Kind::Other => {}
         }
     }

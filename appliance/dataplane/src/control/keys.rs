@@ -1,8 +1,9 @@
 //! The keys of a pair, expanded for the engine of the worker that will own it.
 
 use ravelin_ctl::sa::{InstallError, SaPair};
-use ravelin_esp::engine::{KeyOrder, Service};
+use ravelin_esp::engine::{KeyOrder, Service, WhyCpu};
 use ravelin_esp::{CryptoEngine, Direction, KeyError, Keys, SALT_OCTETS};
+use ravelin_types::IpsecProtocol;
 
 use crate::platform::{Key, Maker, Platform};
 
@@ -29,6 +30,13 @@ pub(super) fn make<P: Platform>(
         worker,
         keys,
     };
-    let (key, service) = P::Engine::make(maker, &order).map_err(refused)?;
+    // Devices expect ESP.
+    let (key, service) = match sa.protocol {
+        IpsecProtocol::Esp => P::Engine::make(maker, &order),
+        IpsecProtocol::Ah => {
+            P::Engine::expand(sa.transform, keys).map(|key| (key, Service::Cpu(WhyCpu::Algorithm)))
+        }
+    }
+    .map_err(refused)?;
     Ok((key, salt, service))
 }

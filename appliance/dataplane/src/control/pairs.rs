@@ -338,6 +338,7 @@ impl<P: Platform> Controller<P> {
         let outbound = OutboundParams {
             spi: sa.outbound.spi.0,
             transform: sa.transform,
+            protocol: sa.protocol,
             mode: sa.mode,
             salt: outbound_salt,
             key: KeyId(0),

@@ -1,12 +1,20 @@
-//! Which pairs may work in transport mode.
+//! Which pairs may work in transport mode, and which with AH.
 
 use ravelin_ctl::sa::{InstallError, SaPair};
-use ravelin_types::{IpsecMode, TrafficSelector};
+use ravelin_types::{EspEncr, IpsecMode, IpsecProtocol, TrafficSelector};
 use std::net::IpAddr;
 
 /// Refuses a pair in transport mode whose packets could not keep their header, and one behind a NAT: the checksums inside would be those of
-/// other addresses (RFC 3948 section 3.1.2).
+/// other addresses (RFC 3948 section 3.1.2). And a pair of AH behind a NAT, or with a cipher.
 pub(super) fn check(sa: &SaPair) -> Result<(), InstallError> {
+    if sa.protocol == IpsecProtocol::Ah {
+        if sa.outer.udp.is_some() {
+            return Err(InstallError::AhNat);
+        }
+        if sa.transform.encr() != EspEncr::Null {
+            return Err(InstallError::AhTransform);
+        }
+    }
     if sa.mode == IpsecMode::Tunnel {
         return Ok(());
     }

@@ -14,7 +14,7 @@ use crate::packet::{Header, Origin, Packet};
 use crate::platform::Platform;
 use crate::sa::Sa;
 use crate::stages::forward::{self, Fate};
-use crate::stages::{egress, esp_input, fragment, policy, tcp_mss};
+use crate::stages::{ah, egress, esp_input, fragment, policy, tcp_mss};
 use crate::state;
 use crate::tables::{IfIndex, NextHop, Tables};
 use crate::watch::capture::link;
@@ -30,6 +30,10 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     worker.engine.submit(&mut worker.vectors.ops);
     worker.engine.poll(&mut done);
     for mut op in done.drain(..) {
+        if op.task.is_ah() {
+            ah::done(worker, tables, op);
+            continue;
+        }
         match op.task.direction {
             Direction::Encrypt => {
                 let route = worker.sa(op.task.slot).map(|sa| sa.route);
@@ -86,6 +90,18 @@ pub(crate) fn decrypted<P: Platform>(
     task: &Task,
     status: OpStatus,
 ) {
+    opened::<P, false>(worker, tables, packet, task, status);
+}
+
+/// As [`decrypted`], of an SA of AH or of ESP.
+#[inline(always)]
+pub(crate) fn opened<P: Platform, const AH: bool>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    packet: Packet<P::Buf>,
+    task: &Task,
+    status: OpStatus,
+) {
     // Taken apart for good: a packet that is changed and moved waits for its own stores.
     let Packet {
         mut buf,
@@ -112,7 +128,12 @@ pub(crate) fn decrypted<P: Platform>(
     else {
         return worker.drop(with_outer(buf), DropReason::UnknownSpi);
     };
-    let newest = match (sa.inbound).finish(&mut buf, (number, status), outer) {
+    let finished = if AH {
+        (sa.inbound).finish_ah(&mut buf, (task, status), outer)
+    } else {
+        (sa.inbound).finish(&mut buf, (number, status), outer)
+    };
+    let newest = match finished {
         Ok(newest) => newest,
         Err(reason) => return refused(worker, with_outer(buf), (slot, number), reason),
     };

@@ -170,10 +170,10 @@ fn protect<P: Platform>(
     }
     let mut tally = Tally::default();
     match size(worker, tables, &packet, slot) {
-        Ok(Fit::Whole) => encrypt(worker, tables, packet, slot, &mut tally),
+        Ok(Fit::Whole) => whole(worker, tables, packet, slot, &mut tally),
         Ok(Fit::Fragments(mtu_octets)) => {
             for part in fragment::split(worker, packet, mtu_octets) {
-                encrypt(worker, tables, part, slot, &mut tally);
+                whole(worker, tables, part, slot, &mut tally);
             }
         }
         Ok(Fit::TooBig(mtu_octets)) => {
@@ -183,6 +183,21 @@ fn protect<P: Platform>(
         Err(reason) => worker.drop(packet, reason),
     }
     worker.counters().sent(tally);
+}
+
+/// A packet that fits.
+fn whole<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    packet: Packet<P::Buf>,
+    slot: u32,
+    tally: &mut Tally,
+) {
+    if worker.sa(slot).is_some_and(|sa| sa.is_ah()) {
+        transport::encrypt(worker, tables, packet, slot);
+    } else {
+        encrypt(worker, tables, packet, slot, tally);
+    }
 }
 
 /// A packet that the SA of its destination's prefix does not admit: for another protocol, another port, a narrower selector. Or the

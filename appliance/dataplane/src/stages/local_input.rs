@@ -1,4 +1,4 @@
-//! Packets addressed to us: fragments are joined first, ESP goes to `esp_input`, the rest to the host. AH and ESP in UDP never
+//! Packets addressed to us: fragments are joined first, ESP goes to `esp_input`, AH to `ah`, the rest to the host. AH and ESP in UDP never
 //! reach the host, whatever their SPI.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -13,7 +13,7 @@ use crate::packet::Packet;
 use crate::platform::Platform;
 use crate::punt::udp_encap;
 use crate::reassembly::Outcome;
-use crate::stages::{esp_input, path_mtu, policy, punt};
+use crate::stages::{ah, esp_input, path_mtu, policy, punt};
 use crate::tables::{InterfaceKind, Tables};
 use crate::worker::Worker;
 
@@ -38,6 +38,7 @@ fn demultiplex<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Pac
     let outside = ingress != Some(InterfaceKind::Tunnel);
     match packet.meta.protocol() {
         PROTOCOL_ESP if outside => esp(worker, tables, packet),
+        PROTOCOL_AH if outside => ah::input(worker, tables, packet),
         PROTOCOL_ESP | PROTOCOL_AH => worker.drop(packet, DropReason::AhUnsupported),
         protocol::UDP if is_udp_encap(&packet) => match udp_encap(packet.meta, packet.data()) {
             UdpEncap::Keepalive => worker.drop(packet, DropReason::NatKeepalive),
@@ -110,9 +111,9 @@ fn reassemble<P: Platform>(
     };
     let owner = BuildHasherDefault::<DefaultHasher>::default().hash_one(key) as usize % workers;
     if owner != usize::from(worker.id) {
-        if let Err(Handoff::Fragment(packet)) = worker.shared.links[owner]
+        if let Err(Handoff::Local(packet)) = worker.shared.links[owner]
             .handoffs
-            .push(Handoff::Fragment(packet))
+            .push(Handoff::Local(packet))
         {
             worker.drop(packet, DropReason::HandoffFull);
         }

@@ -60,8 +60,8 @@ fn too_long<P: Platform>(
     Ok((!fits).then(|| sa.outbound.inner_mtu(path_octets) as u16))
 }
 
-/// Numbers a packet and hands it to the cipher.
-fn encrypt<P: Platform>(
+/// Numbers a packet and hands it to the engine; of AH in tunnel mode too.
+pub(crate) fn encrypt<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
     mut packet: Packet<P::Buf>,
@@ -73,7 +73,11 @@ fn encrypt<P: Platform>(
     };
     let clear = tables.watch.is_some().then(|| packet.data().to_vec());
     let octets = packet.octets();
-    let prepared = (sa.outbound).prepare_transport(&mut packet.buf, packet.meta, slot);
+    let prepared = if sa.is_ah() {
+        (sa.outbound).prepare_ah(&mut packet.buf, packet.meta, slot)
+    } else {
+        (sa.outbound).prepare_transport(&mut packet.buf, packet.meta, slot)
+    };
     let task = match prepared {
         Ok(task) => task,
         Err(reason) => return esp_output::refused(worker, packet, slot, reason),

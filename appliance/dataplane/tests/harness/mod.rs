@@ -370,6 +370,7 @@ pub fn pair(n: u8, slot: u32, outer_v6: bool, nat: bool) -> SaPair {
             udp: nat.then_some((4500, 4500)),
         },
         transform: EspTransform::AES_256_GCM,
+        protocol: ravelin_types::IpsecProtocol::Esp,
         mode: ravelin_types::IpsecMode::Tunnel,
         extended_sequence: false,
         inbound: SaHalf {

@@ -96,7 +96,7 @@ impl Oracle {
     }
 
     /// The whole HMAC's beginning over the packet, and the high half of the number (RFC 4303 section 2.2.1).
-    fn hmac(&self, integ: EspInteg, sequence: u64, packet: &[u8]) -> Vec<u8> {
+    pub fn hmac(&self, integ: EspInteg, sequence: u64, packet: &[u8]) -> Vec<u8> {
         let key = &self.material[self.transform.encr().keymat_octets()..];
         let key = PKey::hmac(key).unwrap();
         let mut signer = Signer::new(digest(integ), &key).unwrap();

@@ -1,6 +1,7 @@
-//! Clear packets for transport mode, and ESP packets of the known SA before sealing: SPI, sequence number, IV, inner packet, padding, pad length, next header.
+//! Clear packets for transport mode, packets with AH, and ESP packets of the known SA before sealing: SPI, sequence number, IV, inner packet, padding, pad length, next header.
 
 use super::Seed;
+use ravelin_types::IpsecMode;
 
 const SPI: u32 = 0x0000_1100;
 const IPV4: u8 = 4;
@@ -51,6 +52,31 @@ fn extended(payload: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Puts AH of `octets`, its ICV zero, before the upper layer of a packet.
+fn with_ah(mut packet: Vec<u8>, next_header: u8, octets: usize) -> Vec<u8> {
+    let mut ah = vec![next_header, (octets / 4 - 2) as u8, 0, 0];
+    ah.extend(SPI.to_be_bytes());
+    ah.extend(1u32.to_be_bytes());
+    ah.resize(octets, 0);
+    let (at, named_at) = if packet[0] >> 4 == 4 {
+        (20, 9)
+    } else {
+        (72, 64)
+    };
+    packet.splice(at..at, ah);
+    packet[named_at] = 51;
+    let total = packet.len() as u16;
+    if at == 20 {
+        packet[2..4].copy_from_slice(&total.to_be_bytes());
+        packet[10..12].copy_from_slice(&[0, 0]);
+        let sum = ravelin_wire::checksum::of(&packet[..20]);
+        packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    } else {
+        packet[4..6].copy_from_slice(&(total - 40).to_be_bytes());
+    }
+    packet
+}
+
 pub fn seeds() -> Vec<Seed> {
     let udp = [0x1b, 0x58, 0x1b, 0x58, 0, 9, 0, 0, 42];
     let mut padded = ipv4(&udp);
@@ -78,5 +104,15 @@ pub fn seeds() -> Vec<Seed> {
         let back = ravelin_esp::fuzzing::there_and_back(octets);
         assert_eq!(back.as_ref(), Ok(octets), "{name}");
     }
-    [accepted, refused, transport].concat()
+    let authenticated = vec![
+        ("ah-tunnel", with_ah(ipv4(&ipv4(&udp)), IPV4, 28)),
+        ("ah-transport", with_ah(extended(&udp), 17, 32)),
+    ];
+    for (name, octets) in &authenticated {
+        let tunnel = ravelin_esp::fuzzing::authenticated(octets, IpsecMode::Tunnel);
+        let transport = ravelin_esp::fuzzing::authenticated(octets, IpsecMode::Transport);
+        assert_eq!(tunnel.is_ok(), *name == "ah-tunnel", "{name}: {tunnel:?}");
+        assert!(transport.is_ok(), "{name}: {transport:?}");
+    }
+    [accepted, refused, transport, authenticated].concat()
 }

@@ -117,6 +117,7 @@ fn pair() -> SaPair {
             udp: None,
         },
         transform: EspTransform::AES_128_GCM,
+        protocol: ravelin_types::IpsecProtocol::Esp,
         mode: ravelin_types::IpsecMode::Tunnel,
         extended_sequence: false,
         inbound: half(0x1101),

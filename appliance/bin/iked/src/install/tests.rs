@@ -27,6 +27,7 @@ pub(crate) fn pair(id: u64, epoch: u32) -> SaPair {
         epoch,
         outer: outer(2),
         transform: EspTransform::AES_128_GCM,
+        protocol: ravelin_types::IpsecProtocol::Esp,
         mode: ravelin_types::IpsecMode::Tunnel,
         extended_sequence: false,
         inbound: half(0x1000),

@@ -143,6 +143,7 @@ mod tests {
                 udp: None,
             },
             transform: EspTransform::AES_128_GCM,
+            protocol: ravelin_types::IpsecProtocol::Esp,
             mode: ravelin_types::IpsecMode::Tunnel,
             extended_sequence: false,
             inbound: half(),

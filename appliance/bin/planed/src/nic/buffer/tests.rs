@@ -159,6 +159,7 @@ impl Sas {
         let out = OutboundSa::new(&OutboundParams {
             spi: 0x4001_2345,
             transform,
+            protocol: ravelin_types::IpsecProtocol::Esp,
             mode: ravelin_types::IpsecMode::Tunnel,
             salt,
             key: key(),
