@@ -379,7 +379,7 @@ impl OutboundSa {
     }
 
     /// Copies the template and fills lengths, DSCP and ECN, DF, id.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write_outer(&self, out: &mut [u8], total: usize, inner: Brief, sequence: u64) {
         let ip_octets = if self.v6 {
             self.write_outer_v6(out, total, inner);
@@ -395,7 +395,7 @@ impl OutboundSa {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_outer_v4(&self, out: &mut [u8], total: usize, inner: Brief, sequence: u64) {
         let (Some(out), Some(template)) = (
             out.first_chunk_mut::<IPV4_HEADER_OCTETS>(),
@@ -431,7 +431,7 @@ impl OutboundSa {
         *out = header;
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_outer_v6(&self, out: &mut [u8], total: usize, inner: Brief) {
         let (Some(out), Some(template)) = (
             out.first_chunk_mut::<IPV6_HEADER_OCTETS>(),
