@@ -264,8 +264,9 @@ fn strangers_cannot_use_up_what_neighbours_need() {
         from_neighbours += of(PuntClass::Neighbour);
         assert!(of(PuntClass::Stranger) <= 50, "round {round}");
     }
-    assert_eq!(from_neighbours, 40);
-    let refused = a.drop_count(DropReason::PuntStranger);
+    // A stranger may by chance share a neighbour's place among the stations, one in 65,536 for each: two of fifty hardly ever do.
+    assert!([40, 80].contains(&from_neighbours), "{from_neighbours}");
+    let refused = a.drop_count(DropReason::PuntStranger) + from_neighbours as u64 - 40;
     assert!((1_700..=1_744).contains(&refused), "{refused}");
     assert_eq!(a.drop_count(DropReason::PuntNeighbour), 0);
 }
