@@ -16,7 +16,7 @@ use crate::Failure;
 use crate::arguments::Arguments;
 use crate::case::{Algorithm, Case, Family, Setting};
 use crate::control::Played;
-use crate::limit::Limit;
+use crate::limit::{self, Limit};
 use crate::machine;
 use crate::make;
 use crate::mix;
@@ -55,6 +55,8 @@ pub struct Bench {
     pub rows: Vec<Row>,
     /// Two workers beside one.
     pub workers: Option<Workers>,
+    /// The bare cipher on two CPUs beside one.
+    pub cipher_workers: Option<Workers>,
     /// A full routing table.
     pub routes: Option<RouteLoad>,
     /// The largest number of SAs that the peer was measured with.
@@ -102,6 +104,7 @@ impl Bench {
             processes: BTreeMap::new(),
             rows: vec![],
             workers: None,
+            cipher_workers: None,
             routes: None,
             peer_sas: 0,
             resident: BTreeMap::new(),
@@ -303,6 +306,7 @@ impl Bench {
             peer_sas: self.peer_sas,
             cpus: machine::cpus(),
             workers: self.workers.as_ref(),
+            cipher_workers: self.cipher_workers.as_ref(),
             octets_per_pair: per_pair,
             install_s: self.install_s.get(&MOST_SAS).copied(),
         }
@@ -322,7 +326,7 @@ impl Bench {
         Ok(())
     }
 
-    /// How much more two workers do than one.
+    /// How much more two workers do than one, and the bare cipher on as many CPUs.
     pub fn measure_workers(&mut self) -> Result<(), Failure> {
         let setting = WORKERS_SETTING;
         let mixes = mix::mixes();
@@ -334,7 +338,8 @@ impl Bench {
         self.processes
             .insert("planed-workers", (line, two.sha256.clone()));
         let mut sealers = [Sealer::new(setting)?, Sealer::new(setting)?];
-        let mut workers = Workers::default();
+        let keys = limit::gcm_keys(self.gcm, setting)?;
+        let (mut workers, mut cipher) = (Workers::default(), Workers::default());
         for direction in DIRECTIONS {
             let mix = &mixes[mixes.len() - 1];
             let case = Case {
@@ -351,13 +356,17 @@ impl Bench {
                 }
                 let alone = spent_ns(&mut one.subject, &traces[0], direction)?;
                 let shared = spent_ns(&mut two.subject, &traces[1], direction)?;
+                let [one_cpu, two_cpus] = limit::beside(&keys, &case, self.cpus)?;
                 if round > 0 {
                     workers.add(case.direction_name(), alone, shared);
+                    cipher.add(case.direction_name(), one_cpu, two_cpus);
                 }
             }
             traces.into_iter().for_each(Trace::end);
         }
         self.workers = Some(workers);
+        // On one CPU the two took turns.
+        self.cipher_workers = self.cpus.are_two().then_some(cipher);
         Ok(())
     }
 

@@ -45,6 +45,11 @@ impl Cpus {
         Ok(Self { measured, others })
     }
 
+    /// Whether two threads can run at once.
+    pub fn are_two(&self) -> bool {
+        !self.others.is_set(self.measured).unwrap_or(true)
+    }
+
     /// Moves the calling thread, whose children inherit it.
     pub fn go(self, to_measured: bool) -> Result<(), Failure> {
         let set = if to_measured {

@@ -24,7 +24,7 @@ struct Group {
 
 fn groups(rows: &[Row], ghz: f64) -> Vec<Group> {
     let group = |row: &Row| {
-        let mut bars = vec![("cipher", "#9aa0a6", row.median(|round| round.limit))];
+        let mut bars = vec![("cipher", "#9aa0a6", row.limit())];
         bars.extend(row.peer_net().map(|ns| ("ipsec-secgw", "#d98c3f", ns)));
         bars.push(("ravelin", "#2f6db5", row.net()));
         for bar in &mut bars {

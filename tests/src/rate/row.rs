@@ -70,6 +70,11 @@ impl Row {
             .min_by(|a, b| a.1.total_cmp(&b.1))
     }
 
+    /// What the bare cipher takes, in nanoseconds.
+    pub fn limit(&self) -> f64 {
+        self.median(|round| round.limit)
+    }
+
     /// What ours takes without the ports, in nanoseconds.
     pub fn net(&self) -> f64 {
         self.median(|round| round.ours - round.floor)
@@ -87,7 +92,7 @@ impl Row {
 
     /// How many times the limit's time it takes.
     pub fn to_limit(&self) -> f64 {
-        self.net() / self.median(|round| round.limit)
+        self.net() / self.limit()
     }
 
     /// Gbps of inner IP packets at so many nanoseconds per packet.
@@ -97,7 +102,7 @@ impl Row {
 
     fn json(&self, ghz: f64) -> Value {
         let peer = self.peer();
-        let limit = self.median(|round| round.limit);
+        let limit = self.limit();
         let ours = self.median(|round| round.ours);
         json!({
             "algorithm": self.algorithm,
@@ -172,7 +177,7 @@ pub fn table(rows: &[Row], ghz: f64) -> String {
             row.sas,
             row.mix,
             row.direction,
-            row.median(|round| round.limit) * ghz,
+            row.limit() * ghz,
             row.median(|round| round.floor) * ghz,
             ours * ghz,
             row.net() * ghz,

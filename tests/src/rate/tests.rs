@@ -41,6 +41,7 @@ fn facts() -> Facts<'static> {
         peer_sas: 1000,
         cpus: 2,
         workers: None,
+        cipher_workers: None,
         octets_per_pair: Some(4_000.0),
         install_s: Some(0.5),
     }
@@ -144,6 +145,75 @@ fn two_workers_count_by_the_busier_and_only_whole_rounds() {
         workers.add("in", spent(14_336, 8_192), spent(8_192, 8_000));
     }
     assert_eq!(workers.scaling(), None, "most rounds lost packets");
+}
+
+#[test]
+fn what_the_cipher_alone_does_not_reach_is_said_and_not_counted_as_met() {
+    let mut rows = good();
+    // Of the cipher half is left at 8,000 SAs, and a quarter at 65,536; of ours 0.6 and 0.2.
+    for row in &mut rows {
+        let (cipher, ours) = match row.sas {
+            8000 => (200.0, 250.0),
+            65_536 => (400.0, 750.0),
+            _ => continue,
+        };
+        for round in &mut row.rounds {
+            (round.limit, round.ours) = (cipher, ours + round.floor);
+        }
+    }
+    let verdict = Verdict::new(&rows, &facts());
+    let text = verdict.text();
+    let line = |name: &str| text.lines().find(|line| line.contains(name)).unwrap();
+    let said = "out of reach on this machine: the cipher alone reaches 0.50";
+    assert!(line("sas_8000").ends_with(said), "{text}");
+    let said = "NOT MET; the cipher alone: 0.25 here";
+    assert!(line("sas_65536").ends_with(said), "{text}");
+    assert_eq!(value(&verdict, "/scaling/sas_8000"), Some(0.6));
+    assert_eq!(value(&verdict, "/scaling/cipher/sas_8000"), Some(0.5));
+    assert_eq!(value(&verdict, "/scaling/cipher/sas_65536"), Some(0.25));
+    let json = verdict.json();
+    let target = |name: &str| {
+        let mut targets = json["targets"].as_array().unwrap().iter();
+        targets.find(|target| target["name"] == name).unwrap()
+    };
+    let near = target("scaling.sas_8000");
+    assert_eq!(
+        (&near["met"], &near["out_of_reach"]),
+        (&false.into(), &true.into())
+    );
+    let far = target("scaling.sas_65536");
+    assert_eq!(
+        (&far["met"], &far["out_of_reach"]),
+        (&false.into(), &false.into())
+    );
+}
+
+#[test]
+fn a_target_that_is_met_is_never_out_of_reach() {
+    let mut cipher = Workers::default();
+    let mut workers = Workers::default();
+    for direction in ["out", "in"] {
+        cipher.add(direction, Spent::whole(1_300, 64), Spent::whole(1_000, 64));
+        workers.add(direction, Spent::whole(1_400, 64), Spent::whole(1_000, 64));
+    }
+    let text = |workers: &Workers| {
+        let facts = Facts {
+            cpus: 4,
+            workers: Some(workers),
+            cipher_workers: Some(&cipher),
+            ..Facts::default()
+        };
+        Verdict::new(&[], &facts).text()
+    };
+    let missed = text(&workers);
+    assert!(missed.contains("the cipher alone reaches 1.30"), "{missed}");
+    for direction in ["out", "in"] {
+        for _ in 0..3 {
+            workers.add(direction, Spent::whole(1_900, 64), Spent::whole(1_000, 64));
+        }
+    }
+    let met = text(&workers);
+    assert!(met.contains("met; the cipher alone: 1.30 here"), "{met}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Two workers beside one: how much more they do.
+//! Two workers beside one, of planed or of the bare cipher: how much more they do.
 //!
 //! What counts is the CPU time of the busier of the two, from the first frame until nothing more comes, for as many packets as the one
 //! worker gets. Rests between polls are in it, waiting for the CPU is not. A round in which packets got lost does not count.
@@ -20,6 +20,15 @@ pub struct Spent {
 }
 
 impl Spent {
+    /// Of work that cannot lose any.
+    pub fn whole(busiest_ns: u64, packets: u64) -> Self {
+        Self {
+            busiest_ns,
+            packets,
+            came: packets,
+        }
+    }
+
     fn is_whole(&self) -> bool {
         self.came + self.packets / LOSS_MOST >= self.packets
     }
