@@ -2,11 +2,11 @@
 """esp_peer.py IFACE OUTER_LOCAL OUTER_REMOTE INNER_LOCAL INNER_REMOTE OUT_SPI IN_SPI OUT_KEY IN_KEY COUNT CIPHER AUTH AUTH_OCTETS ESN PROTOCOL
 
 A peer of native ESP (protocol 50) or AH (51) made of scapy, with its names of algorithms: pings INNER_REMOTE through the gateway OUTER_REMOTE COUNT
-times, one at a time, and prints how many correct answers came back protected. With inner addresses that are the outer ones the SAs are
-in transport mode. Keys are hexadecimal:
-cipher key, salt, then AUTH_OCTETS of the integrity key. ESN is 1 with extended sequence numbers, PROTOCOL is esp or
-ah, which has no cipher.
+times, one at a time, and fails at the first one whose correct answer does not come back protected, saying which. With inner addresses that
+are the outer ones the SAs are in transport mode. Keys are hexadecimal: cipher key, salt, then AUTH_OCTETS of the integrity key. ESN is 1
+with extended sequence numbers, PROTOCOL is esp or ah, which has no cipher.
 """
+import select
 import sys
 import time
 
@@ -53,21 +53,34 @@ def is_reply(packet, sequence):
     return kind in packet and packet[kind].seq == sequence and packet[kind].type in (0, 129) and packet.src == inner_remote
 
 
-out_sa = association(out_spi, out_key, outer_local, outer_remote)
-in_sa = association(in_spi, in_key, outer_remote, outer_local)
-layer = IPv6 if ":" in outer_local else IP
-socket = conf.L2socket(iface=iface, filter="ip proto 50 or ip6 proto 50 or ip proto 51 or ip6 proto 51")
-mac = (getmacbyip6 if ":" in outer_local else getmacbyip)(outer_remote)
-answers = 0
-for sequence in range(1, count + 1):
-    sendp(Ether(dst=mac) / out_sa.encrypt(request(sequence)), iface=iface)
-    deadline = time.time() + TIMEOUT_S
-    while time.time() < deadline:
+def is_answered(sequence):
+    deadline = time.monotonic() + TIMEOUT_S
+    while (left := deadline - time.monotonic()) > 0 and select.select([socket], [], [], left)[0]:
         packet = socket.recv()
         if packet is None or protocol not in packet or packet[protocol].spi != in_spi:
             continue
         # Of AH in tunnel mode, scapy leaves octets.
         if is_reply(type(header(inner_remote, inner_local))(bytes(in_sa.decrypt(packet[layer]))), sequence):
-            answers += 1
-            break
-print(answers)
+            return True
+    return False
+
+
+def fail(what):
+    esn = " with extended sequence numbers" if extended else ""
+    sys.exit(
+        f"{what}: {sys.argv[15]} {cipher} {auth}{esn}, "
+        f"outer {outer_local} to {outer_remote}, inner {inner_local} to {inner_remote}"
+    )
+
+
+out_sa = association(out_spi, out_key, outer_local, outer_remote)
+in_sa = association(in_spi, in_key, outer_remote, outer_local)
+layer = IPv6 if ":" in outer_local else IP
+socket = conf.L2socket(iface=iface, filter="ip proto 50 or ip6 proto 50 or ip proto 51 or ip6 proto 51")
+mac = (getmacbyip6 if ":" in outer_local else getmacbyip)(outer_remote)
+if mac is None:
+    fail(f"{outer_remote} has no MAC address")
+for sequence in range(1, count + 1):
+    sendp(Ether(dst=mac) / out_sa.encrypt(request(sequence)), iface=iface)
+    if not is_answered(sequence):
+        fail(f"no answer to ping {sequence} of {count} within {TIMEOUT_S} s")
