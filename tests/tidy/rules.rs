@@ -28,6 +28,10 @@ pub const UNSAFE_FILES: &[(&str, &str)] = &[
         "tests/guard/allocations/counter.rs",
         "an allocator that counts is an unsafe trait",
     ),
+    (
+        "tests/guard/memory/ledger.rs",
+        "an allocator that keeps a ledger is an unsafe trait",
+    ),
 ];
 
 /// Crates that take time, randomness and octets from their caller.

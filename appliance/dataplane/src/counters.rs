@@ -20,12 +20,6 @@ impl Counter {
         );
     }
 
-    /// Sets the value. Only the owning thread may call this.
-    #[inline]
-    pub fn set(&self, value: u64) {
-        self.0.store(value, Ordering::Relaxed);
-    }
-
     /// Reads the present value.
     #[inline]
     pub fn get(&self) -> u64 {
@@ -180,9 +174,9 @@ impl WorkerCounters {
     }
 }
 
-/// Traffic of one SA pair, written by its owner worker.
+/// Traffic of one SA pair, written by its owner worker. What a packet of one direction adds to lies in one cache line.
 #[derive(Debug, Default)]
-#[repr(align(64))]
+#[repr(C, align(16))]
 pub struct PairTraffic {
     /// Packets encrypted.
     pub out_packets: Counter,
@@ -198,8 +192,4 @@ pub struct PairTraffic {
     pub auth_drops: Counter,
     /// Outside the selectors.
     pub selector_drops: Counter,
-    /// Last outbound sequence number.
-    pub out_sequence: Counter,
-    /// Highest inbound sequence number.
-    pub in_sequence: Counter,
 }

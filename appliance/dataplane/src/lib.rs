@@ -21,6 +21,7 @@ pub mod control;
 pub mod counters;
 pub mod drop;
 pub mod engine;
+mod few;
 pub mod held;
 pub mod io;
 pub mod laps;

@@ -17,7 +17,6 @@ use ravelin_types::{
 use ravelin_wire::ip::{self, Brief};
 
 use crate::address::{Address, Ends};
-use crate::counters::PairTraffic;
 use crate::selector::{Child, Sides};
 use crate::tables::{IfIndex, NextHop};
 
@@ -39,7 +38,7 @@ pub struct PairFacts {
     pub epoch: u32,
     /// Its slot.
     pub slot: u32,
-    /// Selectors, tunnel and owner.
+    /// Selectors, tunnel, owner and counters.
     pub child: Arc<Child>,
     /// Outer addresses.
     pub outer: OuterAddresses,
@@ -51,8 +50,6 @@ pub struct PairFacts {
     pub tunnel_mtu_octets: Option<u16>,
     /// What the path takes in octets, as routers reported it.
     pub path_mtu_octets: Option<u16>,
-    /// Its counters.
-    pub traffic: Arc<PairTraffic>,
 }
 
 /// A pair on its way to its owner.
@@ -136,8 +133,8 @@ pub struct Sa {
     pub exhausting: bool,
     /// An authenticated packet has come in.
     pub heard: bool,
-    /// The counters of the facts, once more for the same reason as the selectors.
-    pub traffic: Arc<PairTraffic>,
+    /// The child of the facts, once more for the same reason as the selectors: its counters.
+    pub child: Arc<Child>,
     /// The selectors of the child for IPv4, once more where no further cache line must come for them.
     pub(crate) selectors_v4: Sides<u32>,
     /// Inbound half.
@@ -165,7 +162,7 @@ impl Sa {
             from_peer: FromPeer::new(&facts.outer, outbound.protocol)?,
             tunnel: facts.child.tunnel,
             selectors_v4: facts.child.v4.clone(),
-            traffic: Arc::clone(&facts.traffic),
+            child: Arc::clone(&facts.child),
             facts,
             heard: false,
             inbound_only: false,

@@ -10,6 +10,7 @@ use ravelin_types::{PairId, Prefix, TrafficSelector};
 use ravelin_wire::ip::IpMeta;
 
 use crate::address::{Address, Ends};
+use crate::counters::PairTraffic;
 use crate::lpm::Lpm;
 use crate::packet::Header;
 use crate::tables::IfIndex;
@@ -20,9 +21,12 @@ pub const MAX_SELECTORS: usize = 32;
 /// Children that may share one remote prefix: rekeys overlapping with peers behind one prefix.
 pub const MAX_CHILDREN_PER_PREFIX: usize = 64;
 
-/// The selectors of one child pair, shared by the table and by the SA itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The selectors and counters of one child pair, shared by the table, the control thread and the SA itself.
+#[derive(Debug)]
+#[repr(C)]
 pub struct Child {
+    /// Its counters, which start with its installation.
+    pub traffic: PairTraffic,
     /// The pair.
     pub pair: PairId,
     /// Where its SA is: index of the slot table.
@@ -33,7 +37,6 @@ pub struct Child {
     pub tunnel: IfIndex,
     pub(crate) v4: Sides<u32>,
     pub(crate) v6: Sides<u128>,
-    remote: Box<[TrafficSelector]>,
 }
 
 /// The selectors of one family, in the order of an outbound packet.
@@ -66,6 +69,17 @@ struct Range<A> {
 }
 
 impl<A: Address> Range<A> {
+    fn prefixes(&self) -> Vec<Prefix> {
+        let selector = TrafficSelector {
+            first: self.first.ip(),
+            last: self.last.ip(),
+            protocol: self.protocol,
+            port_first: self.port_first,
+            port_last: self.port_last,
+        };
+        selector.prefixes()
+    }
+
     #[inline(always)]
     fn holds(&self, address: A, protocol: u8, port: impl Fn() -> Option<u16>) -> bool {
         self.first <= address && address <= self.last && (self.open || self.takes(protocol, port()))
@@ -100,6 +114,13 @@ impl<A: Address> Ranges<A> {
         match ranges.as_slice() {
             [one] => Ranges::One(*one),
             _ => Ranges::Many(ranges.into()),
+        }
+    }
+
+    fn as_slice(&self) -> &[Range<A>] {
+        match self {
+            Ranges::One(one) => std::slice::from_ref(one),
+            Ranges::Many(many) => many,
         }
     }
 
@@ -199,6 +220,7 @@ impl Child {
         remote: &[TrafficSelector],
     ) -> Self {
         Self {
+            traffic: PairTraffic::default(),
             pair,
             slot,
             owner,
@@ -211,7 +233,6 @@ impl Child {
                 local: Ranges::new(local, number_v6),
                 remote: Ranges::new(remote, number_v6),
             },
-            remote: remote.into(),
         }
     }
 
@@ -249,10 +270,9 @@ impl Child {
 
     /// The prefixes under which the table holds it.
     pub fn prefixes(&self) -> Vec<Prefix> {
-        let mut prefixes: Vec<Prefix> = self
-            .remote
-            .iter()
-            .flat_map(TrafficSelector::prefixes)
+        let (v4, v6) = (self.v4.remote.as_slice(), self.v6.remote.as_slice());
+        let mut prefixes: Vec<Prefix> = (v4.iter().flat_map(Range::prefixes))
+            .chain(v6.iter().flat_map(Range::prefixes))
             .collect();
         prefixes.sort();
         prefixes.dedup();

@@ -48,7 +48,7 @@ impl<P: Platform> Worker<P> {
         let Some((sa, _)) = self.waiting_sa(waiting, place) else {
             return;
         };
-        prefetch(&*sa.traffic);
+        prefetch(&sa.child.traffic);
         match direction {
             Direction::Encrypt => self.engine.approach(sa.outbound.key()),
             Direction::Decrypt => {

@@ -19,9 +19,9 @@ use ravelin_types::numbers::Resumption;
 use ravelin_types::{Numbers, PairId, Time, Volume, VolumeLife};
 
 use super::Controller;
-use crate::counters::PairTraffic;
 use crate::link::Command;
 use crate::platform::Platform;
+use crate::selector::Child;
 use crate::state;
 
 /// How often each pair is looked at.
@@ -49,10 +49,9 @@ pub(super) struct Carried {
 
 /// The life of one pair.
 struct Life {
-    slot: u32,
     limits: VolumeLife,
     before: Carried,
-    traffic: Arc<PairTraffic>,
+    child: Arc<Child>,
     /// What iked has been told of.
     told: Stage,
 }
@@ -60,7 +59,7 @@ struct Life {
 impl Life {
     /// What the directions have carried, out and in.
     fn volumes(&self) -> [Volume; 2] {
-        let (traffic, before) = (&self.traffic, &self.before);
+        let (traffic, before) = (&self.child.traffic, &self.before);
         let volume = |packets: u64, octets: u64, packets_before: u64, octets_before: u64| Volume {
             octets: octets
                 .saturating_add(packets.saturating_mul(PADDING_OCTETS))
@@ -107,25 +106,23 @@ pub(super) struct Lives {
 }
 
 impl Lives {
-    /// A pair is installed in a slot. The last numbers that it may use, if its packets are limited.
+    /// A pair is installed. The last numbers that it may use, if its packets are limited.
     pub(super) fn enter(
         &mut self,
-        (pair, slot): (PairId, u32),
         limits: VolumeLife,
         before: Carried,
-        traffic: &Arc<PairTraffic>,
+        child: &Arc<Child>,
     ) -> Option<Numbers> {
         if !limits.is_limited() {
             return None;
         }
         let life = Life {
-            slot,
             limits,
             before,
-            traffic: Arc::clone(traffic),
+            child: Arc::clone(child),
             told: Stage::Young,
         };
-        self.lives.insert(pair, life);
+        self.lives.insert(child.pair, life);
         let resumed = before.resumed;
         let left = limits.hard.packets.saturating_sub(resumed.used.outbound);
         let outbound = resumed.last.outbound.saturating_add(left);
@@ -163,7 +160,7 @@ impl Lives {
         let some = self.lives.range_mut((from, Bound::Unbounded));
         for (place, (pair, life)) in some.take(PAIRS_PER_ROUND).enumerate() {
             let sides = life.volumes();
-            keep(life.slot, sides.map(|side| side.octets));
+            keep(life.child.slot, sides.map(|side| side.octets));
             let stage = life.stage(sides);
             if stage > life.told {
                 life.told = stage;
@@ -190,16 +187,11 @@ impl<P: Platform> Controller<P> {
     }
 
     /// A pair was installed: it is watched, if its volume is limited, and its packets end where they shall.
-    pub(super) fn begin_life(
-        &mut self,
-        sa: &SaPair,
-        (slot, owner): (u32, u8),
-        carried: Carried,
-        traffic: &Arc<PairTraffic>,
-    ) {
-        let last = (self.pairs.lives).enter((sa.pair, slot), sa.life, carried, traffic);
+    pub(super) fn begin_life(&mut self, sa: &SaPair, carried: Carried, child: &Arc<Child>) {
+        let last = (self.pairs.lives).enter(sa.life, carried, child);
         if let Some(last) = last {
-            self.command(owner, Command::EndAt { slot, last });
+            let slot = child.slot;
+            self.command(child.owner, Command::EndAt { slot, last });
         }
     }
 

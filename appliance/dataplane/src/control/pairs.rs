@@ -19,12 +19,11 @@ use super::Controller;
 use super::keys::make;
 use super::life::Lives;
 use super::transport;
-use crate::counters::PairTraffic;
 use crate::link::Command;
 use crate::platform::{Key, Platform};
 use crate::sa::{PairFacts, PendingSa, slot_of};
 use crate::selector::{Child, MAX_SELECTORS};
-use crate::state;
+use crate::state::{self, StateCells};
 
 /// Pairs of one node.
 pub const MAX_PAIRS: usize = 131_072;
@@ -32,7 +31,6 @@ pub const MAX_PAIRS: usize = 131_072;
 /// What is known of a pair.
 pub(super) struct Record {
     pub(super) child: Arc<Child>,
-    prefixes: Vec<Prefix>,
     pub(super) inner_vrf: VrfId,
     pub(super) outer: Outer,
     pub(super) inbound: Spi,
@@ -42,16 +40,36 @@ pub(super) struct Record {
     active: bool,
     /// Set when it only lingers.
     remove_at: Option<Time>,
-    traffic: Arc<PairTraffic>,
     reported_in: u64,
     reported_out: u64,
     /// Where inbound and outbound packets are worked on, as decided at its installation.
     services: [Service; 2],
 }
 
+impl Record {
+    /// What it has carried, with the last numbers of the kept record.
+    fn counters(&self, pair: PairId, cells: &impl StateCells) -> PairCounters {
+        let traffic = &self.child.traffic;
+        let kept = state::recall(cells, self.child.slot, self.inbound.0, self.outbound.0);
+        let last = kept.map_or(Numbers::default(), |kept| kept.last);
+        PairCounters {
+            pair: pair.0,
+            out_packets: traffic.out_packets.get(),
+            out_octets: traffic.out_octets.get(),
+            in_packets: traffic.in_packets.get(),
+            in_octets: traffic.in_octets.get(),
+            replay_drops: traffic.replay_drops.get(),
+            auth_drops: traffic.auth_drops.get(),
+            selector_drops: traffic.selector_drops.get(),
+            out_sequence: last.outbound,
+            in_sequence: last.inbound,
+        }
+    }
+}
+
 /// The pairs by identity and by slot.
 pub(super) struct Pairs {
-    pub(super) records: HashMap<PairId, Record>,
+    pub(super) records: HashMap<PairId, Box<Record>>,
     pub(super) slots: HashMap<u32, PairId>,
     lingering: Vec<PairId>,
     /// Pairs that wait for higher ceilings, and the numbers they have used.
@@ -133,10 +151,16 @@ impl Pairs {
         let (mut sent, mut alive) = (Vec::new(), Vec::new());
         let changed = |now: u64, reported: &mut u64| std::mem::replace(reported, now) != now;
         for (pair, record) in &mut self.records {
-            if changed(record.traffic.out_packets.get(), &mut record.reported_out) {
+            if changed(
+                record.child.traffic.out_packets.get(),
+                &mut record.reported_out,
+            ) {
                 sent.push(*pair);
             }
-            if changed(record.traffic.in_packets.get(), &mut record.reported_in) {
+            if changed(
+                record.child.traffic.in_packets.get(),
+                &mut record.reported_in,
+            ) {
                 alive.push(*pair);
             }
         }
@@ -194,7 +218,7 @@ impl<P: Platform> Controller<P> {
             return Err(InstallError::TableFull);
         }
         transport::check(sa)?;
-        let (child, prefixes) = self.child_of(sa, slot)?;
+        let child = self.child_of(sa, slot)?;
         let resumed = self.resumption(sa, slot)?;
         let carried = self.carried(sa, slot, resumed);
         let (pending, services) = self.pending(sa, slot, &child, resumed.last)?;
@@ -213,9 +237,8 @@ impl<P: Platform> Controller<P> {
         ) {
             return Err(InstallError::TableFull);
         }
-        let (owner, traffic) = (child.owner, Arc::clone(&pending.facts.traffic));
-        self.enter(sa, (child, prefixes), pending, services)?;
-        self.begin_life(sa, (slot, owner), carried, &traffic);
+        self.enter(sa, &child, pending, services)?;
+        self.begin_life(sa, carried, &child);
         if resumed.lost {
             log::warn!(
                 "pair {} resumes at its ceilings: its numbers are lost",
@@ -261,7 +284,7 @@ impl<P: Platform> Controller<P> {
     }
 
     /// The selectors of a pair, with the worker that will own it.
-    fn child_of(&self, sa: &SaPair, slot: u32) -> Result<(Arc<Child>, Vec<Prefix>), InstallError> {
+    fn child_of(&self, sa: &SaPair, slot: u32) -> Result<Arc<Child>, InstallError> {
         let tunnel = ravelin_types::UnitName::new("st0", sa.tunnel_unit);
         let index = self
             .index_of(&tunnel)
@@ -284,14 +307,13 @@ impl<P: Platform> Controller<P> {
             .unwrap_or(0);
         let place = (slot, owner as u8);
         let child = Child::new(sa.pair, place, index, &sa.local_ts, &sa.remote_ts);
-        let prefixes = child.prefixes();
         let is_protected =
             |prefix: &Prefix| interface.protected.iter().any(|wide| wide.covers(prefix));
         // Without a protected set the peers may own anything that iked let them have.
-        if !interface.protected.is_empty() && !prefixes.iter().all(is_protected) {
+        if !interface.protected.is_empty() && !child.prefixes().iter().all(is_protected) {
             return Err(InstallError::NotProtected);
         }
-        Ok((Arc::new(child), prefixes))
+        Ok(Arc::new(child))
     }
 
     /// Keys, numbers and addresses of a pair whose numbers begin after `last`.
@@ -317,7 +339,6 @@ impl<P: Platform> Controller<P> {
             inner_vrf: sa.inner_vrf,
             tunnel_mtu_octets: sa.tunnel_mtu_octets,
             path_mtu_octets: None,
-            traffic: Arc::default(),
         };
         let inbound = InboundParams {
             spi: sa.inbound.spi.0,
@@ -364,21 +385,20 @@ impl<P: Platform> Controller<P> {
     fn enter(
         &mut self,
         sa: &SaPair,
-        (child, prefixes): (Arc<Child>, Vec<Prefix>),
+        child: &Arc<Child>,
         mut pending: PendingSa<Key<P>>,
         services: [Service; 2],
     ) -> Result<(), InstallError> {
         let (slot, owner) = (child.slot, child.owner);
-        let traffic = Arc::clone(&pending.facts.traffic);
         let active = sa.state == Outbound::Active;
         if active {
             let (_, table) = self.book(sa.inner_vrf).ok_or(InstallError::TableFull)?;
             table
                 .selectors
-                .activate(&child)
+                .activate(child)
                 .map_err(|_| InstallError::TableFull)?;
         }
-        self.selector_routes(sa.inner_vrf, child.tunnel, &prefixes, true);
+        self.selector_routes(sa.inner_vrf, child, true);
         pending.facts.path_mtu_octets = self.paths.mtu(&sa.outer);
         self.command(owner, Command::Install(Box::new(pending)));
         self.shared.set_owner(slot, Some(owner));
@@ -388,8 +408,7 @@ impl<P: Platform> Controller<P> {
             *load += 1;
         }
         let record = Record {
-            child,
-            prefixes,
+            child: Arc::clone(child),
             inner_vrf: sa.inner_vrf,
             outer: sa.outer,
             inbound: sa.inbound.spi,
@@ -398,12 +417,11 @@ impl<P: Platform> Controller<P> {
             mode: sa.mode,
             active,
             remove_at: None,
-            traffic,
             reported_in: 0,
             reported_out: 0,
             services,
         };
-        self.pairs.records.insert(sa.pair, record);
+        self.pairs.records.insert(sa.pair, Box::new(record));
         Ok(())
     }
 
@@ -502,16 +520,15 @@ impl<P: Platform> Controller<P> {
         self.pairs.lives.leave(pair);
         let Record {
             child,
-            prefixes,
             inner_vrf,
             outer,
             ..
-        } = record;
+        } = *record;
         self.paths.leave(&outer, pair);
         if let Some((_, table)) = self.book(inner_vrf) {
             table.selectors.deactivate(&child);
         }
-        self.selector_routes(inner_vrf, child.tunnel, &prefixes, false);
+        self.selector_routes(inner_vrf, &child, false);
         self.shared.set_owner(child.slot, None);
         self.command(child.owner, Command::Remove(child.slot));
         state::forget(&self.shared.cells, child.slot);
@@ -532,15 +549,16 @@ impl<P: Platform> Controller<P> {
 
     /// What is installed.
     pub fn list(&self) -> Vec<PairState> {
-        let state = |(pair, record): (&PairId, &Record)| PairState {
+        let records = self.pairs.records.iter();
+        let states = records.map(|(pair, record)| PairState {
             pair: *pair,
             inbound: record.inbound,
             outbound: record.outbound,
             epoch: record.epoch,
             outer: record.outer,
             active: record.active,
-        };
-        self.pairs.records.iter().map(state).collect()
+        });
+        states.collect()
     }
 
     /// Where the packets of each pair are worked on, inbound and outbound, as it was decided when the pair was installed.
@@ -552,30 +570,13 @@ impl<P: Platform> Controller<P> {
     /// Counters of these pairs, or of all when empty.
     pub fn pair_counters(&self, pairs: &[PairId]) -> Vec<PairCounters> {
         let of = |pair: &PairId| {
-            self.pairs
-                .records
-                .get(pair)
-                .map(|record| counters_of(*pair, &record.traffic))
+            let record = self.pairs.records.get(pair)?;
+            Some(record.counters(*pair, &self.shared.cells))
         };
         if pairs.is_empty() {
             self.pairs.records.keys().filter_map(of).collect()
         } else {
             pairs.iter().filter_map(of).collect()
         }
-    }
-}
-
-fn counters_of(pair: PairId, traffic: &PairTraffic) -> PairCounters {
-    PairCounters {
-        pair: pair.0,
-        out_packets: traffic.out_packets.get(),
-        out_octets: traffic.out_octets.get(),
-        in_packets: traffic.in_packets.get(),
-        in_octets: traffic.in_octets.get(),
-        replay_drops: traffic.replay_drops.get(),
-        auth_drops: traffic.auth_drops.get(),
-        selector_drops: traffic.selector_drops.get(),
-        out_sequence: traffic.out_sequence.get(),
-        in_sequence: traffic.in_sequence.get(),
     }
 }

@@ -11,6 +11,7 @@ use ravelin_ctl::sa::Outer;
 use ravelin_types::{PairId, Spi, Time};
 
 use super::Controller;
+use crate::few::Few;
 use crate::link::Command;
 use crate::platform::Platform;
 
@@ -38,19 +39,15 @@ pub struct PathReport {
     pub packet_octets: u16,
 }
 
-#[derive(Debug, Default)]
-struct Path {
-    /// Who uses it, by outbound SPI.
-    pairs: Vec<(Spi, PairId)>,
-    learned: Option<(u16, Time)>,
-}
-
 /// The paths in use, at most one per pair.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
-    paths: HashMap<Outer, Path>,
-    /// Those with a reported MTU.
-    learned: BTreeSet<(Time, PathKey)>,
+    /// Who uses each, by outbound SPI.
+    users: HashMap<Outer, Few<(Spi, PairId)>>,
+    /// What was reported of some, and until when it counts.
+    learned: HashMap<Outer, (u16, Time)>,
+    /// These in the order in which they are forgotten.
+    ends: BTreeSet<(Time, PathKey)>,
     next_look: Time,
 }
 
@@ -88,68 +85,59 @@ fn usable(report: &PathReport) -> u16 {
 impl Paths {
     /// The MTU reported for a path.
     pub(super) fn mtu(&self, outer: &Outer) -> Option<u16> {
-        self.paths.get(outer)?.learned.map(|(mtu, _)| mtu)
+        self.learned.get(outer).map(|(mtu, _)| *mtu)
     }
 
     pub(super) fn enter(&mut self, outer: Outer, spi: Spi, pair: PairId) {
-        let path = self.paths.entry(outer).or_default();
-        path.pairs.push((spi, pair));
+        self.users.entry(outer).or_default().push((spi, pair));
     }
 
     pub(super) fn leave(&mut self, outer: &Outer, pair: PairId) {
-        let Some(path) = self.paths.get_mut(outer) else {
+        let Some(users) = self.users.get_mut(outer) else {
             return;
         };
-        path.pairs.retain(|(_, other)| *other != pair);
-        if path.pairs.is_empty() {
-            if let Some((_, until)) = path.learned {
-                self.learned.remove(&(until, key(outer)));
+        users.retain(|(_, other)| *other != pair);
+        if users.as_slice().is_empty() {
+            self.users.remove(outer);
+            if let Some((_, until)) = self.learned.remove(outer) {
+                self.ends.remove(&(until, key(outer)));
             }
-            self.paths.remove(outer);
         }
     }
 
     /// Takes in a report; true when the path's MTU became smaller.
     fn report(&mut self, report: &PathReport, now: Time) -> bool {
-        let Some(path) = self.paths.get_mut(&report.outer) else {
-            return false;
-        };
-        if !path.pairs.iter().any(|(spi, _)| *spi == report.spi) {
+        let outer = &report.outer;
+        if !self.pairs(outer).iter().any(|(spi, _)| *spi == report.spi) {
             return false;
         }
-        let (mtu, known) = (usable(report), path.learned);
+        let (mtu, known) = (usable(report), self.learned.get(outer).copied());
         if known.is_some_and(|(known, _)| known < mtu) {
             return false;
         }
         if let Some((_, until)) = known {
-            self.learned.remove(&(until, key(&report.outer)));
+            self.ends.remove(&(until, key(outer)));
         }
         let until = now + PATH_MTU_LIFE;
-        path.learned = Some((mtu, until));
-        self.learned.insert((until, key(&report.outer)));
+        self.learned.insert(*outer, (mtu, until));
+        self.ends.insert((until, key(outer)));
         known.is_none_or(|(known, _)| mtu < known)
     }
 
     /// Forgets one MTU whose time is over; the path it was of.
     fn expire(&mut self, now: Time) -> Option<Outer> {
-        let (until, at) = *self.learned.first()?;
+        let (until, at) = *self.ends.first()?;
         if until > now {
             return None;
         }
-        self.learned.pop_first();
+        self.ends.pop_first();
         let outer = outer(at);
-        if let Some(path) = self.paths.get_mut(&outer) {
-            path.learned = None;
-        }
+        self.learned.remove(&outer);
         Some(outer)
     }
 
-    fn pairs(&self, outer: &Outer) -> Vec<PairId> {
-        let path = self.paths.get(outer);
-        path.iter()
-            .flat_map(|path| &path.pairs)
-            .map(|(_, pair)| *pair)
-            .collect()
+    fn pairs(&self, outer: &Outer) -> &[(Spi, PairId)] {
+        self.users.get(outer).map_or(&[], Few::as_slice)
     }
 }
 
@@ -178,7 +166,7 @@ impl<P: Platform> Controller<P> {
     }
 
     fn path_changed(&mut self, outer: &Outer) {
-        for pair in self.paths.pairs(outer) {
+        for (_, pair) in self.paths.pairs(outer).to_vec() {
             self.tell_path(pair, outer);
         }
     }

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use ravelin_types::{Prefix, VrfId};
 
 use super::Controller;
+use crate::few::Few;
 use crate::platform::Platform;
+use crate::selector::Child;
 use crate::tables::{AdjIndex, IfIndex, NextHop, Vrf};
 
 /// Members of all multipath groups of one instance.
@@ -34,7 +36,7 @@ pub enum RouteTarget {
 #[derive(Clone, Debug, Default)]
 struct Sources {
     local: u32,
-    tunnels: Vec<(IfIndex, u32)>,
+    tunnels: Few<(IfIndex, u32)>,
     kernel: Option<NextHop>,
     neighbour: Option<AdjIndex>,
 }
@@ -42,7 +44,7 @@ struct Sources {
 impl Sources {
     fn is_empty(&self) -> bool {
         self.local == 0
-            && self.tunnels.is_empty()
+            && self.tunnels.as_slice().is_empty()
             && self.kernel.is_none()
             && self.neighbour.is_none()
     }
@@ -75,7 +77,7 @@ impl RouteBook {
             return (Some(NextHop::Local), None);
         }
         let hidden = kernel.filter(|_| is_clear);
-        match sources.tunnels.first() {
+        match sources.tunnels.as_slice().first() {
             Some((tunnel, _)) => (Some(NextHop::Tunnel(*tunnel)), hidden),
             None if is_clear && self.is_protected(prefix) => (None, hidden),
             None => (kernel, None),
@@ -114,18 +116,12 @@ impl RouteBook {
         present: bool,
     ) {
         self.change(table, prefix, |sources| {
-            let at = sources
-                .tunnels
-                .iter()
-                .position(|(index, _)| *index == tunnel);
-            match (at, present) {
-                (Some(at), true) => sources.tunnels[at].1 += 1,
+            let mut known = sources.tunnels.as_mut_slice().iter_mut();
+            match (known.find(|(index, _)| *index == tunnel), present) {
+                (Some((_, count)), true) => *count += 1,
                 (None, true) => sources.tunnels.push((tunnel, 1)),
-                (Some(at), false) if sources.tunnels[at].1 > 1 => sources.tunnels[at].1 -= 1,
-                (Some(at), false) => {
-                    sources.tunnels.remove(at);
-                }
-                (None, false) => {}
+                (Some((_, count)), false) if *count > 1 => *count -= 1,
+                (_, false) => sources.tunnels.retain(|(index, _)| *index != tunnel),
             }
         });
     }
@@ -248,17 +244,11 @@ impl<P: Platform> Controller<P> {
         })
     }
 
-    /// Adds or removes the tunnel routes of an SA's remote selectors.
-    pub(super) fn selector_routes(
-        &mut self,
-        vrf: VrfId,
-        tunnel: IfIndex,
-        prefixes: &[Prefix],
-        present: bool,
-    ) {
+    /// Adds or removes the tunnel routes of a child's remote selectors.
+    pub(super) fn selector_routes(&mut self, vrf: VrfId, child: &Child, present: bool) {
         if let Some((book, table)) = self.book(vrf) {
-            for prefix in prefixes {
-                book.tunnel(table, *prefix, tunnel, present);
+            for prefix in child.prefixes() {
+                book.tunnel(table, prefix, child.tunnel, present);
             }
         }
     }

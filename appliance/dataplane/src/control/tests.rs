@@ -1,8 +1,9 @@
 use super::*;
 use crate::io::memory::{Memory, cells};
+use crate::selector::Child;
 use crate::tables::NextHop;
 use ravelin_ctl::plane::{PlaneConfig, TunnelConfig};
-use ravelin_types::{Generation, Prefix};
+use ravelin_types::{Generation, Prefix, TrafficSelector};
 use std::net::IpAddr;
 
 const VRF: VrfId = VrfId(3);
@@ -188,7 +189,9 @@ fn esp_itself_takes_the_hidden_route() {
     controller.set_route(VRF, prefix("10.0.0.0/8"), clear());
     assert_eq!(outer(&controller, "10.2.0.1"), NextHop::Glean(CLEAR));
     let tunnel = controller.index_of(&UnitName::new("st0", 0)).unwrap();
-    controller.selector_routes(VRF, tunnel, &[prefix("0.0.0.0/0")], true);
+    let all = TrafficSelector::any(false);
+    let child = Child::new(PairId(1), (1, 0), tunnel, &[all], &[all]);
+    controller.selector_routes(VRF, &child, true);
     assert_eq!(
         next_hop(&controller, "198.51.100.1"),
         NextHop::Tunnel(tunnel)
@@ -200,6 +203,6 @@ fn esp_itself_takes_the_hidden_route() {
         NextHop::Tunnel(tunnel),
         "nowhere else to go"
     );
-    controller.selector_routes(VRF, tunnel, &[prefix("0.0.0.0/0")], false);
+    controller.selector_routes(VRF, &child, false);
     assert_eq!(outer(&controller, "198.51.100.1"), NextHop::None);
 }

@@ -43,7 +43,7 @@ pub(crate) fn input<P: Platform>(
         Ok(task) => worker.vectors.ops.push(CryptoOp::new(packet, task)),
         Err(reason) => {
             if matches!(reason, EspDrop::ReplayOld | EspDrop::ReplayDuplicate) {
-                sa.facts.traffic.replay_drops.add(1);
+                sa.child.traffic.replay_drops.add(1);
             }
             worker.drop(packet, reason.into());
         }

@@ -139,7 +139,6 @@ pub(crate) fn opened<P: Platform, const AH: bool>(
     };
     if newest {
         state::store_inbound(&worker.shared.cells, slot, number);
-        sa.traffic.in_sequence.set(number);
     }
     let (heard, asking) = (sa.heard, sa.ask(number).is_some());
     if asking {
@@ -210,8 +209,8 @@ fn admit<P: Platform, A: Address>(
         }
     };
     let octets = buf.octets();
-    sa.traffic.in_packets.add(1);
-    sa.traffic.in_octets.add(octets as u64);
+    sa.child.traffic.in_packets.add(1);
+    sa.child.traffic.in_octets.add(octets as u64);
     if let Some(watch) = &tables.watch {
         let link = link(sa.facts.pair, sa.inbound.spi(), number);
         watch.decrypted(worker.id, worker.now, &sa.facts, buf.data(), link);
@@ -249,7 +248,7 @@ fn outside<P: Platform>(
     (slot, number): (u32, u64),
 ) {
     if let Some(sa) = (worker.sas.get(slot as usize)).and_then(Option::as_deref) {
-        sa.traffic.selector_drops.add(1);
+        sa.child.traffic.selector_drops.add(1);
         if let Some(watch) = &tables.watch {
             let link = link(sa.facts.pair, sa.inbound.spi(), number);
             watch.outside(worker.id, worker.now, &sa.facts, packet.data(), link);
@@ -260,8 +259,8 @@ fn outside<P: Platform>(
 
 fn count_refusal(sa: &Sa, reason: EspDrop) {
     match reason {
-        EspDrop::AuthFailed => sa.traffic.auth_drops.add(1),
-        EspDrop::ReplayOld | EspDrop::ReplayDuplicate => sa.traffic.replay_drops.add(1),
+        EspDrop::AuthFailed => sa.child.traffic.auth_drops.add(1),
+        EspDrop::ReplayOld | EspDrop::ReplayDuplicate => sa.child.traffic.replay_drops.add(1),
         _ => {}
     }
 }

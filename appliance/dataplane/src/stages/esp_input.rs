@@ -90,7 +90,7 @@ fn open<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::
         Ok(task) => task,
         Err(reason) => {
             if matches!(reason, EspDrop::ReplayOld | EspDrop::ReplayDuplicate) {
-                sa.traffic.replay_drops.add(1);
+                sa.child.traffic.replay_drops.add(1);
             }
             return worker.drop(whole(buf, strange_source), reason.into());
         }

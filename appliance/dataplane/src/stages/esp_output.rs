@@ -363,10 +363,9 @@ fn encrypt<P: Platform>(
         Err(reason) => return refused(worker, whole(buf, (vrf, NextHop::None)), slot, reason),
     };
     state::store_outbound(&worker.shared.cells, slot, task.sequence);
-    let traffic = &*sa.traffic;
+    let traffic = &sa.child.traffic;
     traffic.out_packets.add(1);
     traffic.out_octets.add(octets as u64);
-    traffic.out_sequence.set(task.sequence);
     if !tally.add(sa.tunnel, octets) {
         let before = std::mem::replace(tally, Tally::new(sa.tunnel, octets));
         worker.shared.links[worker.own].counters.sent(before);

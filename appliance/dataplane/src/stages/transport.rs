@@ -83,10 +83,9 @@ pub(crate) fn encrypt<P: Platform>(
         Err(reason) => return esp_output::refused(worker, packet, slot, reason),
     };
     state::store_outbound(&worker.shared.cells, slot, task.sequence);
-    let traffic = &*sa.facts.traffic;
+    let traffic = &sa.child.traffic;
     traffic.out_packets.add(1);
     traffic.out_octets.add(octets as u64);
-    traffic.out_sequence.set(task.sequence);
     let interface = worker.shared.links[worker.own]
         .counters
         .interface(sa.tunnel);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::tables::IfIndex;
 
 fn limits(packets: u64) -> VolumeLife {
     let volume = |packets| Volume {
@@ -22,6 +23,10 @@ fn new() -> Carried {
     }
 }
 
+fn child(pair: u64) -> Arc<Child> {
+    Arc::new(Child::new(PairId(pair), (0, 0), IfIndex(1), &[], &[]))
+}
+
 fn look(lives: &mut Lives, now: Time) -> (Vec<PairId>, Vec<PairId>) {
     lives.look(now, |_, _| {})
 }
@@ -31,9 +36,9 @@ fn many_pairs_are_looked_at_in_turns_and_each_limit_is_told_once() {
     let count = 2 * PAIRS_PER_ROUND as u64 + 10;
     let mut lives = Lives::default();
     for pair in 0..count {
-        let traffic = Arc::new(PairTraffic::default());
-        traffic.out_packets.set(60);
-        lives.enter((PairId(pair), 0), limits(100), new(), &traffic);
+        let child = child(pair);
+        child.traffic.out_packets.add(60);
+        lives.enter(limits(100), new(), &child);
     }
     let mut told = Vec::new();
     for _ in 0..5 {
@@ -67,12 +72,12 @@ fn packets_before_a_restart_count_and_the_jump_of_the_numbers_does_not() {
         },
         lost: false,
     };
-    let traffic = Arc::new(PairTraffic::default());
+    let child = child(1);
     let mut lives = Lives::default();
-    let last = lives.enter((PairId(1), 0), limits(200), before, &traffic);
+    let last = lives.enter(limits(200), before, &child);
     assert_eq!(last.unwrap().outbound, 65_536 + 200);
     assert_eq!(look(&mut lives, Time(1)).0, []);
-    traffic.in_packets.set(10);
+    child.traffic.in_packets.add(10);
     assert_eq!(look(&mut lives, Time(1) + PACE).0, [PairId(1)]);
 }
 
@@ -86,15 +91,15 @@ fn octets_count_with_what_padding_may_add() {
         soft: octets(900),
         hard: octets(1000),
     };
-    let traffic = Arc::new(PairTraffic::default());
+    let (fresh, child) = (child(1), child(1));
     let mut lives = Lives::default();
-    assert_eq!(lives.enter((PairId(1), 0), life, new(), &traffic), None);
-    traffic.in_octets.set(900 - PADDING_OCTETS - 1);
-    traffic.in_packets.set(1);
+    assert_eq!(lives.enter(life, new(), &child), None);
+    child.traffic.in_octets.add(900 - PADDING_OCTETS - 1);
+    child.traffic.in_packets.add(1);
     assert_eq!(look(&mut lives, Time(1)), (vec![], vec![]));
-    traffic.in_octets.set(900 - PADDING_OCTETS);
+    child.traffic.in_octets.add(1);
     assert_eq!(look(&mut lives, Time(1) + PACE), (vec![PairId(1)], vec![]));
-    traffic.out_octets.set(1000);
+    child.traffic.out_octets.add(1000);
     assert_eq!(
         look(&mut lives, Time(1) + PACE * 2),
         (vec![], vec![PairId(1)])
@@ -105,8 +110,7 @@ fn octets_count_with_what_padding_may_add() {
     assert_eq!(kept, Some([1000, 900]));
     let mut before = new();
     before.octets = kept.unwrap();
-    let fresh = Arc::new(PairTraffic::default());
-    lives.enter((PairId(1), 0), life, before, &fresh);
+    lives.enter(life, before, &fresh);
     assert_eq!(
         look(&mut lives, Time(1) + PACE * 4),
         (vec![], vec![PairId(1)])

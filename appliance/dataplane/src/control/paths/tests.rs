@@ -127,5 +127,5 @@ fn a_path_lives_as_long_as_a_pair_uses_it() {
     );
     paths.leave(&outer, PairId(2));
     assert_eq!(paths.mtu(&outer), None);
-    assert!(paths.paths.is_empty() && paths.learned.is_empty());
+    assert!(paths.users.is_empty() && paths.learned.is_empty() && paths.ends.is_empty());
 }
