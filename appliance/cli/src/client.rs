@@ -36,6 +36,17 @@ impl Client {
         self.converse()?.ask(request)
     }
 
+    /// Asks what nobody shall wait for longer than this.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub(crate) fn ask_within(&self, request: Request, limit: Duration) -> Result<Reply, CliError> {
+        let mut conversation = self.converse()?;
+        let stream = &conversation.stream;
+        (stream.set_receive_timeout(Some(limit))).map_err(CliError::NoAnswer)?;
+        conversation.ask(request)
+    }
+
     /// A connection for several questions.
     ///
     /// # Errors

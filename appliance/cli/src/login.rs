@@ -9,6 +9,7 @@ use ravelin_crypto::hash_password;
 use ravelin_ctl::host::wanted::PasswordHash;
 use ravelin_ctl::operator::{Reply, Request, Session};
 use std::io;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// The shortest password that is taken, in characters.
@@ -18,9 +19,12 @@ const MAX_PASSWORD_CHARS: usize = 128;
 /// Alarms that are printed at a login: more would push the prompt off the screen.
 const MAX_ALARMS_SHOWN: usize = 8;
 
+/// How long a login waits for the alarms that a daemon has to be asked for.
+const ALARMS_LIMIT: Duration = Duration::from_secs(2);
+
 /// Greets, and asks for a password if one is wanted; false when the session ends instead.
 pub(crate) fn begin(client: &Client, terminal: &Terminal) -> Result<bool, CliError> {
-    let session = match client.ask(Request::Session) {
+    let mut session = match client.ask(Request::Session) {
         Ok(Reply::Session(session)) => session,
         Ok(Reply::Failed(lines)) => {
             eprintln!("error: {}", lines.join("\n"));
@@ -33,11 +37,19 @@ pub(crate) fn begin(client: &Client, terminal: &Terminal) -> Result<bool, CliErr
             return Ok(true);
         }
     };
+    tell_all(client, &mut session, ALARMS_LIMIT);
     print!("{}", greeting(&session));
     if session.password_wanted && terminal.is_one() {
         return first_password(client, terminal, &session.user);
     }
     Ok(true)
+}
+
+/// Takes the alarms of the daemons into the session. When one of them is silent, what mgmtd knows by itself must do.
+fn tell_all(client: &Client, session: &mut Session, limit: Duration) {
+    if let Ok(Reply::Alarms(alarms)) = client.ask_within(Request::ShowAlarms, limit) {
+        session.alarms = alarms.into_iter().map(|alarm| alarm.text).collect();
+    }
 }
 
 fn greeting(session: &Session) -> String {

@@ -238,7 +238,7 @@ pub struct Session {
     pub host_name: Option<String>,
     /// Software version.
     pub software: String,
-    /// What is wrong with the node, the gravest first.
+    /// What is wrong with the node, the gravest first, as far as mgmtd knows it without asking a daemon.
     pub alarms: Vec<String>,
 }
 

@@ -1,5 +1,4 @@
-//! What is wrong with the node, as far as this process and the steps of the boot know, and planed of its crypto devices. A login shows
-//! what is known without asking.
+//! What is wrong with the node, as far as this process and the steps of the boot know, and planed of its crypto devices.
 
 use super::Manager;
 use crate::hardware;
@@ -45,8 +44,11 @@ impl Manager {
             let is_wanted = configured.iter().any(|wanted| wanted.name == device.name);
             if is_wanted && !device.serves {
                 let why = device.remark.as_deref().unwrap_or("it is not open yet");
-                let text = format!("the CPU does its ciphers: {why}");
-                all.push(hardware::major(&device.name, text));
+                let name = &device.name;
+                let text = format!(
+                    "crypto device {name} takes no packets, the CPU does its ciphers: {why}"
+                );
+                all.push(hardware::major(name, text));
             }
         }
         all.sort_by_key(|alarm| alarm.severity);

@@ -492,7 +492,7 @@ fn a_crypto_device_that_takes_no_packets_is_an_alarm() {
             .iter()
             .map(|a| (a.subject.as_str(), a.text.as_str()))
             .collect();
-        let text = "the CPU does its ciphers: failed, it was silent";
+        let text = "crypto device 0000:3d:01.0 takes no packets, the CPU does its ciphers: failed, it was silent";
         assert_eq!(told, [("0000:3d:01.0", text)]);
     });
 }
