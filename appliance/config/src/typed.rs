@@ -16,7 +16,8 @@ pub use read::SecretText;
 pub use routing::{ManagementRoute, RouteHop, StaticRoute};
 pub use security::{
     DeadPeerDetection, Dynamic, Gateway, IdentityChoice, Ike, IkePolicy, IkeProposal, Ipsec,
-    IpsecPolicy, IpsecProposal, PreSharedKey, Security, TrafficSelector, Vpn, VpnIke,
+    IpsecPolicy, IpsecProposal, PathMtu, PreSharedKey, Security, TfcPadding, TrafficSelector, Vpn,
+    VpnIke,
 };
 pub use system::{Authentication, Login, System, User};
 

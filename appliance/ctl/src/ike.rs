@@ -7,7 +7,7 @@ use ravelin_types::{
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-use crate::sa::DfBit;
+use crate::sa::{DfBit, TfcPadding};
 
 /// `hold-time` when none is configured.
 pub const DEFAULT_HOLD_S: u32 = 10;
@@ -132,6 +132,8 @@ pub struct VpnConfig {
     pub df_bit: DfBit,
     /// DSCP of the outer header; else the inner packet's.
     pub outer_dscp: Option<u8>,
+    /// Padding against traffic analysis, for tunnel mode of ESP.
+    pub tfc_padding: Option<TfcPadding>,
     /// Inner MTU in octets.
     pub tunnel_mtu_octets: Option<u16>,
     /// Who starts.

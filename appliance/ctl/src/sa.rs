@@ -77,6 +77,15 @@ pub enum DfBit {
     Clear,
 }
 
+/// What inner packets are padded to, as far as the path takes the outer ones whole (RFC 4303 section 2.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TfcPadding {
+    /// So many octets.
+    Octets(u16),
+    /// What the path takes.
+    Mtu,
+}
+
 /// Whether a pair encrypts from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outbound {
@@ -136,6 +145,8 @@ pub struct SaPair {
     pub df_bit: DfBit,
     /// DSCP of the outer header; else the inner packet's.
     pub outer_dscp: Option<u8>,
+    /// Padding against traffic analysis, for tunnel mode of ESP.
+    pub tfc_padding: Option<TfcPadding>,
     /// Inner MTU in octets, or `None` to derive it from the path.
     pub tunnel_mtu_octets: Option<u16>,
 }

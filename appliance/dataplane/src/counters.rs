@@ -180,7 +180,7 @@ impl WorkerCounters {
 pub struct PairTraffic {
     /// Packets encrypted.
     pub out_packets: Counter,
-    /// Inner octets encrypted.
+    /// Inner octets encrypted, with what pads them against traffic analysis.
     pub out_octets: Counter,
     /// Packets decrypted and accepted.
     pub in_packets: Counter,

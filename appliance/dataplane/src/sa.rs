@@ -50,6 +50,8 @@ pub struct PairFacts {
     pub tunnel_mtu_octets: Option<u16>,
     /// What the path takes in octets, as routers reported it.
     pub path_mtu_octets: Option<u16>,
+    /// Octets that inner packets are padded to, as far as the path takes the outer ones whole; 0 for none.
+    pub tfc_octets: u16,
 }
 
 /// A pair on its way to its owner.
@@ -127,7 +129,7 @@ pub struct Sa {
     pub tunnel: IfIndex,
     /// Outbound is switched off: the pair only lingers.
     pub inbound_only: bool,
-    /// Outbound packets take the long way: it only lingers, or it is in transport mode or AH.
+    /// Outbound packets take the long way: it only lingers, or it is in transport mode, AH or padded.
     pub rare: bool,
     /// Near exhaustion was reported.
     pub exhausting: bool,
@@ -163,10 +165,12 @@ impl Sa {
             tunnel: facts.child.tunnel,
             selectors_v4: facts.child.v4.clone(),
             child: Arc::clone(&facts.child),
-            facts,
             heard: false,
             inbound_only: false,
-            rare: outbound.mode == IpsecMode::Transport || outbound.protocol == IpsecProtocol::Ah,
+            rare: outbound.mode == IpsecMode::Transport
+                || outbound.protocol == IpsecProtocol::Ah
+                || facts.tfc_octets > 0,
+            facts,
             exhausting: false,
             moved_to: None,
             moved_at: None,

@@ -7,10 +7,16 @@ mod oracle;
 
 use harness::*;
 use oracle::Oracle;
+use proptest::prelude::*;
+use ravelin_ctl::sa::TfcPadding;
 use ravelin_dataplane::DropReason;
 use ravelin_types::EspTransform;
 use ravelin_wire::ip::{self, IpFields, protocol};
 use ravelin_wire::{checksum, esp};
+
+/// What the links and the tunnel of the harness take.
+const LINK_OCTETS: usize = 1_500;
+const TUNNEL_OCTETS: usize = 1_400;
 
 /// A peer of gateway B in A's place that pads, marks and cuts as it likes.
 struct Peer {
@@ -193,6 +199,67 @@ fn padding_against_traffic_analysis_is_taken_off() {
         b.receive(UNTRUST, &peer.seal(&packet[..60], 0, 4));
         b.run();
         assert_eq!(b.drops(), [(DropReason::Truncated, 1)]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+    #[test]
+    fn padding_against_traffic_analysis_is_put_on(
+        (outer_v6, nat, v6) in (any::<bool>(), any::<bool>(), any::<bool>()),
+        padding in prop_oneof![
+            Just(TfcPadding::Mtu),
+            (64u16..=1_500).prop_map(TfcPadding::Octets)
+        ],
+        octets in 0usize..1_500,
+        traffic_class in (0u8..64).prop_map(|dscp| dscp << 2 | 1),
+    ) {
+        let mut padded = pair(1, 2, outer_v6, nat);
+        padded.tfc_padding = Some(padding);
+        let oracle = Oracle {
+            transform: padded.transform,
+            material: padded.outbound.key.expose().to_vec(),
+            spi: padded.outbound.spi.0,
+            extended: false,
+        };
+        let mut net = Net::new(outer_v6, nat);
+        net.a.install(&[padded]);
+        net.b.install(&[pair(2, 2, outer_v6, nat)]);
+        let mut packet = inner(v6, &[], octets, false);
+        set_traffic_class(&mut packet, traffic_class);
+        net.a.receive(TRUST, &packet);
+        let sent = net.a.sent(UNTRUST);
+        // Header, ports, SPI, number and IV; trailer and ICV.
+        let front = if outer_v6 { 40 } else { 20 } + if nat { 8 } else { 0 };
+        let most = (LINK_OCTETS - front - 16 - 16) / 4 * 4 - 2;
+        let wanted = match padding {
+            TfcPadding::Octets(octets) => most.min(octets.into()),
+            TfcPadding::Mtu => most,
+        };
+        // What is too long for the tunnel is cut, and each part padded.
+        let parts = match packet.len() {
+            ..=TUNNEL_OCTETS => 1,
+            _ if v6 => 0,
+            _ => 2,
+        };
+        prop_assert_eq!(sent.len(), parts);
+        for (sequence, outside) in (1..).zip(&sent) {
+            prop_assert!(outside.len() <= LINK_OCTETS);
+            prop_assert_eq!(ip::parse(outside).unwrap().traffic_class, traffic_class);
+            let (_, text) = oracle.open(sequence, &outside[front..]).unwrap();
+            let [.., filler, _] = text[..] else { panic!() };
+            let payload = &text[..text.len() - 2 - usize::from(filler)];
+            let own = usize::from(ip::parse(payload).unwrap().brief.total_octets());
+            prop_assert_eq!(payload.len(), own.max(wanted));
+            prop_assert!(payload[own..].iter().all(|octet| *octet == 0));
+            net.b.receive(UNTRUST, outside);
+        }
+        if let [_] = sent[..] {
+            let got = net.b.sent(TRUST);
+            prop_assert_eq!(got.len(), 1);
+            assert_same(&got[0], &packet);
+        }
+        prop_assert!(net.b.drops().is_empty() && (parts == 0 || net.a.drops().is_empty()));
     }
 }
 

@@ -33,7 +33,8 @@ pub trait PacketBuf: Sized + Send {
 
 /// Room in front of a fresh [`MemoryBuf`], as DPDK's default headroom.
 const HEADROOM_OCTETS: usize = 128;
-/// Room behind a fresh [`MemoryBuf`].
+/// Room behind the headroom, as DPDK's default; a longer packet has so much that a tunnel can close it.
+const DATA_ROOM_OCTETS: usize = 2048;
 const TAILROOM_OCTETS: usize = 128;
 
 /// A packet in ordinary memory: the in-memory twin of an mbuf.
@@ -47,7 +48,8 @@ pub struct MemoryBuf {
 impl MemoryBuf {
     /// Copies `packet`, with room at both ends.
     pub fn new(packet: &[u8]) -> Self {
-        let mut storage = vec![0; HEADROOM_OCTETS + packet.len() + TAILROOM_OCTETS];
+        let room_octets = DATA_ROOM_OCTETS.max(packet.len() + TAILROOM_OCTETS);
+        let mut storage = vec![0; HEADROOM_OCTETS + room_octets];
         storage[HEADROOM_OCTETS..HEADROOM_OCTETS + packet.len()].copy_from_slice(packet);
         Self {
             storage,

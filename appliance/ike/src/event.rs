@@ -266,4 +266,6 @@ pub struct ChildInstall {
     pub initiator: bool,
     /// The pair it replaces.
     pub replaces: Option<ChildId>,
+    /// The peer takes no padding against traffic analysis (ESP_TFC_PADDING_NOT_SUPPORTED, RFC 7296 section 1.3.1).
+    pub tfc_refused: bool,
 }

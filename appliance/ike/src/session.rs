@@ -414,6 +414,8 @@ pub(crate) struct Child {
     pub(crate) active: bool,
     pub(crate) state: ChildState,
     pub(crate) replaces: Option<ChildId>,
+    /// The peer takes no padding against traffic analysis.
+    pub(crate) tfc_refused: bool,
     pub(crate) created_at: Time,
     pub(crate) soft_at: Time,
     pub(crate) hard_at: Time,

@@ -11,7 +11,7 @@ use ravelin_ctl::daemon::{Part, Reply};
 use ravelin_ctl::ike::{
     DpdMode, EspProposal, Establish, GatewayConfig, IkeConfig, IkeProposal, RemotePeer, VpnConfig,
 };
-use ravelin_ctl::sa::DfBit;
+use ravelin_ctl::sa::{DfBit, TfcPadding};
 use ravelin_ike::config as ike;
 use ravelin_types::{Generation, NodeId, TrafficSelector, VrfId};
 
@@ -33,6 +33,8 @@ pub struct TunnelParameters {
     pub df_bit: DfBit,
     /// DSCP of the outer header; else the inner packet's.
     pub outer_dscp: Option<u8>,
+    /// Padding against traffic analysis, for tunnel mode of ESP.
+    pub tfc_padding: Option<TfcPadding>,
     /// Inner MTU in octets.
     pub tunnel_mtu_octets: Option<u16>,
 }
@@ -260,6 +262,7 @@ fn parameters(vpn: &VpnConfig) -> TunnelParameters {
         replay_window: vpn.replay_window,
         df_bit: vpn.df_bit,
         outer_dscp: vpn.outer_dscp,
+        tfc_padding: vpn.tfc_padding,
         tunnel_mtu_octets: vpn.tunnel_mtu_octets,
     }
 }

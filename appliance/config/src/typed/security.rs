@@ -282,6 +282,8 @@ pub struct Vpn {
     pub df_bit: String,
     /// DSCP of the outer header; else the inner packet's.
     pub outer_dscp: Option<u8>,
+    /// Padding against traffic analysis.
+    pub tfc_padding: Option<TfcPadding>,
     /// Inner MTU in octets.
     pub tunnel_mtu: Option<u16>,
     /// Key exchange.
@@ -291,6 +293,24 @@ pub struct Vpn {
     pub traffic_selector: Vec<TrafficSelector>,
     /// `immediately` or `responder-only`.
     pub establish_tunnels: Option<String>,
+}
+
+/// `tfc-padding`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum TfcPadding {
+    /// Octets of the inner packet.
+    Octets(u16),
+    /// What the path takes.
+    Path(PathMtu),
+}
+
+/// `mtu`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PathMtu {
+    /// `mtu`.
+    Mtu,
 }
 
 /// `security ipsec vpn ike`.

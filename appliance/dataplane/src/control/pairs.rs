@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ravelin_ctl::sa::{
     DfBit, Event as SaEvent, InstallError, Outbound, Outer, PairCounters, PairState, SaPair,
+    TfcPadding,
 };
 use ravelin_esp::engine::Service;
 use ravelin_esp::{
@@ -339,6 +340,11 @@ impl<P: Platform> Controller<P> {
             inner_vrf: sa.inner_vrf,
             tunnel_mtu_octets: sa.tunnel_mtu_octets,
             path_mtu_octets: None,
+            tfc_octets: match sa.tfc_padding {
+                None => 0,
+                Some(TfcPadding::Octets(octets)) => octets,
+                Some(TfcPadding::Mtu) => u16::MAX,
+            },
         };
         let inbound = InboundParams {
             spi: sa.inbound.spi.0,

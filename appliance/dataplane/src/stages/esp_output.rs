@@ -20,6 +20,9 @@ use crate::tables::{IfIndex, NextHop, Tables};
 use crate::watch::capture::link;
 use crate::worker::{MAX_PENDING_OPS, Worker};
 
+/// Most that padding against traffic analysis makes of a packet, in octets: what any buffer has room for.
+const MOST_PADDED_OCTETS: usize = 1_792;
+
 /// Hands a packet for a tunnel to the worker that owns the SA of its destination, or that of the child that admits it.
 #[inline(never)]
 pub(crate) fn steer<P: Platform>(
@@ -189,15 +192,32 @@ fn protect<P: Platform>(
 fn whole<P: Platform>(
     worker: &mut Worker<P>,
     tables: &Tables,
-    packet: Packet<P::Buf>,
+    mut packet: Packet<P::Buf>,
     slot: u32,
     tally: &mut Tally,
 ) {
     if worker.sa(slot).is_some_and(|sa| sa.is_ah()) {
         transport::encrypt(worker, tables, packet, slot);
-    } else {
+    } else if worker.sa(slot).is_none_or(|sa| pad(sa, &mut packet)) {
         encrypt(worker, tables, packet, slot, tally);
+    } else {
+        worker.drop(packet, EspDrop::NoRoom.into());
     }
+}
+
+/// Pads a packet against traffic analysis (RFC 4303 section 2.7), if its SA is to: up to what crosses the path whole. False when the
+/// buffer has no room.
+fn pad<B: PacketBuf>(sa: &Sa, packet: &mut Packet<B>) -> bool {
+    let path_octets = usize::from(sa.route.outer_mtu_octets);
+    let most = sa.outbound.inner_mtu(path_octets).min(MOST_PADDED_OCTETS);
+    let wanted = usize::from(sa.facts.tfc_octets).min(most);
+    let octets = packet.octets();
+    let more = wanted.saturating_sub(octets);
+    if !packet.append(more) {
+        return false;
+    }
+    packet.data_mut()[octets..].fill(0);
+    true
 }
 
 /// A packet that the SA of its destination's prefix does not admit: for another protocol, another port, a narrower selector. Or the
@@ -373,7 +393,9 @@ fn encrypt<P: Platform>(
     if let Some(watch) = &tables.watch {
         let link = link(sa.facts.pair, sa.outbound.spi(), task.sequence);
         let start = usize::from(task.start);
-        let inner = buf.data().get(start..start + octets);
+        let inner = buf
+            .data()
+            .get(start..start + usize::from(meta.total_octets()));
         let inner = inner.unwrap_or_default();
         watch.encrypting(worker.id, worker.now, &sa.facts, inner, link);
     }

@@ -28,7 +28,7 @@ use ravelin_types::ChildId;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Fault, Reason, Stage};
-use crate::msg::notify::Notify;
+use crate::msg::notify::{Notify, kind};
 use crate::msg::{ExchangeType, Payload};
 use crate::outbox::Ctx;
 use crate::session::Session;
@@ -294,6 +294,11 @@ impl<'a> Parts<'a> {
 
     pub(crate) fn notify(&self, kind: u16) -> Option<&'a Notify> {
         self.notifies.iter().copied().find(|n| n.kind == kind)
+    }
+
+    /// The peer takes no padding against traffic analysis (RFC 7296 section 1.3.1).
+    pub(crate) fn refuses_tfc(&self) -> bool {
+        self.notify(kind::ESP_TFC_PADDING_NOT_SUPPORTED).is_some()
     }
 
     /// The first notification that reports an error.

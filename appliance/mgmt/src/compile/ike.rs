@@ -2,10 +2,12 @@
 
 use super::CompileError;
 use ravelin_config::Config;
-use ravelin_config::typed::{Gateway, IkePolicy, IkeProposal, IpsecProposal, PreSharedKey, Vpn};
+use ravelin_config::typed::{
+    Gateway, IkePolicy, IkeProposal, IpsecProposal, PathMtu, PreSharedKey, TfcPadding, Vpn,
+};
 use ravelin_ctl::ike as part;
 use ravelin_ctl::ike::{Establish, IkeConfig, RemotePeer};
-use ravelin_ctl::sa::DfBit;
+use ravelin_ctl::sa::{self, DfBit};
 use ravelin_types::{
     EspTransform, Identity, IkeEncr, IkeInteg, LIFE_KILOBYTE_OCTETS, NodeId, Prefix, Prf,
     SecretBytes, UnitName, Volume, VrfId,
@@ -261,6 +263,10 @@ fn vpn(config: &Config, vpn: &Vpn, warnings: &mut Vec<String>) -> Result<part::V
             _ => DfBit::Clear,
         },
         outer_dscp: vpn.outer_dscp,
+        tfc_padding: vpn.tfc_padding.map(|padding| match padding {
+            TfcPadding::Octets(octets) => sa::TfcPadding::Octets(octets),
+            TfcPadding::Path(PathMtu::Mtu) => sa::TfcPadding::Mtu,
+        }),
         tunnel_mtu_octets: vpn.tunnel_mtu,
         establish: match vpn.establish_tunnels.as_deref() {
             Some("immediately") => Establish::Immediately,

@@ -3,7 +3,7 @@ use ravelin_config::Model;
 use ravelin_ctl::acceleration::CryptoDevice;
 use ravelin_ctl::ike::{DpdMode, Establish, RemotePeer};
 use ravelin_ctl::plane::{Device, MssClamp};
-use ravelin_ctl::sa::DfBit;
+use ravelin_ctl::sa::{DfBit, TfcPadding};
 use ravelin_routing::StaticTarget;
 use ravelin_types::{DhGroup, Identity, IkeEncr, IkeInteg, Prf};
 use std::sync::LazyLock;
@@ -155,7 +155,7 @@ fn the_site_compiles_for_iked() {
     let vpn = &v4.vpns[0];
     assert_eq!((vpn.name.as_str(), vpn.tunnel_unit), ("enb-v4", 0));
     assert_eq!((vpn.replay_window, vpn.df_bit), (512, DfBit::Clear));
-    assert_eq!(vpn.outer_dscp, None);
+    assert_eq!((vpn.outer_dscp, vpn.tfc_padding), (None, None));
     assert_eq!(
         (vpn.establish, vpn.selectors.len()),
         (Establish::ResponderOnly, 2)
@@ -252,7 +252,7 @@ fn other_forms_of_gateways_and_algorithms() {
         .replacen("anti-replay-window-size 512;", "no-anti-replay;", 1)
         .replacen(
             "establish-tunnels responder-only;",
-            "establish-tunnels immediately; df-bit copy; outer-dscp 46;",
+            "establish-tunnels immediately; df-bit copy; outer-dscp 46; tfc-padding mtu;",
             1,
         );
     let ike = compiled(&text).ike;
@@ -274,6 +274,10 @@ fn other_forms_of_gateways_and_algorithms() {
         (Establish::Immediately, DfBit::Copy)
     );
     assert_eq!(first.vpns[0].outer_dscp, Some(46));
+    assert_eq!(first.vpns[0].tfc_padding, Some(TfcPadding::Mtu));
+    let some = compiled(&text.replace("tfc-padding mtu", "tfc-padding 512")).ike;
+    let padding = some.gateways[0].vpns[0].tfc_padding;
+    assert_eq!(padding, Some(TfcPadding::Octets(512)));
     let email = Identity::Email("a@b.example".to_owned());
     assert_eq!(ike.gateways[1].remote, RemotePeer::Identity(email));
 }

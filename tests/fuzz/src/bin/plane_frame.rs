@@ -132,6 +132,7 @@ fn pair() -> SaPair {
         replay_window: 512,
         df_bit: DfBit::Copy,
         outer_dscp: None,
+        tfc_padding: None,
         tunnel_mtu_octets: None,
     }
 }

@@ -158,6 +158,7 @@ mod tests {
             replay_window: 0,
             df_bit: DfBit::Clear,
             outer_dscp: None,
+            tfc_padding: None,
             tunnel_mtu_octets: None,
         }
     }

@@ -232,7 +232,12 @@ fn accept(
     let mut payloads = vec![Payload::IdR(id_r), Payload::Auth(auth)];
     let mut gate = None;
     if let (Some(sa), Some(ts_i), Some(ts_r)) = (parts.sa, parts.ts_i, parts.ts_r) {
-        let offer = child::Offer { sa, ts_i, ts_r };
+        let offer = child::Offer {
+            sa,
+            ts_i,
+            ts_r,
+            tfc_refused: parts.refuses_tfc(),
+        };
         let made = match child::negotiate(&gateway, &offer, child::Context::Auth) {
             Ok(agreed) => {
                 child::answer_in_auth(ctx, session, ike, agreed, &half.nonce_i, &half.nonce_r)?

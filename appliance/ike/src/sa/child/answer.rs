@@ -95,6 +95,7 @@ fn build(
         choice,
         life,
         narrowed,
+        tfc_refused,
     } = agreed;
     let transforms = esp_transforms(choice.suite, public.as_ref().map(|p| p.0));
     let mut payloads = vec![Payload::Sa(chosen(
@@ -122,6 +123,7 @@ fn build(
         initiator: false,
         active: old.is_none(),
         replaces: old,
+        tfc_refused,
         install: true,
     };
     let id = add(ctx, session, ike, new, fresh)?;
@@ -169,7 +171,13 @@ pub(crate) fn on_request(
             Notify::new(kind::TEMPORARY_FAILURE, &[]),
         );
     };
-    let agreed = match negotiate(&gateway, &Offer { sa, ts_i, ts_r }, Context::Create) {
+    let offer = Offer {
+        sa,
+        ts_i,
+        ts_r,
+        tfc_refused: parts.refuses_tfc(),
+    };
+    let agreed = match negotiate(&gateway, &offer, Context::Create) {
         Ok(agreed) => agreed,
         Err(refusal) => {
             ctx.stats.add(Count::ChildRefused);

@@ -59,6 +59,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) sa: &'a Sa,
     pub(crate) ts_i: &'a Ts,
     pub(crate) ts_r: &'a Ts,
+    /// ESP_TFC_PADDING_NOT_SUPPORTED came with it.
+    pub(crate) tfc_refused: bool,
 }
 
 /// What is agreed.
@@ -67,6 +69,7 @@ pub(crate) struct Agreed {
     pub(crate) choice: EspChoice,
     pub(crate) life: ChildLife,
     pub(crate) narrowed: Narrowed,
+    pub(crate) tfc_refused: bool,
 }
 
 /// What two simultaneous rekeys made; kept until ours is answered.
@@ -106,6 +109,7 @@ pub(crate) fn negotiate(
                     choice,
                     life: ChildLife::of(proposal),
                     narrowed,
+                    tfc_refused: offer.tfc_refused,
                 });
             }
             Err(e) => mismatch = mismatch.or(Some(e)),
@@ -159,6 +163,8 @@ pub(crate) struct New {
     pub(crate) initiator: bool,
     pub(crate) active: bool,
     pub(crate) replaces: Option<ChildId>,
+    /// The peer takes no padding against traffic analysis.
+    pub(crate) tfc_refused: bool,
     /// The data plane gets it; a redundant one is deleted without.
     pub(crate) install: bool,
 }
@@ -198,6 +204,7 @@ pub(crate) fn add(
         active: new.active,
         state: ChildState::Live,
         replaces: new.replaces,
+        tfc_refused: new.tfc_refused,
         created_at: ctx.now,
         soft_at: lifetime.soft_at,
         hard_at: lifetime.hard_at,
@@ -258,6 +265,7 @@ pub(crate) fn install(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
         remote_ts: child.remote_ts.clone(),
         initiator: child.initiator,
         replaces: child.replaces,
+        tfc_refused: child.tfc_refused,
     };
     session.volatile.dirty = true;
     ctx.event(EventKind::ChildInstall(Box::new(event)));

@@ -331,6 +331,7 @@ pub(crate) fn finish(
         initiator: true,
         active: !lost,
         replaces: requested.old,
+        tfc_refused: parts.refuses_tfc(),
         install: !lost,
     };
     let fresh = Fresh {
