@@ -81,6 +81,7 @@ fn pair(number: u32, transform: EspTransform, outer: Addresses, inner: Addresses
         replay_window: 512,
         df_bit: DfBit::Clear,
         outer_dscp: None,
+        copy_outer_dscp: false,
         tfc_padding: None,
         tunnel_mtu_octets: None,
     }

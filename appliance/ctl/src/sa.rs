@@ -145,6 +145,8 @@ pub struct SaPair {
     pub df_bit: DfBit,
     /// DSCP of the outer header; else the inner packet's.
     pub outer_dscp: Option<u8>,
+    /// The outer header's DSCP goes inside at decapsulation (the uniform model of RFC 2983); else the inner packet keeps its own.
+    pub copy_outer_dscp: bool,
     /// Padding against traffic analysis, for tunnel mode of ESP.
     pub tfc_padding: Option<TfcPadding>,
     /// Inner MTU in octets, or `None` to derive it from the path.

@@ -100,6 +100,7 @@ fn both(
             spi: 0x4001_2345,
             transform,
             mode: ravelin_types::IpsecMode::Tunnel,
+            copy_dscp: false,
             salt,
             key,
             replay_window: 512,

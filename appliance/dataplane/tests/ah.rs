@@ -114,6 +114,7 @@ fn pair(transform: EspTransform, mode: IpsecMode, v6: bool, extended: bool) -> P
         spi: SPI,
         transform,
         mode,
+        copy_dscp: false,
         salt,
         key: in_key,
         replay_window: 512,

@@ -103,6 +103,7 @@ fn pair(
         spi: SPI,
         transform,
         mode: ravelin_types::IpsecMode::Tunnel,
+        copy_dscp: false,
         salt,
         key: key(),
         replay_window: 512,

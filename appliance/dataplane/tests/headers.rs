@@ -417,6 +417,65 @@ fn a_configured_dscp_marks_the_outer_packets_and_no_others() {
     }
 }
 
+#[test]
+fn dscp_comes_inside_when_that_is_configured() {
+    // RFC 2983 section 3: the uniform model. ECN is RFC 6040's as ever.
+    for (outer_v6, nat) in shapes() {
+        let mut uniform = pair(2, 2, outer_v6, nat);
+        uniform.copy_outer_dscp = true;
+        let mut net = Net::new(outer_v6, nat);
+        net.a.install(&[pair(1, 2, outer_v6, nat)]);
+        net.b.install(&[uniform]);
+        for v6 in [false, true] {
+            for (inside, outside, wanted) in [
+                (0x00, 0xb8, Some(0xb8)),
+                (0xfd, 0x29, Some(0x29)),
+                (0x2a, 0x03, Some(0x03)),
+                (0xb9, 0x88, Some(0x89)),
+                (0x28, 0x2b, None),
+            ] {
+                let mut packet = inner(v6, &[], 40, false);
+                set_traffic_class(&mut packet, inside);
+                net.a.receive(TRUST, &packet);
+                let mut esp = net.a.sent(UNTRUST).pop().unwrap();
+                set_traffic_class(&mut esp, outside);
+                net.b.receive(UNTRUST, &esp);
+                let got = net.b.sent(TRUST);
+                let got = got.first();
+                let came = got.map(|got| ip::parse(got).unwrap().traffic_class);
+                assert_eq!(came, wanted);
+                if let (Some(got), Some(wanted)) = (got, wanted) {
+                    set_traffic_class(&mut packet, wanted);
+                    assert_same(got, &packet);
+                    assert!(v6 || checksum::of(&got[..20]) == 0);
+                }
+            }
+        }
+        assert_eq!(net.b.drops(), [(DropReason::EcnInvalid, 2)]);
+    }
+}
+
+#[test]
+fn with_the_dscp_of_outside_nothing_else_comes_in() {
+    let mut uniform = pair(2, 1, false, false);
+    uniform.copy_outer_dscp = true;
+    uniform.epoch = 2;
+    let (mut peer, mut b) = peer(false, false);
+    b.install(&[uniform]);
+    let packet = inner(false, &[], 40, false);
+    for (payload, next_header) in [
+        (&packet[..], esp::NEXT_HEADER_IPV6),
+        (&packet[..], protocol::UDP),
+        (&packet[..10], esp::NEXT_HEADER_IPV4),
+        (&packet[..], esp::NEXT_HEADER_DUMMY),
+    ] {
+        b.receive(UNTRUST, &peer.seal(payload, 0, next_header));
+    }
+    assert!(b.sent(TRUST).is_empty());
+    let refused = b.drop_count(DropReason::BadNextHeader);
+    assert_eq!((refused, b.drop_count(DropReason::Dummy)), (3, 1));
+}
+
 fn set_traffic_class(packet: &mut [u8], traffic_class: u8) {
     if packet[0] >> 4 == 6 {
         packet[0] = 0x60 | traffic_class >> 4;

@@ -158,6 +158,7 @@ fn pair(transform: EspTransform, outer_v6: bool, extended: bool) -> Pair {
         spi: SPI,
         transform,
         mode: IpsecMode::Transport,
+        copy_dscp: false,
         salt,
         key: in_key,
         replay_window: 512,

@@ -22,6 +22,8 @@ pub struct InboundParams {
     pub transform: EspTransform,
     /// Mode.
     pub mode: IpsecMode,
+    /// In tunnel mode the outer header's DSCP goes inside (the uniform model of RFC 2983); else the inner packet keeps its own.
+    pub copy_dscp: bool,
     /// Salt of the nonce.
     pub salt: [u8; SALT_OCTETS],
     /// The cipher key in the engine.
@@ -47,17 +49,18 @@ pub struct InboundSa {
     pub(crate) layout: Layout,
     pub(crate) extended: bool,
     mode: IpsecMode,
-    /// What an IPv4 and an IPv6 packet inside are told by.
+    /// What an IPv4 and an IPv6 packet inside are told by, if nothing but ECN is to be done with them.
     inside: [u16; 2],
 }
 
-/// Version of what was inside, and its next header. In transport mode no packet is inside, and nothing has this version.
+/// Version of what was inside, and its next header.
 const fn kind(version: u8, next_header: u8) -> u16 {
     (version as u16) << 8 | next_header as u16
 }
 
 const INSIDE_TUNNEL: [u16; 2] = [kind(4, NEXT_HEADER_IPV4), kind(6, NEXT_HEADER_IPV6)];
-const INSIDE_TRANSPORT: [u16; 2] = [kind(u8::MAX, u8::MAX); 2];
+/// Of no packet: what is inside is looked at again, off the hot path.
+const INSIDE_OTHER: [u16; 2] = [kind(u8::MAX, u8::MAX); 2];
 
 impl InboundSa {
     /// Builds the SA.
@@ -77,8 +80,8 @@ impl InboundSa {
             extended: params.extended,
             mode: params.mode,
             inside: match params.mode {
-                IpsecMode::Tunnel => INSIDE_TUNNEL,
-                IpsecMode::Transport => INSIDE_TRANSPORT,
+                IpsecMode::Tunnel if !params.copy_dscp => INSIDE_TUNNEL,
+                IpsecMode::Tunnel | IpsecMode::Transport => INSIDE_OTHER,
             },
         }
     }
@@ -219,7 +222,7 @@ impl InboundSa {
         Ok(newest)
     }
 
-    /// Next header against the inner version, and ECN (RFC 6040). `between_octets` lie between the outer header and `packet`.
+    /// Next header against the inner version, ECN and DSCP. `between_octets` lie between the outer header and `packet`.
     #[inline(always)]
     pub(crate) fn check_inner<P: PacketBuf>(
         &self,
@@ -228,27 +231,15 @@ impl InboundSa {
         (outer, between_octets): (Brief, usize),
     ) -> Result<(), EspDrop> {
         let data = packet.data_mut();
-        let version = data.first().map_or(0, |first| first >> 4);
-        let [v4, v6] = self.inside;
-        let inner_traffic_class = match kind(version, next_header) {
-            kind if kind == v4 && data.len() >= ip::IPV4_HEADER_OCTETS => data[1],
-            kind if kind == v6 && data.len() >= ip::IPV6_HEADER_OCTETS => {
-                data[0] << 4 | data[1] >> 4
-            }
-            _ => return self.no_packet_inside(packet, next_header, (outer, between_octets)),
-        };
-        match ecn::decapsulate(outer.traffic_class(), inner_traffic_class) {
-            Decision::Keep => Ok(()),
-            Decision::Set(ecn) => {
-                ip::set_ecn(data, ecn);
-                Ok(())
-            }
-            Decision::Drop => Err(EspDrop::EcnInvalid),
+        match inner_traffic_class(data, next_header, self.inside) {
+            Some(inner) => congestion(data, outer, inner),
+            None => self.other_inside(packet, next_header, (outer, between_octets)),
         }
     }
 
+    /// What is no packet, or one that gets the DSCP of `outer`.
     #[cold]
-    fn no_packet_inside<P: PacketBuf>(
+    fn other_inside<P: PacketBuf>(
         &self,
         packet: &mut P,
         next_header: u8,
@@ -256,12 +247,52 @@ impl InboundSa {
     ) -> Result<(), EspDrop> {
         match (next_header, self.mode) {
             (NEXT_HEADER_DUMMY, _) => Err(EspDrop::Dummy),
-            (_, IpsecMode::Tunnel) => Err(EspDrop::BadNextHeader),
+            (_, IpsecMode::Tunnel) => {
+                let data = packet.data_mut();
+                match inner_traffic_class(data, next_header, INSIDE_TUNNEL) {
+                    Some(inner) if self.inside == INSIDE_OTHER => uniform(data, outer, inner),
+                    _ => Err(EspDrop::BadNextHeader),
+                }
+            }
             (_, IpsecMode::Transport) => {
                 transport::restore(packet, between_octets, next_header, outer)
             }
         }
     }
+}
+
+/// The TOS or traffic-class octet of a packet of the kinds that may be inside.
+#[inline(always)]
+fn inner_traffic_class(data: &[u8], next_header: u8, [v4, v6]: [u16; 2]) -> Option<u8> {
+    let version = data.first().map_or(0, |first| first >> 4);
+    match kind(version, next_header) {
+        kind if kind == v4 && data.len() >= ip::IPV4_HEADER_OCTETS => Some(data[1]),
+        kind if kind == v6 && data.len() >= ip::IPV6_HEADER_OCTETS => {
+            Some(data[0] << 4 | data[1] >> 4)
+        }
+        _ => None,
+    }
+}
+
+/// ECN of the inner packet (RFC 6040), whose TOS or traffic-class octet is `inner`.
+#[inline(always)]
+fn congestion(data: &mut [u8], outer: Brief, inner: u8) -> Result<(), EspDrop> {
+    match ecn::decapsulate(outer.traffic_class(), inner) {
+        Decision::Keep => Ok(()),
+        Decision::Set(ecn) => {
+            ip::set_ecn(data, ecn);
+            Ok(())
+        }
+        Decision::Drop => Err(EspDrop::EcnInvalid),
+    }
+}
+
+/// As [`congestion`], and DSCP comes from outside (the uniform model of RFC 2983 section 3).
+fn uniform(data: &mut [u8], outer: Brief, inner: u8) -> Result<(), EspDrop> {
+    const DSCP: u8 = 0xfc;
+    let dscp = outer.traffic_class() & DSCP;
+    ip::set_traffic_class(data, dscp | inner & !DSCP);
+    congestion(data, outer, inner)
 }
 
 #[inline]

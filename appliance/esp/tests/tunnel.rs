@@ -97,6 +97,7 @@ fn tunnel(
         spi: SPI,
         transform: cipher,
         mode: ravelin_types::IpsecMode::Tunnel,
+        copy_dscp: false,
         salt: SALT,
         key,
         replay_window: 512,

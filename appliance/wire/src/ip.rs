@@ -382,6 +382,24 @@ pub fn decrement_ttl(packet: &mut [u8]) {
     }
 }
 
+/// Sets the TOS or traffic-class octet of the packet and repairs the IPv4 checksum.
+pub fn set_traffic_class(packet: &mut [u8], traffic_class: u8) {
+    match packet.first().map(|first| first >> 4) {
+        Some(4) if packet.len() >= IPV4_HEADER_OCTETS => {
+            let old = u16::from_be_bytes([packet[0], packet[1]]);
+            packet[1] = traffic_class;
+            let new = u16::from_be_bytes([packet[0], packet[1]]);
+            let sum = checksum::update(u16::from_be_bytes([packet[10], packet[11]]), old, new);
+            packet[10..12].copy_from_slice(&sum.to_be_bytes());
+        }
+        Some(6) if packet.len() >= IPV6_HEADER_OCTETS => {
+            packet[0] = packet[0] & 0xf0 | traffic_class >> 4;
+            packet[1] = packet[1] & 0x0f | traffic_class << 4;
+        }
+        _ => {}
+    }
+}
+
 /// Sets the two ECN bits of the packet and repairs the IPv4 checksum.
 #[inline]
 pub fn set_ecn(packet: &mut [u8], ecn: u8) {

@@ -118,6 +118,7 @@ impl Pairs {
             replay_window: 64 << dice.below(4),
             df_bit: [DfBit::Clear, DfBit::Copy, DfBit::Set][dice.below(3) as usize],
             outer_dscp: None,
+            copy_outer_dscp: false,
             tfc_padding: None,
             tunnel_mtu_octets: (dice.below(3) == 0).then_some(1_300),
         };

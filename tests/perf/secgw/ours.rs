@@ -412,6 +412,7 @@ fn pair(setting: Setting, sa: u32) -> SaPair {
         replay_window: REPLAY_WINDOW,
         df_bit: DfBit::Clear,
         outer_dscp: None,
+        copy_outer_dscp: false,
         tfc_padding: None,
         tunnel_mtu_octets: None,
     }

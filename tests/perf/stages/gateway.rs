@@ -190,6 +190,7 @@ fn pair(sa: u32) -> SaPair {
         replay_window: REPLAY_WINDOW,
         df_bit: DfBit::Clear,
         outer_dscp: None,
+        copy_outer_dscp: false,
         tfc_padding: None,
         tunnel_mtu_octets: None,
     }

@@ -33,6 +33,8 @@ pub struct TunnelParameters {
     pub df_bit: DfBit,
     /// DSCP of the outer header; else the inner packet's.
     pub outer_dscp: Option<u8>,
+    /// The outer header's DSCP goes inside at decapsulation (the uniform model of RFC 2983); else the inner packet keeps its own.
+    pub copy_outer_dscp: bool,
     /// Padding against traffic analysis, for tunnel mode of ESP.
     pub tfc_padding: Option<TfcPadding>,
     /// Inner MTU in octets.
@@ -262,6 +264,7 @@ fn parameters(vpn: &VpnConfig) -> TunnelParameters {
         replay_window: vpn.replay_window,
         df_bit: vpn.df_bit,
         outer_dscp: vpn.outer_dscp,
+        copy_outer_dscp: vpn.copy_outer_dscp,
         tfc_padding: vpn.tfc_padding,
         tunnel_mtu_octets: vpn.tunnel_mtu_octets,
     }

@@ -179,6 +179,7 @@ fn pair() -> sa::SaPair {
         replay_window: 64,
         df_bit: sa::DfBit::Clear,
         outer_dscp: None,
+        copy_outer_dscp: false,
         tfc_padding: None,
         tunnel_mtu_octets: None,
     }

@@ -282,6 +282,9 @@ pub struct Vpn {
     pub df_bit: String,
     /// DSCP of the outer header; else the inner packet's.
     pub outer_dscp: Option<u8>,
+    /// The outer header's DSCP goes inside.
+    #[serde(default, deserialize_with = "present")]
+    pub copy_outer_dscp: bool,
     /// Padding against traffic analysis.
     pub tfc_padding: Option<TfcPadding>,
     /// Inner MTU in octets.

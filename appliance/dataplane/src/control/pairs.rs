@@ -350,6 +350,7 @@ impl<P: Platform> Controller<P> {
             spi: sa.inbound.spi.0,
             transform: sa.transform,
             mode: sa.mode,
+            copy_dscp: sa.copy_outer_dscp,
             salt: inbound_salt,
             key: KeyId(0),
             replay_window: sa.replay_window,

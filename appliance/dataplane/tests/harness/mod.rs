@@ -391,6 +391,7 @@ pub fn pair(n: u8, slot: u32, outer_v6: bool, nat: bool) -> SaPair {
         replay_window: 512,
         df_bit: DfBit::Clear,
         outer_dscp: None,
+        copy_outer_dscp: false,
         tfc_padding: None,
         tunnel_mtu_octets: None,
     }

@@ -263,6 +263,7 @@ fn vpn(config: &Config, vpn: &Vpn, warnings: &mut Vec<String>) -> Result<part::V
             _ => DfBit::Clear,
         },
         outer_dscp: vpn.outer_dscp,
+        copy_outer_dscp: vpn.copy_outer_dscp,
         tfc_padding: vpn.tfc_padding.map(|padding| match padding {
             TfcPadding::Octets(octets) => sa::TfcPadding::Octets(octets),
             TfcPadding::Path(PathMtu::Mtu) => sa::TfcPadding::Mtu,

@@ -156,6 +156,7 @@ fn the_site_compiles_for_iked() {
     assert_eq!((vpn.name.as_str(), vpn.tunnel_unit), ("enb-v4", 0));
     assert_eq!((vpn.replay_window, vpn.df_bit), (512, DfBit::Clear));
     assert_eq!((vpn.outer_dscp, vpn.tfc_padding), (None, None));
+    assert!(!vpn.copy_outer_dscp);
     assert_eq!(
         (vpn.establish, vpn.selectors.len()),
         (Establish::ResponderOnly, 2)
@@ -252,7 +253,7 @@ fn other_forms_of_gateways_and_algorithms() {
         .replacen("anti-replay-window-size 512;", "no-anti-replay;", 1)
         .replacen(
             "establish-tunnels responder-only;",
-            "establish-tunnels immediately; df-bit copy; outer-dscp 46; tfc-padding mtu;",
+            "establish-tunnels immediately; df-bit copy; outer-dscp 46; copy-outer-dscp; tfc-padding mtu;",
             1,
         );
     let ike = compiled(&text).ike;
@@ -274,6 +275,7 @@ fn other_forms_of_gateways_and_algorithms() {
         (Establish::Immediately, DfBit::Copy)
     );
     assert_eq!(first.vpns[0].outer_dscp, Some(46));
+    assert!(first.vpns[0].copy_outer_dscp);
     assert_eq!(first.vpns[0].tfc_padding, Some(TfcPadding::Mtu));
     let some = compiled(&text.replace("tfc-padding mtu", "tfc-padding 512")).ike;
     let padding = some.gateways[0].vpns[0].tfc_padding;

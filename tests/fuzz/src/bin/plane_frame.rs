@@ -132,6 +132,7 @@ fn pair() -> SaPair {
         replay_window: 512,
         df_bit: DfBit::Copy,
         outer_dscp: None,
+        copy_outer_dscp: false,
         tfc_padding: None,
         tunnel_mtu_octets: None,
     }

@@ -26,6 +26,7 @@ fn config() -> IkeConfig {
         replay_window: 512,
         df_bit: DfBit::Copy,
         outer_dscp: None,
+        copy_outer_dscp: false,
         tfc_padding: None,
         tunnel_mtu_octets: Some(1400),
         establish: Establish::ResponderOnly,

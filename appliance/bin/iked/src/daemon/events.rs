@@ -122,6 +122,7 @@ pub(super) fn pair_of(install: &ChildInstall, parameters: &TunnelParameters) -> 
         replay_window: parameters.replay_window,
         df_bit: parameters.df_bit,
         outer_dscp: parameters.outer_dscp,
+        copy_outer_dscp: parameters.copy_outer_dscp,
         tfc_padding: parameters.tfc_padding.filter(|_| !install.tfc_refused),
         tunnel_mtu_octets: parameters.tunnel_mtu_octets,
     }
@@ -157,6 +158,7 @@ pub(super) fn held_pair(child: &ChildSummary, parameters: &TunnelParameters) -> 
         replay_window: parameters.replay_window,
         df_bit: parameters.df_bit,
         outer_dscp: parameters.outer_dscp,
+        copy_outer_dscp: parameters.copy_outer_dscp,
         tfc_padding: parameters.tfc_padding,
         tunnel_mtu_octets: parameters.tunnel_mtu_octets,
     }

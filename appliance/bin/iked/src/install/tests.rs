@@ -42,6 +42,7 @@ pub(crate) fn pair(id: u64, epoch: u32) -> SaPair {
         replay_window: 512,
         df_bit: DfBit::Clear,
         outer_dscp: None,
+        copy_outer_dscp: false,
         tfc_padding: None,
         tunnel_mtu_octets: None,
     }

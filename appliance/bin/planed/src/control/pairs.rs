@@ -158,6 +158,7 @@ mod tests {
             replay_window: 0,
             df_bit: DfBit::Clear,
             outer_dscp: None,
+            copy_outer_dscp: false,
             tfc_padding: None,
             tunnel_mtu_octets: None,
         }

@@ -535,6 +535,7 @@ fn config(node: usize) -> IkeConfig {
         replay_window: 512,
         df_bit: DfBit::Clear,
         outer_dscp: None,
+        copy_outer_dscp: false,
         tfc_padding: None,
         tunnel_mtu_octets: None,
         establish: if node == LEFT {

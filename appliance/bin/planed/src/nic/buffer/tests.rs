@@ -175,6 +175,7 @@ impl Sas {
             spi: 0x4001_2345,
             transform,
             mode: ravelin_types::IpsecMode::Tunnel,
+            copy_dscp: false,
             salt,
             key: key(),
             replay_window: 0,
