@@ -79,7 +79,7 @@ impl Drop for Netns {
     }
 }
 
-/// Joins two namespaces by a veth pair, both ends up, without checksum offload (af_packet would see empty checksums).
+/// Joins two namespaces by a veth pair, both ends up, without checksum offload, so that what crosses is as on a wire.
 ///
 /// # Errors
 /// When a command fails.

@@ -12,6 +12,7 @@
 //! | [`tcp`] | the maximum segment size that a SYN announces | RFC 9293 |
 //! | [`icmp`] | ICMP and ICMPv6 error messages | RFC 792, 1122, 1812, 4443 |
 //! | [`checksum`] | Internet checksum, full and incremental | RFC 1071, 1624 |
+//! | [`partial`] | checksums that a sender left to a NIC, of TCP, UDP and SCTP | RFC 9293, 768, 9260 |
 #![forbid(unsafe_code)]
 
 pub mod ah;
@@ -21,6 +22,7 @@ pub mod esp;
 pub mod ethernet;
 pub mod icmp;
 pub mod ip;
+pub mod partial;
 pub mod tcp;
 
 /// Reads a big-endian `u16` at `at`, or `None` past the end.

@@ -8,7 +8,8 @@ pub const HEADER_OCTETS: usize = 20;
 /// Where the flags stand, and the one that opens a connection.
 const FLAGS_AT: usize = 13;
 const SYN: u8 = 0x02;
-const CHECKSUM_AT: usize = 16;
+/// Where the checksum stands.
+pub(crate) const CHECKSUM_AT: usize = 16;
 /// Options (RFC 9293 section 3.2).
 const END: u8 = 0;
 const NO_OPERATION: u8 = 1;

@@ -8,6 +8,7 @@ use dpdk_rs::{BURST, Burst, Mbuf, Mempool, RxQueue, TxQueue};
 use ravelin_dataplane::engine::accelerated::MbufBuf;
 use ravelin_dataplane::platform::{Pool, PortIo};
 use ravelin_esp::PacketBuf;
+use ravelin_wire::{ethernet, partial};
 
 /// A packet buffer of DPDK.
 #[derive(Debug)]
@@ -107,6 +108,15 @@ impl MbufBuf for Frame {
     }
 }
 
+/// Fills in the checksum that the packet of a frame lacks, if it lacks one.
+fn complete(frame: &mut Frame) {
+    if let Some(meta) = ethernet::parse(frame.data())
+        && let Some(packet) = frame.data_mut().get_mut(meta.header_octets..)
+    {
+        partial::complete(packet);
+    }
+}
+
 /// The pool that workers take empty buffers from.
 #[derive(Clone, Copy, Debug)]
 pub struct FramePool(pub Mempool);
@@ -148,6 +158,16 @@ impl Tx {
     }
 }
 
+/// Whether the senders of what a port receives may have left checksums to a NIC that there is none of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checksums {
+    /// A wire, or a device of ours that promises whole packets.
+    Whole,
+    /// An interface of the kernel: AF_PACKET hands over what another system of this machine sends as it is, and the driver keeps to
+    /// itself that it is not ready (packet(7), `TP_STATUS_CSUMNOTREADY`).
+    Partial,
+}
+
 /// One worker's share of a port.
 #[derive(Debug)]
 pub struct QueuePair {
@@ -155,26 +175,28 @@ pub struct QueuePair {
     tx: Tx,
     /// For packets of several segments.
     jumbo: Mempool,
+    checksums: Checksums,
     received: Burst,
     sending: Burst,
 }
 
 impl QueuePair {
     /// With a transmit queue of its own.
-    pub fn own(rx: Option<RxQueue>, tx: TxQueue, jumbo: Mempool) -> Self {
-        Self::new(rx, Tx::Own(tx), jumbo)
+    pub fn own(rx: Option<RxQueue>, tx: TxQueue, jumbo: Mempool, checksums: Checksums) -> Self {
+        Self::new(rx, Tx::Own(tx), jumbo, checksums)
     }
 
     /// With a shared transmit queue.
-    pub fn shared(rx: Option<RxQueue>, tx: SharedTx, jumbo: Mempool) -> Self {
-        Self::new(rx, Tx::Shared(tx), jumbo)
+    pub fn shared(rx: Option<RxQueue>, tx: SharedTx, jumbo: Mempool, checksums: Checksums) -> Self {
+        Self::new(rx, Tx::Shared(tx), jumbo, checksums)
     }
 
-    fn new(rx: Option<RxQueue>, tx: Tx, jumbo: Mempool) -> Self {
+    fn new(rx: Option<RxQueue>, tx: Tx, jumbo: Mempool, checksums: Checksums) -> Self {
         Self {
             rx,
             tx,
             jumbo,
+            checksums,
             received: ArrayVec::new(),
             sending: ArrayVec::new(),
         }
@@ -188,7 +210,11 @@ impl PortIo<Frame> for QueuePair {
         rx.rx_burst(&mut self.received);
         let jumbo = self.jumbo;
         let received = self.received.drain(..);
+        let before = out.len();
         out.extend(received.map(|mbuf| Frame::received(mbuf, jumbo)));
+        if self.checksums == Checksums::Partial {
+            out[before..].iter_mut().for_each(complete);
+        }
     }
 
     #[inline]

@@ -8,7 +8,7 @@ use dpdk_rs::{MacAddress, Mempool, Port, PortConfig as Shape, PortStats};
 use ravelin_ctl::plane::{Device, PlaneConfig, PortConfig};
 use ravelin_tuntap::DeviceName;
 
-use super::buffer::{QueuePair, SharedTx};
+use super::buffer::{Checksums, QueuePair, SharedTx};
 use super::cutoff;
 use super::environment::{Environment, ORDINARY_MTU_OCTETS};
 use crate::error::Error;
@@ -222,8 +222,12 @@ impl Ports {
         }
         let outcome = sockets.take_everything();
         outcome.unwrap_or_else(|error| log::warn!("port {}: {error}", wanted.name));
+        let checksums = match &interface {
+            Some(_) => Checksums::Partial,
+            None => Checksums::Whole,
+        };
         Ok(OpenPort {
-            queues: share(self.workers, rx, tx, self.environment.jumbo),
+            queues: share(self.workers, rx, tx, self.environment.jumbo, checksums),
             port,
             device: wanted.device.clone(),
             mac,
@@ -340,17 +344,18 @@ fn share(
     rx: Vec<dpdk_rs::RxQueue>,
     tx: Vec<dpdk_rs::TxQueue>,
     jumbo: Mempool,
+    checksums: Checksums,
 ) -> Vec<QueuePair> {
     let mut rx = rx.into_iter();
     if tx.len() >= workers {
         return tx
             .into_iter()
-            .map(|tx| QueuePair::own(rx.next(), tx, jumbo))
+            .map(|tx| QueuePair::own(rx.next(), tx, jumbo, checksums))
             .collect();
     }
     let shared: Vec<SharedTx> = tx.into_iter().map(SharedTx::new).collect();
     let each = shared.iter().cycle().take(workers);
-    each.map(|tx| QueuePair::shared(rx.next(), tx.clone(), jumbo))
+    each.map(|tx| QueuePair::shared(rx.next(), tx.clone(), jumbo, checksums))
         .collect()
 }
 

@@ -44,7 +44,7 @@ fn packets_of_several_segments_are_as_those_of_one() {
     port.configure(&PortConfig::default(), ordinary).unwrap();
     let (mut rx, mut tx) = port.start().unwrap();
     let mut bench = Bench {
-        pair: QueuePair::own(rx.pop(), tx.remove(0), jumbo),
+        pair: QueuePair::own(rx.pop(), tx.remove(0), jumbo, Checksums::Whole),
         ordinary,
         jumbo,
     };
