@@ -1,5 +1,5 @@
-//! The data plane under everything at once: SA pairs come, go and are rekeyed at random, configurations and routes change, and on both
-//! links come good packets of both families, fragments in and around tunnels, replays, forgeries and garbage. Afterwards
+//! The data plane under everything at once: SA pairs come, go and are rekeyed at random, configurations, MTUs and routes change, and
+//! on both links come good packets of both families, fragments in and around tunnels, replays, forgeries and garbage. Afterwards
 //!
 //! * every packet is accounted for, exactly: what came from the ports and from the host, and what the workers made, is what left,
 //!   what the host got, what was joined, and what was discarded under a reason;
@@ -61,7 +61,7 @@ struct Churn {
 impl Churn {
     fn start(label: &str, seed: u64, lone_fragments: bool) -> Self {
         let mut node = Node::start(label, WORKERS);
-        let plain = configuration(&node, None, 1_400, false);
+        let plain = configuration(&node, None, [1_500, 1_400], false);
         node.configure(plain);
         let [access, core_unit] = PORTS.map(|port| UnitName::new(port, 0).kernel());
         let [peer, host] = STATIONS.map(text);
@@ -178,9 +178,11 @@ impl Churn {
         let dice = &mut self.frames.dice;
         let clamp =
             [None, Some(MssClamp::Tunnel), Some(MssClamp::Octets(1_200))][dice.below(3) as usize];
-        let mtu_octets = [1_280, 1_400, 1_440][dice.below(3) as usize];
+        let of_tunnel = [1_280, 1_400, 1_440][dice.below(3) as usize];
+        // Less than the outer packets of any tunnel need, as much as they usually have, and more.
+        let of_ports = [1_300, 1_500, 1_700][dice.below(3) as usize];
         let with_vlan = dice.below(2) == 0;
-        let config = configuration(&self.node, clamp, mtu_octets, with_vlan);
+        let config = configuration(&self.node, clamp, [of_ports, of_tunnel], with_vlan);
         let mut lines = String::new();
         let unit = UnitName::new(PORTS[CORE], 0).kernel();
         for _ in 0..40 {
@@ -265,7 +267,7 @@ impl Churn {
 
     /// planed has the pairs that it should have, and each carries a packet each way.
     fn prove_pairs(&mut self) {
-        let plain = configuration(&self.node, None, 1_400, false);
+        let plain = configuration(&self.node, None, [1_500, 1_400], false);
         self.node.configure(plain);
         for pair in std::mem::take(&mut self.old) {
             self.remove(pair, 0);
@@ -316,7 +318,7 @@ fn text(mac: [u8; 6]) -> String {
 fn configuration(
     node: &Node,
     tcp_mss: Option<MssClamp>,
-    tunnel_mtu_octets: u16,
+    [port_mtu_octets, tunnel_mtu_octets]: [u16; 2],
     with_vlan: bool,
 ) -> PlaneConfig {
     let unit = |port: &str, number, vlan, addresses| UnitConfig {
@@ -340,7 +342,7 @@ fn configuration(
         PortConfig {
             name: name.to_owned(),
             device: Device::Vdev(cable::device(number as u16, &node.folder)),
-            mtu_octets: 1_500,
+            mtu_octets: port_mtu_octets,
             units,
         }
     };
