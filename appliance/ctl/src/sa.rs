@@ -113,7 +113,7 @@ pub struct SaPair {
     pub epoch: u32,
     /// Outer addresses.
     pub outer: Outer,
-    /// Algorithms; of AH, no cipher and an HMAC.
+    /// Algorithms; of AH, no cipher and an HMAC, or AES-GMAC.
     pub transform: EspTransform,
     /// ESP or AH.
     pub protocol: IpsecProtocol,
@@ -186,7 +186,7 @@ pub enum InstallError {
     #[error("no AH behind a NAT: it covers the addresses")]
     AhNat,
     /// AH does not encrypt.
-    #[error("AH takes an HMAC and no cipher")]
+    #[error("AH takes an HMAC or AES-GMAC, and no cipher")]
     AhTransform,
     /// RFC 3948 section 3.1.2.
     #[error("no transport mode behind a NAT: the checksums inside would be of other addresses")]

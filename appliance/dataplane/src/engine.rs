@@ -16,7 +16,7 @@ use dpdk_rs::ipsecmb::separate::Lanes;
 use dpdk_rs::ipsecmb::{Gcm, GcmKey};
 use dpdk_rs::prefetch;
 use ravelin_esp::engine::{CpuKey, Job, KeyError, OpStatus, PortableKey, Synchronous};
-use ravelin_esp::{Keys, SALT_OCTETS};
+use ravelin_esp::{Keys, SALT_OCTETS, covered_behind_ah};
 use ravelin_types::{EspEncr, EspTransform};
 
 pub use accelerated::Accelerated;
@@ -118,9 +118,13 @@ fn verdict(authentic: bool) -> OpStatus {
     }
 }
 
-/// What AES-GMAC covers: SPI and sequence number, then IV and text (RFC 4543 section 4).
+/// What AES-GMAC covers. Of ESP: SPI and sequence number, then IV and text (RFC 4543 section 3.3). Of AH: the packet, and the upper half
+/// of an extended number (section 4).
 fn covered<'a>(nonce: &'a [u8; 12], aad: &'a [u8], text: &'a [u8]) -> [&'a [u8]; 3] {
-    [aad, &nonce[SALT_OCTETS..], text]
+    match covered_behind_ah(aad) {
+        Some(behind) => [text, behind, &[]],
+        None => [aad, &nonce[SALT_OCTETS..], text],
+    }
 }
 
 fn keep(tag: [u8; 16], icv: &mut [u8]) -> OpStatus {

@@ -1,4 +1,4 @@
-//! AH with every HMAC against one composed from OpenSSL's primitives: both modes and families, with and without extended sequence numbers,
+//! AH with every HMAC and AES-GMAC against one composed from OpenSSL's primitives: both modes and families, with and without extended sequence numbers,
 //! with options and extension headers, from nothing behind the header to the longest packet. Every octet that counts is protected, and
 //! what may change on the way may.
 #![allow(clippy::unwrap_used)]
@@ -10,6 +10,7 @@ use ravelin_dataplane::engine::Engine;
 use ravelin_esp::*;
 use ravelin_types::{EspEncr, EspInteg, EspTransform, IpsecMode, IpsecProtocol, NodeId};
 use ravelin_wire::ip::{self, IpFields};
+use std::collections::HashSet;
 
 const SPI: u32 = 0x4001_2345;
 /// Beyond 32 bits, so that the upper half of an extended number is not zero.
@@ -21,7 +22,13 @@ fn payloads() -> impl Iterator<Item = usize> {
 
 fn transforms() -> impl Iterator<Item = EspTransform> {
     let with = |integ: &EspInteg| EspTransform::new(EspEncr::Null, Some(*integ)).unwrap();
-    EspInteg::ALL.iter().map(with)
+    let gmac = [
+        EspEncr::Aes128Gmac,
+        EspEncr::Aes192Gmac,
+        EspEncr::Aes256Gmac,
+    ];
+    let gmac = gmac.map(|encr| EspTransform::new(encr, None).unwrap());
+    EspInteg::ALL.iter().map(with).chain(gmac)
 }
 
 fn ends(v6: bool) -> OuterAddresses {
@@ -80,6 +87,7 @@ struct Pair {
     out: OutboundSa,
     inn: InboundSa,
     oracle: Oracle,
+    /// Octets of the ICV field: of AES-GMAC the IV is in it.
     icv: usize,
 }
 
@@ -126,7 +134,7 @@ fn pair(transform: EspTransform, mode: IpsecMode, v6: bool, extended: bool) -> P
         engine,
         out: out.unwrap(),
         inn,
-        icv: transform.icv_octets(),
+        icv: transform.iv_octets() + transform.icv_octets(),
         oracle: Oracle {
             transform,
             material,
@@ -171,7 +179,7 @@ impl Pair {
         Ok(op.packet.data().to_vec())
     }
 
-    /// The ICV of a packet whose AH is at `at`, where `zero` lists the octets that count as zero (RFC 4302 section 3.3.3).
+    /// The ICV field of a packet whose AH is at `at`, where `zero` lists the octets that count as zero (RFC 4302 section 3.3.3).
     fn icv(&self, packet: &[u8], at: usize, zero: &[usize], sequence: u64) -> Vec<u8> {
         let mut covered = packet.to_vec();
         for octet in zero {
@@ -181,8 +189,13 @@ impl Pair {
             covered[0] = 0x60;
         }
         covered[at + 12..at + 12 + self.icv].fill(0);
-        self.oracle
-            .hmac(self.oracle.transform.integ().unwrap(), sequence, &covered)
+        match self.oracle.transform.integ() {
+            Some(integ) => self.oracle.hmac(integ, sequence, &covered),
+            None => {
+                let iv = &packet[at + 12..at + 20];
+                [iv, &self.oracle.gmac(sequence, iv, &covered)].concat()
+            }
+        }
     }
 }
 
@@ -245,7 +258,7 @@ fn shapes() -> Vec<Shape> {
 }
 
 #[test]
-fn every_hmac_agrees_with_the_oracle_at_every_length() {
+fn every_algorithm_agrees_with_the_oracle_at_every_length() {
     for transform in transforms() {
         for (shape, extended) in shapes()
             .iter()
@@ -254,6 +267,7 @@ fn every_hmac_agrees_with_the_oracle_at_every_length() {
             let mut pair = pair(transform, shape.mode, shape.v6, extended);
             let word = if shape.v6 { 8 } else { 4 };
             let ah = (12 + pair.icv).next_multiple_of(word);
+            let mut ivs = HashSet::new();
             for octets in payloads() {
                 let clear = (shape.clear)(octets);
                 let (sealed, sequence) = pair.seal(&clear).unwrap();
@@ -290,6 +304,10 @@ fn every_hmac_agrees_with_the_oracle_at_every_length() {
                     "{transform}: {octets}"
                 );
                 assert_eq!(pair.open(&sealed), Err(EspDrop::ReplayDuplicate));
+                if transform.integ().is_none() {
+                    let iv = sealed[shape.at + 12..shape.at + 20].to_vec();
+                    assert!(ivs.insert(iv), "an IV twice");
+                }
             }
         }
     }

@@ -45,7 +45,7 @@ pub struct InboundSa {
     ceiling: Ceiling,
     pub(crate) key: KeyId,
     pub(crate) spi: u32,
-    salt: [u8; SALT_OCTETS],
+    pub(crate) salt: [u8; SALT_OCTETS],
     pub(crate) layout: Layout,
     pub(crate) extended: bool,
     mode: IpsecMode,

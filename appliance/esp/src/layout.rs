@@ -47,6 +47,12 @@ impl Layout {
         usize::from(self.icv)
     }
 
+    /// Octets of the IV that AH has in its ICV field (RFC 4543 section 4).
+    #[inline]
+    pub(crate) fn ah_iv(self) -> usize {
+        if self.plain_iv { UNIQUE_IV_OCTETS } else { 0 }
+    }
+
     /// Octets of padding behind a payload (section 2.4).
     #[inline]
     pub(crate) fn padding(self, payload_octets: usize) -> usize {

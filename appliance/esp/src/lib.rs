@@ -29,7 +29,7 @@ mod outbound;
 mod replay;
 mod transport;
 
-pub use ah::{MAX_AH_FRONT_OCTETS, finish_ah};
+pub use ah::{MAX_AH_FRONT_OCTETS, covered_behind_ah, finish_ah};
 pub use buf::{MemoryBuf, PacketBuf};
 pub use drop::EspDrop;
 pub use engine::{CryptoEngine, CryptoOp, Direction, KeyError, KeyId, OpStatus, Task};

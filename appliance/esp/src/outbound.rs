@@ -86,8 +86,8 @@ pub struct OutboundSa {
     pub(crate) numbers: Counter,
     pub(crate) key: KeyId,
     spi: u32,
-    iv: IvPrefix,
-    salt: [u8; SALT_OCTETS],
+    pub(crate) iv: IvPrefix,
+    pub(crate) salt: [u8; SALT_OCTETS],
     pub(crate) layout: Layout,
     pub(crate) header_octets: u8,
     pub(crate) v6: bool,
@@ -256,7 +256,7 @@ impl OutboundSa {
     /// Octets of AH: of IPv6 it fills words of 8 octets, of IPv4 of 4 (RFC 4302 section 2.6).
     pub(crate) fn ah_octets(&self) -> usize {
         let word = if self.v6 { 8 } else { 4 };
-        (FIXED_OCTETS + self.layout.icv()).next_multiple_of(word)
+        (FIXED_OCTETS + self.layout.ah_iv() + self.layout.icv()).next_multiple_of(word)
     }
 
     /// Octets that ESP or AH adds to a payload.

@@ -1,7 +1,7 @@
 //! Which pairs may work in transport mode, and which with AH.
 
 use ravelin_ctl::sa::{InstallError, SaPair};
-use ravelin_types::{EspEncr, IpsecMode, IpsecProtocol, TrafficSelector};
+use ravelin_types::{IpsecMode, IpsecProtocol, TrafficSelector};
 use std::net::IpAddr;
 
 /// Refuses a pair in transport mode whose packets could not keep their header, and one behind a NAT: the checksums inside would be those of
@@ -11,7 +11,7 @@ pub(super) fn check(sa: &SaPair) -> Result<(), InstallError> {
         if sa.outer.udp.is_some() {
             return Err(InstallError::AhNat);
         }
-        if sa.transform.encr() != EspEncr::Null {
+        if !sa.transform.encr().is_cleartext() {
             return Err(InstallError::AhTransform);
         }
     }

@@ -90,7 +90,7 @@ impl GmacKey {
         // slices are readable for their lengths, the tag is writable for its own.
         unsafe {
             (self.functions.init)(key, context, nonce.as_ptr(), NONCE_OCTETS as u64);
-            for piece in pieces {
+            for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
                 (self.functions.update)(key, context, piece.as_ptr(), piece.len() as u64);
             }
             (self.functions.finalize)(key, context, tag.as_mut_ptr(), TAG_OCTETS as u64);
