@@ -5,9 +5,9 @@ use dpdk_rs::{Eal, MempoolConfig, Port, PortConfig};
 use ravelin_dataplane::engine::Engine;
 use ravelin_esp::{
     CryptoEngine, CryptoOp, DfPolicy, EspDrop, InboundParams, InboundSa, IvPrefix, Keys, OpStatus,
-    OutboundParams, OutboundSa, OuterAddresses, finish,
+    OutboundParams, OutboundSa, OuterAddresses, finish, finish_ah,
 };
-use ravelin_types::{EspTransform, NodeId};
+use ravelin_types::{EspTransform, IpsecMode, IpsecProtocol, NodeId};
 use ravelin_wire::ip::{self, IpFields};
 
 use super::*;
@@ -135,15 +135,25 @@ fn inner(payload: usize) -> Vec<u8> {
     packet
 }
 
-/// Both ends of an SA without replay check: one packet is opened in many shapes.
+/// ESP, and AH where it takes the algorithms, in both modes.
+fn ways(transform: EspTransform) -> impl Iterator<Item = (IpsecProtocol, IpsecMode)> {
+    let takes = transform.encr().is_cleartext();
+    let protocols = [Some(IpsecProtocol::Esp), takes.then_some(IpsecProtocol::Ah)];
+    let modes = |protocol| [IpsecMode::Tunnel, IpsecMode::Transport].map(|mode| (protocol, mode));
+    protocols.into_iter().flatten().flat_map(modes)
+}
+
+/// Both ends of an SA without replay check: one packet is opened in many shapes. In tunnel mode its outer headers are IPv6 and, of ESP, UDP.
 struct Sas {
     engine: Engine<Frame>,
     out: OutboundSa,
     inn: InboundSa,
+    protocol: IpsecProtocol,
+    udp: bool,
 }
 
 impl Sas {
-    fn new(transform: EspTransform) -> Self {
+    fn new(transform: EspTransform, (protocol, mode): (IpsecProtocol, IpsecMode)) -> Self {
         let mut engine = Engine::new(2);
         let material: Vec<u8> = (1..).take(transform.keymat_octets()).collect();
         let (keys, salt) = Keys::split(transform, &material).unwrap();
@@ -151,16 +161,21 @@ impl Sas {
             let key = <Engine<Frame> as CryptoEngine<Frame>>::expand(transform, keys).unwrap();
             engine.insert(key).ok().unwrap()
         };
+        let udp = (protocol, mode) == (IpsecProtocol::Esp, IpsecMode::Tunnel);
+        let (local, remote) = match mode {
+            IpsecMode::Tunnel => ("2001:db8::1", "2001:db8::2"),
+            IpsecMode::Transport => ("10.1.0.1", "10.2.0.1"),
+        };
         let outer = OuterAddresses {
-            local: "2001:db8::1".parse().unwrap(),
-            remote: "2001:db8::2".parse().unwrap(),
-            udp: Some((4500, 4500)),
+            local: local.parse().unwrap(),
+            remote: remote.parse().unwrap(),
+            udp: udp.then_some((4500, 4500)),
         };
         let out = OutboundSa::new(&OutboundParams {
             spi: 0x4001_2345,
             transform,
-            protocol: ravelin_types::IpsecProtocol::Esp,
-            mode: ravelin_types::IpsecMode::Tunnel,
+            protocol,
+            mode,
             salt,
             key: key(),
             iv: IvPrefix::new(NodeId::new(1).unwrap(), 5).unwrap(),
@@ -174,7 +189,7 @@ impl Sas {
         let inn = InboundSa::new(&InboundParams {
             spi: 0x4001_2345,
             transform,
-            mode: ravelin_types::IpsecMode::Tunnel,
+            mode,
             copy_dscp: false,
             salt,
             key: key(),
@@ -187,6 +202,8 @@ impl Sas {
             engine,
             out: out.unwrap(),
             inn,
+            protocol,
+            udp,
         }
     }
 
@@ -197,30 +214,53 @@ impl Sas {
         done.pop().unwrap()
     }
 
-    /// With its outer headers: IPv6 and UDP.
     fn seal(&mut self, mut frame: Frame) -> Result<Frame, EspDrop> {
-        let meta = ip::parse(frame.data()).unwrap();
-        let task = self.out.prepare(&mut frame, meta.brief, 0)?;
+        let clear = ip::parse_brief(frame.data()).unwrap();
+        let ah = self.protocol == IpsecProtocol::Ah;
+        let task = match self.out.mode() {
+            _ if ah => self.out.prepare_ah(&mut frame, clear, 0),
+            IpsecMode::Tunnel => self.out.prepare(&mut frame, clear, 0),
+            IpsecMode::Transport => self.out.prepare_transport(&mut frame, clear, 0),
+        }?;
         let mut op = self.run(CryptoOp::new(frame, task));
-        finish(&mut op.packet, op.status)?;
+        if ah {
+            finish_ah(&mut op.packet, (&op.task, op.status))?;
+        } else {
+            finish(&mut op.packet, op.status)?;
+        }
         Ok(op.packet)
     }
 
     fn open(&mut self, mut frame: Frame) -> Result<Frame, EspDrop> {
-        assert!(frame.adj(48));
-        let task = self.inn.prepare(&frame, 0)?;
+        let outer = ip::parse_brief(frame.data()).unwrap();
+        let ah = self.protocol == IpsecProtocol::Ah;
+        let task = if ah {
+            self.inn.prepare_ah(&mut frame, outer, 0)?
+        } else {
+            let front = usize::from(outer.payload_at()) + if self.udp { 8 } else { 0 };
+            assert!(frame.adj(front));
+            self.inn.prepare(&frame, 0)?
+        };
         let mut op = self.run(CryptoOp::new(frame, task));
         assert_eq!(op.status, OpStatus::Done);
-        let outcome = (op.task.sequence, op.status);
-        self.inn
-            .finish(&mut op.packet, outcome, ravelin_wire::ip::Brief::default())?;
+        if ah {
+            let outcome = (&op.task, op.status);
+            self.inn.finish_ah(&mut op.packet, outcome, outer)?;
+        } else {
+            let outcome = (op.task.sequence, op.status);
+            self.inn.finish(&mut op.packet, outcome, outer)?;
+        }
         Ok(op.packet)
     }
 }
 
+fn all() -> impl Iterator<Item = (EspTransform, (IpsecProtocol, IpsecMode))> {
+    EspTransform::all().flat_map(|transform| ways(transform).map(move |way| (transform, way)))
+}
+
 fn every_algorithm_opens_what_came_split(bench: &mut Bench) {
-    for transform in EspTransform::all() {
-        let mut sas = Sas::new(transform);
+    for (transform, way) in all() {
+        let mut sas = Sas::new(transform, way);
         for payload in SIZES {
             let packet = inner(payload);
             let frame = Frame::copy(bench.jumbo, &packet).unwrap();
@@ -229,17 +269,22 @@ fn every_algorithm_opens_what_came_split(bench: &mut Bench) {
             assert!(sas.open(whole).unwrap().data() == packet);
             // Inside of every header, at the ends of the text and of the ICV.
             let icv = sealed.len() - transform.icv_octets();
-            let mut ends = vec![1, 40, 44, 48, 52, 56, 57, 60, 64, sealed.len() / 2];
+            let mut ends = vec![1, 20, 28, 32, 40, 44, 48, 52, 56, 57, 60, 64];
+            ends.push(sealed.len() / 2);
             ends.extend([icv - 2, icv - 1, icv, icv + 1, sealed.len() - 1]);
             ends.retain(|at| *at < sealed.len());
             let two = ends.into_iter().map(|at| vec![at]);
-            for ends in two.chain([vec![1, 2, 3, 50, icv - 1, icv + 1]]) {
+            let mut many = vec![1, 2, 3, 50, icv - 1, icv + 1];
+            many.retain(|at| *at < sealed.len());
+            many.sort_unstable();
+            many.dedup();
+            for ends in two.chain([many]) {
                 let mbuf = bench.chain(&sealed, &ends);
                 let frame = bench.cross(mbuf);
                 let opened = sas.open(frame).unwrap();
                 assert!(
                     opened.data() == packet,
-                    "{transform}: {payload} at {ends:?}"
+                    "{transform} {way:?}: {payload} at {ends:?}"
                 );
             }
         }
@@ -248,8 +293,8 @@ fn every_algorithm_opens_what_came_split(bench: &mut Bench) {
 
 /// The longest packet that a port may carry has room for every algorithm's headers at both ends, however it came.
 fn jumbo_packets_are_sealed_and_opened(bench: &mut Bench) {
-    for transform in EspTransform::all() {
-        let mut sas = Sas::new(transform);
+    for (transform, way) in all() {
+        let mut sas = Sas::new(transform, way);
         for octets in [9000, 9192] {
             let packet = inner(octets - 20);
             for ends in [vec![], vec![2048, 4096, 6144, 8192]] {
@@ -258,7 +303,7 @@ fn jumbo_packets_are_sealed_and_opened(bench: &mut Bench) {
                 let sealed = sas.seal(frame).unwrap();
                 assert!(sealed.0.headroom() >= 22, "room for two tags");
                 let opened = sas.open(sealed).unwrap();
-                assert!(opened.data() == packet, "{transform}");
+                assert!(opened.data() == packet, "{transform} {way:?}");
             }
         }
     }
