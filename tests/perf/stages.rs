@@ -1,4 +1,4 @@
-//! What ESP costs on one thread, and how near the pipeline comes to the cipher: `./x bench stages [--json FILE]`.
+//! What ESP costs on one thread, and how near the pipeline comes to the cipher: `./x bench stages [--sas N,N] [--inner 6] [--json FILE]`.
 //!
 //! Three things are measured in turns, so that they meet the same weather, over the same sizes, SAs and buffers:
 //!
@@ -41,6 +41,7 @@ use mix::Mix;
 use platform::{Buf, Null};
 use primitive::Primitive;
 use report::Row;
+use traffic::Inner;
 
 /// Rounds that count; one more warms up.
 const ROUNDS: usize = 7;
@@ -54,7 +55,7 @@ const DIRECTIONS: [Direction; 2] = [Direction::Encrypt, Direction::Decrypt];
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(
-        "unknown argument {0}; there are --json FILE, --mix NAME, --sas N,N and --profile out|in:SAS:ROUNDS"
+        "unknown argument {0}; there are --json FILE, --mix NAME, --sas N,N, --inner 6 and --profile out|in:SAS:ROUNDS"
     )]
     Argument(String),
     #[error("the gateway refused its configuration: {0}")]
@@ -89,13 +90,13 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(gcm: Gcm, sas: u32) -> Result<Self, Failure> {
+    fn new(gcm: Gcm, sas: u32, inner: Inner) -> Result<Self, Failure> {
         let keys = 2 * sas as usize;
         Ok(Self {
             sas,
             primitive: Primitive::new(gcm, sas)?,
-            pipeline: Gateway::new(sas, Engine::new(keys), Some(gcm))?,
-            stages: Gateway::new(sas, Null::default(), None)?,
+            pipeline: Gateway::new(sas, inner, Engine::new(keys), Some(gcm))?,
+            stages: Gateway::new(sas, inner, Null::default(), None)?,
         })
     }
 
@@ -145,6 +146,8 @@ struct Arguments {
     mix: Option<String>,
     /// Other numbers of SAs than the usual.
     sas: Vec<u32>,
+    /// Family in the tunnels.
+    inner: Inner,
     /// Only the stages: this direction, this number of SAs and so many rounds, for a profiler.
     profile: Option<(Direction, u32, u32)>,
 }
@@ -162,6 +165,10 @@ impl Arguments {
                     let numbers = list.split(',').map(|number| number.parse().ok());
                     asked.sas = numbers.collect::<Option<_>>().unwrap_or_default();
                     !asked.sas.is_empty()
+                }
+                ("--inner", Some(family)) => {
+                    asked.inner = Inner::V6;
+                    family == "6"
                 }
                 ("--profile", Some(case)) => {
                     asked.profile = profile(&case);
@@ -200,9 +207,10 @@ fn profile(case: &str) -> Option<(Direction, u32, u32)> {
 /// Runs the stages alone, so that a profiler sees nothing else.
 fn run_profile(
     mixes: &[Mix],
+    inner: Inner,
     (direction, sas, rounds): (Direction, u32, u32),
 ) -> Result<(), Failure> {
-    let mut stages: Gateway<Null> = Gateway::new(sas, Null::default(), None)?;
+    let mut stages: Gateway<Null> = Gateway::new(sas, inner, Null::default(), None)?;
     for mix in mixes {
         for _ in 0..rounds {
             let ns = stages.round(mix, direction, BURSTS)?;
@@ -215,7 +223,7 @@ fn run_profile(
 fn run() -> Result<(), Failure> {
     let asked = Arguments::parse(std::env::args().skip(1))?;
     if let Some(case) = asked.profile {
-        return run_profile(&asked.mixes(), case);
+        return run_profile(&asked.mixes(), asked.inner, case);
     }
     let gcm = match Gcm::detect() {
         Ok(gcm) => gcm,
@@ -232,7 +240,7 @@ fn run() -> Result<(), Failure> {
         &asked.sas
     };
     for &sas in usual {
-        rows.extend(Rig::new(gcm, sas)?.run(&mixes)?);
+        rows.extend(Rig::new(gcm, sas, asked.inner)?.run(&mixes)?);
     }
     print!("{}", report::table(gcm.code(), &rows));
     if let Some(path) = asked.json {

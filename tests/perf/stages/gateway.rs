@@ -18,7 +18,7 @@ use ravelin_types::{
 
 use crate::mix::Mix;
 use crate::platform::{Bench, Buf, Free, Port};
-use crate::traffic::{self, CORE, MAC, NEIGHBOUR, OURS, PEER, Traffic};
+use crate::traffic::{self, Inner, MAC, NEIGHBOUR, OURS, PEER, Traffic};
 use crate::{Failure, per_packet_ns, report};
 
 const ACCESS_PORT: &str = "ge-0/0/0";
@@ -47,7 +47,7 @@ pub struct Gateway<E: CryptoEngine<Packet<Buf>> + Send + 'static> {
 
 impl<E: CryptoEngine<Packet<Buf>> + Send + 'static> Gateway<E> {
     /// `seals` is what the peer seals with; without it the packets carry no proof.
-    pub fn new(sas: u32, engine: E, seals: Option<Gcm>) -> Result<Self, Failure> {
+    pub fn new(sas: u32, inner: Inner, engine: E, seals: Option<Gcm>) -> Result<Self, Failure> {
         let slots = sas as usize + 2;
         let shared = Shared::<Bench<E>>::new(1, slots, ADJACENCIES, cells(slots));
         let mut gateway = Self {
@@ -55,15 +55,15 @@ impl<E: CryptoEngine<Packet<Buf>> + Send + 'static> Gateway<E> {
             worker: Worker::new(0, shared, engine, Free),
             access: Port::default(),
             core: Port::default(),
-            traffic: Traffic::new(sas, seals)?,
+            traffic: Traffic::new(sas, inner, seals)?,
             now: Time(1),
         };
-        gateway.configure()?;
-        gateway.install(sas)?;
+        gateway.configure(inner)?;
+        gateway.install(sas, inner)?;
         Ok(gateway)
     }
 
-    fn configure(&mut self) -> Result<(), Failure> {
+    fn configure(&mut self, inner: Inner) -> Result<(), Failure> {
         let refused = |why: String| Failure::Configuration(why);
         let macs = HashMap::from([ACCESS_PORT, CORE_PORT].map(|name| (name.to_owned(), MAC)));
         let prepared = self
@@ -72,8 +72,8 @@ impl<E: CryptoEngine<Packet<Buf>> + Send + 'static> Gateway<E> {
             .map_err(|error| refused(error.to_string()))?;
         self.controller.apply_config(prepared);
         let sides = [
-            (ACCESS_PORT, &self.access, PEER),
-            (CORE_PORT, &self.core, CORE),
+            (ACCESS_PORT, &self.access, PEER.into()),
+            (CORE_PORT, &self.core, inner.core()),
         ];
         for (index, (name, port, host)) in sides.into_iter().enumerate() {
             self.controller.attach_port(0, index as u16, port.clone());
@@ -83,18 +83,18 @@ impl<E: CryptoEngine<Packet<Buf>> + Send + 'static> Gateway<E> {
                 .ok_or_else(|| refused(format!("{name} has no index")))?;
             let target = RouteTarget::Units(vec![(interface, None)]);
             self.controller
-                .set_route(VrfId::DEFAULT, Prefix::host(host.into()), Some(target));
+                .set_route(VrfId::DEFAULT, Prefix::host(host), Some(target));
             self.controller.set_neighbour(Neighbour {
                 interface,
-                address: host.into(),
+                address: host,
                 mac: Some(NEIGHBOUR),
             });
         }
         Ok(())
     }
 
-    fn install(&mut self, sas: u32) -> Result<(), Failure> {
-        let pairs: Vec<SaPair> = (0..sas).map(pair).collect();
+    fn install(&mut self, sas: u32, inner: Inner) -> Result<(), Failure> {
+        let pairs: Vec<SaPair> = (0..sas).map(|sa| pair(sa, inner)).collect();
         let mut refused = 0;
         for batch in pairs.chunks(BATCH) {
             let results = self.controller.install(batch);
@@ -154,7 +154,7 @@ impl<E: CryptoEngine<Packet<Buf>> + Send + 'static> Gateway<E> {
     }
 }
 
-fn pair(sa: u32) -> SaPair {
+fn pair(sa: u32, inner: Inner) -> SaPair {
     let half = |spi| SaHalf {
         spi,
         key: SecretBytes::new(traffic::keymat(sa)),
@@ -183,10 +183,8 @@ fn pair(sa: u32) -> SaPair {
         },
         inner_vrf: VrfId::DEFAULT,
         tunnel_unit: 0,
-        local_ts: vec![TrafficSelector::any(false)],
-        remote_ts: vec![TrafficSelector::from_prefix(Prefix::host(
-            traffic::remote(sa).into(),
-        ))],
+        local_ts: vec![TrafficSelector::any(inner == Inner::V6)],
+        remote_ts: vec![TrafficSelector::from_prefix(Prefix::host(inner.remote(sa)))],
         replay_window: REPLAY_WINDOW,
         df_bit: DfBit::Clear,
         outer_dscp: None,
