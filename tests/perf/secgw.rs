@@ -96,6 +96,7 @@ fn run() -> Result<(), Failure> {
         let mut value = verdict.json();
         value["machine"] = machine::json(gcm.code(), ghz);
         value["processes"] = bench.processes_json();
+        value["fat_tunnel"] = bench.fat_tunnel.as_ref().map(Workers::json).into();
         value["workers"] = bench.workers.as_ref().map(Workers::json).into();
         value["cipher_workers"] = bench.cipher_workers.as_ref().map(Workers::json).into();
         value["routes"] = bench.routes.as_ref().map(RouteLoad::json).into();

@@ -13,6 +13,8 @@ pub struct WorkerCpu {
     pub total: Spent,
     /// Packets that it took in since its start.
     pub packets: u64,
+    /// Packets of other workers whose cipher it has run.
+    pub helped: u64,
     /// Runs with packets since its start; each takes in a burst per port at most.
     pub busy_runs: u64,
     /// Its stages, in their order, over the runs that were measured.

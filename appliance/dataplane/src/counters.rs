@@ -86,6 +86,8 @@ pub struct WorkerCounters {
     pub heartbeat: Counter,
     /// Packets that came in.
     pub packets: Counter,
+    /// Packets of other workers whose cipher it ran.
+    pub helped: Counter,
     /// Packets that the worker made: fragments beyond the packet that was cut, and ICMP errors.
     pub made: Counter,
     /// Fragments that went into a whole packet, beyond one for each of these.
@@ -119,6 +121,7 @@ impl Default for WorkerCounters {
             idle_runs: Counter::default(),
             heartbeat: Counter::default(),
             packets: Counter::default(),
+            helped: Counter::default(),
             made: Counter::default(),
             joined: Counter::default(),
             work_us: Counter::default(),

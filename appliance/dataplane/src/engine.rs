@@ -8,7 +8,7 @@ pub mod accelerated;
 pub mod accelerator;
 mod separate;
 
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use dpdk_rs::ipsecmb::chacha::{ChaCha, ChaChaKey};
 use dpdk_rs::ipsecmb::gmac::{Gmac, GmacKey};
@@ -77,6 +77,8 @@ pub enum Key {
     Separate(Box<SeparateKey>),
     /// In a device, with a key of the CPU in reserve.
     Device(Box<DeviceKey>),
+    /// One of the CPU that other workers have had too.
+    Shared(Arc<Key>),
 }
 
 impl Key {
@@ -85,6 +87,7 @@ impl Key {
     fn on_cpu(&self) -> &Key {
         match self {
             Key::Device(key) => key.reserve(),
+            Key::Shared(key) => key,
             own => own,
         }
     }
@@ -171,6 +174,15 @@ impl CpuKey for Key {
         self.open_other(nonce, aad, text, icv)
     }
 
+    fn share(self) -> (Self, Option<Self>) {
+        let shared = match self {
+            Key::Device(_) => return (self, None),
+            Key::Shared(key) => key,
+            own => Arc::new(own),
+        };
+        (Key::Shared(Arc::clone(&shared)), Some(Key::Shared(shared)))
+    }
+
     #[inline(always)]
     fn approach(place: &Option<Self>) {
         prefetch(place);
@@ -186,7 +198,7 @@ impl CpuKey for Key {
     fn front_octets(&self) -> usize {
         match self {
             Key::Separate(key) => key.front_octets(),
-            Key::Device(key) => key.reserve().front_octets(),
+            Key::Device(_) | Key::Shared(_) => self.on_cpu().front_octets(),
             _ => 0,
         }
     }
@@ -215,7 +227,7 @@ impl Key {
             Key::ChaCha(key) => keep(key.seal(nonce, aad, text), icv),
             Key::Separate(_) => OpStatus::Pending,
             Key::Device(key) if key.serves() => OpStatus::Pending,
-            Key::Device(key) => key.reserve().seal(nonce, aad, text, icv),
+            Key::Device(_) | Key::Shared(_) => self.on_cpu().seal(nonce, aad, text, icv),
         }
     }
 
@@ -228,7 +240,7 @@ impl Key {
             Key::ChaCha(key) => verdict(key.open(nonce, aad, text, icv)),
             Key::Separate(_) => OpStatus::Pending,
             Key::Device(key) if key.serves() => OpStatus::Pending,
-            Key::Device(key) => key.reserve().open(nonce, aad, text, icv),
+            Key::Device(_) | Key::Shared(_) => self.on_cpu().open(nonce, aad, text, icv),
         }
     }
 }

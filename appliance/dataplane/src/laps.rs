@@ -40,6 +40,7 @@ stages! {
     EspOutput "esp-output" "Outer headers and numbers; for a cipher that works on the spot, all up to the port.",
     Encrypt "encrypt" "Encryption that waited for its cipher.",
     Transmit "transmit" "Giving frames to ports.",
+    Help "help" "The cipher of packets of other workers.",
 }
 
 /// How many stages there are.

@@ -13,11 +13,12 @@ use ravelin_types::{Numbers, PairId};
 use crate::adjacency::Adjacencies;
 use crate::control::PathReport;
 use crate::counters::WorkerCounters;
+use crate::handoff::Inbox;
 use crate::held::Awaited;
-use crate::packet::Packet;
 use crate::platform::{Key, Platform};
 use crate::punt::PuntRings;
 use crate::sa::{PendingSa, Sa};
+use crate::spread::{Batch, Board, MAX_BATCHES};
 use crate::tables::{AdjIndex, IfIndex, Tables};
 
 /// Workers of one node.
@@ -26,8 +27,6 @@ pub const MAX_WORKERS: usize = 32;
 const COMMANDS: usize = 4096;
 /// Events under way from one worker.
 const EVENTS: usize = 4096;
-/// Packets under way between two workers: some bursts.
-const HANDOFFS: usize = 1024;
 /// Packets under way from the host.
 const INJECTS: usize = 1024;
 
@@ -123,16 +122,6 @@ pub enum Event<P: Platform> {
     PortDetached(u16, P::Port),
 }
 
-/// A worker to another.
-pub enum Handoff<B> {
-    /// A clear packet, to be encrypted under the pair in this slot.
-    Encrypt(Packet<B>, u32),
-    /// An ESP packet, still with its outer headers.
-    Decrypt(Packet<B>),
-    /// A fragment addressed to us, or AH.
-    Local(Packet<B>),
-}
-
 /// From the host.
 pub enum Inject<B> {
     /// An Ethernet frame from a unit's TAP.
@@ -148,9 +137,11 @@ pub struct Link<P: Platform> {
     /// Worker to control.
     pub events: ArrayQueue<Event<P>>,
     /// Other workers to this one.
-    pub handoffs: ArrayQueue<Handoff<P::Buf>>,
+    pub inbox: Inbox<P::Buf>,
     /// Host to worker.
     pub injects: ArrayQueue<Inject<P::Buf>>,
+    /// Batches of its that others have done.
+    pub returned: ArrayQueue<Box<Batch<P>>>,
     /// Its counters.
     pub counters: WorkerCounters,
 }
@@ -160,8 +151,9 @@ impl<P: Platform> Default for Link<P> {
         Self {
             commands: ArrayQueue::new(COMMANDS),
             events: ArrayQueue::new(EVENTS),
-            handoffs: ArrayQueue::new(HANDOFFS),
+            inbox: Inbox::default(),
             injects: ArrayQueue::new(INJECTS),
+            returned: ArrayQueue::new(MAX_BATCHES),
             counters: WorkerCounters::default(),
         }
     }
@@ -175,6 +167,8 @@ pub struct Shared<P: Platform> {
     pub adjacencies: Adjacencies,
     /// Owner of each slot: worker + 1, or 0.
     owners: Box<[AtomicU8]>,
+    /// Cipher work on offer.
+    pub board: Board<P>,
     /// One per worker.
     pub links: Vec<Link<P>>,
     /// To the host.
@@ -193,6 +187,7 @@ impl<P: Platform> Shared<P> {
             links: (0..workers.clamp(1, MAX_WORKERS))
                 .map(|_| Link::default())
                 .collect(),
+            board: Board::default(),
             punt: PuntRings::default(),
             cells,
         })

@@ -4,15 +4,16 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use ravelin_ctl::sa::InstallError;
-use ravelin_esp::{CryptoEngine, CryptoOp, PacketBuf};
+use ravelin_esp::{CryptoEngine, CryptoOp, OpStatus, PacketBuf, Task};
 use ravelin_types::{Time, VrfId};
 
 use crate::address::Address;
 use crate::counters::{Tally, WorkerCounters};
 use crate::drop::DropReason;
+use crate::handoff::Outboxes;
 use crate::held::{Awaited, Held};
 use crate::laps::{Laps, Stage};
-use crate::link::{Command, Event, Handoff, Inject, Link, MAX_WORKERS, Shared};
+use crate::link::{Command, Event, Inject, Link, MAX_WORKERS, Shared};
 use crate::packet::Packet;
 use crate::platform::{BURST, Platform, PortIo};
 use crate::policer::Policer;
@@ -20,6 +21,7 @@ use crate::punt::Policers;
 use crate::reassembly::Reassembly;
 use crate::recent::{Destination, RecentDestinations};
 use crate::sa::{PendingSa, Sa};
+use crate::spread::{self, Spread};
 use crate::stages;
 use crate::stages::egress::{self, Departure};
 use crate::tables::{AdjIndex, IfIndex, MAX_PORTS, NextHop, Tables};
@@ -89,6 +91,8 @@ pub struct Worker<P: Platform> {
     pub(crate) sas: Vec<Option<Box<Sa>>>,
     pub(crate) ports: Vec<Option<WorkerPort<P>>>,
     pub(crate) vectors: Vectors<P::Buf>,
+    pub(crate) spread: Spread<P>,
+    pub(crate) outboxes: Outboxes<P::Buf>,
     pub(crate) held: Held<P::Buf>,
     pub(crate) reassembly: Reassembly<P::Buf>,
     pub(crate) policers: Policers,
@@ -118,6 +122,8 @@ impl<P: Platform> Worker<P> {
             sas: (0..shared.slots()).map(|_| None).collect(),
             ports: (0..MAX_PORTS).map(|_| None).collect(),
             vectors: Vectors::default(),
+            spread: Spread::new(shared.links.len()),
+            outboxes: Outboxes::new(shared.links.len()),
             held: Held::default(),
             reassembly: Reassembly::new(),
             policers: Policers::default(),
@@ -193,6 +199,20 @@ impl<P: Platform> Worker<P> {
         self.sas.get_mut(slot as usize)?.as_deref_mut()
     }
 
+    /// Does a task on the spot, unless packets go the way of [`spread`] in this run.
+    #[inline(always)]
+    pub(crate) fn cipher<const SPREAD: bool>(
+        &mut self,
+        packet: &mut [u8],
+        task: &Task,
+    ) -> OpStatus {
+        if SPREAD {
+            OpStatus::Pending
+        } else {
+            self.engine.run_now(packet, task)
+        }
+    }
+
     /// Counts a packet that came out of a tunnel.
     #[inline(always)]
     pub(crate) fn count_decrypted(&mut self, tunnel: IfIndex, octets: usize) {
@@ -213,7 +233,8 @@ impl<P: Platform> Worker<P> {
         A::recent(&mut self.recent).find(tables, vrf, address)
     }
 
-    /// Runs everything that waits, one burst per input, through the stages. Returns how many packets came in.
+    /// Runs everything that waits, one burst per input, through the stages. Returns how many packets came in, and how many operations
+    /// it did for other workers.
     pub fn run_once(&mut self, now: Time) -> usize {
         self.now = now;
         self.engine.clock(now);
@@ -230,43 +251,41 @@ impl<P: Platform> Worker<P> {
         }
         self.laps.begin();
         let packets = self.take_inputs(&tables);
+        self.spread.begin(&self.shared.board, packets, now);
         stages::run(self, &tables);
         egress::end(self);
         let decrypted = std::mem::take(&mut self.decrypted);
         self.counters().received(decrypted);
+        self.send_handoffs();
         self.transmit(&tables);
+        self.laps.enter(Stage::Help, 0);
+        let helped = spread::end(self, packets);
+        self.laps.count(Stage::Help, helped);
         let counters = &self.shared.links[self.own].counters;
-        self.laps.end(packets, counters);
+        self.laps.end(packets + helped, counters);
         counters.heartbeat.add(1);
+        counters.packets.add(packets as u64);
         if packets > 0 {
             counters.busy_runs.add(1);
-            counters.packets.add(packets as u64);
-        } else {
+        } else if helped == 0 {
             counters.idle_runs.add(1);
         }
-        packets
+        packets + helped
     }
 
-    /// Operations that wait for the engine, or in it: there is work to do though nothing comes in.
+    /// Operations that wait for the engine, in it, or elsewhere, packets that wait for another worker, and other workers' need: there is
+    /// work to do though nothing comes in.
     pub fn waiting(&self) -> usize {
-        self.vectors.ops.len() + self.engine.under_way()
+        self.vectors.ops.len()
+            + self.engine.under_way()
+            + self.spread.waiting()
+            + self.outboxes.waiting()
     }
 
     fn take_inputs(&mut self, tables: &Tables) -> usize {
-        let mut packets = 0;
+        let mut packets = self.take_handoffs();
         let shared = Arc::clone(&self.shared);
         let link = &shared.links[self.own];
-        for _ in 0..BURST {
-            let Some(handoff) = link.handoffs.pop() else {
-                break;
-            };
-            packets += 1;
-            match handoff {
-                Handoff::Encrypt(packet, slot) => self.vectors.esp_output.push((packet, slot)),
-                Handoff::Decrypt(packet) => stages::esp_input::enter(self, packet),
-                Handoff::Local(packet) => self.vectors.local.push(packet),
-            }
-        }
         for _ in 0..BURST {
             let Some(inject) = link.injects.pop() else {
                 break;
@@ -282,6 +301,9 @@ impl<P: Platform> Worker<P> {
             }
         }
         self.laps.count(Stage::Handoff, packets);
+        if self.spread.is_stuck() {
+            return packets;
+        }
         let mut frames = std::mem::take(&mut self.vectors.frames);
         for port in 0..self.ports.len() {
             let Some(entry) = self.ports[port].as_mut() else {

@@ -192,6 +192,18 @@ pub trait CryptoEngine<P: PacketBuf> {
     #[inline]
     fn warm(&self, _key: KeyId, _octets: usize) {}
 
+    /// The same key once more, for the engine of another worker; `None` when its packets are not the CPU's.
+    fn lend(&mut self, _id: KeyId) -> Option<Self::Key> {
+        None
+    }
+
+    /// Completes operations whose keys were lent: each task names its key by the place in `keys`.
+    fn run_lent(&mut self, _keys: &[Option<Self::Key>], ops: &mut [CryptoOp<P>]) {
+        for op in ops {
+            op.status = OpStatus::EngineFailed;
+        }
+    }
+
     /// Takes operations from `ops`, in order, as many as fit; what stays in `ops` was not accepted.
     fn submit(&mut self, ops: &mut Vec<CryptoOp<P>>);
 

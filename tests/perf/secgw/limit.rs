@@ -62,9 +62,13 @@ impl Limit {
     }
 }
 
-/// AES-GCM on one CPU, and on two at the same time, of which each has half of the keys as a worker has: what the busier one takes.
+/// AES-GCM on one CPU, and on two at the same time, of which each has half of the keys as a worker has, or the only one: what the busier
+/// one takes.
 pub fn beside(keys: &[GcmKey], case: &Case<'_>, cpus: Cpus) -> Result<[Spent; 2], Failure> {
-    let (left, right) = keys.split_at(keys.len() / 2);
+    let (left, right) = match keys {
+        [_] => (keys, keys),
+        _ => keys.split_at(keys.len() / 2),
+    };
     let packets = (BURSTS * BURST) as u64;
     let spent = |ns: f64| Spent::whole((ns * packets as f64) as u64, packets);
     let alone = at_once(&[(keys, true)], case, cpus)?;

@@ -29,7 +29,7 @@ use crate::trace::Trace;
 const DIRECTIONS: [Direction; 2] = [Direction::Encrypt, Direction::Decrypt];
 /// SAs that the peer is measured with at most: so many the targets name.
 const PEER_SAS_MOST: u32 = 1000;
-/// What two workers are measured with.
+/// What two workers are measured with; once more with one SA.
 const WORKERS_SETTING: Setting = Setting {
     algorithm: Algorithm::Aes256Gcm,
     family: Family::V4,
@@ -55,6 +55,8 @@ pub struct Bench {
     pub rows: Vec<Row>,
     /// Two workers beside one.
     pub workers: Option<Workers>,
+    /// The same with a single SA.
+    pub fat_tunnel: Option<Workers>,
     /// The bare cipher on two CPUs beside one.
     pub cipher_workers: Option<Workers>,
     /// A full routing table.
@@ -104,6 +106,7 @@ impl Bench {
             processes: BTreeMap::new(),
             rows: vec![],
             workers: None,
+            fat_tunnel: None,
             cipher_workers: None,
             routes: None,
             peer_sas: 0,
@@ -306,6 +309,7 @@ impl Bench {
             peer_sas: self.peer_sas,
             cpus: machine::cpus(),
             workers: self.workers.as_ref(),
+            fat_tunnel: self.fat_tunnel.as_ref(),
             cipher_workers: self.cipher_workers.as_ref(),
             octets_per_pair: per_pair,
             install_s: self.install_s.get(&MOST_SAS).copied(),
@@ -328,7 +332,20 @@ impl Bench {
 
     /// How much more two workers do than one, and the bare cipher on as many CPUs.
     pub fn measure_workers(&mut self) -> Result<(), Failure> {
-        let setting = WORKERS_SETTING;
+        let (workers, cipher) = self.two_beside_one(WORKERS_SETTING)?;
+        self.workers = Some(workers);
+        // On one CPU the two took turns.
+        self.cipher_workers = self.cpus.are_two().then_some(cipher);
+        let (fat_tunnel, _) = self.two_beside_one(Setting {
+            sas: 1,
+            ..WORKERS_SETTING
+        })?;
+        self.fat_tunnel = Some(fat_tunnel);
+        Ok(())
+    }
+
+    /// Two workers beside one, and the bare cipher on as many CPUs.
+    fn two_beside_one(&mut self, setting: Setting) -> Result<(Workers, Workers), Failure> {
         let mixes = mix::mixes();
         let mut one = Ours::start(setting, 1, &self.files, self.cpus)?;
         self.settle(setting, &mut one)?;
@@ -364,10 +381,7 @@ impl Bench {
             }
             traces.into_iter().for_each(Trace::end);
         }
-        self.workers = Some(workers);
-        // On one CPU the two took turns.
-        self.cipher_workers = self.cpus.are_two().then_some(cipher);
-        Ok(())
+        Ok((workers, cipher))
     }
 
     /// Command lines and digests, for a person.

@@ -41,6 +41,7 @@ fn facts() -> Facts<'static> {
         peer_sas: 1000,
         cpus: 2,
         workers: None,
+        fat_tunnel: None,
         cipher_workers: None,
         octets_per_pair: Some(4_000.0),
         install_s: Some(0.5),
@@ -138,6 +139,13 @@ fn two_workers_count_by_the_busier_and_only_whole_rounds() {
     };
     let verdict = Verdict::new(&[], &facts(2));
     assert_eq!(value(&verdict, "/scaling/two_workers"), Some(1.75));
+    assert_eq!(value(&verdict, "/scaling/fat_tunnel"), None);
+    let fat = Facts {
+        fat_tunnel: Some(&workers),
+        ..Facts::default()
+    };
+    let fat = Verdict::new(&[], &fat);
+    assert_eq!(value(&fat, "/scaling/fat_tunnel"), Some(1.75));
     assert!(verdict.text().contains(" met"), "{}", verdict.text());
     let large = Verdict::new(&[], &facts(4));
     assert!(large.text().contains("NOT MET"), "{}", large.text());

@@ -133,6 +133,8 @@ pub struct Facts<'a> {
     pub cpus: usize,
     /// Two workers beside one.
     pub workers: Option<&'a Workers>,
+    /// The same with one SA.
+    pub fat_tunnel: Option<&'a Workers>,
     /// The bare cipher on two CPUs beside one.
     pub cipher_workers: Option<&'a Workers>,
     /// Memory of planed for an SA pair without traffic.
@@ -196,6 +198,10 @@ impl Verdict {
             cipher: holds(rows, sas, Row::limit),
             ..Target::least(name, holds(rows, sas, Row::net), wanted)
         };
+        let by_two = |name, workers: Option<&Workers>, wanted| Target {
+            cipher: facts.cipher_workers.and_then(Workers::scaling),
+            ..Target::least(name, workers.and_then(Workers::scaling), wanted)
+        };
         let targets = vec![
             Target::least(
                 "ratios.outbound_vs_ipsec_secgw",
@@ -221,16 +227,8 @@ impl Verdict {
             limit("ratios.inbound_vs_limit", "in"),
             many_sas("scaling.sas_8000", 8000, SAS_8000_LEAST),
             many_sas("scaling.sas_65536", MOST_SAS, SAS_65536_LEAST),
-            Target {
-                cipher: facts.cipher_workers.and_then(Workers::scaling),
-                ..Target::least(
-                    "scaling.two_workers",
-                    facts.workers.and_then(Workers::scaling),
-                    two_least,
-                )
-            },
-            // One SA is bound to one worker so far: there is nothing to measure.
-            Target::least("scaling.fat_tunnel", None, FAT_TUNNEL_LEAST),
+            by_two("scaling.two_workers", facts.workers, two_least),
+            by_two("scaling.fat_tunnel", facts.fat_tunnel, FAT_TUNNEL_LEAST),
             Target {
                 most: true,
                 ..Target::least(

@@ -28,6 +28,13 @@ pub(super) fn text(workers: &[WorkerCpu]) -> String {
             per_run
         );
     }
+    for worker in workers.iter().filter(|worker| worker.helped > 0) {
+        let _ = writeln!(
+            out,
+            "Worker {} has run the cipher of {} packets of others",
+            worker.worker, worker.helped
+        );
+    }
     for worker in workers {
         out.push_str(&stages(worker));
     }

@@ -26,11 +26,13 @@ pub fn cpu() -> Reply {
             recent: spent(123_456, 500_000, 376_544),
             total: spent(1_000_000, 0, 0),
             packets: 16_000_000_000_000_000,
+            helped: 0,
             busy_runs: 500_000_000_000_000,
             stages,
         },
         WorkerCpu {
             worker: 31,
+            helped: 999_999_999_999,
             ..WorkerCpu::default()
         },
     ]))

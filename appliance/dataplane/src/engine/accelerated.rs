@@ -332,6 +332,14 @@ impl<P: Apart> CryptoEngine<P> for Accelerated<P> {
         self.cpu.warm(key, octets);
     }
 
+    fn lend(&mut self, id: KeyId) -> Option<Key> {
+        self.cpu.lend(id)
+    }
+
+    fn run_lent(&mut self, keys: &[Option<Key>], ops: &mut [CryptoOp<P>]) {
+        self.cpu.run_lent(keys, ops);
+    }
+
     #[inline]
     fn submit(&mut self, ops: &mut Vec<CryptoOp<P>>) {
         if self.attached.is_empty() {

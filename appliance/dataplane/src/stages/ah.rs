@@ -5,7 +5,7 @@ use ravelin_esp::{CryptoOp, Direction, EspDrop, PacketBuf};
 use ravelin_wire::ah::AhHeader;
 
 use crate::drop::DropReason;
-use crate::link::Handoff;
+use crate::handoff::Handoff;
 use crate::packet::Packet;
 use crate::platform::Platform;
 use crate::sa::slot_of;
@@ -52,14 +52,9 @@ pub(crate) fn input<P: Platform>(
 
 /// AH of no SA of ours: to the worker that owns its slot, if another one does.
 fn steer<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, slot: u32) {
-    match worker.shared.owner(slot) {
-        Some(owner) if owner != worker.id => {
-            let link = &worker.shared.links[usize::from(owner) % worker.shared.links.len()];
-            if let Err(Handoff::Local(packet)) = link.handoffs.push(Handoff::Local(packet)) {
-                worker.drop(packet, DropReason::HandoffFull);
-            }
-        }
-        _ => worker.drop(packet, DropReason::UnknownSpi),
+    match worker.other_owner(slot) {
+        Some(owner) => worker.hand_over(owner, Handoff::Local(packet)),
+        None => worker.drop(packet, DropReason::UnknownSpi),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ravelin_esp::{CryptoEngine, Direction, EspDrop, OpStatus, PacketBuf, Task};
+use ravelin_esp::{CryptoEngine, CryptoOp, Direction, EspDrop, OpStatus, PacketBuf, Task};
 use ravelin_types::{Time, VrfId};
 use ravelin_wire::ip::{self, Brief};
 
@@ -13,6 +13,7 @@ use crate::link::Event;
 use crate::packet::{Header, Origin, Packet};
 use crate::platform::Platform;
 use crate::sa::Sa;
+use crate::spread;
 use crate::stages::forward::{self, Fate};
 use crate::stages::{ah, egress, esp_input, fragment, policy, tcp_mss};
 use crate::state;
@@ -27,8 +28,29 @@ pub const MOVES_APART: Duration = Duration::from_secs(1);
 /// Submits the waiting operations and finishes the completed ones. What the engine did not accept waits for the next run.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     let mut done = std::mem::take(&mut worker.vectors.done);
-    worker.engine.submit(&mut worker.vectors.ops);
-    worker.engine.poll(&mut done);
+    if worker.spread.is_on() {
+        spread::run(worker, &mut done);
+        while let Some(mut batch) = spread::finished(worker) {
+            finish(worker, tables, &mut batch.ops);
+            spread::recycle(worker, batch);
+        }
+    } else {
+        worker.engine.submit(&mut worker.vectors.ops);
+        worker.engine.poll(&mut done);
+    }
+    finish(worker, tables, &mut done);
+    worker.vectors.done = done;
+    while let Some(task) = worker.engine.lost() {
+        lost(worker, &task);
+    }
+}
+
+/// Sends the packets of completed operations on their way.
+fn finish<P: Platform>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    done: &mut Vec<CryptoOp<Packet<P::Buf>>>,
+) {
     for mut op in done.drain(..) {
         if op.task.is_ah() {
             ah::done(worker, tables, op);
@@ -42,13 +64,17 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
                 let path = (path_mtu_octets, op.task.sequence);
                 depart(worker, tables, op.packet, outcome, path);
             }
+            Direction::Decrypt if is_of_another(worker, &op.task) => {
+                worker.drop(op.packet, DropReason::UnknownSpi);
+            }
             Direction::Decrypt => decrypted(worker, tables, op.packet, &op.task, op.status),
         }
     }
-    worker.vectors.done = done;
-    while let Some(task) = worker.engine.lost() {
-        lost(worker, &task);
-    }
+}
+
+/// Whether the slot of a task has gone to another SA while the task was on its way.
+fn is_of_another<P: Platform>(worker: &mut Worker<P>, task: &Task) -> bool {
+    (worker.sa(task.slot)).is_some_and(|sa| sa.inbound.spi().to_be_bytes() != task.aad[..4])
 }
 
 /// Accounts for a packet that a device has and will not give back.

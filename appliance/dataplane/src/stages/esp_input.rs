@@ -1,12 +1,12 @@
 //! ESP to us: slot, owner, the whole SPI with address, instance and encapsulation, then the replay check. What passes goes to the
 //! engine.
 
-use ravelin_esp::{CryptoEngine, CryptoOp, Direction, EspDrop, OpStatus, PacketBuf};
+use ravelin_esp::{CryptoOp, Direction, EspDrop, OpStatus, PacketBuf};
 use ravelin_wire::esp::{EspHeader, PROTOCOL_ESP};
 use ravelin_wire::ip::{Brief, UDP_HEADER_OCTETS};
 
 use crate::drop::DropReason;
-use crate::link::Handoff;
+use crate::handoff::Handoff;
 use crate::packet::{Origin, Packet};
 use crate::platform::{BURST, Platform};
 use crate::sa::slot_of;
@@ -14,18 +14,30 @@ use crate::stages::crypto;
 use crate::tables::{NextHop, Tables};
 use crate::worker::{MAX_PENDING_OPS, Worker};
 
-/// Takes a packet to us that is ESP, in UDP or not, with the slot of its SA.
+/// Takes a packet to us that is ESP, in UDP or not, with the slot of its SA, or hands it to the worker that owns it.
 #[inline(always)]
 pub(crate) fn enter<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>) {
     let esp = packet.data().get(place(packet.meta).1..);
     let slot = esp
         .and_then(EspHeader::parse)
         .map_or(u32::MAX, |header| slot_of(header.spi));
-    worker.vectors.esp_input.push((packet, slot));
+    match worker.other_owner(slot) {
+        Some(owner) => worker.hand_over(owner, Handoff::Decrypt(packet)),
+        None => worker.vectors.esp_input.push((packet, slot)),
+    }
 }
 
 /// Drains `esp_input` into the engine's operations.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
+    if worker.spread.is_on() {
+        drain::<P, true>(worker, tables);
+    } else {
+        drain::<P, false>(worker, tables);
+    }
+}
+
+#[inline]
+fn drain<P: Platform, const SPREAD: bool>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.esp_input);
     worker.warm_first(&input, Direction::Decrypt);
     let mut packets = input.drain(..);
@@ -34,7 +46,7 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
         if worker.vectors.ops.len() >= BURST {
             crypto::run(worker, tables);
         }
-        open(worker, tables, packet);
+        open::<P, SPREAD>(worker, tables, packet);
     }
     drop(packets);
     worker.vectors.esp_input = input;
@@ -52,7 +64,11 @@ pub(crate) fn place(meta: Brief) -> (bool, usize) {
 
 /// Everything up to the cipher, and what follows it if it works on the spot.
 #[inline(always)]
-fn open<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::Buf>) {
+fn open<P: Platform, const SPREAD: bool>(
+    worker: &mut Worker<P>,
+    tables: &Tables,
+    packet: Packet<P::Buf>,
+) {
     // Taken apart for good: a packet that is changed and moved waits for its own stores.
     let Packet {
         mut buf,
@@ -80,7 +96,7 @@ fn open<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::
     let slot = slot_of(header.spi);
     let sa = match worker.sas.get_mut(slot as usize) {
         Some(Some(sa)) if sa.inbound.spi() == header.spi => &mut **sa,
-        _ => return steer(worker, whole(buf, false), slot),
+        _ => return worker.drop(whole(buf, false), DropReason::UnknownSpi),
     };
     let Some(strange_source) = sa.is_strange(meta, buf.data(), (vrf, udp)) else {
         return worker.drop(whole(buf, false), DropReason::SaMismatch);
@@ -95,25 +111,11 @@ fn open<P: Platform>(worker: &mut Worker<P>, tables: &Tables, packet: Packet<P::
             return worker.drop(whole(buf, strange_source), reason.into());
         }
     };
-    match worker.engine.run_now(buf.data_mut(), &task) {
+    match worker.cipher::<SPREAD>(buf.data_mut(), &task) {
         OpStatus::Pending => {
             let packet = whole(buf, strange_source);
             worker.vectors.ops.push(CryptoOp::new(packet, task));
         }
         status => crypto::decrypted(worker, tables, whole(buf, strange_source), &task, status),
-    }
-}
-
-/// ESP of no SA of ours: to the worker that owns its slot, if another one does.
-#[cold]
-fn steer<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, slot: u32) {
-    match worker.shared.owner(slot) {
-        Some(owner) if owner != worker.id => {
-            let link = &worker.shared.links[usize::from(owner) % worker.shared.links.len()];
-            if let Err(Handoff::Decrypt(packet)) = link.handoffs.push(Handoff::Decrypt(packet)) {
-                worker.drop(packet, DropReason::HandoffFull);
-            }
-        }
-        _ => worker.drop(packet, DropReason::UnknownSpi),
     }
 }

@@ -1,6 +1,6 @@
 //! Into a tunnel: selector table, owner, MTU, sequence number; then the engine. A packet without a child SA ends here, never in clear.
 
-use ravelin_esp::{CryptoEngine, CryptoOp, Direction, EspDrop, OpStatus, PacketBuf};
+use ravelin_esp::{CryptoOp, Direction, EspDrop, OpStatus, PacketBuf};
 use ravelin_types::PairId;
 use ravelin_wire::icmp::IcmpError;
 use ravelin_wire::ip::IPV6_MIN_MTU_OCTETS;
@@ -9,7 +9,8 @@ use crate::address::Address;
 use crate::control::MIN_PATH_MTU_OCTETS;
 use crate::counters::Tally;
 use crate::drop::DropReason;
-use crate::link::{Event, Handoff};
+use crate::handoff::Handoff;
+use crate::link::Event;
 use crate::packet::{Origin, Packet};
 use crate::platform::{BURST, Platform};
 use crate::sa::{RouteCache, Sa};
@@ -48,10 +49,7 @@ fn hand_over<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, place:
     if owner == worker.id {
         return worker.vectors.esp_output.push((packet, slot));
     }
-    let link = &worker.shared.links[usize::from(owner) % worker.shared.links.len()];
-    if let Err(Handoff::Encrypt(packet, _)) = link.handoffs.push(Handoff::Encrypt(packet, slot)) {
-        worker.drop(packet, DropReason::HandoffFull);
-    }
+    worker.hand_over(owner, Handoff::Encrypt(packet, slot));
 }
 
 /// The child that admits a packet, of all whose prefixes hold its destination.
@@ -75,6 +73,15 @@ fn no_sa<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, tunnel: If
 
 /// Drains `esp_output` into the ports, or into the engine's operations.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
+    if worker.spread.is_on() {
+        drain::<P, true>(worker, tables);
+    } else {
+        drain::<P, false>(worker, tables);
+    }
+}
+
+#[inline]
+fn drain<P: Platform, const SPREAD: bool>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.esp_output);
     worker.warm_first(&input, Direction::Encrypt);
     let mut packets = input.drain(..);
@@ -85,9 +92,9 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
             crypto::run(worker, tables);
         }
         if packet.meta.is_v6() {
-            outbound::<P, u128>(worker, tables, packet, slot, &mut tally);
+            outbound::<P, u128, SPREAD>(worker, tables, packet, slot, &mut tally);
         } else {
-            outbound::<P, u32>(worker, tables, packet, slot, &mut tally);
+            outbound::<P, u32, SPREAD>(worker, tables, packet, slot, &mut tally);
         }
     }
     worker.counters().sent(tally);
@@ -97,7 +104,7 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
 
 /// Encrypts a packet under the SA at `slot`, or finds out why not.
 #[inline(always)]
-fn outbound<P: Platform, A: Address>(
+fn outbound<P: Platform, A: Address, const SPREAD: bool>(
     worker: &mut Worker<P>,
     tables: &Tables,
     packet: Packet<P::Buf>,
@@ -116,7 +123,7 @@ fn outbound<P: Platform, A: Address>(
         _ => false,
     };
     if usual {
-        encrypt(worker, tables, packet, slot, tally);
+        encrypt::<P, SPREAD>(worker, tables, packet, slot, tally);
     } else {
         unusual::<P, A>(worker, tables, packet, slot);
     }
@@ -198,10 +205,12 @@ fn whole<P: Platform>(
 ) {
     if worker.sa(slot).is_some_and(|sa| sa.is_ah()) {
         transport::encrypt(worker, tables, packet, slot);
-    } else if worker.sa(slot).is_none_or(|sa| pad(sa, &mut packet)) {
-        encrypt(worker, tables, packet, slot, tally);
-    } else {
+    } else if !worker.sa(slot).is_none_or(|sa| pad(sa, &mut packet)) {
         worker.drop(packet, EspDrop::NoRoom.into());
+    } else if worker.spread.is_on() {
+        encrypt::<P, true>(worker, tables, packet, slot, tally);
+    } else {
+        encrypt::<P, false>(worker, tables, packet, slot, tally);
     }
 }
 
@@ -349,7 +358,7 @@ fn outer_route(
 
 /// Numbers a packet, gives it its headers and hands it to the cipher.
 #[inline(always)]
-fn encrypt<P: Platform>(
+fn encrypt<P: Platform, const SPREAD: bool>(
     worker: &mut Worker<P>,
     tables: &Tables,
     packet: Packet<P::Buf>,
@@ -406,7 +415,7 @@ fn encrypt<P: Platform>(
         ..
     } = sa.route;
     let outer_vrf = sa.facts.outer_vrf;
-    match worker.engine.run_now(buf.data_mut(), &task) {
+    match worker.cipher::<SPREAD>(buf.data_mut(), &task) {
         OpStatus::Pending => {
             let packet = whole(buf, (outer_vrf, next_hop));
             worker.vectors.ops.push(CryptoOp::new(packet, task));

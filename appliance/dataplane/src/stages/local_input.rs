@@ -8,7 +8,7 @@ use ravelin_wire::esp::{PROTOCOL_AH, PROTOCOL_ESP, UDP_ENCAP_PORT, UdpEncap};
 use ravelin_wire::ip::protocol;
 
 use crate::drop::DropReason;
-use crate::link::Handoff;
+use crate::handoff::Handoff;
 use crate::packet::Packet;
 use crate::platform::Platform;
 use crate::punt::udp_encap;
@@ -111,12 +111,7 @@ fn reassemble<P: Platform>(
     };
     let owner = BuildHasherDefault::<DefaultHasher>::default().hash_one(key) as usize % workers;
     if owner != usize::from(worker.id) {
-        if let Err(Handoff::Local(packet)) = worker.shared.links[owner]
-            .handoffs
-            .push(Handoff::Local(packet))
-        {
-            worker.drop(packet, DropReason::HandoffFull);
-        }
+        worker.hand_over(owner as u8, Handoff::Local(packet));
         return None;
     }
     let mut table = std::mem::take(&mut worker.reassembly);

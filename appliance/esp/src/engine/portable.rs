@@ -1,6 +1,8 @@
 //! The portable engine: AES-GCM by RustCrypto's `aes-gcm`, in every key and ICV length. It has no other algorithm: their keys are
 //! refused. Also the oracle of the other engines' tests of AES-GCM.
 
+use std::sync::Arc;
+
 use aes_gcm::aead::consts::U12;
 use aes_gcm::aead::{AeadInPlace, KeyInit};
 use aes_gcm::aes::Aes192;
@@ -12,13 +14,15 @@ use crate::Keys;
 
 type Aes192Gcm = AesGcm<Aes192, U12>;
 
-/// An expanded key. The `zeroize` feature of the library wipes it on drop.
+/// An expanded key. The `zeroize` feature of the library wipes it when its last clone is dropped.
+#[derive(Clone)]
 pub struct PortableKey(Variant);
 
+#[derive(Clone)]
 enum Variant {
-    Aes128(Box<Aes128Gcm>),
-    Aes192(Box<Aes192Gcm>),
-    Aes256(Box<Aes256Gcm>),
+    Aes128(Arc<Aes128Gcm>),
+    Aes192(Arc<Aes192Gcm>),
+    Aes256(Arc<Aes256Gcm>),
 }
 
 /// The engine of such keys.
@@ -68,17 +72,21 @@ impl CpuKey for PortableKey {
         let key = keys.cipher;
         let variant = match transform.encr() {
             E::Aes128Gcm | E::Aes128Gcm12 | E::Aes128Gcm8 => {
-                Aes128Gcm::new_from_slice(key).map(|k| Variant::Aes128(Box::new(k)))
+                Aes128Gcm::new_from_slice(key).map(|k| Variant::Aes128(Arc::new(k)))
             }
             E::Aes192Gcm | E::Aes192Gcm12 | E::Aes192Gcm8 => {
-                Aes192Gcm::new_from_slice(key).map(|k| Variant::Aes192(Box::new(k)))
+                Aes192Gcm::new_from_slice(key).map(|k| Variant::Aes192(Arc::new(k)))
             }
             E::Aes256Gcm | E::Aes256Gcm12 | E::Aes256Gcm8 => {
-                Aes256Gcm::new_from_slice(key).map(|k| Variant::Aes256(Box::new(k)))
+                Aes256Gcm::new_from_slice(key).map(|k| Variant::Aes256(Arc::new(k)))
             }
             _ => return Err(KeyError::Transform),
         };
         variant.map(PortableKey).map_err(|_| KeyError::Length)
+    }
+
+    fn share(self) -> (Self, Option<Self>) {
+        (self.clone(), Some(self))
     }
 
     fn seal(&self, nonce: &[u8; 12], aad: &[u8], text: &mut [u8], icv: &mut [u8]) -> OpStatus {

@@ -28,6 +28,11 @@ pub trait CpuKey: Sized + Send + 'static {
     /// Verifies the ICV in constant time and decrypts `text` in place; [`OpStatus::Pending`] when the key runs jobs.
     fn open(&self, nonce: &[u8; 12], aad: &[u8], text: &mut [u8], icv: &[u8]) -> OpStatus;
 
+    /// The key, and the same once more; the second is none when its packets are not the CPU's.
+    fn share(self) -> (Self, Option<Self>) {
+        (self, None)
+    }
+
     /// Brings towards the cache a place of a table of keys.
     #[inline]
     fn approach(_place: &Option<Self>) {}
@@ -102,6 +107,19 @@ impl<K: CpuKey, P: PacketBuf> Synchronous<K, P> {
             Direction::Encrypt => key.seal(&task.nonce, aad, text, icv),
             Direction::Decrypt => key.open(&task.nonce, aad, text, icv),
         })
+    }
+
+    /// Completes operations.
+    fn run_all(keys: &[Option<K>], lanes: &mut K::Lanes, ops: &mut [CryptoOp<P>]) {
+        let mut pending = false;
+        for op in ops.iter_mut() {
+            op.status =
+                Self::run(keys, op.packet.data_mut(), &op.task).unwrap_or(OpStatus::EngineFailed);
+            pending |= op.status == OpStatus::Pending;
+        }
+        if pending {
+            Self::run_pending(keys, lanes, ops);
+        }
     }
 
     /// Runs what `run` left pending.
@@ -187,16 +205,19 @@ impl<K: CpuKey, P: PacketBuf> CryptoEngine<P> for Synchronous<K, P> {
         }
     }
 
+    fn lend(&mut self, id: KeyId) -> Option<K> {
+        let place = self.keys.get_mut(id.0 as usize)?;
+        let (key, lent) = place.take()?.share();
+        *place = Some(key);
+        lent
+    }
+
+    fn run_lent(&mut self, keys: &[Option<K>], ops: &mut [CryptoOp<P>]) {
+        Self::run_all(keys, &mut self.lanes, ops);
+    }
+
     fn submit(&mut self, ops: &mut Vec<CryptoOp<P>>) {
-        let mut pending = false;
-        for op in ops.iter_mut() {
-            op.status = Self::run(&self.keys, op.packet.data_mut(), &op.task)
-                .unwrap_or(OpStatus::EngineFailed);
-            pending |= op.status == OpStatus::Pending;
-        }
-        if pending {
-            Self::run_pending(&self.keys, &mut self.lanes, ops);
-        }
+        Self::run_all(&self.keys, &mut self.lanes, ops);
         if self.done.is_empty() {
             std::mem::swap(&mut self.done, ops);
         } else {

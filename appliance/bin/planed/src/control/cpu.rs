@@ -44,6 +44,7 @@ impl Control {
             recent: (self.cpu.recent.get(usize::from(worker)).copied()).unwrap_or_default(),
             total: spent(counters),
             packets: counters.packets.get(),
+            helped: counters.helped.get(),
             busy_runs: counters.busy_runs.get(),
             stages: Stage::ALL.iter().map(|s| cost(counters, *s)).collect(),
         };
