@@ -5,7 +5,7 @@
 //! all in the order in which they were begun. So packets leave in the order of their numbers, and inner flows keep theirs.
 //!
 //! Nothing is configured. An owner offers when a run finds a whole burst and somebody is free; who is free looks for offers at the end
-//! of each of its runs, and does not rest while there are some. An offer that nobody took until the next run ends is taken back.
+//! of each of its runs, and does not rest as long as there were some lately. An offer that nobody took until the next run ends is taken back.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -27,6 +27,8 @@ const BATCH: usize = BURST / 2;
 pub(crate) const MAX_BATCHES: usize = 32;
 /// Of the last 32 runs of a worker so many found nothing: it has time to spare.
 const IDLE_RUNS: u32 = 8;
+/// How long a worker does not rest after it has seen an offer: many runs of an owner, of which each makes one.
+const STAYS_UP: Duration = Duration::from_millis(1);
 /// How long an owner works alone after it was let down: who helped it was not given its CPU.
 const ALONE: Duration = Duration::from_secs(1);
 
@@ -132,8 +134,9 @@ pub(crate) struct Spread<P: Platform> {
     free: bool,
     /// [`Board::offered`] as of the last look.
     offered: u64,
-    /// Somebody has offered lately.
-    called: bool,
+    /// Somebody has offered lately: until then this worker stays up, or at present.
+    up_until: Time,
+    is_up: bool,
 }
 
 impl<P: Platform> Spread<P> {
@@ -152,7 +155,8 @@ impl<P: Platform> Spread<P> {
             idle_runs: 0,
             free: false,
             offered: 0,
-            called: false,
+            up_until: Time::default(),
+            is_up: false,
         }
     }
 
@@ -164,7 +168,7 @@ impl<P: Platform> Spread<P> {
 
     /// Operations under way, and one if others may need this worker: it must not rest.
     pub(crate) fn waiting(&self) -> usize {
-        self.under_way + usize::from(self.called)
+        self.under_way + usize::from(self.is_up)
     }
 
     /// Whether nothing more can be begun: who helps was not given its CPU. Packets wait in their ports then, as if this worker had not
@@ -246,7 +250,7 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, done: &mut Vec<CryptoOp<P
     welcome(worker);
 }
 
-/// Offers a batch, if somebody has time for it, or does it.
+/// Offers a full batch, if somebody has time for it, or does it: with few packets per run nothing is on its way soon.
 fn begin<P: Platform>(worker: &mut Worker<P>, mut batch: Box<Batch<P>>) {
     let (spread, board) = (&mut worker.spread, &worker.shared.board);
     if batch.ops.is_empty() {
@@ -255,8 +259,11 @@ fn begin<P: Platform>(worker: &mut Worker<P>, mut batch: Box<Batch<P>>) {
     batch.owner = worker.own;
     batch.number = spread.first + spread.begun.len() as u64;
     spread.under_way += batch.ops.len();
+    let offers = batch.ops.len() == BATCH
+        && worker.now >= spread.alone_until
+        && board.offers.len() < spread.helpers(board);
     let mut kept = Some(batch);
-    if worker.now >= spread.alone_until && board.offers.len() < spread.helpers(board) {
+    if offers {
         kept = kept.and_then(|batch| board.offers.push(batch).err());
         board.offered.fetch_add(1, Ordering::Relaxed);
     }
@@ -301,8 +308,11 @@ pub(crate) fn end<P: Platform>(worker: &mut Worker<P>, packets: usize) -> usize 
     }
     spread.note(board, packets == 0);
     let offered = board.offered.load(Ordering::Relaxed);
-    spread.called = offered != spread.offered;
-    spread.offered = offered;
+    if offered != spread.offered {
+        spread.offered = offered;
+        spread.up_until = worker.now + STAYS_UP;
+    }
+    spread.is_up = worker.now < spread.up_until;
     let helps = spread.free && spread.begun.is_empty();
     if board.offers.is_empty() || !(helps || spread.is_behind()) {
         return 0;

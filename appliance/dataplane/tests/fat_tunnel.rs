@@ -161,6 +161,25 @@ fn few_packets_are_done_on_the_spot() {
 }
 
 #[test]
+fn after_a_rush_few_packets_are_done_on_the_spot_again() {
+    let mut a = gateway(1, 2);
+    let owner = owner(&a);
+    let clear = clear(4 * BURST);
+    drive(&mut a, (TRUST, UNTRUST), &clear, BURST, &[true, false]);
+    let before = helped(&a);
+    assert!(before > 0);
+    for packet in &clear[..8] {
+        a.ports[owner][usize::from(TRUST)].push(&framed(1, TRUST, packet));
+        a.now = Time(a.now.0 + 10);
+        a.workers[owner].run_once(a.now);
+        let sent = a.ports[owner][usize::from(UNTRUST)].pop();
+        assert!(sent.is_some(), "in the same run");
+        a.workers[1 - owner].run_once(a.now);
+    }
+    assert_eq!(helped(&a), before);
+}
+
+#[test]
 fn what_a_sleeping_helper_does_not_take_is_taken_back() {
     let mut a = gateway(1, 2);
     let clear = clear(8 * BURST);
