@@ -371,8 +371,10 @@ impl Bench {
                         trace.seal(sealer)?;
                     }
                 }
-                let alone = spent_ns(&mut one.subject, &traces[0], direction)?;
-                let shared = spent_ns(&mut two.subject, &traces[1], direction)?;
+                let ports = self.floor.measure(&traces[0], direction, 1)?;
+                let port_ns = per_packet_ns(&ports);
+                let alone = spent(&mut one.subject, &traces[0], direction, port_ns)?;
+                let shared = spent(&mut two.subject, &traces[1], direction, port_ns)?;
                 let [one_cpu, two_cpus] = limit::beside(&keys, &case, self.cpus)?;
                 if round > 0 {
                     workers.add(case.direction_name(), alone, shared);
@@ -407,12 +409,18 @@ impl Bench {
     }
 }
 
-/// How long the busiest worker had the CPU for a pass, and how many packets came out of it.
-fn spent_ns(subject: &mut Subject, trace: &Trace, direction: Direction) -> Result<Spent, Failure> {
+/// How long the busiest worker had the CPU for a pass, without the `port_ns` of each frame of its queue, and how many packets came out.
+fn spent(
+    subject: &mut Subject,
+    trace: &Trace,
+    direction: Direction,
+    port_ns: f64,
+) -> Result<Spent, Failure> {
     let played = subject.play(trace, direction, 1)?;
     let mut busiest_ns = 0;
-    for queue in 0..trace.queues() as u64 {
-        busiest_ns = busiest_ns.max(subject.worker_ns(queue)?);
+    for (queue, frames) in trace.queues().enumerate() {
+        let ports_ns = (port_ns * frames as f64) as u64;
+        busiest_ns = busiest_ns.max(subject.worker_ns(queue as u64)?.saturating_sub(ports_ns));
     }
     Ok(Spent {
         busiest_ns,

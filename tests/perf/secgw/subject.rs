@@ -261,8 +261,8 @@ impl Subject {
             port,
             trace: trace.id,
             loops,
-            warm: frames / WARM_SHARE / trace.queues() as u64,
-            queues: trace.queues() as u64,
+            warm: frames / WARM_SHARE / trace.queues().len() as u64,
+            queues: trace.queues().len() as u64,
         };
         self.wake();
         let outcome = self.control.play(order, loops * frames);

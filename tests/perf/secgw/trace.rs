@@ -95,8 +95,9 @@ impl Trace {
         Ok(trace)
     }
 
-    pub fn queues(&self) -> usize {
-        self.images.len()
+    /// The frames of each receive queue.
+    pub fn queues(&self) -> impl ExactSizeIterator<Item = u64> {
+        self.images.iter().map(|image| image.frames)
     }
 
     pub fn frames(&self) -> usize {

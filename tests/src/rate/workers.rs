@@ -1,7 +1,8 @@
 //! Two workers beside one, of planed or of the bare cipher: how much more they do.
 //!
-//! What counts is the CPU time of the busier of the two, from the first frame until nothing more comes, for as many packets as the one
-//! worker gets. Rests between polls are in it, waiting for the CPU is not. A round in which packets got lost does not count.
+//! What counts is the CPU time of the busier of the two, from the first frame until nothing more comes, without what its ports take, for
+//! as many packets as the one worker gets. Rests between polls are in it, waiting for the CPU is not. A round in which packets got lost
+//! does not count.
 
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use super::row::median;
 /// One pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spent {
-    /// CPU time of the busiest worker.
+    /// CPU time of the busiest worker, without its ports'.
     pub busiest_ns: u64,
     /// Packets that went in.
     pub packets: u64,
