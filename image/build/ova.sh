@@ -42,8 +42,9 @@ fix_content_id() {
 	case $id in
 	fffffffe | ffffffff) id=00000001 ;;
 	esac
-	# The random one may have fewer digits, so the text is written anew, with the zero octets behind it that fill its place.
-	head -c $((VMDK_DESCRIPTOR_OCTET + VMDK_DESCRIPTOR_OCTETS)) "$2" | tail -c "$VMDK_DESCRIPTOR_OCTETS" | tr -d '\0' |
+	# The random one may have fewer digits than the one before it, whose text then goes on behind the first zero octet. So it is written
+	# anew up to there, with zero octets that fill its place.
+	head -c $((VMDK_DESCRIPTOR_OCTET + VMDK_DESCRIPTOR_OCTETS)) "$2" | tail -c "$VMDK_DESCRIPTOR_OCTETS" | sed -z -n 1p | tr -d '\0' |
 		sed "s/^CID=[0-9a-f]*$/CID=$id/" >"$2.descriptor"
 	grep -q "^CID=$id$" "$2.descriptor" || die "qemu-img wrote no CID into the descriptor of $2"
 	truncate -s "$VMDK_DESCRIPTOR_OCTETS" "$2.descriptor"
