@@ -134,7 +134,7 @@ pub(crate) struct Spread<P: Platform> {
     free: bool,
     /// [`Board::offered`] as of the last look.
     offered: u64,
-    /// Somebody has offered lately: until then this worker stays up, or at present.
+    /// Somebody else has offered lately: until then this worker stays up, or at present.
     up_until: Time,
     is_up: bool,
 }
@@ -207,6 +207,14 @@ impl<P: Platform> Spread<P> {
         }
     }
 
+    /// Counts an offer of this worker, which does not keep itself up by it.
+    fn count_offer(&mut self, board: &Board<P>) {
+        let before = board.offered.fetch_add(1, Ordering::Relaxed);
+        if before == self.offered {
+            self.offered = before + 1;
+        }
+    }
+
     fn came_back(&mut self, batch: Box<Batch<P>>) {
         let place = batch.number.wrapping_sub(self.first) as usize;
         if let Some(place) = self.begun.get_mut(place) {
@@ -265,10 +273,10 @@ fn begin<P: Platform>(worker: &mut Worker<P>, mut batch: Box<Batch<P>>) {
     let mut kept = Some(batch);
     if offers {
         kept = kept.and_then(|batch| board.offers.push(batch).err());
-        board.offered.fetch_add(1, Ordering::Relaxed);
     }
-    if let Some(batch) = &mut kept {
-        batch.run(&mut worker.engine);
+    match &mut kept {
+        Some(batch) => batch.run(&mut worker.engine),
+        None => spread.count_offer(board),
     }
     spread.begun.push_back(kept);
 }

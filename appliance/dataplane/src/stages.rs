@@ -28,11 +28,20 @@ use crate::worker::{Vectors, Worker};
 
 /// Runs all stages once, statically chained.
 pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
+    if worker.spread.is_on() {
+        chain::<P, true>(worker, tables);
+    } else {
+        chain::<P, false>(worker, tables);
+    }
+}
+
+/// The chain, with ciphers on the spot or by way of [`crate::spread`].
+fn chain<P: Platform, const SPREAD: bool>(worker: &mut Worker<P>, tables: &Tables) {
     worker.vectors.forward.append(&mut worker.vectors.generated);
     enter(worker, Stage::Local, |vectors| vectors.local.len());
     local_input::run(worker, tables);
     enter(worker, Stage::EspInput, |vectors| vectors.esp_input.len());
-    esp_input::run(worker, tables);
+    esp_input::run::<P, SPREAD>(worker, tables);
     enter(worker, Stage::Decrypt, |vectors| vectors.ops.len());
     crypto::run(worker, tables); // decryption
     enter(worker, Stage::Local, |vectors| vectors.local.len());
@@ -40,7 +49,7 @@ pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
     enter(worker, Stage::Forward, |vectors| vectors.forward.len());
     forward::run(worker, tables);
     enter(worker, Stage::EspOutput, |vectors| vectors.esp_output.len());
-    esp_output::run(worker, tables);
+    esp_output::run::<P, SPREAD>(worker, tables);
     enter(worker, Stage::Encrypt, |vectors| vectors.ops.len());
     crypto::run(worker, tables); // encryption
 }

@@ -109,7 +109,7 @@ fn drive(
         while let Some(frame) = gateway.ports[owner][usize::from(out)].pop() {
             sent.push(unframed(&frame));
         }
-        if quiet > runs_after && gateway.workers[owner].waiting() <= 1 {
+        if quiet > runs_after && gateway.workers[owner].waiting() == 0 {
             return sent;
         }
     }

@@ -28,16 +28,7 @@ pub(crate) fn enter<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>)
 }
 
 /// Drains `esp_input` into the engine's operations.
-pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
-    if worker.spread.is_on() {
-        drain::<P, true>(worker, tables);
-    } else {
-        drain::<P, false>(worker, tables);
-    }
-}
-
-#[inline]
-fn drain<P: Platform, const SPREAD: bool>(worker: &mut Worker<P>, tables: &Tables) {
+pub(crate) fn run<P: Platform, const SPREAD: bool>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.esp_input);
     worker.warm_first(&input, Direction::Decrypt);
     let mut packets = input.drain(..);

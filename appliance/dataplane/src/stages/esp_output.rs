@@ -72,16 +72,7 @@ fn no_sa<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, tunnel: If
 }
 
 /// Drains `esp_output` into the ports, or into the engine's operations.
-pub(crate) fn run<P: Platform>(worker: &mut Worker<P>, tables: &Tables) {
-    if worker.spread.is_on() {
-        drain::<P, true>(worker, tables);
-    } else {
-        drain::<P, false>(worker, tables);
-    }
-}
-
-#[inline]
-fn drain<P: Platform, const SPREAD: bool>(worker: &mut Worker<P>, tables: &Tables) {
+pub(crate) fn run<P: Platform, const SPREAD: bool>(worker: &mut Worker<P>, tables: &Tables) {
     let mut input = std::mem::take(&mut worker.vectors.esp_output);
     worker.warm_first(&input, Direction::Encrypt);
     let mut packets = input.drain(..);
