@@ -388,7 +388,7 @@ impl Mbuf {
         head.tx_offload = (head.tx_offload & !both) | lengths;
     }
 
-    /// Pulls the buffer's header and first data line towards the cache.
+    /// Pulls the first line of the data and the one at its end towards the cache.
     #[inline]
     pub fn prefetch(&self) {
         #[cfg(target_arch = "x86_64")]
@@ -396,12 +396,10 @@ impl Mbuf {
         unsafe {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
             let head = self.head();
-            _mm_prefetch(
-                head.buf_addr
-                    .cast::<i8>()
-                    .wrapping_add(usize::from(head.data_off)),
-                _MM_HINT_T0,
-            );
+            let data = head.buf_addr.cast::<i8>();
+            let data = data.wrapping_add(usize::from(head.data_off));
+            _mm_prefetch(data, _MM_HINT_T0);
+            _mm_prefetch(data.wrapping_add(usize::from(head.data_len)), _MM_HINT_T0);
         }
     }
 

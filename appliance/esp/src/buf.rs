@@ -21,7 +21,7 @@ pub trait PacketBuf: Sized + Send {
     fn adj(&mut self, octets: usize) -> bool;
     /// Cuts `octets` off the back; false if the packet is shorter, then nothing changed.
     fn trim(&mut self, octets: usize) -> bool;
-    /// Starts to bring the first octets towards the cache.
+    /// Starts to bring the first octets and the last ones towards the cache.
     #[inline]
     fn prefetch(&self) {}
     /// Length of the packet in octets.
