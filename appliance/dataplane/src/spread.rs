@@ -5,7 +5,7 @@
 //! all in the order in which they were begun. So packets leave in the order of their numbers, and inner flows keep theirs.
 //!
 //! Nothing is configured. An owner offers when a run finds a whole burst and somebody is free; who is free looks for offers at the end
-//! of each of its runs, and does not rest as long as there were some lately. An offer that nobody took until the next run ends is taken back.
+//! of each of its runs, and does not rest as long as there were some lately. What nobody has taken when a later run ends is taken back.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use crossbeam_queue::ArrayQueue;
+use dpdk_rs::prefetch;
 use ravelin_esp::{CryptoEngine, CryptoOp, KeyId, PacketBuf};
 use ravelin_types::Time;
 
@@ -31,6 +32,9 @@ const IDLE_RUNS: u32 = 8;
 const STAYS_UP: Duration = Duration::from_millis(1);
 /// How long an owner works alone after it was let down: who helped it was not given its CPU.
 const ALONE: Duration = Duration::from_secs(1);
+
+/// Batches that wait for each worker with time to spare: it finds the next one when it has done one.
+const OFFERS_EACH: usize = 3;
 
 /// Operations and the keys they name by their places.
 pub struct Batch<P: Platform> {
@@ -87,6 +91,14 @@ impl<P: Platform> Batch<P> {
         }
     }
 
+    /// As [`Batch::fetch`], all of them: the cipher reads it all, from memory or another CPU's cache.
+    fn fetch_whole(&self) {
+        for op in &self.ops {
+            op.packet.buf.prefetch();
+            prefetch(op.packet.data());
+        }
+    }
+
     fn run(&mut self, engine: &mut P::Engine) {
         engine.run_lent(&self.keys, &mut self.ops);
     }
@@ -104,7 +116,7 @@ pub struct Board<P: Platform> {
 impl<P: Platform> Default for Board<P> {
     fn default() -> Self {
         Self {
-            offers: ArrayQueue::new(MAX_WORKERS),
+            offers: ArrayQueue::new(MAX_WORKERS * OFFERS_EACH),
             free: AtomicUsize::new(0),
             offered: AtomicU64::new(0),
         }
@@ -269,7 +281,7 @@ fn begin<P: Platform>(worker: &mut Worker<P>, mut batch: Box<Batch<P>>) {
     spread.under_way += batch.ops.len();
     let offers = batch.ops.len() == BATCH
         && worker.now >= spread.alone_until
-        && board.offers.len() < spread.helpers(board);
+        && board.offers.len() < spread.helpers(board) * OFFERS_EACH;
     let mut kept = Some(batch);
     if offers {
         kept = kept.and_then(|batch| board.offers.push(batch).err());
@@ -333,7 +345,7 @@ fn help<P: Platform>(worker: &mut Worker<P>) -> usize {
     let Some(mut batch) = worker.shared.board.offers.pop() else {
         return 0;
     };
-    batch.fetch();
+    batch.fetch_whole();
     batch.run(&mut worker.engine);
     if batch.owner == worker.own {
         worker.spread.came_back(batch);
