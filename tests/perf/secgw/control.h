@@ -16,13 +16,15 @@ struct played {
 	uint64_t octets;  /* timed ones */
 	uint64_t starved; /* polls that found no buffer */
 	uint64_t began_ns; /* of the thread's CPU time, when the first frame was given */
-	uint64_t reserved;
+	uint64_t copied_ns; /* of it the thread has written frames into buffers */
 };
 
-/* What left through one transmit queue since the process started. */
+/* What left through one transmit queue since the process started: a line each, as each is another thread's. */
 struct sent {
 	uint64_t packets;
 	uint64_t octets;
+	uint64_t last_ns; /* of the thread's CPU time, at the last burst sent after all frames were given */
+	uint64_t reserved[5];
 };
 
 struct control {
@@ -41,7 +43,9 @@ struct control {
 	/* Of several queues, set before `pass`: frames that were given and are not sent yet are `given` less all `sent` beyond `base`. */
 	uint64_t given;
 	uint64_t base;
-	uint64_t pad[4];
+	uint64_t dry; /* queues that have given all they had; set to 0 before `pass` */
+	uint64_t cold; /* whether frames are written past the caches of the thread that receives them, as a NIC does */
+	uint64_t pad[2];
 	struct played played[MAX_QUEUES];
 	struct sent sent[MAX_PORTS][MAX_QUEUES];
 };

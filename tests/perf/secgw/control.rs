@@ -26,14 +26,21 @@ const TSC_HZ: u64 = 8;
 const PORTS: u64 = 9;
 const GIVEN: u64 = 10;
 const BASE: u64 = 11;
+const DRY: u64 = 12;
+const COLD: u64 = 13;
 const PLAYED: u64 = 16;
 const PLAYED_WORDS: u64 = 8;
 /// Words of what a queue tells.
 const CPU_NS: u64 = 1;
 const PACKETS: u64 = 3;
 const BEGAN_NS: u64 = 6;
+const COPIED_NS: u64 = 7;
 const SENT: u64 = PLAYED + MAX_QUEUES * PLAYED_WORDS;
-const WORDS: u64 = SENT + MAX_PORTS * MAX_QUEUES * 2;
+const SENT_WORDS: u64 = 8;
+/// Words of what a queue has sent.
+const OCTETS: u64 = 1;
+const LAST_NS: u64 = 2;
+const WORDS: u64 = SENT + MAX_PORTS * MAX_QUEUES * SENT_WORDS;
 /// Pause between looks.
 const PACE: Duration = Duration::from_micros(500);
 /// How long a pass may take: a hundred times what it does.
@@ -58,6 +65,8 @@ pub struct Order {
     pub warm: u64,
     /// Receive queues that play, each a file of its own.
     pub queues: u64,
+    /// Frames are written past the caches.
+    pub cold: bool,
 }
 
 /// What came of it.
@@ -125,15 +134,26 @@ impl Control {
     fn sent(&self) -> Result<(u64, u64), Failure> {
         let mut sums = (0, 0);
         for queue in 0..MAX_PORTS * MAX_QUEUES {
-            sums.0 += self.read(SENT + 2 * queue)?;
-            sums.1 += self.read(SENT + 2 * queue + 1)?;
+            sums.0 += self.read(SENT + queue * SENT_WORDS)?;
+            sums.1 += self.read(SENT + queue * SENT_WORDS + OCTETS)?;
         }
         Ok(sums)
     }
 
-    /// The CPU time of the thread of a queue when it began with the last pass.
-    pub fn began_ns(&self, queue: u64) -> Result<u64, Failure> {
-        self.read(PLAYED + queue * PLAYED_WORDS + BEGAN_NS)
+    /// The CPU time of the thread of these queues from the beginning of the last pass until it sent its last burst, without what it
+    /// took to write the frames that it received; 0 when the threads of other queues sent the last ones.
+    pub fn until_sent_ns(&self, queue: u64) -> Result<u64, Failure> {
+        let played = PLAYED + queue * PLAYED_WORDS;
+        let (began, copied) = (
+            self.read(played + BEGAN_NS)?,
+            self.read(played + COPIED_NS)?,
+        );
+        let mut last = 0;
+        for port in 0..MAX_PORTS {
+            let sent = SENT + (port * MAX_QUEUES + queue) * SENT_WORDS;
+            last = last.max(self.read(sent + LAST_NS)?);
+        }
+        Ok(last.saturating_sub(began + copied))
     }
 
     /// Has queues of a port play, and waits until all of it was sent, or nothing more is. `None` when it takes too long.
@@ -145,9 +165,11 @@ impl Control {
             (LOOPS, order.loops),
             (WARM, order.warm),
             (QUEUES, order.queues),
+            (COLD, order.cold.into()),
             (READY, 0),
             (GIVEN, 0),
             (BASE, before.0),
+            (DRY, 0),
         ];
         for (word, value) in words {
             self.write(word, value)?;

@@ -365,14 +365,15 @@ impl Bench {
                 direction,
             };
             let mut traces = [self.trace(&case, 1)?, self.trace(&case, 2)?];
+            traces.iter_mut().for_each(|trace| trace.cold = true);
             for round in 0..=WORKERS_ROUNDS {
                 if direction == Direction::Decrypt {
                     for (trace, sealer) in traces.iter_mut().zip(&mut sealers) {
                         trace.seal(sealer)?;
                     }
                 }
-                let ports = self.floor.measure(&traces[0], direction, 1)?;
-                let port_ns = per_packet_ns(&ports);
+                let ports = spent(&mut self.floor, &traces[0], direction, 0.0)?;
+                let port_ns = ports.per_packet_ns();
                 let alone = spent(&mut one.subject, &traces[0], direction, port_ns)?;
                 let shared = spent(&mut two.subject, &traces[1], direction, port_ns)?;
                 let [one_cpu, two_cpus] = limit::beside(&keys, &case, self.cpus)?;
@@ -409,7 +410,8 @@ impl Bench {
     }
 }
 
-/// How long the busiest worker had the CPU for a pass, without the `port_ns` of each frame of its queue, and how many packets came out.
+/// How long the worker that sent the last packet of a pass had the CPU until then, without the `port_ns` of each frame of its queue, and
+/// how many packets came out. A worker that waits for another is busy in this sense: so much later the packets are out.
 fn spent(
     subject: &mut Subject,
     trace: &Trace,
@@ -417,13 +419,14 @@ fn spent(
     port_ns: f64,
 ) -> Result<Spent, Failure> {
     let played = subject.play(trace, direction, 1)?;
-    let mut busiest_ns = 0;
+    let mut until_sent_ns = 0;
     for (queue, frames) in trace.queues().enumerate() {
         let ports_ns = (port_ns * frames as f64) as u64;
-        busiest_ns = busiest_ns.max(subject.worker_ns(queue as u64)?.saturating_sub(ports_ns));
+        let worker_ns = subject.until_sent_ns(queue as u64)?;
+        until_sent_ns = until_sent_ns.max(worker_ns.saturating_sub(ports_ns));
     }
     Ok(Spent {
-        busiest_ns,
+        until_sent_ns,
         packets: trace.frames() as u64,
         came: played.sent_packets,
     })

@@ -219,22 +219,9 @@ impl Subject {
         })
     }
 
-    /// CPU time of the worker of a queue since it began with the last pass.
-    pub fn worker_ns(&self, queue: u64) -> Result<u64, Failure> {
-        let thread = self.thread(&format!("worker{queue}"))?;
-        let path = PathBuf::from(format!(
-            "/proc/{}/task/{thread}/schedstat",
-            self.process.pid()
-        ));
-        let text = std::fs::read_to_string(&path);
-        let text = text.map_err(|error| Failure::File { path, error })?;
-        let now = text
-            .split_whitespace()
-            .next()
-            .and_then(|ns| ns.parse::<u64>().ok());
-        Ok(now
-            .unwrap_or(0)
-            .saturating_sub(self.control.began_ns(queue)?))
+    /// See [`Control::until_sent_ns`].
+    pub fn until_sent_ns(&self, queue: u64) -> Result<u64, Failure> {
+        self.control.until_sent_ns(queue)
     }
 
     pub fn rest(&self) {
@@ -263,6 +250,7 @@ impl Subject {
             loops,
             warm: frames / WARM_SHARE / trace.queues().len() as u64,
             queues: trace.queues().len() as u64,
+            cold: trace.cold,
         };
         self.wake();
         let outcome = self.control.play(order, loops * frames);

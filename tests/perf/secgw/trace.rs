@@ -44,6 +44,9 @@ struct Image {
 /// A trace and its files.
 pub struct Trace {
     pub id: u64,
+    /// The frames lie in memory when they are received, where a NIC leaves them, and not in the caches of the CPU that receives them:
+    /// what that one does not look at, another CPU does not have to fetch from it.
+    pub cold: bool,
     setting: Setting,
     mac: Mac,
     images: Vec<Image>,
@@ -79,6 +82,7 @@ impl Trace {
         };
         let mut trace = Self {
             id,
+            cold: false,
             setting: case.setting,
             mac,
             images: (0..queues).map(image).collect::<Result<_, Failure>>()?,

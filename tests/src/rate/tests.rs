@@ -120,8 +120,8 @@ fn one_round_in_bad_weather_changes_nothing() {
 
 #[test]
 fn two_workers_count_by_the_busier_and_only_whole_rounds() {
-    let spent = |busiest_ns, came| Spent {
-        busiest_ns,
+    let spent = |until_sent_ns, came| Spent {
+        until_sent_ns,
         packets: 8_192,
         came,
     };

@@ -12,8 +12,8 @@ use super::row::median;
 /// One pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spent {
-    /// CPU time of the busiest worker, without its ports'.
-    pub busiest_ns: u64,
+    /// CPU time of the worker that sent the last packet until it did, without its ports'.
+    pub until_sent_ns: u64,
     /// Packets that went in.
     pub packets: u64,
     /// Packets that came out.
@@ -22,9 +22,9 @@ pub struct Spent {
 
 impl Spent {
     /// Of work that cannot lose any.
-    pub fn whole(busiest_ns: u64, packets: u64) -> Self {
+    pub fn whole(until_sent_ns: u64, packets: u64) -> Self {
         Self {
-            busiest_ns,
+            until_sent_ns,
             packets,
             came: packets,
         }
@@ -34,8 +34,8 @@ impl Spent {
         self.came + self.packets / LOSS_MOST >= self.packets
     }
 
-    fn per_packet_ns(&self) -> f64 {
-        self.busiest_ns as f64 / self.packets as f64
+    pub fn per_packet_ns(&self) -> f64 {
+        self.until_sent_ns as f64 / self.packets as f64
     }
 }
 
@@ -66,7 +66,7 @@ impl Workers {
 
     /// All rounds.
     pub fn json(&self) -> Value {
-        let spent = |spent: &Spent| json!({ "busiest_ns": spent.busiest_ns, "packets": spent.packets, "came": spent.came });
+        let spent = |spent: &Spent| json!({ "until_sent_ns": spent.until_sent_ns, "packets": spent.packets, "came": spent.came });
         let round = |(direction, alone, shared): &(&str, Spent, Spent)| json!({ "direction": direction, "one": spent(alone), "two": spent(shared) });
         self.rounds.iter().map(round).collect()
     }
