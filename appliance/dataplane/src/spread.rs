@@ -26,8 +26,9 @@ use crate::worker::Worker;
 const BATCH: usize = BURST / 2;
 /// Batches that an owner has begun and not finished; beyond them operations wait.
 pub(crate) const MAX_BATCHES: usize = 32;
-/// Of the last 32 runs of a worker so many found nothing: it has time to spare.
-const IDLE_RUNS: u32 = 8;
+/// Of the last 32 runs of a worker so many found nothing: it has time to spare. Of two that share the packets neither is to do the
+/// ciphers of the other only because it looked into an empty port now and then.
+const IDLE_RUNS: u32 = 24;
 /// How long a worker does not rest after it has seen an offer: many runs of an owner, of which each makes one.
 const STAYS_UP: Duration = Duration::from_millis(1);
 /// How long an owner works alone after it was let down: who helped it was not given its CPU.
