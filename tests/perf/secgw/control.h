@@ -13,10 +13,9 @@ struct played {
 	uint64_t cpu_ns;  /* of the thread, from the first timed burst until all of it was worked off */
 	uint64_t tsc;     /* the same by the time stamp counter: other threads' time is in it */
 	uint64_t packets; /* timed ones */
-	uint64_t octets;  /* timed ones */
 	uint64_t starved; /* polls that found no buffer */
 	uint64_t began_ns; /* of the thread's CPU time, when the first frame was given */
-	uint64_t copied_ns; /* of it the thread has written frames into buffers */
+	uint64_t reserved[2];
 };
 
 /* What left through one transmit queue since the process started: a line each, as each is another thread's. */
@@ -44,7 +43,7 @@ struct control {
 	uint64_t given;
 	uint64_t base;
 	uint64_t dry; /* queues that have given all they had; set to 0 before `pass` */
-	uint64_t cold; /* whether frames are written past the caches of the thread that receives them, as a NIC does */
+	uint64_t ahead; /* whether all frames lie in buffers before the first is given, past the caches, as a NIC leaves them */
 	uint64_t pad[2];
 	struct played played[MAX_QUEUES];
 	struct sent sent[MAX_PORTS][MAX_QUEUES];

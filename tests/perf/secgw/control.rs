@@ -27,14 +27,13 @@ const PORTS: u64 = 9;
 const GIVEN: u64 = 10;
 const BASE: u64 = 11;
 const DRY: u64 = 12;
-const COLD: u64 = 13;
+const AHEAD: u64 = 13;
 const PLAYED: u64 = 16;
 const PLAYED_WORDS: u64 = 8;
 /// Words of what a queue tells.
 const CPU_NS: u64 = 1;
 const PACKETS: u64 = 3;
-const BEGAN_NS: u64 = 6;
-const COPIED_NS: u64 = 7;
+const BEGAN_NS: u64 = 5;
 const SENT: u64 = PLAYED + MAX_QUEUES * PLAYED_WORDS;
 const SENT_WORDS: u64 = 8;
 /// Words of what a queue has sent.
@@ -65,8 +64,8 @@ pub struct Order {
     pub warm: u64,
     /// Receive queues that play, each a file of its own.
     pub queues: u64,
-    /// Frames are written past the caches.
-    pub cold: bool,
+    /// All frames lie in buffers, and in no cache, before the first is given.
+    pub ahead: bool,
 }
 
 /// What came of it.
@@ -140,20 +139,16 @@ impl Control {
         Ok(sums)
     }
 
-    /// The CPU time of the thread of these queues from the beginning of the last pass until it sent its last burst, without what it
-    /// took to write the frames that it received; 0 when the threads of other queues sent the last ones.
+    /// The CPU time of the thread of these queues from the beginning of the last pass until it sent its last burst; 0 when the threads
+    /// of other queues sent the last ones.
     pub fn until_sent_ns(&self, queue: u64) -> Result<u64, Failure> {
-        let played = PLAYED + queue * PLAYED_WORDS;
-        let (began, copied) = (
-            self.read(played + BEGAN_NS)?,
-            self.read(played + COPIED_NS)?,
-        );
+        let began = self.read(PLAYED + queue * PLAYED_WORDS + BEGAN_NS)?;
         let mut last = 0;
         for port in 0..MAX_PORTS {
             let sent = SENT + (port * MAX_QUEUES + queue) * SENT_WORDS;
             last = last.max(self.read(sent + LAST_NS)?);
         }
-        Ok(last.saturating_sub(began + copied))
+        Ok(last.saturating_sub(began))
     }
 
     /// Has queues of a port play, and waits until all of it was sent, or nothing more is. `None` when it takes too long.
@@ -165,7 +160,7 @@ impl Control {
             (LOOPS, order.loops),
             (WARM, order.warm),
             (QUEUES, order.queues),
-            (COLD, order.cold.into()),
+            (AHEAD, order.ahead.into()),
             (READY, 0),
             (GIVEN, 0),
             (BASE, before.0),

@@ -9,6 +9,9 @@
  *            what the frames between them cost; time that the thread did not run is not in it.
  *   send:    counts.
  *
+ * When the control page says so, a pass begins with all of its frames in buffers, past the caches of the CPU that receives them: there a
+ * NIC leaves them, and what this CPU does not look at, another one does not have to fetch from it.
+ *
  * So every measured program pays the same for its ports, and a loop that only receives and sends (floor.c) tells how much.
  */
 #define _GNU_SOURCE
@@ -33,6 +36,9 @@
 
 /* Frames under way in a program with several threads: half of what planed's rings between workers hold. */
 #define UNDER_WAY 512
+/* Frames of a queue that can lie in buffers before the first is given, and how many are put there at once. */
+#define AHEAD_MOST 4096
+#define FILLED_AT_ONCE 32
 
 /* One queue of a port. */
 struct queue {
@@ -51,8 +57,8 @@ struct queue {
 	uint64_t cpu_ns;
 	uint64_t tsc;
 	uint64_t began_ns;
-	uint64_t copied; /* by the time stamp counter */
 	struct played now;
+	struct rte_mbuf *ahead[AHEAD_MOST]; /* of which `left` are still to be given, the last ones */
 } __rte_cache_aligned;
 
 static struct queue queues[MAX_PORTS][MAX_QUEUES];
@@ -119,6 +125,49 @@ static void map_trace(struct queue *q, uint64_t trace, uint16_t number)
 	q->trace = trace;
 }
 
+/* As rte_memcpy, past the caches. */
+static void write_past(void *to, const uint8_t *from, uint32_t octets)
+{
+	__m128i *next = to;
+
+	for (uint32_t at = 0; at < octets; at += sizeof(*next))
+		_mm_stream_si128(next++, _mm_loadu_si128((const __m128i *)(from + at)));
+}
+
+/* Puts the next frames into buffers, of which there may be too few. */
+static bool fill(struct queue *q, uint16_t port, struct rte_mbuf **bufs, uint16_t count)
+{
+	if (rte_pktmbuf_alloc_bulk(q->pool, bufs, count) != 0)
+		return false;
+	for (uint16_t i = 0; i < count; i++) {
+		const struct frame *frame = (const struct frame *)q->next;
+		const uint8_t *octets = q->next + sizeof(*frame);
+		struct rte_mbuf *m = bufs[i];
+
+		if (control->ahead != 0)
+			write_past(rte_pktmbuf_mtod(m, void *), octets, frame->octets);
+		else
+			rte_memcpy(rte_pktmbuf_mtod(m, void *), octets, frame->octets);
+		m->data_len = (uint16_t)frame->octets;
+		m->pkt_len = frame->octets;
+		m->port = port;
+		q->next += RTE_ALIGN_CEIL(sizeof(*frame) + frame->octets, FRAME_ALIGN);
+	}
+	return true;
+}
+
+static void fill_ahead(struct queue *q, uint16_t port)
+{
+	if (q->frames > AHEAD_MOST || q->loops != 0)
+		die("a trace is too long to lie in buffers");
+	for (uint64_t at = 0; at < q->frames; at += FILLED_AT_ONCE) {
+		uint16_t count = (uint16_t)RTE_MIN(q->frames - at, (uint64_t)FILLED_AT_ONCE);
+		if (!fill(q, port, &q->ahead[at], count))
+			die("there are too few buffers for a trace");
+	}
+	_mm_sfence();
+}
+
 static void rewind_trace(struct queue *q)
 {
 	q->left = q->frames;
@@ -135,12 +184,13 @@ static void begin(struct queue *q, uint16_t port, uint16_t number, uint64_t pass
 	q->loops = control->loops - 1;
 	q->warm = control->warm;
 	q->now = (struct played){ .pass = pass };
-	q->copied = 0;
 	q->timed = false;
 	q->playing = true;
 	rewind_trace(q);
 	if (q->left == 0)
 		__atomic_add_fetch(&control->dry, 1, __ATOMIC_ACQ_REL);
+	if (control->ahead != 0)
+		fill_ahead(q, port);
 	/* Several queues begin together, or the first would find the others' threads asleep. */
 	uint64_t ready = __atomic_add_fetch(&control->ready, 1, __ATOMIC_ACQ_REL);
 	while (ready < control->queues) {
@@ -148,15 +198,6 @@ static void begin(struct queue *q, uint16_t port, uint16_t number, uint64_t pass
 		ready = __atomic_load_n(&control->ready, __ATOMIC_ACQUIRE);
 	}
 	q->began_ns = thread_ns();
-}
-
-/* As rte_memcpy, past the caches: what the thread does not look at itself, another one does not have to fetch from it. */
-static void write_cold(void *to, const uint8_t *from, uint32_t octets)
-{
-	__m128i *line = to;
-
-	for (uint32_t at = 0; at < octets; at += sizeof(*line))
-		_mm_stream_si128(line++, _mm_loadu_si128((const __m128i *)(from + at)));
 }
 
 /* Everything that was given before this poll has been worked off. */
@@ -168,8 +209,7 @@ static void end(struct queue *q, uint16_t number)
 	q->now.tsc = rte_rdtsc() - q->tsc;
 	q->playing = false;
 	*shared = (struct played){ .cpu_ns = q->now.cpu_ns, .tsc = q->now.tsc, .packets = q->now.packets,
-		.octets = q->now.octets, .starved = q->now.starved, .began_ns = q->began_ns,
-		.copied_ns = (uint64_t)((double)q->copied * 1e9 / (double)control->tsc_hz), .pass = shared->pass };
+		.starved = q->now.starved, .began_ns = q->began_ns, .pass = shared->pass };
 	__atomic_store_n(&shared->pass, q->pass, __ATOMIC_RELEASE);
 }
 
@@ -203,7 +243,9 @@ static uint16_t play(struct queue *q, uint16_t port, uint16_t number, struct rte
 	if (is_full())
 		return 0;
 	uint16_t count = (uint16_t)RTE_MIN(q->left, (uint64_t)most);
-	if (rte_pktmbuf_alloc_bulk(q->pool, bufs, count) != 0) {
+	if (control->ahead != 0) {
+		rte_memcpy(bufs, &q->ahead[q->frames - q->left], count * sizeof(bufs[0]));
+	} else if (!fill(q, port, bufs, count)) {
 		q->now.starved++;
 		return 0;
 	}
@@ -217,33 +259,6 @@ static uint16_t play(struct queue *q, uint16_t port, uint16_t number, struct rte
 		}
 		q->now.packets += count;
 	}
-	const uint8_t *next = q->next;
-	uint64_t octets = 0;
-	const uint64_t since = rte_rdtsc();
-	for (uint16_t i = 0; i < count; i++) {
-		const struct frame *frame = (const struct frame *)next;
-		const uint32_t length = frame->octets;
-		struct rte_mbuf *m = bufs[i];
-
-		if (control->cold != 0)
-			write_cold(rte_pktmbuf_mtod(m, void *), next + sizeof(*frame), length);
-		else
-			rte_memcpy(rte_pktmbuf_mtod(m, void *), next + sizeof(*frame), length);
-		m->data_len = (uint16_t)length;
-		m->pkt_len = length;
-		m->port = port;
-		octets += length;
-		next += RTE_ALIGN_CEIL(sizeof(*frame) + length, FRAME_ALIGN);
-	}
-	if (control->cold != 0)
-		_mm_sfence();
-	const uint64_t taken = rte_rdtsc() - since;
-	/* A burst takes some microseconds. One that took more was interrupted, and the other's time is not the thread's. */
-	if (taken < control->tsc_hz / 20000)
-		q->copied += taken;
-	if (q->timed)
-		q->now.octets += octets;
-	q->next = next;
 	q->left -= count;
 	if (control->queues > 1)
 		__atomic_add_fetch(&control->given, count, __ATOMIC_ACQ_REL);

@@ -24,7 +24,7 @@ use crate::ours::Ours;
 use crate::peer::{self, Mode, PEER_BURST, Programs};
 use crate::seal::Sealer;
 use crate::subject::{Cpus, Files, Subject, digest};
-use crate::trace::Trace;
+use crate::trace::{Frames, Trace};
 
 const DIRECTIONS: [Direction; 2] = [Direction::Encrypt, Direction::Decrypt];
 /// SAs that the peer is measured with at most: so many the targets name.
@@ -35,7 +35,7 @@ const WORKERS_SETTING: Setting = Setting {
     family: Family::V4,
     sas: 1000,
 };
-const WORKERS_ROUNDS: usize = 15;
+const WORKERS_ROUNDS: usize = 31;
 /// Pairs that must lie between two measured sizes of planed's memory: with fewer, what it holds besides decides.
 const MEMORY_PAIRS_LEAST: u32 = 10_000;
 /// Passes in which planed may still learn routes of the kernel.
@@ -189,10 +189,10 @@ impl Bench {
         Ok(rig)
     }
 
-    fn trace(&mut self, case: &Case<'_>, queues: usize) -> Result<Trace, Failure> {
+    fn trace(&mut self, case: &Case<'_>, frames: Frames) -> Result<Trace, Failure> {
         self.traces += 1;
         let mac = Ours::mac(case.direction);
-        Trace::new(&self.files.traces, self.traces, case, mac, queues)
+        Trace::new(&self.files.traces, self.traces, case, mac, frames)
     }
 
     /// Waits until planed knows all routes of the kernel: until everything comes through.
@@ -203,7 +203,7 @@ impl Bench {
             mix: &mixes[0],
             direction: Direction::Encrypt,
         };
-        let trace = self.trace(&case, 1)?;
+        let trace = self.trace(&case, Frames::Flowing)?;
         let mut last = Played::default();
         for _ in 0..SETTLE_PASSES {
             last = ours.subject.play(&trace, case.direction, 1)?;
@@ -233,7 +233,7 @@ impl Bench {
         case: &Case<'_>,
         rounds: usize,
     ) -> Result<(), Failure> {
-        let mut trace = self.trace(case, 1)?;
+        let mut trace = self.trace(case, Frames::Flowing)?;
         let frames = trace.frames() as u64;
         let mut row = Row {
             algorithm: case.setting.algorithm.name(),
@@ -364,8 +364,9 @@ impl Bench {
                 mix,
                 direction,
             };
-            let mut traces = [self.trace(&case, 1)?, self.trace(&case, 2)?];
-            traces.iter_mut().for_each(|trace| trace.cold = true);
+            let [one_queue, two_queues] =
+                [1, 2].map(|queues| self.trace(&case, Frames::Ahead { queues }));
+            let mut traces = [one_queue?, two_queues?];
             for round in 0..=WORKERS_ROUNDS {
                 if direction == Direction::Decrypt {
                     for (trace, sealer) in traces.iter_mut().zip(&mut sealers) {

@@ -250,7 +250,7 @@ impl Subject {
             loops,
             warm: frames / WARM_SHARE / trace.queues().len() as u64,
             queues: trace.queues().len() as u64,
-            cold: trace.cold,
+            ahead: trace.is_ahead(),
         };
         self.wake();
         let outcome = self.control.play(order, loops * frames);

@@ -24,6 +24,21 @@ const ALIGN_OCTETS: usize = 64;
 /// Frames of a trace: enough for a few milliseconds, and to come back to an SA after all the others.
 const FRAMES_LEAST: usize = 16_384;
 const FRAMES_PER_SA: usize = 1;
+/// What finds room in the buffers of all programs, less than a half of them.
+const FRAMES_AHEAD: usize = 4096;
+
+/// How the frames of a trace come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frames {
+    /// Each is copied into a buffer when it is received, on one queue.
+    Flowing,
+    /// All lie in buffers before the first is given, in memory, where a NIC leaves them: what the CPU that receives them does not look
+    /// at, another CPU does not have to fetch from it.
+    Ahead {
+        /// Receive queues.
+        queues: usize,
+    },
+}
 
 /// One frame of a trace.
 struct Slot {
@@ -44,9 +59,7 @@ struct Image {
 /// A trace and its files.
 pub struct Trace {
     pub id: u64,
-    /// The frames lie in memory when they are received, where a NIC leaves them, and not in the caches of the CPU that receives them:
-    /// what that one does not look at, another CPU does not have to fetch from it.
-    pub cold: bool,
+    frames: Frames,
     setting: Setting,
     mac: Mac,
     images: Vec<Image>,
@@ -58,15 +71,19 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Makes the trace of a case in `folder` for a gateway with this hardware address and so many receive queues; of a sealed one,
-    /// [`Trace::seal`] comes before the first pass.
+    /// Makes the trace of a case in `folder` for a gateway with this hardware address; of a sealed one, [`Trace::seal`]
+    /// comes before the first pass.
     pub fn new(
         folder: &Path,
         id: u64,
         case: &Case<'_>,
         mac: Mac,
-        queues: usize,
+        frames: Frames,
     ) -> Result<Self, Failure> {
+        let queues = match frames {
+            Frames::Flowing => 1,
+            Frames::Ahead { queues } => queues,
+        };
         let image = |queue| {
             let path = folder.join(format!("trace.{id}.{queue}"));
             let file = File::create(&path).map_err(|error| Failure::File {
@@ -82,7 +99,7 @@ impl Trace {
         };
         let mut trace = Self {
             id,
-            cold: false,
+            frames,
             setting: case.setting,
             mac,
             images: (0..queues).map(image).collect::<Result<_, Failure>>()?,
@@ -104,13 +121,20 @@ impl Trace {
         self.images.iter().map(|image| image.frames)
     }
 
+    pub fn is_ahead(&self) -> bool {
+        self.frames != Frames::Flowing
+    }
+
     pub fn frames(&self) -> usize {
         self.slots.len()
     }
 
     /// Sizes and SAs in random order; every burst has the sizes of the mix.
     fn lay_out(&mut self, case: &Case<'_>) {
-        let wanted = FRAMES_LEAST.max(FRAMES_PER_SA * case.setting.sas as usize);
+        let wanted = match self.frames {
+            Frames::Flowing => FRAMES_LEAST.max(FRAMES_PER_SA * case.setting.sas as usize),
+            Frames::Ahead { .. } => FRAMES_AHEAD,
+        };
         let mut lottery = Lottery::new(case.setting.sas);
         let mut state = mix::SEED;
         let mut sizes = case.mix.inner_octets;
