@@ -33,7 +33,6 @@ const IDLE_RUNS: u32 = 24;
 const STAYS_UP: Duration = Duration::from_millis(1);
 /// How long an owner works alone after it was let down: who helped it was not given its CPU.
 const ALONE: Duration = Duration::from_secs(1);
-
 /// Batches that wait for each worker with time to spare: it finds the next one when it has done one.
 const OFFERS_EACH: usize = 3;
 
