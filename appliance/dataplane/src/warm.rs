@@ -49,6 +49,10 @@ impl<P: Platform> Worker<P> {
             return;
         };
         prefetch(&sa.child.traffic);
+        // Those of IPv4 stand in the SA.
+        if (waiting.get(place)).is_some_and(|(packet, _)| packet.meta.is_v6()) {
+            prefetch(&sa.child.v6);
+        }
         match direction {
             Direction::Encrypt => self.engine.approach(sa.outbound.key()),
             Direction::Decrypt => {
