@@ -64,9 +64,18 @@ fn finish<P: Platform>(
                 let path = (path_mtu_octets, op.task.sequence);
                 depart(worker, tables, op.packet, outcome, path);
             }
+            Direction::Decrypt if is_of_another(worker, &op.task) => {
+                worker.drop(op.packet, DropReason::UnknownSpi);
+            }
             Direction::Decrypt => decrypted(worker, tables, op.packet, &op.task, op.status),
         }
     }
+}
+
+/// Whether the slot of a task has gone to another SA while the task was on its way. A freed slot rests, but an iked that has started
+/// anew does not know which ones should.
+fn is_of_another<P: Platform>(worker: &mut Worker<P>, task: &Task) -> bool {
+    (worker.sa(task.slot)).is_some_and(|sa| sa.inbound.spi().to_be_bytes() != task.aad[..4])
 }
 
 /// Accounts for a packet that a device has and will not give back.
