@@ -49,7 +49,7 @@ impl<P: Platform> Worker<P> {
             return;
         };
         prefetch(&sa.child.traffic);
-        // Those of IPv4 stand in the SA.
+        // The selectors of IPv4 stand in the SA, those of IPv6 in its child.
         if (waiting.get(place)).is_some_and(|(packet, _)| packet.meta.is_v6()) {
             prefetch(&sa.child.v6);
         }
