@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -125,13 +126,17 @@ static void map_trace(struct queue *q, uint64_t trace, uint16_t number)
 	q->trace = trace;
 }
 
-/* As rte_memcpy, past the caches. */
+/* As rte_memcpy, past the caches, by words: a frame of the trace is filled up to one at least. */
 static void write_past(void *to, const uint8_t *from, uint32_t octets)
 {
-	__m128i *next = to;
+	long long *next = to;
 
-	for (uint32_t at = 0; at < octets; at += sizeof(*next))
-		_mm_stream_si128(next++, _mm_loadu_si128((const __m128i *)(from + at)));
+	for (uint32_t at = 0; at < octets; at += sizeof(*next)) {
+		long long word;
+
+		memcpy(&word, from + at, sizeof(word));
+		_mm_stream_si64(next++, word);
+	}
 }
 
 /* Puts the next frames into buffers, of which there may be too few. */

@@ -378,7 +378,7 @@ impl Bench {
                 let alone = spent(&mut one.subject, &traces[0], direction, port_ns)?;
                 let shared = spent(&mut two.subject, &traces[1], direction, port_ns)?;
                 let [one_cpu, two_cpus] = limit::beside(&keys, &case, self.cpus)?;
-                if round > 0 {
+                if round > 0 && ports.is_whole() {
                     workers.add(case.direction_name(), alone, shared);
                     cipher.add(case.direction_name(), one_cpu, two_cpus);
                 }

@@ -119,7 +119,7 @@ fn one_round_in_bad_weather_changes_nothing() {
 }
 
 #[test]
-fn two_workers_count_by_the_busier_and_only_whole_rounds() {
+fn two_workers_count_until_the_last_packet_and_only_whole_rounds() {
     let spent = |until_sent_ns, came| Spent {
         until_sent_ns,
         packets: 8_192,
@@ -153,6 +153,11 @@ fn two_workers_count_by_the_busier_and_only_whole_rounds() {
         workers.add("in", spent(14_336, 8_192), spent(8_192, 8_000));
     }
     assert_eq!(workers.scaling(), None, "most rounds lost packets");
+    let mut untimed = Workers::default();
+    for direction in ["out", "in"] {
+        untimed.add(direction, spent(14_336, 8_192), spent(0, 8_192));
+    }
+    assert_eq!(untimed.scaling(), None, "no time was taken");
 }
 
 #[test]

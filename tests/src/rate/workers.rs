@@ -1,8 +1,8 @@
 //! Two workers beside one, of planed or of the bare cipher: how much more they do.
 //!
-//! What counts is the CPU time of the busier of the two, from the first frame until nothing more comes, without what its ports take, for
-//! as many packets as the one worker gets. Rests between polls are in it, waiting for the CPU is not. A round in which packets got lost
-//! does not count.
+//! What counts is the CPU time of the one that sends the last packet, from the first frame until it does, without what its ports take,
+//! for as many packets as the one worker gets. Waiting for the other is in it, waiting for the CPU is not. A round in which packets got
+//! lost, or whose time was not taken, does not count.
 
 use serde_json::{Value, json};
 
@@ -30,8 +30,9 @@ impl Spent {
         }
     }
 
-    fn is_whole(&self) -> bool {
-        self.came + self.packets / LOSS_MOST >= self.packets
+    /// Whether it was measured, and lost nothing to speak of.
+    pub fn is_whole(&self) -> bool {
+        self.until_sent_ns > 0 && self.came + self.packets / LOSS_MOST >= self.packets
     }
 
     pub fn per_packet_ns(&self) -> f64 {
