@@ -131,7 +131,35 @@ impl Capture {
     /// # Errors
     /// When the file is bad.
     pub fn so_far(&self) -> Result<Trace> {
+        self.drain()?;
         Trace::read(&self.file)
+    }
+
+    /// Waits until tcpdump has written all that the kernel holds for it by now. What it has not read when it is told to end is in no
+    /// file, and in no count of dropped packets.
+    fn drain(&self) -> Result<()> {
+        let told = self.counts().len();
+        wait_until("tcpdump to read its packets", QUIET_LIMIT, || {
+            self.process.signal(Signal::SIGUSR1);
+            let counts = self.counts();
+            let since = counts.get(told..).unwrap_or_default();
+            let [Some([_, held, _]), Some([written, _, dropped])] = [since.first(), since.last()]
+            else {
+                return Ok(None);
+            };
+            Ok((written + dropped >= *held).then_some(()))
+        })
+    }
+
+    /// Packets that tcpdump has written, that the kernel had for it, and that the kernel dropped of those, as SIGUSR1 asked each time.
+    fn counts(&self) -> Vec<[u64; 3]> {
+        let number = |part: &str| part.split_whitespace().next()?.parse().ok();
+        let counts = |line: &str| {
+            let parts = line.strip_prefix("tcpdump: ")?.split(", ");
+            let numbers: Option<Vec<u64>> = parts.map(number).collect();
+            numbers?.try_into().ok()
+        };
+        self.process.log().lines().filter_map(counts).collect()
     }
 
     /// Stops and reads what was captured.
@@ -140,6 +168,7 @@ impl Capture {
     /// When the kernel dropped packets (the capture would prove nothing), the file is bad, or a nonce was repeated.
     pub fn finish(mut self) -> Result<Trace> {
         self.judged = true;
+        self.drain()?;
         self.process.signal(Signal::SIGINT);
         self.process.stop()?;
         let log = self.process.log();
