@@ -38,28 +38,15 @@ int rv_crypto_info_get(uint8_t dev, struct rv_crypto_info *info)
 	rte_cryptodev_info_get(dev, &from);
 	snprintf(info->driver, sizeof(info->driver), "%s", from.driver_name ? from.driver_name : "");
 	if (from.device != NULL) {
-		snprintf(info->bus, sizeof(info->bus), "%s",
-			 rte_bus_name(rte_dev_bus(from.device)));
+		const struct rte_bus *bus = rte_dev_bus(from.device);
+
+		snprintf(info->bus, sizeof(info->bus), "%s", bus ? rte_bus_name(bus) : "");
 		snprintf(info->device, sizeof(info->device), "%s", rte_dev_name(from.device));
 	}
-	info->features = from.feature_flags;
+	info->symmetric = (from.feature_flags & RTE_CRYPTODEV_FF_SYMMETRIC_CRYPTO) != 0;
 	info->max_queue_pairs = from.max_nb_queue_pairs;
 	info->max_sessions = from.sym.max_nb_sessions;
-	info->socket = rte_cryptodev_socket_id(dev);
 	return 0;
-}
-
-int rv_crypto_find(const char *device, uint8_t from)
-{
-	struct rv_crypto_info info;
-
-	for (int dev = from; dev < RTE_CRYPTO_MAX_DEVS - 1; dev++) {
-		if (rv_crypto_info_get((uint8_t)dev, &info) == 0 &&
-		    strcmp(info.device, device) == 0 &&
-		    (info.features & RTE_CRYPTODEV_FF_SYMMETRIC_CRYPTO) != 0)
-			return dev;
-	}
-	return -1;
 }
 
 static const struct rte_cryptodev_symmetric_capability *

@@ -16,17 +16,16 @@
 
 struct rv_crypto_info {
 	char driver[64];
+	/* Empty for a device that its driver made itself, on no bus */
 	char bus[32];
 	char device[64];
-	uint64_t features;
+	/* It runs symmetric operations */
+	uint8_t symmetric;
 	uint32_t max_queue_pairs;
 	/* 0: no limit of the device's own */
 	uint32_t max_sessions;
-	int socket;
 };
 int rv_crypto_info_get(uint8_t dev, struct rv_crypto_info *info);
-/* The first device at or after `from` that has this device name and runs symmetric operations; -1: none. */
-int rv_crypto_find(const char *device, uint8_t from);
 
 /* Algorithms of one direction of an SA. Without `aead`: `cipher` (RTE_CRYPTO_CIPHER_NULL for none) and `auth`. */
 struct rv_crypto_suite {

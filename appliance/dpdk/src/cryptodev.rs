@@ -79,7 +79,8 @@ impl std::fmt::Debug for CryptoDevice {
 }
 
 impl CryptoDevice {
-    /// Plugs in a device (`crypto_openssl0`, with arguments behind commas, or a PCI address), opens and starts it.
+    /// Plugs in a device (`crypto_openssl0`, with arguments behind commas, or a PCI address), opens and starts it. One that is plugged in
+    /// already keeps the arguments that it has.
     ///
     /// # Errors
     /// [`Error::Device`] when the driver refuses, [`Error::NoCryptoDevice`] when the device has no symmetric ciphers,
@@ -228,6 +229,11 @@ impl Inner {
             dpdk_sys::rte_cryptodev_stop(self.id);
             check("close", dpdk_sys::rte_cryptodev_close(self.id))?;
         }
+        // What its driver made itself is configured anew when it is wanted again. Unplugging a QAT function would unmap it and leave the
+        // device: DPDK 24.11 looks for it by another name than it gave it (`qat_get_qat_dev_from_pci_dev`).
+        if self.bus.is_empty() {
+            return Ok(());
+        }
         let (bus, device) = (c_string(&self.bus)?, c_string(&self.name)?);
         // SAFETY: both strings are NUL-terminated; the device is closed.
         let rc = unsafe { dpdk_sys::rte_eal_hotplug_remove(bus.as_ptr(), device.as_ptr()) };
@@ -258,14 +264,27 @@ impl Drop for Inner {
     }
 }
 
+/// The device with symmetric ciphers that comes of plugging in `name`.
 fn find(name: &str) -> Result<u8, Error> {
-    let c = c_string(name)?;
-    // SAFETY: a NUL-terminated string.
-    let id = unsafe { dpdk_sys::rv_crypto_find(c.as_ptr(), 0) };
-    u8::try_from(id)
-        .ok()
-        .filter(|id| usize::from(*id) < MAX_DEVICES)
+    let ids = 0..u8::try_from(MAX_DEVICES).unwrap_or(u8::MAX);
+    let is_it = |id: &u8| {
+        let info = info(*id);
+        info.is_ok_and(|info| {
+            info.symmetric != 0 && plugged(&text(&info.device), &text(&info.bus)) == name
+        })
+    };
+    let mut found = ids.filter(is_it);
+    found
+        .next()
         .ok_or_else(|| Error::NoCryptoDevice(name.to_owned()))
+}
+
+/// What was plugged in for a device. A QAT function has a device per service, on no bus: `0000:3d:01.0_qat_sym`.
+fn plugged<'a>(device: &'a str, bus: &str) -> &'a str {
+    match device.split_once("_qat_") {
+        Some((function, _)) if bus.is_empty() => function,
+        _ => device,
+    }
 }
 
 fn info(id: u8) -> Result<dpdk_sys::rv_crypto_info, Errno> {
@@ -319,5 +338,18 @@ fn session_pool(
             None if count / 2 >= MIN_SESSIONS => count /= 2,
             None => return Err(Errno::last()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plugged;
+
+    #[test]
+    fn a_service_of_qat_belongs_to_its_function() {
+        assert_eq!(plugged("0000:3d:01.0_qat_sym", ""), "0000:3d:01.0");
+        assert_eq!(plugged("crypto_openssl0", "vdev"), "crypto_openssl0");
+        assert_eq!(plugged("crypto_qat_x", "vdev"), "crypto_qat_x");
+        assert_eq!(plugged("0000:00:05.0", "pci"), "0000:00:05.0");
     }
 }
