@@ -11,7 +11,9 @@
 mod platform;
 pub mod wanted;
 
-pub use platform::{Alarm, Binding, DriverWish, Machine, Nic, Pages, Plan, Platform, Severity};
+pub use platform::{
+    Alarm, Binding, CryptoFunction, DriverWish, Machine, Nic, Pages, Plan, Platform, Severity,
+};
 
 use serde::{Deserialize, Serialize};
 

@@ -35,12 +35,12 @@ pub enum Error {
     /// The model of this build is broken.
     #[error(transparent)]
     Model(#[from] ravelin_config::ModelError),
-    /// A driver that does not take a NIC.
-    #[error("the driver {driver} does not take the NIC at {pci} (the kernel's log says why)")]
+    /// A driver that does not take a device.
+    #[error("the driver {driver} does not take the device at {pci} (the kernel's log says why)")]
     NotBound {
         /// The driver.
         driver: String,
-        /// The NIC.
+        /// The device.
         pci: PciAddress,
     },
     /// A program that we need.

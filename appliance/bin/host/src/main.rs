@@ -19,7 +19,7 @@ struct Subcommand {
 const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand {
         name: "prepare",
-        help: "find the NICs, choose and bind their drivers, reserve memory and cores",
+        help: "find NICs and crypto devices, choose and bind their drivers, reserve memory and cores",
         run: prepare::run,
     },
     Subcommand {

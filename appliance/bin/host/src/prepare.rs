@@ -1,7 +1,7 @@
 //! `ravelin-host prepare`: the machine is looked at once per boot, before the daemons start.
 //!
 //! ```text
-//!   machine, processor -> hugepages -> NICs: found, named by their pins, driver decided, bound
+//!   machine, processor -> hugepages -> NICs: found, named by their pins, driver decided, bound -> crypto devices likewise
 //!     -> /run/ravelin/host/platform.json  for `show` and for mgmtd, which finds the device of a port there
 //!     -> /run/ravelin/host/planed.env     for planed's unit
 //!     -> /data/platform/nics.json         the pins
@@ -9,6 +9,7 @@
 //! Nothing that is wrong with the machine stops it: that becomes an alarm in platform.json and a line on the consoles. It does *not*
 //! start daemons or read the configuration's text; an operator's wishes come from the file that mgmtd derives from it.
 
+mod crypto;
 mod drivers;
 mod families;
 mod inventory;
@@ -61,6 +62,9 @@ pub fn run(root: &Root, arguments: &[String]) -> Result<(), Error> {
     for nic in &platform.nics {
         log::info!("{}: {}: {}", nic.name, nic.binding, nic.reason);
     }
+    for device in &platform.crypto {
+        log::info!("{}: {}: {}", device.pci, device.binding, device.reason);
+    }
     let lines: Vec<String> = platform
         .alarms
         .iter()
@@ -82,7 +86,7 @@ fn escaped(line: &str) -> String {
     line.replace('\\', "\\\\")
 }
 
-/// Looks at everything and binds the NICs.
+/// Looks at everything and binds NICs and crypto devices.
 fn look(root: &Root) -> Platform {
     let mut alarms: Vec<Alarm> = machine::lacking(root).into_iter().collect();
     let machine = machine::look(root);
@@ -94,12 +98,15 @@ fn look(root: &Root) -> Platform {
     }));
     let plan = plan(root, &machine, &mut alarms);
     let wishes = wishes(root, &mut alarms);
-    let nics = nics::settle(root, !plan.ordinary_pages, &wishes, &mut alarms);
+    let hugepages = !plan.ordinary_pages;
+    let nics = nics::settle(root, hugepages, &wishes, &mut alarms);
+    let crypto = crypto::settle(root, hugepages, &nics);
     alarms.sort_by_key(|alarm| alarm.severity);
     Platform {
         machine,
         plan,
         nics,
+        crypto,
         alarms,
     }
 }

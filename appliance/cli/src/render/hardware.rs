@@ -1,9 +1,9 @@
 //! `show chassis hardware` and `show system alarms`.
 
 use super::{line, wrapped};
-use ravelin_ctl::host::{Alarm, Binding, Nic, Platform, Severity};
+use ravelin_ctl::host::{Alarm, Binding, CryptoFunction, Nic, Platform, Severity};
 
-/// The machine, what planed has of it, then two lines or more per NIC: what it is, and how it is driven and why.
+/// The machine, what planed has of it, then two lines or more per NIC and crypto device: what it is, and how it is driven and why.
 pub(super) fn hardware(platform: &Platform) -> String {
     let machine = &platform.machine;
     let plan = &platform.plan;
@@ -28,6 +28,11 @@ pub(super) fn hardware(platform: &Platform) -> String {
         .nics
         .iter()
         .for_each(|nic| out.push_str(&nic_rows(nic)));
+    if !platform.crypto.is_empty() {
+        out.push_str(&format!("\n{:<16}{}\n", "Crypto device", "Model"));
+    }
+    let rows = platform.crypto.iter().map(crypto_rows);
+    out.extend(rows);
     out
 }
 
@@ -53,21 +58,34 @@ fn nic_rows(nic: &Nic) -> String {
     let pci = nic.pci.map_or("-".to_owned(), |pci| pci.to_string());
     let mac = nic.mac.map_or("-".to_owned(), |mac| mac.to_string());
     let head = format!("{:<12}{pci:<14}{mac:<19}", nic.name);
-    let model = format!("{} [{:04x}:{:04x}]", nic.model, nic.vendor, nic.device);
-    let mut out = line(&head, model.trim_start());
     let driver = match (&nic.driver, nic.binding) {
         (Some(driver), Binding::Management | Binding::Bifurcated | Binding::AfPacket) => {
             format!("{} ({driver})", nic.binding)
         }
         _ => nic.binding.to_string(),
     };
-    let before = match &nic.driver_before {
-        Some(before) if nic.driver_before != nic.driver => format!(", before {before}"),
-        _ => String::new(),
-    };
-    let text = format!("{driver}{before}: {}", nic.reason);
-    out.push_str(&wrapped("  Driver: ", &text, 10));
-    out
+    let before = nic.driver_before.as_deref();
+    let before = before.filter(|_| nic.driver_before != nic.driver);
+    let model = model(&nic.model, nic.vendor, nic.device);
+    line(&head, &model) + &driver_row(&driver, before, &nic.reason)
+}
+
+fn crypto_rows(device: &CryptoFunction) -> String {
+    let head = format!("{:<16}", device.pci.to_string());
+    let before = device.driver_before.as_deref();
+    let before = before.filter(|_| device.driver_before != device.driver);
+    let model = model(&device.model, device.vendor, device.device);
+    line(&head, &model) + &driver_row(&device.binding.to_string(), before, &device.reason)
+}
+
+fn model(name: &str, vendor: u16, device: u16) -> String {
+    let text = format!("{name} [{vendor:04x}:{device:04x}]");
+    text.trim_start().to_owned()
+}
+
+fn driver_row(driver: &str, before: Option<&str>, reason: &str) -> String {
+    let before = before.map_or(String::new(), |before| format!(", before {before}"));
+    wrapped("  Driver: ", &format!("{driver}{before}: {reason}"), 10)
 }
 
 /// One line per alarm and more where its text is long.

@@ -1,6 +1,8 @@
-//! A machine with a NIC of every fate.
+//! A machine with NICs and crypto devices of every fate.
 
-use ravelin_ctl::host::{Alarm, Binding, Machine, Nic, Pages, Plan, Platform, Severity};
+use ravelin_ctl::host::{
+    Alarm, Binding, CryptoFunction, Machine, Nic, Pages, Plan, Platform, Severity,
+};
 use ravelin_ctl::operator::Reply;
 
 fn nic(name: &str, slot: u8, model: &str, binding: Binding, reason: &str) -> Nic {
@@ -24,6 +26,21 @@ fn nic(name: &str, slot: u8, model: &str, binding: Binding, reason: &str) -> Nic
             _ => kernel.then(|| "virtio-pci".into()),
         },
         kernel_device: kernel.then(|| format!("eth{slot}")),
+        binding,
+        reason: reason.into(),
+    }
+}
+
+fn crypto(function: u8, driver: Option<&str>, binding: Binding, reason: &str) -> CryptoFunction {
+    CryptoFunction {
+        pci: format!("0000:3d:01.{function}").parse().unwrap(),
+        vendor: 0x8086,
+        device: 0x37c9,
+        model: "QAT C62x virtual function".into(),
+        iommu_group: Some(70 + u32::from(function)),
+        numa_node: Some(0),
+        driver_before: Some("c6xxvf".into()),
+        driver: driver.map(str::to_owned),
         binding,
         reason: reason.into(),
     }
@@ -80,6 +97,20 @@ fn platform() -> Platform {
                 "",
                 Binding::Absent,
                 "it was at 0000:00:06.0 when it was last there",
+            ),
+        ],
+        crypto: vec![
+            crypto(
+                0,
+                Some("vfio-pci"),
+                Binding::VfioPci,
+                "guarded by IOMMU group 70",
+            ),
+            crypto(
+                1,
+                Some("c6xxvf"),
+                Binding::Unusable,
+                "its IOMMU group 71 is shared with 0000:3c:00.0",
             ),
         ],
         alarms: Vec::new(),

@@ -14,6 +14,9 @@ pub struct Platform {
     pub plan: Plan,
     /// NICs by name: `fxp0` first, then ports by number.
     pub nics: Vec<Nic>,
+    /// Crypto devices, in the order of the bus.
+    #[serde(default)]
+    pub crypto: Vec<CryptoFunction>,
     /// What is wrong, gravest first.
     pub alarms: Vec<Alarm>,
 }
@@ -117,7 +120,32 @@ impl Nic {
     }
 }
 
-/// How a NIC is driven.
+/// A crypto device on the PCI bus: a virtual function of QAT.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CryptoFunction {
+    /// Its place, by which the configuration names it.
+    pub pci: PciAddress,
+    /// Vendor number.
+    pub vendor: u16,
+    /// Device number.
+    pub device: u16,
+    /// What that is: `QAT C62x virtual function`.
+    pub model: String,
+    /// IOMMU group.
+    pub iommu_group: Option<u32>,
+    /// NUMA node, when the machine has several.
+    pub numa_node: Option<u32>,
+    /// Driver that it had at boot.
+    pub driver_before: Option<String>,
+    /// Driver that it has now.
+    pub driver: Option<String>,
+    /// How it is driven: by [`Binding::VfioPci`], or not at all.
+    pub binding: Binding,
+    /// Why so.
+    pub reason: String,
+}
+
+/// How a device is driven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Binding {

@@ -1,4 +1,4 @@
-//! What the kernel offers to drive NICs with, and giving a NIC to a driver by `driver_override`.
+//! What the kernel offers to drive NICs and crypto devices with, and giving one to a driver by `driver_override`.
 //!
 //! It does *not* decide: that is [`super::policy`].
 
@@ -26,7 +26,7 @@ const INTERFACE_WAIT: Duration = Duration::from_secs(3);
 /// Between two looks for it.
 pub const INTERFACE_STEP: Duration = Duration::from_millis(50);
 
-/// Drivers that give a NIC to user space.
+/// Drivers that give a device to user space.
 pub fn is_userspace(driver: &str) -> bool {
     matches!(driver, "vfio-pci" | "igb_uio" | "uio_pci_generic")
 }
@@ -69,10 +69,10 @@ pub fn offers(root: &Root, hugepages: bool) -> Offers {
     }
 }
 
-/// Gives a NIC to the driver that `binding` wants; nothing to do for those that stay with the kernel.
+/// Gives a device to the driver that `binding` wants; nothing to do for those that stay with the kernel.
 ///
 /// # Errors
-/// Names the driver and the NIC, or the file. The NIC is back with its kernel driver then, where it has one.
+/// Names the driver and the device, or the file. The device is back with its kernel driver then, where it has one.
 pub fn bind(root: &Root, pci: PciAddress, binding: Binding) -> Result<(), Error> {
     let driver = match binding {
         Binding::VfioPci | Binding::VfioNoIommu => "vfio-pci",
@@ -107,7 +107,7 @@ fn hand_over(root: &Root, pci: PciAddress, driver: &str) -> Result<(), Error> {
     })
 }
 
-/// Gives a NIC back to its kernel driver, and waits for its interface.
+/// Gives a device back to its kernel driver, and waits for the interface of a NIC.
 ///
 /// # Errors
 /// Names the file.
@@ -122,8 +122,8 @@ pub fn release(root: &Root, pci: PciAddress) -> Result<(), Error> {
     let deadline = Instant::now() + INTERFACE_WAIT;
     while Instant::now() < deadline && driver_of(root, pci).is_some() {
         let found = super::inventory::find(root)?;
-        let mut with_interface = found.iter().filter(|nic| nic.kernel_device.is_some());
-        if with_interface.any(|nic| nic.pci == pci) {
+        let nic = found.iter().find(|nic| nic.pci == pci);
+        if nic.is_none_or(|nic| nic.kernel_device.is_some()) {
             break;
         }
         std::thread::sleep(INTERFACE_STEP);

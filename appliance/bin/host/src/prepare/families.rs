@@ -1,8 +1,8 @@
-//! Kinds of NICs: what they are called, and what DPDK can do with them.
+//! Kinds of NICs and crypto devices: what they are called, and what DPDK can do with them.
 
 use super::inventory::Found;
 
-/// A kind of NIC.
+/// A kind of device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Family {
     /// For people.
@@ -11,13 +11,15 @@ pub struct Family {
     pub way: Way,
 }
 
-/// How DPDK drives a NIC.
+/// How DPDK drives a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// Alone, by a driver that gives it to user space.
     Alone,
     /// Beside its kernel driver.
     Bifurcated,
+    /// Alone and for ciphers, which the CPU does as well: nothing is risked for it.
+    Crypto,
     /// Not at all that we know.
     No,
 }
@@ -32,7 +34,9 @@ const INTEL: u16 = 0x8086;
 const MELLANOX: u16 = 0x15b3;
 const AMAZON: u16 = 0x1d0f;
 
-/// Numbers of devices (vendor, devices, family); the source is DPDK's drivers, `drivers/net/*/` and `drivers/net/intel/*/`.
+/// Numbers of devices (vendor, devices, family); the source is DPDK's drivers, `drivers/net/*/`, `drivers/net/intel/*/` and
+/// `drivers/common/qat/qat_device.c` of DPDK 24.11. Of QAT they are those that its guide lists as virtual functions: physical ones are
+/// never given away.
 const NUMBERS: &[(u16, &[u16], Family)] = &[
     (VIRTIO, &[0x1000, 0x1041], family("virtio", Way::Alone)),
     (VMWARE, &[0x07b0], family("vmxnet3", Way::Alone)),
@@ -71,6 +75,46 @@ const NUMBERS: &[(u16, &[u16], Family)] = &[
         &[0x1014, 0x1016, 0x1018, 0x101a, 0x101c, 0x101e, 0xa2d3],
         family("ConnectX virtual function", Way::Bifurcated),
     ),
+    (
+        INTEL,
+        &[0x0443],
+        family("QAT DH895xCC virtual function", Way::Crypto),
+    ),
+    (
+        INTEL,
+        &[0x37c9],
+        family("QAT C62x virtual function", Way::Crypto),
+    ),
+    (
+        INTEL,
+        &[0x19e3],
+        family("QAT C3xxx virtual function", Way::Crypto),
+    ),
+    (
+        INTEL,
+        &[0x18ef],
+        family("QAT 200xx virtual function", Way::Crypto),
+    ),
+    (
+        INTEL,
+        &[0x6f55],
+        family("QAT D15xx virtual function", Way::Crypto),
+    ),
+    (
+        INTEL,
+        &[0x18a1],
+        family("QAT C4xxx virtual function", Way::Crypto),
+    ),
+    (
+        INTEL,
+        &[0x4941, 0x4943, 0x4945],
+        family("QAT 4xxx virtual function", Way::Crypto),
+    ),
+    (
+        INTEL,
+        &[0x4947],
+        family("QAT 420xx virtual function", Way::Crypto),
+    ),
 ];
 
 /// Kernel drivers, for devices of the large families whose numbers are many.
@@ -87,11 +131,8 @@ const DRIVERS: &[(&str, Family)] = &[
 
 /// The kind of a NIC, by its number, else by the kernel driver that it has or had (`pinned`, when its driver is one of ours).
 pub fn of(nic: &Found, pinned: Option<&str>) -> Family {
-    let by_number = NUMBERS
-        .iter()
-        .find(|(vendor, devices, _)| *vendor == nic.vendor && devices.contains(&nic.device));
-    if let Some((_, _, family)) = by_number {
-        return *family;
+    if let Some(family) = by_number(nic.vendor, nic.device) {
+        return family;
     }
     let drivers = [nic.driver.as_deref(), pinned];
     let known = drivers.into_iter().flatten().find_map(|driver| {
@@ -99,4 +140,15 @@ pub fn of(nic: &Found, pinned: Option<&str>) -> Family {
         row.map(|(_, family)| *family)
     });
     known.unwrap_or(family("Ethernet", Way::No))
+}
+
+/// The kind of a crypto device; none for everything else.
+pub fn of_crypto(vendor: u16, device: u16) -> Option<Family> {
+    by_number(vendor, device).filter(|family| family.way == Way::Crypto)
+}
+
+fn by_number(vendor: u16, device: u16) -> Option<Family> {
+    let mut rows = NUMBERS.iter();
+    let row = rows.find(|row| row.0 == vendor && row.1.contains(&device));
+    row.map(|(_, _, family)| *family)
 }

@@ -1,10 +1,11 @@
-//! Which NICs are there: Ethernet functions of the PCI bus as sysfs shows them. Nothing is changed here.
+//! Which NICs and crypto devices are there: functions of the PCI bus as sysfs shows them. Nothing is changed here.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use ravelin_types::{Mac, PciAddress};
 
+use super::families;
 use crate::error::Error;
 use crate::root::Root;
 
@@ -21,7 +22,7 @@ const ACCESS_PLATFORM: usize = 33;
 /// `addr_assign_type` of an address that the kernel made up: another one at the next boot.
 const RANDOM_ADDRESS: &str = "1";
 
-/// A NIC as it is.
+/// A NIC or a crypto device as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// Its place.
@@ -55,6 +56,19 @@ pub struct Found {
 /// # Errors
 /// When there is a bus that cannot be read. No bus is no NIC.
 pub fn find(root: &Root) -> Result<Vec<Found>, Error> {
+    functions(root, is_nic)
+}
+
+/// All crypto devices, in the order of the bus.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_crypto(root: &Root) -> Result<Vec<Found>, Error> {
+    functions(root, is_crypto)
+}
+
+/// The functions of a kind, told by the folder of each.
+fn functions(root: &Root, of_kind: fn(&Path) -> bool) -> Result<Vec<Found>, Error> {
     let folder = root.path(DEVICES);
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -63,18 +77,26 @@ pub fn find(root: &Root) -> Result<Vec<Found>, Error> {
     };
     let mut found: Vec<Found> = entries
         .flatten()
-        .filter_map(|entry| look(root, &entry.path()))
+        .map(|entry| entry.path())
+        .filter(|folder| of_kind(folder))
+        .filter_map(|folder| look(root, &folder))
         .collect();
-    found.sort_by_key(|nic| nic.pci);
+    found.sort_by_key(|function| function.pci);
     Ok(found)
 }
 
-/// One function, when it is a NIC.
+fn is_nic(folder: &Path) -> bool {
+    class(folder).is_some_and(|class| class >> 8 == ETHERNET)
+}
+
+fn is_crypto(folder: &Path) -> bool {
+    let numbers = (number(folder, "vendor"), number(folder, "device"));
+    matches!(numbers, (Some(vendor), Some(device)) if families::of_crypto(vendor, device).is_some())
+}
+
+/// One function.
 fn look(root: &Root, folder: &Path) -> Option<Found> {
     let pci: PciAddress = folder.file_name()?.to_str()?.parse().ok()?;
-    if class(folder)? >> 8 != ETHERNET {
-        return None;
-    }
     let interface = interface(folder);
     let group = link_name(&folder.join("iommu_group")).and_then(|name| name.parse().ok());
     Some(Found {
@@ -129,15 +151,15 @@ fn lasting_mac(interface: &Path) -> Option<Mac> {
     mac.is_station().then_some(mac)
 }
 
-/// Members of the NIC's IOMMU group, except bridges and NICs, that have a driver.
+/// Members of the function's IOMMU group that have a driver, except bridges and what is given to planed too.
 fn group_users(root: &Root, folder: &Path, own: PciAddress) -> Vec<PciAddress> {
     let Ok(members) = fs::read_dir(folder.join("iommu_group/devices")) else {
         return Vec::new();
     };
     let used = |member: PciAddress| {
         let folder = root.path(DEVICES).join(member.to_string());
-        let class = class(&folder).unwrap_or_default();
-        let passive = class >> 16 == BRIDGE || class >> 8 == ETHERNET;
+        let is_bridge = class(&folder).is_some_and(|class| class >> 16 == BRIDGE);
+        let passive = is_bridge || is_nic(&folder) || is_crypto(&folder);
         !passive && folder.join("driver").exists()
     };
     let mut users: Vec<PciAddress> = members

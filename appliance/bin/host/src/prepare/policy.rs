@@ -1,4 +1,4 @@
-//! Which driver a NIC gets: decided once per boot, with the reason in words. Pure: what the machine offers comes in.
+//! Which driver a NIC or a crypto device gets: decided once per boot, with the reason in words. Pure: what the machine offers comes in.
 //!
 //! ```text
 //!   management NIC ----------------------------------------------> its kernel driver, always
@@ -10,6 +10,9 @@
 //!       else igb_uio --------------------------------------------> igb_uio
 //!       else uio_pci_generic and an interrupt line --------------> uio_pci_generic
 //!   what is left, or has `driver kernel` in the configuration ---> packets by AF_PACKET from its kernel interface
+//!   crypto device:
+//!     IOMMU group of its own and vfio-pci -----------------------> vfio-pci
+//!     else ------------------------------------------------------> nothing: the CPU does its work
 //! ```
 //! Without an IOMMU a NIC is given physical addresses, which only hugepages have. Where there is an IOMMU planed may not know them
 //! (its unit then lacks the capabilities) and gives all NICs addresses of the IOMMU's; a NIC that takes those for physical ones, as
@@ -39,7 +42,7 @@ pub struct Offers {
     pub iommu: bool,
 }
 
-/// What was decided for a NIC.
+/// What was decided for a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// How it is driven.
@@ -50,7 +53,7 @@ pub struct Decision {
     pub alarm: Option<Alarm>,
 }
 
-/// Decides for the port `name`.
+/// Decides for the port or crypto device `name`.
 pub fn decide(
     name: &str,
     nic: &Found,
@@ -107,6 +110,14 @@ fn choose(name: &str, nic: &Found, family: Family, offers: Offers) -> Decision {
         }
     }
     let why = refusals.join("; ");
+    if family.way == Way::Crypto {
+        // Perhaps nobody wants it: whoever configures it is told.
+        return Decision {
+            binding: Binding::Unusable,
+            reason: why,
+            alarm: None,
+        };
+    }
     let (binding, severity, text) = match usable(Binding::AfPacket, nic, family, offers) {
         Ok(_) => (
             Binding::AfPacket,
@@ -126,10 +137,13 @@ fn choose(name: &str, nic: &Found, family: Family, offers: Offers) -> Decision {
     }
 }
 
-/// Whether a NIC can be driven so: why it is good, or what is missing. An empty refusal goes without saying.
+/// Whether a device can be driven so: why it is good, or what is missing. An empty refusal goes without saying.
 fn usable(binding: Binding, nic: &Found, family: Family, offers: Offers) -> Result<String, String> {
     let because = |reason: &str| Ok(reason.to_owned());
     let missing = |what: &str| Err(what.to_owned());
+    if family.way == Way::Crypto && binding != Binding::VfioPci {
+        return missing("");
+    }
     if binding == Binding::AfPacket {
         return match nic.kernel_device {
             Some(_) => because("the kernel has an interface for it"),
@@ -147,7 +161,7 @@ fn usable(binding: Binding, nic: &Found, family: Family, offers: Offers) -> Resu
         };
     }
     match family.way {
-        Way::Alone => {}
+        Way::Alone | Way::Crypto => {}
         Way::Bifurcated => return missing(""),
         Way::No => return missing("DPDK has no driver for this NIC"),
     }

@@ -1,4 +1,4 @@
-//! Gives planed, which is not root, what it needs of the NICs that are bound for it: their device nodes and their files in sysfs.
+//! Gives planed, which is not root, what it needs of the devices that are bound for it: their device nodes and their files in sysfs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,10 +9,10 @@ use ravelin_types::PciAddress;
 use crate::error::Error;
 use crate::root::Root;
 
-/// Whose NICs they are.
+/// Whose devices they are.
 const OWNER: &str = "ravelin-planed";
 
-/// Makes [`OWNER`] the owner of everything that drives the NIC. Where there is no such user, planed is run by root.
+/// Makes [`OWNER`] the owner of everything that drives the device. Where there is no such user, planed is run by root.
 ///
 /// # Errors
 /// Names the file.

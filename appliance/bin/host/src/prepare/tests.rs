@@ -69,7 +69,7 @@ fn expected(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Inventory, names and decisions for a tree, nothing bound: name, MAC, model, binding.
+/// Inventory, names and decisions for a tree, nothing bound: name, MAC, model, binding; then the crypto devices.
 fn decided(root: &Root) -> Vec<String> {
     let found = inventory::find(root).unwrap();
     let named = pins::name(&pins::Pins::default(), &found);
@@ -85,7 +85,15 @@ fn decided(root: &Root) -> Vec<String> {
         let mac = nic.mac.map_or("-".to_owned(), |mac| mac.to_string());
         format!("{name} {} {mac} {} / {binding}", nic.pci, family.name)
     };
-    found.iter().map(line).collect()
+    let crypto = inventory::find_crypto(root).unwrap();
+    let crypto_line = |device: &inventory::Found| {
+        let family = families::of(device, None);
+        let name = device.pci.to_string();
+        let decision = policy::decide(&name, device, family, offers, None);
+        format!("crypto {name} {} / {}", family.name, decision.binding)
+    };
+    let nics = found.iter().map(line);
+    nics.chain(crypto.iter().map(crypto_line)).collect()
 }
 
 #[test]
@@ -172,7 +180,7 @@ fn a_nic_is_bound_by_override_and_one_that_refuses_falls_back_to_the_kernel() {
     };
     assert_eq!(
         alarm.text,
-        "vfio-pci was chosen, but the driver vfio-pci does not take the NIC at 0000:00:06.0 (the kernel's log says why)"
+        "vfio-pci was chosen, but the driver vfio-pci does not take the device at 0000:00:06.0 (the kernel's log says why)"
     );
     let console = fs::read_to_string(root.path("/dev/ttyS0")).unwrap();
     assert!(
@@ -205,6 +213,63 @@ fn a_configured_driver_is_taken() {
         "it is left alone"
     );
     assert_eq!(platform.alarms, []);
+}
+
+#[test]
+fn crypto_devices_are_bound_and_told_and_no_alarm() {
+    let (_folder, root) = whole("qat_host");
+    // As after an earlier run.
+    let function = root.path("/sys/bus/pci/devices/0000:3d:01.0");
+    symlink("../../drivers/vfio-pci", function.join("driver")).unwrap();
+    run(&root, &[]).unwrap();
+    let platform = platform(&root);
+    let told: Vec<_> = platform
+        .crypto
+        .iter()
+        .map(|device| {
+            let driver = device.driver.as_deref();
+            (device.pci.to_string(), driver, device.reason.as_str())
+        })
+        .collect();
+    // Nobody binds in a recorded tree.
+    let refused = "vfio-pci was chosen, but the driver vfio-pci does not take the device at 0000:3d:01.1 (the kernel's log says why)";
+    assert_eq!(
+        told,
+        [
+            (
+                "0000:3d:01.0".to_owned(),
+                Some("vfio-pci"),
+                "guarded by IOMMU group 70"
+            ),
+            ("0000:3d:01.1".to_owned(), Some("c6xxvf"), refused),
+        ]
+    );
+    let bindings: Vec<Binding> = platform.crypto.iter().map(|d| d.binding).collect();
+    assert_eq!(bindings, [Binding::VfioPci, Binding::Unusable]);
+    let unbound = root.path("/sys/bus/pci/devices/0000:3d:01.1/driver/unbind");
+    assert_eq!(fs::read_to_string(unbound).unwrap(), "0000:3d:01.1");
+    assert_eq!(platform.alarms, []);
+}
+
+#[test]
+fn a_crypto_device_is_not_taken_out_of_a_group_that_a_nic_of_the_kernel_uses() {
+    let (_folder, root) = whole("qat_guest");
+    let link = root.path("/sys/bus/pci/devices/0000:00:07.0/iommu_group");
+    fs::remove_file(&link).unwrap();
+    symlink("../../../../kernel/iommu_groups/1", link).unwrap();
+    run(&root, &[]).unwrap();
+    let reasons: Vec<String> = platform(&root)
+        .crypto
+        .into_iter()
+        .map(|device| device.reason)
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            "its IOMMU group 1 is shared with 0000:00:03.0",
+            "its IOMMU group 9 is shared with 0000:02:02.0",
+        ]
+    );
 }
 
 #[test]

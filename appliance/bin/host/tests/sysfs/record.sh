@@ -1,12 +1,12 @@
 #!/bin/sh
-# Prints the NICs of this machine as the trees beside this file: `sh record.sh > NAME.txt`, as root, before `ravelin-host prepare`.
+# Prints the NICs and QAT functions of this machine as the trees beside this file: `sh record.sh > NAME.txt`, as root, before `ravelin-host prepare`.
 #
 # @ FOLDER       paths below are relative to it
 # = PATH TEXT    a file
 # x PATH HEX     a file of octets
 # > PATH TARGET  a symbolic link
 # d PATH         a folder
-# ! LINE         written by hand: what is decided for a NIC, in the order of the bus
+# ! LINE         written by hand: what is decided for a NIC, in the order of the bus, then for a crypto device
 
 set -eu
 
@@ -23,13 +23,13 @@ noiommu=module/vfio/parameters/enable_unsafe_noiommu_mode
 
 for device in /sys/bus/pci/devices/*; do
 	group=$(readlink "$device/iommu_group" || true)
-	case $(cat "$device/class") in
-	0x0200*) ;;
-	*) # Others only where they share a group with a NIC.
+	case $(cat "$device/class")$(cat "$device/vendor") in
+	0x0200* | 0x0b40*0x8086) ;;
+	*) # Others only where they share a group with one of these.
 		[ -n "$group" ] || continue
 		shared=no
 		for member in "$device"/iommu_group/devices/*; do
-			case $(cat "$member/class") in 0x0200*) shared=yes ;; esac
+			case $(cat "$member/class")$(cat "$member/vendor") in 0x0200* | 0x0b40*0x8086) shared=yes ;; esac
 		done
 		[ "$shared" = yes ] || continue
 		;;

@@ -177,6 +177,53 @@ fn a_wish_counts_when_it_can_be_met_and_is_an_alarm_else() {
 }
 
 #[test]
+fn a_crypto_device_is_driven_behind_an_iommu_or_not_at_all() {
+    let qat = Family {
+        name: "QAT",
+        way: Way::Crypto,
+    };
+    let device = Found {
+        kernel_device: None,
+        driver: None,
+        iommu_group: Some(3),
+        ..nic()
+    };
+    let shared = Found {
+        group_users: vec!["0000:00:1f.2".parse().unwrap()],
+        ..device.clone()
+    };
+    let no_vfio = Offers {
+        vfio_pci: false,
+        ..GUARDED
+    };
+    for (device, offers, binding, reason) in [
+        (
+            &device,
+            GUARDED,
+            Binding::VfioPci,
+            "guarded by IOMMU group 3",
+        ),
+        (&device, ALL, Binding::Unusable, "there is no IOMMU"),
+        (
+            &device,
+            no_vfio,
+            Binding::Unusable,
+            "the kernel has no vfio-pci",
+        ),
+        (
+            &shared,
+            GUARDED,
+            Binding::Unusable,
+            "its IOMMU group 3 is shared with 0000:00:1f.2",
+        ),
+    ] {
+        let decision = decide("0000:00:04.0", device, qat, offers, None);
+        let decided = (decision.binding, decision.reason.as_str());
+        assert_eq!((decided, decision.alarm), ((binding, reason), None));
+    }
+}
+
+#[test]
 fn connectx_stays_with_its_driver_and_strangers_with_theirs() {
     let connectx = Family {
         name: "ConnectX",
