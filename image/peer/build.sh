@@ -15,7 +15,7 @@ plugins="random nonce aes sha1 sha2 hmac kdf gcm openssl pem pkcs1 pkcs8 x509 pu
 # Everything else that is needed is built into the kernel. IPsec of both families and all modes, NICs of QEMU, control channel.
 modules="qemu_fw_cfg virtio_net virtio_rng esp4 esp6 ah4 ah6 xfrm_user xfrm4_tunnel xfrm6_tunnel xfrm_interface tunnel4 tunnel6
 echainiv seqiv authenc authencesn gcm ccm ctr cmac ghash_generic ghash-clmulni-intel aesni-intel sha1-ssse3 sha256-ssse3 sha512-ssse3
-sha512_generic chacha20poly1305"
+sha512_generic chacha20poly1305 chacha_generic poly1305_generic crypto_null des_generic"
 
 die() {
 	printf 'peer: error: %s\n' "$*" >&2

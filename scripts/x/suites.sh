@@ -8,7 +8,7 @@ readonly SOAK_LIMIT_S=7200
 # they mostly wait.
 readonly ALONE="floods_leave_bfd_rekeys_and_traffic_alone pair_fifty_kpps_with_rekeys port_ring_losses_are_counted rekey"
 # Tests that boot the appliance's image: suite vm. The main job runs always, those with #[ignore = "vm: ..."] with --vm.
-readonly VM="artifacts_are_read_by_others two_builds_are_alike vm_boot_and_day0 vm_console vm_faults vm_native_esp_crosses_the_image vm_native_esp_survives_power_cuts vm_nics vm_peers_speak_native_esp"
+readonly VM="artifacts_are_read_by_others two_builds_are_alike vm_boot_and_day0 vm_console vm_faults vm_kernel_esp_agrees vm_native_esp_crosses_the_image vm_native_esp_survives_power_cuts vm_nics vm_peers_speak_native_esp"
 
 run_tests() {
 	soak=no

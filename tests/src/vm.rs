@@ -14,6 +14,7 @@ pub mod evidence;
 pub mod peer;
 pub mod site;
 pub mod ssh;
+pub mod xfrm;
 
 pub use appliance::Appliance;
 pub use peer::Peer;

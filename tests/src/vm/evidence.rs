@@ -13,6 +13,8 @@ pub struct KernelSa {
     pub source: IpAddr,
     /// Their destination.
     pub destination: IpAddr,
+    /// `esp` or `ah`.
+    pub protocol: String,
     /// Security parameters index.
     pub spi: u32,
     /// `tunnel` or `transport`.
@@ -21,9 +23,22 @@ pub struct KernelSa {
     pub in_udp: bool,
     /// Packets that have used it.
     pub packets: u64,
+    /// What it has refused.
+    pub refused: Refused,
 }
 
-/// Reads `ip -s xfrm state`; SAs of other protocols than ESP are left out.
+/// Packets that a kernel's SA has refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Refused {
+    /// Left of the replay window.
+    pub late: u64,
+    /// Received before.
+    pub replayed: u64,
+    /// With a wrong ICV.
+    pub forged: u64,
+}
+
+/// Reads `ip -s xfrm state`.
 pub fn kernel_sas(text: &str) -> Vec<KernelSa> {
     let mut found: Vec<KernelSa> = Vec::new();
     let mut current: Option<KernelSa> = None;
@@ -36,8 +51,8 @@ pub fn kernel_sas(text: &str) -> Vec<KernelSa> {
                 current = ends(source, destination);
             }
             ["proto", protocol, "spi", spi, rest @ ..] => {
-                current = current.take().filter(|_| *protocol == "esp");
                 if let Some(sa) = &mut current {
+                    sa.protocol = (*protocol).to_owned();
                     sa.spi = number(spi);
                     let mode = rest.iter().skip_while(|word| **word != "mode").nth(1);
                     sa.mode = mode.map_or(String::new(), |mode| (*mode).to_owned());
@@ -56,6 +71,16 @@ pub fn kernel_sas(text: &str) -> Vec<KernelSa> {
                     sa.packets = packets.trim().parse().unwrap_or(0);
                 }
             }
+            ["replay-window", late, "replay", replayed, "failed", forged] => {
+                let count = |word: &str| word.parse().unwrap_or(0);
+                if let Some(sa) = &mut current {
+                    sa.refused = Refused {
+                        late: count(late),
+                        replayed: count(replayed),
+                        forged: count(forged),
+                    };
+                }
+            }
             _ => {}
         }
     }
@@ -67,10 +92,12 @@ fn ends(source: &str, destination: &str) -> Option<KernelSa> {
     Some(KernelSa {
         source: source.parse().ok()?,
         destination: destination.parse().ok()?,
+        protocol: String::new(),
         spi: 0,
         mode: String::new(),
         in_udp: false,
         packets: 0,
+        refused: Refused::default(),
     })
 }
 
@@ -114,14 +141,15 @@ pub fn carried(link: &Link) -> Result<Carried> {
     Ok(carried)
 }
 
-/// Holds the peer kernel's list against the link: every SA of the kernel is in tunnel mode and not inside UDP, at least `least`
+/// Holds the peer kernel's list against the link: every SA of the kernel is of ESP in tunnel mode and not inside UDP, at least `least`
 /// packets of each direction were seen on the link as protocol 50 under the kernel's SPIs, and nothing else crossed.
 ///
 /// # Errors
 /// [`BenchError::Unexpected`] that says what is otherwise.
 pub fn native_esp(carried: &Carried, sas: &[KernelSa], least: u64) -> Result<String> {
     let fault = |text: String| Err(BenchError::Unexpected(text));
-    if let Some(sa) = sas.iter().find(|sa| sa.in_udp || sa.mode != "tunnel") {
+    let is_other = |sa: &&KernelSa| sa.in_udp || sa.mode != "tunnel" || sa.protocol != "esp";
+    if let Some(sa) = sas.iter().find(is_other) {
         return fault(format!(
             "the peer's kernel has an SA of another kind: {sa:?}"
         ));

@@ -1,4 +1,4 @@
-use super::{Carried, KernelSa, kernel_sas, native_esp};
+use super::{Carried, KernelSa, Refused, kernel_sas, native_esp};
 use std::net::IpAddr;
 
 const STATE: &str = "src 192.0.2.1 dst 192.0.2.2
@@ -23,16 +23,20 @@ src 192.0.2.1 dst 192.0.2.2
 	proto ah spi 0x00000102(258) reqid 1(0x00000001) mode tunnel
 	lifetime current:
 	  1(bytes), 2(packets)
+	stats:
+	  replay-window 3 replay 4 failed 5
 ";
 
 fn sa(source: &str, destination: &str, spi: u32, packets: u64) -> KernelSa {
     KernelSa {
         source: source.parse().unwrap(),
         destination: destination.parse().unwrap(),
+        protocol: "esp".to_owned(),
         spi,
         mode: "tunnel".to_owned(),
         in_udp: false,
         packets,
+        refused: Refused::default(),
     }
 }
 
@@ -41,7 +45,14 @@ fn the_kernels_list_is_read() {
     let mut second = sa("2001:db8::2", "2001:db8::1", 257, 207);
     second.in_udp = true;
     let first = sa("192.0.2.1", "192.0.2.2", 0xc8f7_5eb1, 1484);
-    assert_eq!(kernel_sas(STATE), [first, second]);
+    let mut third = sa("192.0.2.1", "192.0.2.2", 258, 2);
+    third.protocol = "ah".to_owned();
+    third.refused = Refused {
+        late: 3,
+        replayed: 4,
+        forged: 5,
+    };
+    assert_eq!(kernel_sas(STATE), [first, second, third]);
     assert_eq!(kernel_sas(""), []);
 }
 
@@ -66,6 +77,9 @@ fn only_protocol_50_under_the_kernels_numbers_is_native_esp() {
     others = sas.clone();
     others[1].in_udp = true;
     assert!(native_esp(&good, &others, 9).is_err(), "in UDP");
+    others = sas.clone();
+    others[0].protocol = "ah".to_owned();
+    assert!(native_esp(&good, &others, 9).is_err(), "AH");
     let bad = Carried { in_udp: 1, ..good };
     assert!(native_esp(&bad, &sas, 9).is_err(), "in UDP on the link");
     let bad = Carried {
