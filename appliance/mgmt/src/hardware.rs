@@ -1,11 +1,12 @@
-//! The machine as `ravelin-host prepare` described it at boot: where the device of a port is found, and what is wrong with the
-//! machine. It is read when it is asked for; a machine that nobody described (not the appliance) has none, and ports state their
+//! The machine as `ravelin-host prepare` described it at boot: where the device of a port is found, which crypto devices there are, and
+//! what is wrong with the machine. It is read when it is asked for; a machine that nobody described (not the appliance) has none, and ports state their
 //! devices.
 
 use crate::compile::Compiled;
 use crate::error::MgmtError;
 use ravelin_ctl::host::{Alarm, Binding, DriverWish, Nic, PLATFORM_FILE, Platform, Severity, Told};
 use ravelin_ctl::plane::Device;
+use ravelin_types::PciAddress;
 use serde::Deserialize;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -36,13 +37,18 @@ pub fn platform(run_dir: &Path) -> Result<Option<Platform>, MgmtError> {
 }
 
 /// Gives every port that states no device the one of its name. Ports without are left out of planed's part and told: as warnings,
-/// and as what is missing.
+/// and as what is missing. Crypto devices that are not to be had are warnings only: the CPU does their work, and planed says so.
 pub fn place(compiled: &mut Compiled, run_dir: &Path) {
     let unplaced = std::mem::take(&mut compiled.unplaced);
-    if unplaced.is_empty() {
+    if unplaced.is_empty() && compiled.plane.acceleration.is_empty() {
         return;
     }
     let platform = platform(run_dir);
+    if let Ok(Some(platform)) = &platform {
+        let devices = compiled.plane.acceleration.iter();
+        let warnings = devices.filter_map(|device| not_had(&device.name, platform));
+        compiled.warnings.extend(warnings);
+    }
     for port in unplaced {
         let name = port.name().to_owned();
         let device = match &platform {
@@ -76,6 +82,29 @@ pub fn place(compiled: &mut Compiled, run_dir: &Path) {
         }
     }
     compiled.plane.ports.sort_by(|a, b| a.name.cmp(&b.name));
+}
+
+/// A warning when there is no crypto device at a PCI address, or planed did not get it.
+fn not_had(name: &str, platform: &Platform) -> Option<String> {
+    let pci: PciAddress = name.parse().ok()?;
+    let device = platform.crypto.iter().find(|device| device.pci == pci);
+    let nic = platform.nics.iter().find(|nic| nic.pci == Some(pci));
+    let why = match (device, nic) {
+        (Some(device), _) if device.binding == Binding::VfioPci => return None,
+        (Some(device), _) => format!("it cannot be used: {}", device.reason),
+        (None, Some(nic)) => format!("it is a NIC, `{}`", nic.name),
+        (None, None) => {
+            let there: Vec<String> = platform.crypto.iter().map(|d| d.pci.to_string()).collect();
+            let there = match there.as_slice() {
+                [] => "none".to_owned(),
+                places => places.join(", "),
+            };
+            format!("there is no crypto device at this address: this machine has {there}")
+        }
+    };
+    Some(format!(
+        "[security ipsec acceleration device {name}] {why}; the CPU does its ciphers"
+    ))
 }
 
 /// A warning when the NIC has another driver than the operator chose.

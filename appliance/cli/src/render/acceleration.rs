@@ -1,5 +1,6 @@
 //! `show security ipsec acceleration`.
 
+use super::wrapped;
 use ravelin_ctl::acceleration::{Acceleration, DeviceState, Served};
 use std::fmt::Write;
 
@@ -35,7 +36,8 @@ fn device_text(device: &DeviceState) -> String {
     let mut out = format!("Crypto device: {}, driver: {driver}\n", device.name);
     let state = if device.serves { "Serves" } else { "Idle" };
     let remark = device.remark.as_ref().map(|text| format!(": {text}"));
-    let _ = writeln!(out, "  State: {state}{}", remark.unwrap_or_default());
+    let text = format!("{state}{}", remark.unwrap_or_default());
+    out.push_str(&wrapped("  State: ", &text, 9));
     if device.driver.is_some() {
         let _ = writeln!(
             out,

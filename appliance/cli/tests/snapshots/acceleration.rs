@@ -38,7 +38,10 @@ pub fn acceleration() -> Reply {
             },
             DeviceState {
                 name: "0000:3d:01.7".to_owned(),
-                remark: Some("device `0000:3d:01.7`: probe: No such device".to_owned()),
+                remark: Some(
+                    "c6xxvf drives it, and vfio-pci should (`show chassis hardware` tells why)"
+                        .to_owned(),
+                ),
                 ..DeviceState::default()
             },
         ],

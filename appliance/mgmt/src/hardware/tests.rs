@@ -4,11 +4,12 @@ use super::*;
 use crate::judge::read_text;
 use ravelin_config::Model;
 
-/// A machine with a management NIC, a port on PCI, one by the kernel and one whose NIC is gone.
+/// A machine with a management NIC, a port on PCI, one by the kernel and one whose NIC is gone; and two crypto devices.
 const MACHINE: &str = r#"{
   "machine": {"vendor": "", "product": "", "processor": "", "processors": 2, "memory_mib": 2000, "kernel": ""},
   "plan": {"workers": 1, "packet_memory_mib": 256, "pages": [], "ordinary_pages": false, "reason": ""},
   "nics": [NICS],
+  "crypto": [CRYPTO],
   "alarms": [{"severity": "major", "subject": "ge-0/0/2", "text": "the NIC is gone"}]
 }"#;
 
@@ -24,6 +25,14 @@ fn nic(name: &str, slot: u8, binding: &str) -> String {
     )
 }
 
+fn crypto(function: u8, binding: &str, reason: &str) -> String {
+    format!(
+        r#"{{"pci": "0000:3d:01.{function}", "vendor": 32902, "device": 14281, "model": "QAT C62x virtual function",
+            "iommu_group": 7, "numa_node": null, "driver_before": null, "driver": null, "binding": "{binding}",
+            "reason": "{reason}"}}"#
+    )
+}
+
 fn machine() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("host")).unwrap();
@@ -33,7 +42,12 @@ fn machine() -> tempfile::TempDir {
         nic("ge-0/0/1", 4, "af-packet"),
         nic("ge-0/0/2", 5, "absent"),
     ];
+    let crypto = [
+        crypto(0, "vfio-pci", "guarded by IOMMU group 7"),
+        crypto(1, "unusable", "there is no IOMMU"),
+    ];
     let text = MACHINE.replace("NICS", &nics.join(","));
+    let text = text.replace("CRYPTO", &crypto.join(","));
     fs::write(folder.path().join(PLATFORM_FILE), text).unwrap();
     folder
 }
@@ -118,6 +132,32 @@ fn a_chosen_driver_is_noted_and_comes_with_the_next_start() {
             "[interfaces ge-0/0/0 driver] the NIC is driven by vfio-pci until the next start of the system"
         ]
     );
+}
+
+#[test]
+fn a_crypto_device_that_is_not_to_be_had_is_a_warning_with_its_address_and_the_reason() {
+    let folder = machine();
+    let text = "security { ipsec { acceleration { device 0000:3d:01.0; device 0000:3d:01.1; device 0000:3d:01.2;
+        device 0000:00:03.0; device crypto_openssl0; } } }";
+    let with = compiled(text, folder.path());
+    let warning = |address: &str, why: &str| {
+        format!("[security ipsec acceleration device {address}] {why}; the CPU does its ciphers")
+    };
+    assert_eq!(
+        with.warnings,
+        [
+            warning("0000:3d:01.1", "it cannot be used: there is no IOMMU"),
+            warning(
+                "0000:3d:01.2",
+                "there is no crypto device at this address: this machine has 0000:3d:01.0, 0000:3d:01.1"
+            ),
+            warning("0000:00:03.0", "it is a NIC, `ge-0/0/0`"),
+        ]
+    );
+    assert_eq!((with.missing, with.plane.acceleration.len()), (vec![], 5));
+    // Not the appliance: planed finds out.
+    let nowhere = compiled(text, Path::new("/nonexistent"));
+    assert_eq!(nowhere.warnings, Vec::<String>::new());
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! has been taken out of the configuration. An SA stays with the engine that it was installed for, until it is rekeyed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use dpdk_rs::Eal;
@@ -12,14 +14,19 @@ use ravelin_ctl::acceleration::{Acceleration, CryptoDevice, DeviceState, Served}
 use ravelin_dataplane::engine::accelerator::UnitStatus;
 use ravelin_dataplane::engine::{Accelerator, cpu_code};
 use ravelin_esp::engine::{Service, WhyCpu};
-use ravelin_types::Time;
+use ravelin_types::{PciAddress, Time};
 
 use super::Control;
+use crate::nic::environment::PCI_BUS;
 
 /// Pause between attempts to open a device: DPDK says much about each.
 const RETRY: Duration = Duration::from_secs(60);
 /// Keys that a device holds at most, by MiB of planed's memory: a sixteenth of it, at 2 KiB each.
 const KEYS_PER_MIB: u32 = 32;
+/// Drivers of the kernel that give a device to user space.
+const USERSPACE_DRIVERS: &[&str] = &["vfio-pci", "igb_uio", "uio_pci_generic"];
+/// How the class of NICs and other network controllers begins in sysfs.
+const NETWORK_CLASS: &str = "0x02";
 
 /// Why a wanted device does not serve.
 enum Trouble {
@@ -81,9 +88,13 @@ impl Control {
                     log::info!("crypto device `{}` serves", device.name);
                 }
                 Err(why) => {
-                    log::error!("{why}; its SAs are done by the CPU");
-                    let trouble = Trouble::Closed(why, now + RETRY);
-                    troubles.insert(device.name.clone(), trouble);
+                    let name = &device.name;
+                    let is_known =
+                        matches!(troubles.get(name), Some(Trouble::Closed(old, _)) if *old == why);
+                    if !is_known {
+                        log::error!("crypto device `{name}`: {why}; its SAs are done by the CPU");
+                    }
+                    troubles.insert(name.clone(), Trouble::Closed(why, now + RETRY));
                 }
             }
         }
@@ -147,6 +158,9 @@ fn add(
     device: &CryptoDevice,
     workers: usize,
 ) -> Result<(), String> {
+    if let Some(why) = obstacle(Path::new(PCI_BUS), &device.name) {
+        return Err(why);
+    }
     let arguments = device.arguments.as_deref().unwrap_or_default();
     // Devices that a scheduler is made of must be there before it. One that cannot be had is the scheduler's to report.
     for part in arguments
@@ -168,6 +182,31 @@ fn add(
     } else {
         Err(format!("device `{}` is one too many", device.name))
     }
+}
+
+/// What stands against opening a PCI function as a crypto device, as far as sysfs tells; of other devices DPDK knows.
+fn obstacle(bus: &Path, name: &str) -> Option<String> {
+    let address: PciAddress = name.parse().ok()?;
+    let function = bus.join(address.to_string());
+    if !function.is_dir() {
+        return Some("there is no such PCI function".to_owned());
+    }
+    let class = fs::read_to_string(function.join("class")).unwrap_or_default();
+    if class.starts_with(NETWORK_CLASS) {
+        return Some("it is a NIC".to_owned());
+    }
+    let link = fs::read_link(function.join("driver")).unwrap_or_default();
+    let driver = link.file_name().unwrap_or_default().to_string_lossy();
+    if USERSPACE_DRIVERS.contains(&&*driver) {
+        return None;
+    }
+    let now = match &*driver {
+        "" => "it has no driver",
+        driver => &format!("{driver} drives it"),
+    };
+    Some(format!(
+        "{now}, and vfio-pci should (`show chassis hardware` tells why)"
+    ))
 }
 
 /// How many SAs each engine serves, and why.

@@ -11,7 +11,8 @@ use crate::error::Error;
 
 const NO_HUGE: &str = "RAVELIN_NO_HUGE";
 const HUGEPAGES: &str = "/sys/kernel/mm/hugepages";
-const PCI_BUS: &str = "/sys/bus/pci/devices";
+/// Functions of the PCI bus.
+pub const PCI_BUS: &str = "/sys/bus/pci/devices";
 /// Scans the PCI bus without touching any device: ports are plugged in when they are configured. No device has this address.
 const NO_DEVICE: &str = "ffff:ff:1f.7";
 /// Packets in flight at most: full receive and transmit rings of 64 ports with two queues each, or of eight ports with 16, punt and
