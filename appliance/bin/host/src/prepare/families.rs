@@ -152,3 +152,6 @@ fn by_number(vendor: u16, device: u16) -> Option<Family> {
     let row = rows.find(|row| row.0 == vendor && row.1.contains(&device));
     row.map(|(_, _, family)| *family)
 }
+
+#[cfg(test)]
+mod tests;
