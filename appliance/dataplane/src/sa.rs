@@ -75,6 +75,8 @@ pub struct RouteCache {
     pub version: u64,
     /// Next hop of the outer packets.
     pub next_hop: NextHop,
+    /// Their routing instance: that of the facts, which are on another cache line.
+    pub vrf: VrfId,
     /// Largest inner packet in octets.
     pub inner_mtu_octets: u16,
     /// Largest outer packet in octets.
@@ -259,8 +261,8 @@ impl Sa {
         self.exhausting |= self.outbound.is_ended();
     }
 
-    /// What to ask iked for when a ceiling is near, once per grant: `inbound` is the number that the peer has just used.
-    #[inline]
+    /// What to ask iked for when a ceiling is near, once per grant: `inbound` is the number that the peer has just used. Looks at both
+    /// halves: a packet first looks at its own.
     pub fn ask(&self, inbound: u64) -> Option<Numbers> {
         let wants = self.outbound.wants_ceiling() || self.inbound.wants_ceiling(inbound);
         wants.then(|| Numbers {

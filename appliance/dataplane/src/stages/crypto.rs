@@ -167,7 +167,7 @@ pub(crate) fn opened<P: Platform, const AH: bool>(
     if newest {
         state::store_inbound(&worker.shared.cells, slot, number);
     }
-    let (heard, asking) = (sa.heard, sa.ask(number).is_some());
+    let (heard, asking) = (sa.heard, sa.inbound.wants_ceiling(number));
     if asking {
         worker.ask(slot, number);
     }

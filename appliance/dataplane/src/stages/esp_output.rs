@@ -342,6 +342,7 @@ fn outer_route(
     Ok(RouteCache {
         version: tables.version,
         next_hop,
+        vrf: facts.outer_vrf,
         inner_mtu_octets: by_path.min(by_tunnel),
         outer_mtu_octets: path,
     })
@@ -399,13 +400,13 @@ fn encrypt<P: Platform, const SPREAD: bool>(
         let inner = inner.unwrap_or_default();
         watch.encrypting(worker.id, worker.now, &sa.facts, inner, link);
     }
-    let noteworthy = sa.outbound.is_exhausting() || sa.ask(0).is_some();
+    let noteworthy = sa.outbound.is_exhausting() || sa.outbound.wants_ceiling();
     let RouteCache {
         next_hop,
+        vrf: outer_vrf,
         outer_mtu_octets,
         ..
     } = sa.route;
-    let outer_vrf = sa.facts.outer_vrf;
     match worker.cipher::<SPREAD>(buf.data_mut(), &task) {
         OpStatus::Pending => {
             let packet = whole(buf, (outer_vrf, next_hop));
