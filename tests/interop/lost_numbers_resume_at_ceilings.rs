@@ -19,7 +19,7 @@ const RETURN_LIMIT: Duration = Duration::from_secs(60);
 /// Numbers that are taken and never leave, at a death: some bursts.
 const UNSENT_MOST: u64 = 1000;
 /// planed's record of the numbers, beside its socket.
-const MAPPING: &str = "planed-sa-state.1";
+const MAPPING: &str = "planed-sa-state.2";
 /// Sends the ESP frames of a capture again.
 const REPLAYER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/replay.py");
 

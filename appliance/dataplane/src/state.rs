@@ -5,23 +5,24 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use dpdk_rs::{LINE_OCTETS, prefetch};
 use ravelin_types::Numbers;
 use ravelin_types::numbers::Remembered;
 
-/// Words of one SA's state that its worker writes.
-const WORDS: usize = 4;
-/// Words behind them all, two for each SA, that the control thread writes for those whose volume is limited: octets out and in.
-const OCTET_WORDS: usize = 2;
+/// Words of one SA's record: a cache line, because records side by side are written by different workers.
+const WORDS: usize = LINE_OCTETS / size_of::<AtomicU64>();
 
 /// Words for so many SAs.
 pub const fn words(slots: usize) -> usize {
-    slots * (WORDS + OCTET_WORDS)
+    slots * WORDS
 }
 
 const WORD_IDENTITY: usize = 0;
 const WORD_EPOCH: usize = 1;
 const WORD_OUTBOUND: usize = 2;
 const WORD_INBOUND: usize = 3;
+/// Octets out and in, which the control thread writes for SAs whose volume is limited.
+const WORDS_OCTETS: [usize; 2] = [4, 5];
 
 /// Shared words: a mapping that survives the process, or ordinary memory in tests.
 pub trait StateCells: Send + Sync + 'static {
@@ -94,23 +95,29 @@ pub fn begin(
     true
 }
 
-/// Octets that the SA in `slot` of `slots` has carried, out and in. Whether they are of the same SA is what [`recall`] tells.
-pub fn recall_octets(cells: &impl StateCells, slots: usize, slot: u32) -> [u64; OCTET_WORDS] {
-    let base = slots * WORDS + slot as usize * OCTET_WORDS;
-    [0, 1].map(|at| {
+/// Octets that the SA in `slot` has carried, out and in. Whether they are of the same SA is what [`recall`] tells.
+pub fn recall_octets(cells: &impl StateCells, slot: u32) -> [u64; 2] {
+    WORDS_OCTETS.map(|at| {
         cells
-            .word(base + at)
+            .word(slot as usize * WORDS + at)
             .map_or(0, |cell| cell.load(Ordering::Acquire))
     })
 }
 
 /// Stores them.
-pub fn store_octets(cells: &impl StateCells, slots: usize, slot: u32, octets: [u64; OCTET_WORDS]) {
-    let base = slots * WORDS + slot as usize * OCTET_WORDS;
-    for (at, value) in octets.into_iter().enumerate() {
-        if let Some(cell) = cells.word(base + at) {
+pub fn store_octets(cells: &impl StateCells, slot: u32, octets: [u64; 2]) {
+    for (at, value) in WORDS_OCTETS.into_iter().zip(octets) {
+        if let Some(cell) = cells.word(slot as usize * WORDS + at) {
             cell.store(value, Ordering::Release);
         }
+    }
+}
+
+/// Brings the record of a slot towards the cache.
+#[inline(always)]
+pub fn warm(cells: &impl StateCells, slot: u32) {
+    if let Some(cell) = cells.word(slot as usize * WORDS) {
+        prefetch(cell);
     }
 }
 
@@ -157,9 +164,9 @@ mod tests {
         assert_eq!(recall(&cells, 1, 0x1000, 7), Some(state(99, 98)));
         forget(&cells, 1);
         assert_eq!(recall(&cells, 1, 0x1000, 7), None);
-        store_octets(&cells, 4, 3, [5, 6]);
-        assert_eq!(recall_octets(&cells, 4, 3), [5, 6]);
-        assert_eq!(recall_octets(&cells, 4, 2), [0, 0]);
+        store_octets(&cells, 3, [5, 6]);
+        assert_eq!(recall_octets(&cells, 3), [5, 6]);
+        assert_eq!(recall_octets(&cells, 2), [0, 0]);
         assert_eq!(recall(&cells, 3, 5, 6), None, "its own place");
         let beyond = words(4) as u32;
         assert!(!begin(&cells, beyond, 1, 1, state(0, 0)));

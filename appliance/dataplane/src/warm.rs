@@ -1,5 +1,5 @@
 //! Brings towards the cache what the packets some places ahead will need. Of thousands of SAs in no order each packet's is in memory:
-//! a pointer to it, the SA, the place of its key, the key, the counters. What lies behind a pointer comes later than the pointer.
+//! a pointer to it, its record, the SA, the place of its key, the key, the counters. What lies behind a pointer comes later than the pointer.
 
 use dpdk_rs::prefetch;
 use ravelin_esp::{CryptoEngine, Direction, PacketBuf};
@@ -7,9 +7,10 @@ use ravelin_esp::{CryptoEngine, Direction, PacketBuf};
 use crate::packet::Packet;
 use crate::platform::Platform;
 use crate::sa::Sa;
+use crate::state;
 use crate::worker::Worker;
 
-/// How many packets ahead each of them is asked for: far enough for memory to answer, near enough for the lines (1, 4, 3 and up to 20
+/// How many packets ahead each of them is asked for: far enough for memory to answer, near enough for the lines (2, 4, 3 and up to 20
 /// of them) to be there still.
 const POINTER_AHEAD: usize = 12;
 const SA_AHEAD: usize = 8;
@@ -33,6 +34,7 @@ impl<P: Platform> Worker<P> {
             && let Some(pointer) = self.sas.get(*slot as usize)
         {
             prefetch(pointer);
+            state::warm(&self.shared.cells, *slot);
         }
     }
 

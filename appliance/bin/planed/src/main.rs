@@ -49,7 +49,7 @@ use nic::{Cells, Dpdk};
 /// Requests that wait for the control thread; their senders wait when it is full.
 const INPUTS: usize = 64;
 /// SA state that survives this process. The number changes with its layout: old words must not be taken for new ones.
-const STATE_FILE: &str = "planed-sa-state.1";
+const STATE_FILE: &str = "planed-sa-state.2";
 
 fn main() -> ExitCode {
     logging::init();

@@ -178,11 +178,11 @@ impl Lives {
 impl<P: Platform> Controller<P> {
     /// What counts against the life of a pair that resumes like this.
     pub(super) fn carried(&self, sa: &SaPair, slot: u32, resumed: Resumption) -> Carried {
-        let (cells, slots) = (&self.shared.cells, self.shared.slots());
+        let cells = &self.shared.cells;
         let known = state::recall(cells, slot, sa.inbound.spi.0, sa.outbound.spi.0);
         Carried {
             resumed,
-            octets: known.map_or([0; 2], |_| state::recall_octets(cells, slots, slot)),
+            octets: known.map_or([0; 2], |_| state::recall_octets(cells, slot)),
         }
     }
 
@@ -198,7 +198,7 @@ impl<P: Platform> Controller<P> {
     /// Looks after lives by volume; what iked should hear.
     pub(super) fn follow_lives(&mut self, now: Time) -> impl Iterator<Item = SaEvent> {
         let shared = Arc::clone(&self.shared);
-        let keep = |slot, octets| state::store_octets(&shared.cells, shared.slots(), slot, octets);
+        let keep = |slot, octets| state::store_octets(&shared.cells, slot, octets);
         let (soft, hard) = self.pairs.lives.look(now, keep);
         for pair in &hard {
             log::warn!(
