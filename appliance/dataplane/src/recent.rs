@@ -2,7 +2,7 @@
 //! the address, where a look-up of routes and of selectors touches several that depend on each other. A set-associative table per worker
 //! and family, good for one version of the tables; what it does not hold is looked up and takes the place of another.
 
-use dpdk_rs::LINE_OCTETS;
+use dpdk_rs::{LINE_OCTETS, prefetch};
 use ravelin_types::VrfId;
 
 use crate::address::{Address, Scope};
@@ -15,6 +15,8 @@ const WAYS: usize = 2;
 const MAX_SETS: usize = 1 << 16;
 /// Fewest sets.
 const MIN_SETS: usize = 64;
+/// From so many destinations on they are asked for ahead: about as many lines as the first cache has to spare.
+const MANY: usize = 128;
 
 /// Where the packets to one address go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,6 +92,8 @@ pub struct Recent<A> {
     generation: u32,
     /// How many sets there will be, once the first destination comes.
     wanted: usize,
+    /// Destinations that were looked up since the version changed.
+    looked_up: usize,
     sets: Box<[Set<A>]>,
 }
 
@@ -99,6 +103,7 @@ impl<A: Address> Recent<A> {
             version: 0,
             generation: 1,
             wanted: destinations.next_power_of_two().clamp(MIN_SETS, MAX_SETS),
+            looked_up: 0,
             sets: Box::default(),
         }
     }
@@ -108,6 +113,7 @@ impl<A: Address> Recent<A> {
     fn follow(&mut self, tables: &Tables) {
         if self.version != tables.version {
             self.version = tables.version;
+            self.looked_up = 0;
             self.generation = self.generation.wrapping_add(1);
             if self.generation == 0 {
                 self.sets = Box::default();
@@ -136,11 +142,26 @@ impl<A: Address> Recent<A> {
         self.miss(tables, vrf, address)
     }
 
+    /// Whether there are so many destinations that [`Self::warm`] is worth its while.
+    #[inline(always)]
+    pub fn is_wide(&self) -> bool {
+        self.looked_up >= MANY
+    }
+
+    /// Brings towards the cache what `find` will look at for this address.
+    #[inline(always)]
+    pub fn warm(&self, address: A) {
+        if let Some(set) = self.set_of(address) {
+            prefetch(set);
+        }
+    }
+
     #[inline(never)]
     fn miss(&mut self, tables: &Tables, vrf: VrfId, address: A) -> Destination {
         if self.sets.is_empty() {
             self.sets = vec![Set([Entry::default(); WAYS]); self.wanted].into();
         }
+        self.looked_up += 1;
         let destination = Destination::of(tables, vrf, address);
         let at = address.spread() & (self.sets.len() - 1);
         if let Some(Set(entries)) = self.sets.get_mut(at) {

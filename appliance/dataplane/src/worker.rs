@@ -103,7 +103,7 @@ pub struct Worker<P: Platform> {
     pub(crate) now: Time,
     pub(crate) laps: Laps,
     pub(crate) departure: Departure,
-    recent: RecentDestinations,
+    pub(crate) recent: RecentDestinations,
     /// Decrypted packets of one tunnel in a row.
     decrypted: Tally,
     next_tick: Time,

@@ -11,6 +11,7 @@ use crate::counters::Tally;
 use crate::drop::DropReason;
 use crate::packet::{Header, Origin, Packet};
 use crate::platform::Platform;
+use crate::recent::RecentDestinations;
 use crate::stages::forward::{self, Fate};
 use crate::stages::{arp, esp_input, ip_input};
 use crate::tables::{IfIndex, InterfaceKind, NextHop, Tables};
@@ -40,6 +41,8 @@ impl Receiver {
 
 /// How many frames ahead a frame is brought towards the cache.
 const FRAMES_AHEAD: usize = 3;
+/// How many frames ahead the route of its destination is, of many destinations; its header has come by then.
+const ROUTES_AHEAD: usize = 1;
 
 /// Takes all `frames` of `port`.
 pub(crate) fn input<P: Platform>(
@@ -51,10 +54,14 @@ pub(crate) fn input<P: Platform>(
     // Frames of one unit come in runs: it is looked up, and counted, once per run.
     let mut last = Receiver::NONE;
     let mut tally = Tally::default();
+    let wide = worker.recent.v4.is_wide() || worker.recent.v6.is_wide();
     let mut waiting = frames.drain(..);
     while let Some(mut buf) = waiting.next() {
         if let Some(ahead) = waiting.as_slice().get(FRAMES_AHEAD) {
             ahead.prefetch();
+        }
+        if wide && let Some(ahead) = waiting.as_slice().get(ROUTES_AHEAD) {
+            warm_route(&worker.recent, ahead.data());
         }
         let Some(header) = ethernet::parse(buf.data()) else {
             worker.refuse(IfIndex(0), unreadable(buf.data()), buf.data());
@@ -129,6 +136,20 @@ pub(crate) fn input<P: Platform>(
         }
     }
     worker.counters().received(tally);
+}
+
+/// Brings towards the cache what is known of the destination of a frame, tagged or not.
+#[inline(always)]
+fn warm_route(recent: &RecentDestinations, frame: &[u8]) {
+    let Some(header) = ethernet::parse(frame) else {
+        return;
+    };
+    let packet = &frame[header.header_octets..];
+    match header.ethertype {
+        TYPE_IPV4 => u32::ends(packet).map(|ends| recent.v4.warm(ends.destination)),
+        TYPE_IPV6 => u128::ends(packet).map(|ends| recent.v6.warm(ends.destination)),
+        _ => None,
+    };
 }
 
 /// Why there is no header.
