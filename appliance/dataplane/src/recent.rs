@@ -11,12 +11,12 @@ use crate::tables::{IfIndex, NextHop, Tables};
 
 /// Entries of a set.
 const WAYS: usize = 2;
-/// Most sets of one table, a power of two: one for each SA pair of a node, in 4 MiB for IPv4. Used lines alone come into the caches.
+/// Most sets of one table, a power of two: one for each SA pair of a node, in 4 MiB for IPv4.
 const MAX_SETS: usize = 1 << 16;
-/// Fewest sets.
+/// Fewest sets, which the first cache has to spare. A table grows with its destinations, so that they lie on few pages.
 const MIN_SETS: usize = 64;
-/// From so many destinations on they are asked for ahead: about as many lines as the first cache has to spare.
-const MANY: usize = 128;
+/// By how much.
+const GROWTH: usize = 4;
 
 /// Where the packets to one address go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,9 +90,9 @@ pub struct Recent<A> {
     /// Version of the tables.
     version: u64,
     generation: u32,
-    /// How many sets there will be, once the first destination comes.
-    wanted: usize,
-    /// Destinations that were looked up since the version changed.
+    /// How many sets there will be at most.
+    most: usize,
+    /// Destinations that were looked up since the version changed or the table grew.
     looked_up: usize,
     sets: Box<[Set<A>]>,
 }
@@ -102,7 +102,7 @@ impl<A: Address> Recent<A> {
         Self {
             version: 0,
             generation: 1,
-            wanted: destinations.next_power_of_two().clamp(MIN_SETS, MAX_SETS),
+            most: destinations.next_power_of_two().clamp(MIN_SETS, MAX_SETS),
             looked_up: 0,
             sets: Box::default(),
         }
@@ -142,10 +142,18 @@ impl<A: Address> Recent<A> {
         self.miss(tables, vrf, address)
     }
 
+    /// Starts anew with more sets.
+    #[cold]
+    fn grow(&mut self) {
+        let sets = (self.sets.len() * GROWTH).clamp(MIN_SETS, self.most);
+        self.sets = vec![Set([Entry::default(); WAYS]); sets].into();
+        self.looked_up = 0;
+    }
+
     /// Whether there are so many destinations that [`Self::warm`] is worth its while.
     #[inline(always)]
     pub fn is_wide(&self) -> bool {
-        self.looked_up >= MANY
+        self.sets.len() > MIN_SETS
     }
 
     /// Brings towards the cache what `find` will look at for this address.
@@ -158,8 +166,8 @@ impl<A: Address> Recent<A> {
 
     #[inline(never)]
     fn miss(&mut self, tables: &Tables, vrf: VrfId, address: A) -> Destination {
-        if self.sets.is_empty() {
-            self.sets = vec![Set([Entry::default(); WAYS]); self.wanted].into();
+        if self.looked_up >= self.sets.len() && self.sets.len() < self.most {
+            self.grow();
         }
         self.looked_up += 1;
         let destination = Destination::of(tables, vrf, address);
