@@ -55,8 +55,8 @@ pub trait Address: LpmKey + Ord + Default {
     /// Whether it means something on its own link only, and is used there for neighbour discovery.
     fn is_link_local(self) -> bool;
 
-    /// A number that differs in its low bits between addresses that differ anywhere.
-    fn spread(self) -> usize;
+    /// A number whose upper bits differ between addresses that differ anywhere, and lie evenly for those in a row.
+    fn hash(self) -> u32;
 
     /// The recent destinations of this family.
     fn recent(recent: &mut RecentDestinations) -> &mut Recent<Self>;
@@ -81,10 +81,10 @@ pub trait Address: LpmKey + Ord + Default {
     fn sides_of(sa: &Sa) -> &Sides<Self>;
 }
 
-/// Multiplicative hashing (Knuth, The Art of Computer Programming, volume 3, section 6.4): the upper half knows all bits.
+/// Multiplicative hashing (Knuth, The Art of Computer Programming, volume 3, section 6.4).
 #[inline(always)]
-fn spread(number: u64) -> usize {
-    (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize
+fn hash(number: u64) -> u32 {
+    (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }
 
 impl Address for u32 {
@@ -131,8 +131,8 @@ impl Address for u32 {
     }
 
     #[inline]
-    fn spread(self) -> usize {
-        spread(u64::from(self))
+    fn hash(self) -> u32 {
+        hash(u64::from(self))
     }
 
     #[inline]
@@ -215,8 +215,8 @@ impl Address for u128 {
     }
 
     #[inline]
-    fn spread(self) -> usize {
-        spread((self ^ (self >> 64).rotate_left(32)) as u64)
+    fn hash(self) -> u32 {
+        hash((self ^ (self >> 64).rotate_left(32)) as u64)
     }
 
     #[inline]

@@ -122,10 +122,15 @@ impl<A: Address> Recent<A> {
         }
     }
 
+    /// Which set holds an address: the upper bits of its hash, the only ones that all bits of the address count for.
+    #[inline(always)]
+    fn place_of(&self, address: A) -> usize {
+        (u64::from(address.hash()) * self.sets.len() as u64 >> u32::BITS) as usize
+    }
+
     #[inline(always)]
     fn set_of(&self, address: A) -> Option<&Set<A>> {
-        let at = address.spread() & self.sets.len().wrapping_sub(1);
-        self.sets.get(at)
+        self.sets.get(self.place_of(address))
     }
 
     /// Where packets to `address` in `vrf` go. `tables` are those that [`RecentDestinations::follow`] saw.
@@ -171,7 +176,7 @@ impl<A: Address> Recent<A> {
         }
         self.looked_up += 1;
         let destination = Destination::of(tables, vrf, address);
-        let at = address.spread() & (self.sets.len() - 1);
+        let at = self.place_of(address);
         if let Some(Set(entries)) = self.sets.get_mut(at) {
             entries.rotate_right(1);
             entries[0] = Entry {

@@ -42,3 +42,39 @@ fn says_what_the_tables_say_whatever_was_asked_before() {
         NextHop::None
     );
 }
+
+/// A table with as many sets as there are peers keeps them all, however their addresses were dealt out.
+#[test]
+fn addresses_in_a_row_find_room() {
+    const PEERS: u32 = MAX_SETS as u32;
+    let tables = tables(1, &[("0.0.0.0/0", 1)]);
+    for apart in [1, 2, 4, 16, 256] {
+        let v4 = |peer: u32| 0x0a00_0000 + peer * apart;
+        let in_prefix = |peer: u32| 0x2001_0db8 << 96 | u128::from(peer * apart);
+        let by_prefix = |peer: u32| 0x2001_0db8 << 96 | u128::from(peer * apart) << 64 | 1;
+        let forgotten = [
+            forgotten(&tables, (0..PEERS).map(v4)),
+            forgotten(&tables, (0..PEERS).map(in_prefix)),
+            forgotten(&tables, (0..PEERS).map(by_prefix)),
+        ];
+        for forgotten in forgotten {
+            assert!(
+                forgotten < PEERS as usize / 100,
+                "{forgotten}, {apart} apart"
+            );
+        }
+    }
+}
+
+/// How many of these addresses must be looked up again and again.
+fn forgotten<A: Address>(tables: &Tables, addresses: impl Iterator<Item = A> + Clone) -> usize {
+    let mut recent = Recent::new(MAX_SETS);
+    let mut round = || {
+        let before = recent.looked_up;
+        for address in addresses.clone() {
+            recent.find(tables, VrfId(0), address);
+        }
+        recent.looked_up.wrapping_sub(before)
+    };
+    (0..4).map(|_| round()).last().unwrap_or_default()
+}

@@ -40,9 +40,9 @@ impl Receiver {
 }
 
 /// How many frames ahead a frame is brought towards the cache.
-const FRAMES_AHEAD: usize = 3;
+const FRAMES_AHEAD: usize = 8;
 /// How many frames ahead the route of its destination is, of many destinations; its header has come by then.
-const ROUTES_AHEAD: usize = 1;
+const ROUTES_AHEAD: usize = 5;
 
 /// Takes all `frames` of `port`.
 pub(crate) fn input<P: Platform>(
