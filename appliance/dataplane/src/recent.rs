@@ -125,7 +125,7 @@ impl<A: Address> Recent<A> {
     /// Which set holds an address: the upper bits of its hash, the only ones that all bits of the address count for.
     #[inline(always)]
     fn place_of(&self, address: A) -> usize {
-        (u64::from(address.hash()) * self.sets.len() as u64 >> u32::BITS) as usize
+        ((u64::from(address.hash()) * self.sets.len() as u64) >> u32::BITS) as usize
     }
 
     #[inline(always)]
