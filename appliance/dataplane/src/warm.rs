@@ -1,5 +1,6 @@
 //! Brings towards the cache what the packets some places ahead will need. Of thousands of SAs in no order each packet's is in memory:
-//! a pointer to it, its record, the SA, the place of its key, the key, the counters. What lies behind a pointer comes later than the pointer.
+//! a pointer to it, its record, the SA, the place of its key, the key, the counters. What lies behind a pointer comes later than the
+//! pointer. The octets of a packet are in memory whatever its SA.
 
 use dpdk_rs::prefetch;
 use ravelin_esp::{CryptoEngine, Direction, PacketBuf};
@@ -16,6 +17,8 @@ const POINTER_AHEAD: usize = 12;
 const SA_AHEAD: usize = 8;
 const PLACE_AHEAD: usize = 5;
 const KEY_AHEAD: usize = 3;
+/// How many packets ahead all of a packet is asked for, which is where its NIC has left it.
+const PAYLOAD_AHEAD: usize = 2;
 
 /// A packet and the slot of its SA.
 type Waiting<B> = (Packet<B>, u32);
@@ -114,6 +117,9 @@ impl<P: Platform> Worker<P> {
         }
         if other(KEY_AHEAD - 1) {
             self.warm_key(waiting, KEY_AHEAD - 1, direction);
+        }
+        if let Some((packet, _)) = waiting.get(PAYLOAD_AHEAD - 1) {
+            prefetch(packet.data());
         }
     }
 }
