@@ -121,6 +121,15 @@ impl ReplayWindow {
     /// Judges a number again and, if it is fresh, marks it and moves the right edge.
     #[inline]
     pub fn commit(&mut self, number: u64) -> Verdict {
+        let (word, bit) = self.bit(number);
+        // The next in order, which is the rule: its bit is the only one that the right edge passes.
+        if number == self.top + 1
+            && let Some(value) = self.words.get_mut(word)
+        {
+            *value |= bit;
+            self.top = number;
+            return Verdict::Fresh;
+        }
         let verdict = self.check(number);
         if verdict != Verdict::Fresh {
             return verdict;
@@ -133,7 +142,6 @@ impl ReplayWindow {
             self.clear_between(number);
             self.top = number;
         }
-        let (word, bit) = self.bit(number);
         if let Some(value) = self.words.get_mut(word) {
             *value |= bit;
         }
