@@ -188,7 +188,13 @@ impl Verdict {
     pub fn new(rows: &[Row], facts: &Facts<'_>) -> Self {
         let many = facts.peer_sas;
         let two_least = TWO_WORKERS_LEAST[usize::from(facts.cpus >= TWO_WORKERS_CPUS)];
-        let to_peer = |sas, direction| find(rows, sas, direction)?.to_peer();
+        let to_peer = |name, (sas, direction), wanted| {
+            let row = find(rows, sas, direction);
+            Target {
+                cipher: row.and_then(|row| Some(row.peer_net()? / row.limit())),
+                ..Target::least(name, row.and_then(Row::to_peer), wanted)
+            }
+        };
         let to_limit = |direction| Some(find(rows, 1, direction)?.to_limit());
         let limit = |name, direction| Target {
             most: true,
@@ -203,24 +209,16 @@ impl Verdict {
             ..Target::least(name, workers.and_then(Workers::scaling), wanted)
         };
         let targets = vec![
-            Target::least(
-                "ratios.outbound_vs_ipsec_secgw",
-                to_peer(1, "out"),
-                TO_PEER_LEAST,
-            ),
-            Target::least(
-                "ratios.inbound_vs_ipsec_secgw",
-                to_peer(1, "in"),
-                TO_PEER_LEAST,
-            ),
-            Target::least(
+            to_peer("ratios.outbound_vs_ipsec_secgw", (1, "out"), TO_PEER_LEAST),
+            to_peer("ratios.inbound_vs_ipsec_secgw", (1, "in"), TO_PEER_LEAST),
+            to_peer(
                 "ratios.outbound_1000_vs_ipsec_secgw",
-                to_peer(many, "out"),
+                (many, "out"),
                 TO_PEER_1000_LEAST,
             ),
-            Target::least(
+            to_peer(
                 "ratios.inbound_1000_vs_ipsec_secgw",
-                to_peer(many, "in"),
+                (many, "in"),
                 TO_PEER_1000_LEAST,
             ),
             limit("ratios.outbound_vs_limit", "out"),
