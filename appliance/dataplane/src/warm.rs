@@ -1,6 +1,6 @@
 //! Brings towards the cache what the packets some places ahead will need. Of thousands of SAs in no order each packet's is in memory:
 //! a pointer to it, its record, the SA, the place of its key, the key, the counters. What lies behind a pointer comes later than the
-//! pointer. The octets of a packet are in memory whatever its SA.
+//! pointer. Of packets of one SA only their octets are in memory.
 
 use dpdk_rs::prefetch;
 use ravelin_esp::{CryptoEngine, Direction, PacketBuf};
@@ -17,7 +17,7 @@ const POINTER_AHEAD: usize = 12;
 const SA_AHEAD: usize = 8;
 const PLACE_AHEAD: usize = 5;
 const KEY_AHEAD: usize = 3;
-/// How many packets ahead all of a packet is asked for, which is where its NIC has left it.
+/// How many packets ahead all of a packet of the same SA is asked for, which is where its NIC has left it.
 const PAYLOAD_AHEAD: usize = 2;
 
 /// A packet and the slot of its SA.
@@ -118,7 +118,10 @@ impl<P: Platform> Worker<P> {
         if other(KEY_AHEAD - 1) {
             self.warm_key(waiting, KEY_AHEAD - 1, direction);
         }
-        if let Some((packet, _)) = waiting.get(PAYLOAD_AHEAD - 1) {
+        // Beside keys on their way there is no room for it.
+        if let Some((packet, next)) = waiting.get(PAYLOAD_AHEAD - 1)
+            && *next == slot
+        {
             prefetch(packet.data());
         }
     }
