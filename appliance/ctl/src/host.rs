@@ -13,6 +13,7 @@ pub mod wanted;
 
 pub use platform::{
     Alarm, Binding, CryptoFunction, DriverWish, Machine, Nic, Pages, Plan, Platform, Severity,
+    is_userspace,
 };
 
 use serde::{Deserialize, Serialize};

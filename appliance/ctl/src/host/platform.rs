@@ -145,6 +145,11 @@ pub struct CryptoFunction {
     pub reason: String,
 }
 
+/// Whether a driver of the kernel gives its devices to user space.
+pub fn is_userspace(driver: &str) -> bool {
+    matches!(driver, "vfio-pci" | "igb_uio" | "uio_pci_generic")
+}
+
 /// How a device is driven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

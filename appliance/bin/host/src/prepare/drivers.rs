@@ -6,7 +6,7 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ravelin_ctl::host::Binding;
+use ravelin_ctl::host::{Binding, is_userspace};
 use ravelin_types::PciAddress;
 
 use super::policy::Offers;
@@ -25,11 +25,6 @@ const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 const INTERFACE_WAIT: Duration = Duration::from_secs(3);
 /// Between two looks for it.
 pub const INTERFACE_STEP: Duration = Duration::from_millis(50);
-
-/// Drivers that give a device to user space.
-pub fn is_userspace(driver: &str) -> bool {
-    matches!(driver, "vfio-pci" | "igb_uio" | "uio_pci_generic")
-}
 
 /// Loads the modules that are there.
 pub fn load_modules() {

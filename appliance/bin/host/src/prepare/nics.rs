@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use ravelin_ctl::host::{Alarm, Binding, DriverWish, Nic, Severity};
+use ravelin_ctl::host::{Alarm, Binding, DriverWish, Nic, Severity, is_userspace};
 
 use super::drivers;
 use super::families::{self, Way};
@@ -89,7 +89,7 @@ fn awaited(root: &Root) -> Result<Vec<Found>, Error> {
     let deadline = Instant::now() + DRIVERS_WAIT;
     loop {
         let found = inventory::find(root)?;
-        let with_us = |nic: &Found| nic.driver.as_deref().is_some_and(drivers::is_userspace);
+        let with_us = |nic: &Found| nic.driver.as_deref().is_some_and(is_userspace);
         let mut bare = found
             .iter()
             .filter(|nic| nic.kernel_device.is_none() && !with_us(nic))
@@ -106,7 +106,7 @@ fn awaited(root: &Root) -> Result<Vec<Found>, Error> {
 fn find(root: &Root, old: &Pins) -> Result<Vec<Found>, Error> {
     let found = awaited(root)?;
     let is_pinned = |nic: &Found| old.nics.iter().any(|pin| pin.pci == nic.pci);
-    let with_us = |nic: &Found| nic.driver.as_deref().is_some_and(drivers::is_userspace);
+    let with_us = |nic: &Found| nic.driver.as_deref().is_some_and(is_userspace);
     let strange: Vec<&Found> = found
         .iter()
         .filter(|nic| with_us(nic) && !is_pinned(nic))
@@ -168,7 +168,7 @@ fn management(root: &Root, pin: &Pin, nic: &Found, alarms: &mut Vec<Alarm>) -> N
     let mut now = described(pin, nic);
     now.binding = Binding::Management;
     now.reason = "the management NIC stays with the kernel".to_owned();
-    if nic.driver.as_deref().is_some_and(drivers::is_userspace) {
+    if nic.driver.as_deref().is_some_and(is_userspace) {
         let outcome = drivers::release(root, nic.pci).and_then(|()| inventory::find(root));
         match outcome {
             Ok(again) => {

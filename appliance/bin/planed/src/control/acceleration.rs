@@ -11,6 +11,7 @@ use std::time::Duration;
 use dpdk_rs::Eal;
 use dpdk_rs::cryptodev::{self, CryptoConfig};
 use ravelin_ctl::acceleration::{Acceleration, CryptoDevice, DeviceState, Served};
+use ravelin_ctl::host::is_userspace;
 use ravelin_dataplane::engine::accelerator::UnitStatus;
 use ravelin_dataplane::engine::{Accelerator, cpu_code};
 use ravelin_esp::engine::{Service, WhyCpu};
@@ -23,8 +24,6 @@ use crate::nic::environment::PCI_BUS;
 const RETRY: Duration = Duration::from_secs(60);
 /// Keys that a device holds at most, by MiB of planed's memory: a sixteenth of it, at 2 KiB each.
 const KEYS_PER_MIB: u32 = 32;
-/// Drivers of the kernel that give a device to user space.
-const USERSPACE_DRIVERS: &[&str] = &["vfio-pci", "igb_uio", "uio_pci_generic"];
 /// How the class of NICs and other network controllers begins in sysfs.
 const NETWORK_CLASS: &str = "0x02";
 
@@ -197,7 +196,7 @@ fn obstacle(bus: &Path, name: &str) -> Option<String> {
     }
     let link = fs::read_link(function.join("driver")).unwrap_or_default();
     let driver = link.file_name().unwrap_or_default().to_string_lossy();
-    if USERSPACE_DRIVERS.contains(&&*driver) {
+    if is_userspace(&driver) {
         return None;
     }
     let now = match &*driver {
