@@ -16,6 +16,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("ravelin-ctl", 1),
     ("ravelin-esp", 1),
     ("ravelin-ike", 1),
+    ("ravelin-pki", 1),
     ("ravelin-vault", 1),
     ("ravelin-dataplane", 2),
     ("ravelin-routing", 2),

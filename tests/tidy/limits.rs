@@ -45,7 +45,8 @@ pub fn rows(document: &str) -> Vec<Row> {
 pub fn check(document: &str, sources: &[(String, String)]) -> Vec<Violation> {
     let mut found = vec![];
     for row in rows(document) {
-        let folders = ["appliance/", "appliance/bin/"].map(|base| format!("{base}{}/", row.krate));
+        let bases = ["", "appliance/", "appliance/bin/"];
+        let folders = bases.map(|base| format!("{base}{}/", row.krate));
         let declared = |constant: &str| {
             let declaration = format!("const {constant}:");
             let of_crate = |path: &str| folders.iter().any(|folder| path.starts_with(folder));

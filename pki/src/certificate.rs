@@ -1,0 +1,242 @@
+//! A certificate as IKE needs it: names, key, what the key may be used for, validity.
+//!
+//! Both x509-parser and OpenSSL have to accept the octets: the first tells what they say, the second builds paths over them
+//! (`Certificate::x509`). Refused are other versions than 3, octets behind the end, an extension that comes twice or that does not
+//! parse, and names that a text cannot show. Whether the certificate is to be trusted is not judged here.
+
+mod extensions;
+mod pem;
+
+use std::fmt;
+use std::net::IpAddr;
+
+use openssl::pkey::{PKey, Public};
+use openssl::x509::X509;
+use x509_parser::asn1_rs::{FromDer, Tag};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::x509::X509Version;
+
+use crate::algorithm::KeyAlgorithm;
+use crate::error::Error;
+use crate::name::DistinguishedName;
+use crate::time::WallTime;
+use extensions::Extensions;
+
+/// Octets of a certificate that are read at most: far above any of a gateway, small enough for sixteen of them in one exchange.
+pub const MAX_CERTIFICATE_OCTETS: usize = 16 << 10;
+/// Octets of a PEM file that are read at most.
+pub const MAX_PEM_OCTETS: usize = 512 << 10;
+
+/// A subject alternative name (RFC 5280 section 4.2.1.6) of a form that an IKE identity can have.
+#[derive(Debug, Clone)]
+pub enum AltName {
+    /// dNSName.
+    Dns(String),
+    /// rfc822Name.
+    Email(String),
+    /// iPAddress.
+    Address(IpAddr),
+    /// directoryName.
+    Directory(DistinguishedName),
+}
+
+/// What a key may be used for (RFC 5280 section 4.2.1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyUsage {
+    /// Signatures of protocols, as IKE makes them.
+    pub digital_signature: bool,
+    /// Signatures that shall not be denied; IKE may use such a key too (RFC 4945 section 5.1.3.2).
+    pub non_repudiation: bool,
+    /// Signatures of certificates.
+    pub key_cert_sign: bool,
+    /// Signatures of revocation lists.
+    pub crl_sign: bool,
+}
+
+/// A parsed certificate. Two are equal when their octets are.
+#[derive(Clone)]
+pub struct Certificate {
+    der: Vec<u8>,
+    x509: X509,
+    public_key: PKey<Public>,
+    key_algorithm: KeyAlgorithm,
+    subject: DistinguishedName,
+    issuer: DistinguishedName,
+    serial: Vec<u8>,
+    not_before: WallTime,
+    not_after: WallTime,
+    spki_sha1: [u8; 20],
+    signature_oid: String,
+    extensions: Extensions,
+}
+
+impl Certificate {
+    /// Reads the DER of one certificate, of nothing more than it.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::Malformed`], [`Error::KeyKind`].
+    pub fn from_der(der: &[u8]) -> Result<Self, Error> {
+        if der.len() > MAX_CERTIFICATE_OCTETS {
+            return Err(Error::TooLarge {
+                what: "a certificate",
+                octets: der.len(),
+                limit: MAX_CERTIFICATE_OCTETS,
+            });
+        }
+        let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| malformed("no DER"))?;
+        if !rest.is_empty() {
+            return Err(malformed("octets behind its end"));
+        }
+        let tbs = &parsed.tbs_certificate;
+        if tbs.version != X509Version::V3 {
+            return Err(malformed("its version is not 3"));
+        }
+        if tbs.signature != parsed.signature_algorithm {
+            return Err(malformed("its two signature algorithms differ"));
+        }
+        let x509 = X509::from_der(der).map_err(|_| malformed("OpenSSL does not read it"))?;
+        let public_key = x509.public_key().map_err(|_| Error::KeyKind)?;
+        let key_algorithm = KeyAlgorithm::of(&public_key)?;
+        // RFC 5480 section 2.1.1: a curve that is spelled out must not be taken for the one that has its name.
+        let named = || {
+            let parameters = tbs.subject_pki.algorithm.parameters.as_ref();
+            parameters.is_some_and(|p| p.tag() == Tag::Oid)
+        };
+        if matches!(key_algorithm, KeyAlgorithm::Ecdsa(_)) && !named() {
+            return Err(Error::KeyKind);
+        }
+        let subject = DistinguishedName::from_der(tbs.subject.as_raw())?;
+        let extensions = Extensions::read(&parsed)?;
+        if subject.is_empty() && extensions.names.is_empty() {
+            return Err(malformed("it names nobody"));
+        }
+        Ok(Self {
+            der: der.to_vec(),
+            public_key,
+            key_algorithm,
+            subject,
+            issuer: DistinguishedName::from_der(tbs.issuer.as_raw())?,
+            serial: tbs.raw_serial().to_vec(),
+            not_before: WallTime(tbs.validity.not_before.timestamp()),
+            not_after: WallTime(tbs.validity.not_after.timestamp()),
+            spki_sha1: ravelin_crypto::sha1(&[tbs.subject_pki.raw])?,
+            signature_oid: parsed.signature_algorithm.algorithm.to_id_string(),
+            extensions,
+            x509,
+        })
+    }
+
+    /// The DER, as a CERT payload carries it (encoding 4, RFC 7296 section 3.6).
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// Whom it is for.
+    pub fn subject(&self) -> &DistinguishedName {
+        &self.subject
+    }
+
+    /// Who signed it.
+    pub fn issuer(&self) -> &DistinguishedName {
+        &self.issuer
+    }
+
+    /// The content octets of the serial number, big-endian.
+    pub fn serial(&self) -> &[u8] {
+        &self.serial
+    }
+
+    /// First second of its validity.
+    pub fn not_before(&self) -> WallTime {
+        self.not_before
+    }
+
+    /// Last second of its validity.
+    pub fn not_after(&self) -> WallTime {
+        self.not_after
+    }
+
+    /// The kind of its key.
+    pub fn key_algorithm(&self) -> KeyAlgorithm {
+        self.key_algorithm
+    }
+
+    /// Subject alternative names of the forms that an IKE identity can have.
+    pub fn alt_names(&self) -> &[AltName] {
+        &self.extensions.names
+    }
+
+    /// What its key may be used for; `None` when the certificate does not say.
+    pub fn key_usage(&self) -> Option<KeyUsage> {
+        self.extensions.key_usage
+    }
+
+    /// Extended key usages in dotted decimal; `None` when the certificate does not say.
+    pub fn extended_key_usage(&self) -> Option<&[String]> {
+        self.extensions.extended_key_usage.as_deref()
+    }
+
+    /// Whether it may sign certificates, by its basic constraints.
+    pub fn is_ca(&self) -> bool {
+        self.extensions.is_ca
+    }
+
+    /// SHA-1 of its SubjectPublicKeyInfo, by which a CERTREQ payload names a CA (RFC 7296 section 3.7). It protects nothing.
+    pub fn spki_sha1(&self) -> &[u8; 20] {
+        &self.spki_sha1
+    }
+
+    /// The algorithm of the signature on it, in dotted decimal.
+    pub fn signature_oid(&self) -> &str {
+        &self.signature_oid
+    }
+
+    /// Its public key.
+    pub(crate) fn public_key(&self) -> &PKey<Public> {
+        &self.public_key
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for Certificate {}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificate({self})")
+    }
+}
+
+/// The subject; of a certificate without one, its first alternative name.
+impl fmt::Display for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.extensions.names.first() {
+            Some(name) if self.subject.is_empty() => name.fmt(f),
+            _ => self.subject.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for AltName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AltName::Dns(name) | AltName::Email(name) => f.write_str(name),
+            AltName::Address(address) => address.fmt(f),
+            AltName::Directory(name) => name.fmt(f),
+        }
+    }
+}
+
+fn malformed(why: &'static str) -> Error {
+    Error::Malformed {
+        what: "a certificate",
+        why,
+    }
+}
+
+#[cfg(test)]
+mod tests;

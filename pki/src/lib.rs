@@ -1,0 +1,37 @@
+//! Certificates for IKE: what they say, the keys that belong to them, and the signatures that are made with these keys.
+//!
+//! A library without I/O and without a clock: octets and the time come in, values and octets go out. `ike` does not know of it; iked
+//! carries certificates, signatures and verdicts between the two. What comes from peers is bounded and parsed strictly: DER without
+//! anything behind it, no extension twice, nothing that two parsers (x509-parser and OpenSSL) do not both accept.
+//!
+//! | file | what | source |
+//! |---|---|---|
+//! | `algorithm.rs` | kinds of keys, curves, hashes; what is too weak | RFC 8247, NIST SP 800-57 |
+//! | `certificate.rs` and below | a parsed certificate | RFC 5280, RFC 4945 |
+//! | `name.rs` and below | distinguished names: text, comparison | RFC 4514, RFC 5280 7.1 |
+//! | `key.rs` and below | private keys: generation, import, request of a certificate | RFC 5958, RFC 7292, RFC 2986 |
+//! | `signature.rs` and below | the signature of an AUTH payload | RFC 7296 2.15, RFC 4754, RFC 7427, RFC 8420 |
+//! | `time.rs` | wall-clock time as a value | |
+//! | `der.rs` | writes DER | X.690 |
+#![forbid(unsafe_code)]
+
+mod algorithm;
+mod certificate;
+mod der;
+mod error;
+mod key;
+mod name;
+#[cfg(test)]
+mod sample;
+mod signature;
+mod time;
+
+pub use algorithm::{Curve, Hash, KeyAlgorithm};
+pub use certificate::{AltName, Certificate, KeyUsage, MAX_CERTIFICATE_OCTETS, MAX_PEM_OCTETS};
+pub use error::Error;
+pub use key::{Bundle, MAX_KEY_OCTETS, PrivateKey, Request};
+pub use name::{DistinguishedName, MAX_NAME_OCTETS};
+pub use signature::{
+    Accept, AuthSignature, HASH_ALGORITHMS, MAX_SIGNATURE_OCTETS, Scheme, SignatureError,
+};
+pub use time::WallTime;

@@ -1,0 +1,167 @@
+//! Distinguished names: the subject and issuer of a certificate, and the IKE identity ID_DER_ASN1_DN.
+//!
+//! Names are compared attribute by attribute (RFC 5280 section 7.1): strings without regard to case, to the kind of string and to
+//! the number of spaces, everything else octet by octet. Of the string preparation of RFC 4518 this is the part that names of
+//! gateways meet: compatibility characters are not unified, so two names that differ in them are different.
+//!
+//! The text is that of RFC 4514, the most specific part first: `CN=gw1,OU=Access,O=Example,C=DE`.
+
+mod text;
+
+use x509_parser::asn1_rs::{Any, FromDer, Tag, ToDer};
+use x509_parser::error::X509Error;
+use x509_parser::x509::X509Name;
+
+use crate::error::Error;
+
+/// Octets of the DER of a name that are read at most. Names of real certificates have less than 300.
+pub const MAX_NAME_OCTETS: usize = 4096;
+
+/// A name as a row of relative names, the least specific first, as DER has it.
+#[derive(Debug, Clone)]
+pub struct DistinguishedName {
+    der: Vec<u8>,
+    rdns: Vec<Vec<Attribute>>,
+}
+
+/// One attribute of a relative name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Attribute {
+    /// Dotted decimal.
+    oid: String,
+    value: Value,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Value {
+    Text(String),
+    /// The whole element of something that is no string.
+    Other(Vec<u8>),
+}
+
+impl DistinguishedName {
+    /// Reads the DER of a name, of nothing more than it.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::Malformed`].
+    pub fn from_der(der: &[u8]) -> Result<Self, Error> {
+        let malformed = |why| Error::Malformed {
+            what: "a distinguished name",
+            why,
+        };
+        if der.len() > MAX_NAME_OCTETS {
+            return Err(Error::TooLarge {
+                what: "a distinguished name",
+                octets: der.len(),
+                limit: MAX_NAME_OCTETS,
+            });
+        }
+        let (rest, name) = <X509Name<'_> as FromDer<'_, X509Error>>::from_der(der)
+            .map_err(|_| malformed("no DER"))?;
+        if !rest.is_empty() {
+            return Err(malformed("octets behind its end"));
+        }
+        let mut rdns = vec![];
+        for rdn in name.iter_rdn() {
+            let mut attributes = vec![];
+            for attribute in rdn.iter() {
+                attributes.push(Attribute {
+                    oid: attribute.attr_type().to_id_string(),
+                    value: value(attribute.attr_value()).ok_or(malformed("a string"))?,
+                });
+            }
+            if attributes.is_empty() {
+                return Err(malformed("an empty relative name"));
+            }
+            rdns.push(attributes);
+        }
+        Ok(Self {
+            der: der.to_vec(),
+            rdns,
+        })
+    }
+
+    /// The DER, as ID_DER_ASN1_DN carries it.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// Whether it has no attribute at all: then a certificate says who it is for by its alternative names only.
+    pub fn is_empty(&self) -> bool {
+        self.rdns.is_empty()
+    }
+
+    /// Whether both denote the same: the same relative names in the same order, each with the same attributes in any order.
+    pub fn matches(&self, other: &DistinguishedName) -> bool {
+        self.rdns.len() == other.rdns.len()
+            && self
+                .rdns
+                .iter()
+                .zip(&other.rdns)
+                .all(|(a, b)| same_set(a, b))
+    }
+}
+
+impl Attribute {
+    fn matches(&self, other: &Attribute) -> bool {
+        self.oid == other.oid
+            && match (&self.value, &other.value) {
+                (Value::Text(a), Value::Text(b)) => folded(a) == folded(b),
+                (a, b) => a == b,
+            }
+    }
+}
+
+/// Each of `a` finds one of its own in `b`. Sets have one element nearly always.
+fn same_set(a: &[Attribute], b: &[Attribute]) -> bool {
+    let mut free: Vec<&Attribute> = b.iter().collect();
+    a.len() == b.len()
+        && a.iter().all(|attribute| {
+            let found = free.iter().position(|other| attribute.matches(other));
+            found.map(|at| free.swap_remove(at)).is_some()
+        })
+}
+
+/// A string as it is compared: lower case, without spaces at the ends, with one for each row of them.
+fn folded(text: &str) -> String {
+    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    words.join(" ")
+}
+
+/// The value of an attribute, or `None` for a string with octets that its kind does not allow.
+fn value(any: &Any<'_>) -> Option<Value> {
+    let utf8 = |octets: &[u8]| std::str::from_utf8(octets).ok().map(str::to_owned);
+    let text = match any.tag() {
+        Tag::Utf8String => utf8(any.data)?,
+        Tag::PrintableString | Tag::Ia5String | Tag::NumericString | Tag::VisibleString => {
+            if !any.data.is_ascii() {
+                return None;
+            }
+            utf8(any.data)?
+        }
+        // As everybody reads it: ISO 8859-1.
+        Tag::TeletexString => any.data.iter().copied().map(char::from).collect(),
+        Tag::BmpString => {
+            let units: Vec<u16> = units(any.data, u16::from_be_bytes)?;
+            char::decode_utf16(units).collect::<Result<_, _>>().ok()?
+        }
+        Tag::UniversalString => {
+            let numbers: Vec<u32> = units(any.data, u32::from_be_bytes)?;
+            numbers
+                .into_iter()
+                .map(char::from_u32)
+                .collect::<Option<_>>()?
+        }
+        _ => return any.to_der_vec().ok().map(Value::Other),
+    };
+    Some(Value::Text(text))
+}
+
+/// Octets as units of `N`, or `None` when some are left over.
+fn units<const N: usize, T>(octets: &[u8], read: fn([u8; N]) -> T) -> Option<Vec<T>> {
+    let units = octets.chunks(N).map(|unit| unit.try_into().ok().map(read));
+    units.collect()
+}
+
+#[cfg(test)]
+mod tests;

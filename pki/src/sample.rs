@@ -1,0 +1,56 @@
+//! Certificates for the unit tests, with extensions of any octets. Whole hierarchies are made by the test CA.
+
+use openssl::asn1::{Asn1Object, Asn1OctetString, Asn1Time};
+use openssl::bn::BigNum;
+use openssl::hash::MessageDigest;
+use openssl::pkey::{Id, PKeyRef, Private};
+use openssl::x509::{X509, X509Extension, X509Name};
+
+use crate::certificate::Certificate;
+use crate::der;
+use crate::key::PrivateKey;
+use crate::name::DistinguishedName;
+
+/// An extension: dotted number, whether it is critical, the octets of its value.
+pub type Extension<'a> = (&'a str, bool, Vec<u8>);
+
+/// First and last second of validity of what is made here.
+pub const VALIDITY: (i64, i64) = (1_700_000_000, 1_800_000_000);
+pub const SERIAL: u32 = 0x01_0203;
+
+/// The DER of a certificate that its own key has signed.
+pub fn self_signed(key: &PKeyRef<Private>, subject: &str, extensions: &[Extension<'_>]) -> Vec<u8> {
+    let mut builder = X509::builder().unwrap();
+    builder.set_version(2).unwrap();
+    let serial = BigNum::from_u32(SERIAL).unwrap();
+    let serial = serial.to_asn1_integer().unwrap();
+    builder.set_serial_number(&serial).unwrap();
+    let name = match subject {
+        "" => der::element(der::SEQUENCE, &[]),
+        text => DistinguishedName::from_text(text).unwrap().der().to_vec(),
+    };
+    let name = X509Name::from_der(&name).unwrap();
+    builder.set_subject_name(&name).unwrap();
+    builder.set_issuer_name(&name).unwrap();
+    let time = |at| Asn1Time::from_unix(at).unwrap();
+    builder.set_not_before(&time(VALIDITY.0)).unwrap();
+    builder.set_not_after(&time(VALIDITY.1)).unwrap();
+    builder.set_pubkey(key).unwrap();
+    for (oid, critical, value) in extensions {
+        let oid = Asn1Object::from_str(oid).unwrap();
+        let value = Asn1OctetString::new_from_bytes(value).unwrap();
+        let made = X509Extension::new_from_der(&oid, *critical, &value).unwrap();
+        builder.append_extension(made).unwrap();
+    }
+    let digest = match key.id() {
+        Id::ED25519 | Id::ED448 => MessageDigest::null(),
+        _ => MessageDigest::sha256(),
+    };
+    builder.sign(key, digest).unwrap();
+    builder.build().to_der().unwrap()
+}
+
+/// The certificate of a gateway for `key`.
+pub fn certificate(key: &PrivateKey) -> Certificate {
+    Certificate::from_der(&self_signed(key.openssl(), "CN=gw1,O=Example", &[])).unwrap()
+}
