@@ -6,6 +6,7 @@
 
 mod extensions;
 mod pem;
+mod strength;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -66,7 +67,7 @@ pub struct Certificate {
     not_before: WallTime,
     not_after: WallTime,
     spki_sha1: [u8; 20],
-    signature_oid: String,
+    weak_signature: Option<String>,
     extensions: Extensions,
 }
 
@@ -120,7 +121,7 @@ impl Certificate {
             not_before: WallTime(tbs.validity.not_before.timestamp()),
             not_after: WallTime(tbs.validity.not_after.timestamp()),
             spki_sha1: ravelin_crypto::sha1(&[tbs.subject_pki.raw])?,
-            signature_oid: parsed.signature_algorithm.algorithm.to_id_string(),
+            weak_signature: strength::weak(&parsed.signature_algorithm),
             extensions,
             x509,
         })
@@ -151,7 +152,7 @@ impl Certificate {
         self.not_before
     }
 
-    /// Last second of its validity.
+    /// Last second of its validity; OpenSSL takes it for past.
     pub fn not_after(&self) -> WallTime {
         self.not_after
     }
@@ -186,9 +187,14 @@ impl Certificate {
         &self.spki_sha1
     }
 
-    /// The algorithm of the signature on it, in dotted decimal.
-    pub fn signature_oid(&self) -> &str {
-        &self.signature_oid
+    /// The algorithm of the signature on it by name or number, if the signature can be forged or is not known to be strong.
+    pub fn weak_signature(&self) -> Option<&str> {
+        self.weak_signature.as_deref()
+    }
+
+    /// It as OpenSSL has it.
+    pub(crate) fn x509(&self) -> &X509 {
+        &self.x509
     }
 
     /// Its public key.

@@ -11,6 +11,9 @@
 //! | `name.rs` and below | distinguished names: text, comparison | RFC 4514, RFC 5280 7.1 |
 //! | `key.rs` and below | private keys: generation, import, request of a certificate | RFC 5958, RFC 7292, RFC 2986 |
 //! | `signature.rs` and below | the signature of an AUTH payload | RFC 7296 2.15, RFC 4754, RFC 7427, RFC 8420 |
+//! | `path.rs` | the path of a certificate to a trusted CA | RFC 5280 6, RFC 4945 5.1 |
+//! | `identity.rs` | whether a certificate speaks for an IKE identity | RFC 4945 3.1 |
+//! | `testca.rs` and below | the CA of the tests (feature `testca`) | |
 //! | `time.rs` | wall-clock time as a value | |
 //! | `der.rs` | writes DER | X.690 |
 #![forbid(unsafe_code)]
@@ -19,18 +22,27 @@ mod algorithm;
 mod certificate;
 mod der;
 mod error;
+mod identity;
 mod key;
 mod name;
+mod path;
 #[cfg(test)]
 mod sample;
 mod signature;
+#[cfg(feature = "testca")]
+pub mod testca;
 mod time;
 
 pub use algorithm::{Curve, Hash, KeyAlgorithm};
 pub use certificate::{AltName, Certificate, KeyUsage, MAX_CERTIFICATE_OCTETS, MAX_PEM_OCTETS};
 pub use error::Error;
+pub use identity::{DnPattern, IdentityError};
 pub use key::{Bundle, MAX_KEY_OCTETS, PrivateKey, Request};
 pub use name::{DistinguishedName, MAX_NAME_OCTETS};
+pub use path::{
+    ANY_USAGE, CaProfile, IPSEC_IKE, MAX_CHAIN, MAX_DEPTH, Path, PathError, Policy, Reason,
+    Validator,
+};
 pub use signature::{
     Accept, AuthSignature, HASH_ALGORITHMS, MAX_SIGNATURE_OCTETS, Scheme, SignatureError,
 };

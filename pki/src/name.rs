@@ -102,6 +102,21 @@ impl DistinguishedName {
     }
 }
 
+impl DistinguishedName {
+    /// Whether every attribute of `wanted` is here, each as often as there.
+    pub(crate) fn has(&self, wanted: &DistinguishedName) -> bool {
+        let ours = self.rdns.iter().flatten().collect();
+        each_has_one(wanted.rdns.iter().flatten(), ours)
+    }
+
+    /// Whether every attribute of `wanted` is here in the same order, others between them or not.
+    pub(crate) fn has_in_order(&self, wanted: &DistinguishedName) -> bool {
+        let mut ours = self.rdns.iter().flatten();
+        let mut wanted = wanted.rdns.iter().flatten();
+        wanted.all(|attribute| ours.any(|other| attribute.matches(other)))
+    }
+}
+
 impl Attribute {
     fn matches(&self, other: &Attribute) -> bool {
         self.oid == other.oid
@@ -112,14 +127,19 @@ impl Attribute {
     }
 }
 
-/// Each of `a` finds one of its own in `b`. Sets have one element nearly always.
 fn same_set(a: &[Attribute], b: &[Attribute]) -> bool {
-    let mut free: Vec<&Attribute> = b.iter().collect();
-    a.len() == b.len()
-        && a.iter().all(|attribute| {
-            let found = free.iter().position(|other| attribute.matches(other));
-            found.map(|at| free.swap_remove(at)).is_some()
-        })
+    a.len() == b.len() && each_has_one(a.iter(), b.iter().collect())
+}
+
+/// Whether each wanted attribute finds one of its own among `free`.
+fn each_has_one<'a>(
+    mut wanted: impl Iterator<Item = &'a Attribute>,
+    mut free: Vec<&Attribute>,
+) -> bool {
+    wanted.all(|attribute| {
+        let found = free.iter().position(|other| attribute.matches(other));
+        found.map(|at| free.swap_remove(at)).is_some()
+    })
 }
 
 /// A string as it is compared: lower case, without spaces at the ends, with one for each row of them.

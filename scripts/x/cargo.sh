@@ -41,6 +41,11 @@ demo() {
 	private_net "$RAVELIN_BIN_DIR/ravelin-demo" "$@"
 }
 
+# testca ARGUMENTS: the CA of the tests, which no other build has.
+testca() {
+	as_owner cargo run --quiet -p ravelin-pki --features testca --bin ravelin-testca -- "$@"
+}
+
 # bench WHICH [ARGUMENTS]: `esp` measures the released planed beside its peer, `stages` the pipeline inside of one process.
 bench() {
 	which=${1:-esp}

@@ -36,6 +36,8 @@ usage: sudo ./x [--native] COMMAND [ARGUMENTS]        (as root, sudo is not need
   bench stages --update-guard    writes what the stages cost in instructions to tests/guard/instructions.txt, by which ./x test
                                  judges; after a change that is meant
   fuzz [TARGET] [SECONDS]        libFuzzer targets of tests/fuzz, with their coverage floors
+  testca make FOLDER [OPTIONS]   a CA for tests, with certificates of gateways and eNodeBs and with faults on request, into a
+                                 folder of the checkout; testca --help tells the options, testca faults the faults
   shell [COMMAND ...]            a root shell (or one command) in the sysroot
   help                           this text
 

@@ -24,6 +24,7 @@ test) run_tests "$@" ;;
 lint) run_tests lint tidy ;;
 bench) bench "$@" ;;
 fuzz) fuzz "$@" ;;
+testca) testca "$@" ;;
 vm) vm "$@" ;;
 shell)
 	[ $# -gt 0 ] || set -- bash -i
