@@ -6,7 +6,7 @@
 
 mod extensions;
 mod pem;
-mod strength;
+pub(crate) mod strength;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -180,6 +180,11 @@ impl Certificate {
     /// Whether it may sign certificates, by its basic constraints.
     pub fn is_ca(&self) -> bool {
         self.extensions.is_ca
+    }
+
+    /// Where its CA publishes a revocation list, by HTTP.
+    pub fn crl_urls(&self) -> &[String] {
+        &self.extensions.crl_urls
     }
 
     /// SHA-1 of its SubjectPublicKeyInfo, by which a CERTREQ payload names a CA (RFC 7296 section 3.7). It protects nothing.

@@ -1,7 +1,7 @@
 //! Writes DER: tag, length, content (X.690 section 8.1, definite lengths only).
 
 pub(crate) const INTEGER: u8 = 0x02;
-#[cfg(feature = "testca")]
+#[cfg(any(test, feature = "testca"))]
 pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OID: u8 = 0x06;
 pub(crate) const UTF8_STRING: u8 = 0x0c;

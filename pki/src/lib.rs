@@ -13,6 +13,8 @@
 //! | `signature.rs` and below | the signature of an AUTH payload | RFC 7296 2.15, RFC 4754, RFC 7427, RFC 8420 |
 //! | `path.rs` | the path of a certificate to a trusted CA | RFC 5280 6, RFC 4945 5.1 |
 //! | `identity.rs` | whether a certificate speaks for an IKE identity | RFC 4945 3.1 |
+//! | `revocation.rs` and below | revocation lists, and when to fetch them | RFC 5280 5 and 6.3 |
+//! | `expiry.rs` | which certificates end soon | |
 //! | `testca.rs` and below | the CA of the tests (feature `testca`) | |
 //! | `time.rs` | wall-clock time as a value | |
 //! | `der.rs` | writes DER | X.690 |
@@ -22,10 +24,12 @@ mod algorithm;
 mod certificate;
 mod der;
 mod error;
+mod expiry;
 mod identity;
 mod key;
 mod name;
 mod path;
+mod revocation;
 #[cfg(test)]
 mod sample;
 mod signature;
@@ -36,6 +40,7 @@ mod time;
 pub use algorithm::{Curve, Hash, KeyAlgorithm};
 pub use certificate::{AltName, Certificate, KeyUsage, MAX_CERTIFICATE_OCTETS, MAX_PEM_OCTETS};
 pub use error::Error;
+pub use expiry::{Expiry, expiring};
 pub use identity::{DnPattern, IdentityError};
 pub use key::{Bundle, MAX_KEY_OCTETS, PrivateKey, Request};
 pub use name::{DistinguishedName, MAX_NAME_OCTETS};
@@ -43,6 +48,9 @@ pub use path::{
     ANY_USAGE, CaProfile, IPSEC_IKE, MAX_CHAIN, MAX_DEPTH, Path, PathError, Policy, Reason,
     Validator,
 };
+pub use revocation::cache::{AuthorityId, CrlCache, Fetch, MAX_AUTHORITIES};
+pub use revocation::crl::{Crl, CrlError, MAX_CRL_OCTETS};
+pub use revocation::{CheckMode, RevocationError, Source, Status, Unknown, check};
 pub use signature::{
     Accept, AuthSignature, HASH_ALGORITHMS, MAX_SIGNATURE_OCTETS, Scheme, SignatureError,
 };

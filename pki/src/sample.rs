@@ -4,12 +4,14 @@ use openssl::asn1::{Asn1Object, Asn1OctetString, Asn1Time};
 use openssl::bn::BigNum;
 use openssl::hash::MessageDigest;
 use openssl::pkey::{Id, PKeyRef, Private};
+use openssl::sign::Signer;
 use openssl::x509::{X509, X509Extension, X509Name};
 
 use crate::certificate::Certificate;
 use crate::der;
 use crate::key::PrivateKey;
 use crate::name::DistinguishedName;
+use crate::time::WallTime;
 
 /// An extension: dotted number, whether it is critical, the octets of its value.
 pub type Extension<'a> = (&'a str, bool, Vec<u8>);
@@ -53,4 +55,30 @@ pub fn self_signed(key: &PKeyRef<Private>, subject: &str, extensions: &[Extensio
 /// The certificate of a gateway for `key`.
 pub fn certificate(key: &PrivateKey) -> Certificate {
     Certificate::from_der(&self_signed(key.openssl(), "CN=gw1,O=Example", &[])).unwrap()
+}
+
+/// A GeneralizedTime.
+pub fn generalized(at: WallTime) -> Vec<u8> {
+    let text = at.to_string().replace(['-', ':', 'T'], "");
+    der::element(0x18, text.as_bytes())
+}
+
+/// A UTCTime.
+pub fn utc(at: WallTime) -> Vec<u8> {
+    der::element(0x17, &generalized(at)[4..])
+}
+
+/// What has been signed, the algorithm and a signature: ecdsa-with-SHA256 or ecdsa-with-SHA1 by a key on P-256.
+pub fn signed(key: &PrivateKey, to_sign: impl Fn(&[u8]) -> Vec<u8>, sha1: bool) -> Vec<u8> {
+    let (last, hash): (&[u8], _) = match sha1 {
+        true => (&[1], MessageDigest::sha1()),
+        false => (&[3, 2], MessageDigest::sha256()),
+    };
+    let oid = [&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4], last].concat();
+    let algorithm = der::element(der::SEQUENCE, &der::element(der::OID, &oid));
+    let content = to_sign(&algorithm);
+    let mut signer = Signer::new(hash, key.openssl()).unwrap();
+    let signature = signer.sign_oneshot_to_vec(&content).unwrap();
+    let signature = der::element(der::BIT_STRING, &[&[0], signature.as_slice()].concat());
+    [content, algorithm, signature].concat()
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use x509_parser::asn1_rs::{FromDer, Oid};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
 
 use super::{AltName, KeyUsage, malformed};
 use crate::error::Error;
@@ -15,12 +15,17 @@ use crate::name::DistinguishedName;
 /// Extensions of a certificate that are read at most. Real ones have about ten.
 const MAX_EXTENSIONS: usize = 64;
 
+/// URLs of one kind that are read at most, and octets of one.
+const MAX_URLS: usize = 8;
+const MAX_URL_OCTETS: usize = 1024;
+
 #[derive(Debug, Clone, Default)]
 pub(super) struct Extensions {
     pub names: Vec<AltName>,
     pub key_usage: Option<KeyUsage>,
     pub extended_key_usage: Option<Vec<String>>,
     pub is_ca: bool,
+    pub crl_urls: Vec<String>,
 }
 
 impl Extensions {
@@ -54,6 +59,20 @@ impl Extensions {
                         Some(purposes.ok_or(malformed("extended key usage"))?);
                 }
                 ParsedExtension::BasicConstraints(constraints) => read.is_ca = constraints.ca,
+                ParsedExtension::CRLDistributionPoints(points) => {
+                    // Lists for some reasons, or of another CA, are not taken.
+                    let whole = points
+                        .iter()
+                        .filter(|point| point.reasons.is_none() && point.crl_issuer.is_none());
+                    for point in whole {
+                        if let Some(DistributionPointName::FullName(names)) =
+                            &point.distribution_point
+                        {
+                            read.crl_urls.extend(names.iter().filter_map(http_url));
+                        }
+                    }
+                    read.crl_urls.truncate(MAX_URLS);
+                }
                 ParsedExtension::ParseError { .. } => {
                     return Err(malformed("an extension does not parse"));
                 }
@@ -88,6 +107,18 @@ fn alt_name(name: &GeneralName<'_>) -> Result<Option<AltName>, Error> {
         GeneralName::Invalid(..) => return Err(malformed("an alternative name")),
         _ => None,
     })
+}
+
+/// A URL that can be fetched. What is signed is fetched without TLS (RFC 5280 section 8).
+fn http_url(name: &GeneralName<'_>) -> Option<String> {
+    let GeneralName::URI(url) = name else {
+        return None;
+    };
+    let scheme = url.get(.."http://".len())?;
+    let fits = scheme.eq_ignore_ascii_case("http://")
+        && url.len() <= MAX_URL_OCTETS
+        && url.chars().all(|c| c.is_ascii_graphic());
+    fits.then(|| (*url).to_owned())
 }
 
 fn address(octets: &[u8]) -> Result<IpAddr, Error> {

@@ -1,4 +1,4 @@
-//! How strong the signature on a certificate is. What is not on the list of strong ones is weak.
+//! How strong the signature on a certificate or revocation list is. What is not on the list of strong ones is weak.
 
 use x509_parser::signature_algorithm::SignatureAlgorithm;
 use x509_parser::x509::AlgorithmIdentifier;
@@ -32,7 +32,7 @@ const WEAK: &[(&str, &str)] = &[
 ];
 
 /// The name of a weak algorithm, or its number.
-pub(super) fn weak(algorithm: &AlgorithmIdentifier<'_>) -> Option<String> {
+pub(crate) fn weak(algorithm: &AlgorithmIdentifier<'_>) -> Option<String> {
     let oid = algorithm.algorithm.to_id_string();
     if oid == PSS {
         let strong = match SignatureAlgorithm::try_from(algorithm) {

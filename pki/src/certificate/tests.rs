@@ -150,6 +150,37 @@ fn broken_extensions_are_refused() {
 }
 
 #[test]
+fn places_of_revocation_lists_are_read() {
+    let point = |name: (u8, &[u8]), more: &[u8]| {
+        let full = der::element(0xa0, &der::element(0xa0, &der::element(name.0, name.1)));
+        der::constructed(der::SEQUENCE, &[&full, more])
+    };
+    let url = |text: &'static str| (0x86, text.as_bytes());
+    let long = format!("http://{}", "x".repeat(1024));
+    let long: &'static str = long.leak();
+    let mut points = vec![
+        point(url("http://a/1.crl"), &[]),
+        point(url("HTTP://a/2.crl"), &[]),
+        point(url("ldap://a/3.crl"), &[]),
+        point(url("http://a/ 4.crl"), &[]),
+        point(url(long), &[]),
+        point((0x82, b"a"), &[]),
+        // Some reasons only.
+        point(url("http://a/7.crl"), &[0x81, 2, 1, 6]),
+    ];
+    let read = |points: &[Vec<u8>]| {
+        let value = der::element(der::SEQUENCE, &points.concat());
+        made(&[("2.5.29.31", false, value)])
+            .unwrap()
+            .crl_urls()
+            .to_vec()
+    };
+    assert_eq!(read(&points), ["http://a/1.crl", "HTTP://a/2.crl"]);
+    points.extend(vec![point(url("http://a/8.crl"), &[]); 9]);
+    assert_eq!(read(&points).len(), 8);
+}
+
+#[test]
 fn a_subject_may_be_empty_when_a_name_is_there() {
     let nobody = self_signed(KEY.openssl(), "", &[]);
     assert_eq!(
