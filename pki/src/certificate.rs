@@ -67,6 +67,7 @@ pub struct Certificate {
     not_before: WallTime,
     not_after: WallTime,
     spki_sha1: [u8; 20],
+    key_bits: Vec<u8>,
     weak_signature: Option<String>,
     extensions: Extensions,
 }
@@ -121,6 +122,7 @@ impl Certificate {
             not_before: WallTime(tbs.validity.not_before.timestamp()),
             not_after: WallTime(tbs.validity.not_after.timestamp()),
             spki_sha1: ravelin_crypto::sha1(&[tbs.subject_pki.raw])?,
+            key_bits: tbs.subject_pki.subject_public_key.data.to_vec(),
             weak_signature: strength::weak(&parsed.signature_algorithm),
             extensions,
             x509,
@@ -187,6 +189,11 @@ impl Certificate {
         &self.extensions.crl_urls
     }
 
+    /// Where its CA answers questions by OCSP, by HTTP.
+    pub fn ocsp_urls(&self) -> &[String] {
+        &self.extensions.ocsp_urls
+    }
+
     /// SHA-1 of its SubjectPublicKeyInfo, by which a CERTREQ payload names a CA (RFC 7296 section 3.7). It protects nothing.
     pub fn spki_sha1(&self) -> &[u8; 20] {
         &self.spki_sha1
@@ -195,6 +202,11 @@ impl Certificate {
     /// The algorithm of the signature on it by name or number, if the signature can be forged or is not known to be strong.
     pub fn weak_signature(&self) -> Option<&str> {
         self.weak_signature.as_deref()
+    }
+
+    /// The content of the bit string of its SubjectPublicKeyInfo, by which OCSP names a CA.
+    pub(crate) fn key_bits(&self) -> &[u8] {
+        &self.key_bits
     }
 
     /// It as OpenSSL has it.

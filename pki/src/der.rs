@@ -1,8 +1,10 @@
-//! Writes DER: tag, length, content (X.690 section 8.1, definite lengths only).
+//! Writes DER: tag, length, content (X.690 section 8.1, definite lengths only). `read.rs` reads it.
+
+pub(crate) mod read;
 
 pub(crate) const INTEGER: u8 = 0x02;
-#[cfg(any(test, feature = "testca"))]
 pub(crate) const BIT_STRING: u8 = 0x03;
+pub(crate) const OCTET_STRING: u8 = 0x04;
 pub(crate) const OID: u8 = 0x06;
 pub(crate) const UTF8_STRING: u8 = 0x0c;
 pub(crate) const PRINTABLE_STRING: u8 = 0x13;

@@ -13,11 +13,11 @@
 //! | `signature.rs` and below | the signature of an AUTH payload | RFC 7296 2.15, RFC 4754, RFC 7427, RFC 8420 |
 //! | `path.rs` | the path of a certificate to a trusted CA | RFC 5280 6, RFC 4945 5.1 |
 //! | `identity.rs` | whether a certificate speaks for an IKE identity | RFC 4945 3.1 |
-//! | `revocation.rs` and below | revocation lists, and when to fetch them | RFC 5280 5 and 6.3 |
+//! | `revocation.rs` and below | revocation lists, and when to fetch them; OCSP | RFC 5280 5 and 6.3, RFC 6960, RFC 4806 |
 //! | `expiry.rs` | which certificates end soon | |
 //! | `testca.rs` and below | the CA of the tests (feature `testca`) | |
 //! | `time.rs` | wall-clock time as a value | |
-//! | `der.rs` | writes DER | X.690 |
+//! | `der.rs` and below | writes and reads DER | X.690 |
 #![forbid(unsafe_code)]
 
 mod algorithm;
@@ -50,6 +50,7 @@ pub use path::{
 };
 pub use revocation::cache::{AuthorityId, CrlCache, Fetch, MAX_AUTHORITIES};
 pub use revocation::crl::{Crl, CrlError, MAX_CRL_OCTETS};
+pub use revocation::ocsp::{MAX_OCSP_OCTETS, OcspError, OcspRequest, OcspResponse};
 pub use revocation::{CheckMode, RevocationError, Source, Status, Unknown, check};
 pub use signature::{
     Accept, AuthSignature, HASH_ALGORITHMS, MAX_SIGNATURE_OCTETS, Scheme, SignatureError,

@@ -5,6 +5,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod crl;
+pub(crate) mod ocsp;
 
 use std::fmt;
 

@@ -22,18 +22,31 @@ pub const SERIAL: u32 = 0x01_0203;
 
 /// The DER of a certificate that its own key has signed.
 pub fn self_signed(key: &PKeyRef<Private>, subject: &str, extensions: &[Extension<'_>]) -> Vec<u8> {
+    issued(key, subject, key, subject, extensions)
+}
+
+/// The DER of a certificate that another key has signed.
+pub fn issued(
+    key: &PKeyRef<Private>,
+    subject: &str,
+    issuer_key: &PKeyRef<Private>,
+    issuer: &str,
+    extensions: &[Extension<'_>],
+) -> Vec<u8> {
     let mut builder = X509::builder().unwrap();
     builder.set_version(2).unwrap();
     let serial = BigNum::from_u32(SERIAL).unwrap();
     let serial = serial.to_asn1_integer().unwrap();
     builder.set_serial_number(&serial).unwrap();
-    let name = match subject {
-        "" => der::element(der::SEQUENCE, &[]),
-        text => DistinguishedName::from_text(text).unwrap().der().to_vec(),
+    let name = |text: &str| {
+        let der = match text {
+            "" => der::element(der::SEQUENCE, &[]),
+            text => DistinguishedName::from_text(text).unwrap().der().to_vec(),
+        };
+        X509Name::from_der(&der).unwrap()
     };
-    let name = X509Name::from_der(&name).unwrap();
-    builder.set_subject_name(&name).unwrap();
-    builder.set_issuer_name(&name).unwrap();
+    builder.set_subject_name(&name(subject)).unwrap();
+    builder.set_issuer_name(&name(issuer)).unwrap();
     let time = |at| Asn1Time::from_unix(at).unwrap();
     builder.set_not_before(&time(VALIDITY.0)).unwrap();
     builder.set_not_after(&time(VALIDITY.1)).unwrap();
@@ -44,11 +57,11 @@ pub fn self_signed(key: &PKeyRef<Private>, subject: &str, extensions: &[Extensio
         let made = X509Extension::new_from_der(&oid, *critical, &value).unwrap();
         builder.append_extension(made).unwrap();
     }
-    let digest = match key.id() {
+    let digest = match issuer_key.id() {
         Id::ED25519 | Id::ED448 => MessageDigest::null(),
         _ => MessageDigest::sha256(),
     };
-    builder.sign(key, digest).unwrap();
+    builder.sign(issuer_key, digest).unwrap();
     builder.build().to_der().unwrap()
 }
 

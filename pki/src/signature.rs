@@ -163,7 +163,8 @@ impl Scheme {
         }
     }
 
-    fn hash(self) -> Option<Hash> {
+    /// The hash that is signed; `None` for schemes that hash by themselves.
+    pub(crate) fn hash(self) -> Option<Hash> {
         match self {
             Scheme::Rsa(hash)
             | Scheme::DigitalRsaPkcs1(hash)
@@ -262,6 +263,22 @@ impl AuthSignature {
         }
         Err(refused)
     }
+}
+
+/// The scheme of an AlgorithmIdentifier, which OCSP answers name in the same way as method 14.
+pub(crate) fn scheme(identifier: &[u8]) -> Option<Scheme> {
+    identifier::parse(identifier)
+}
+
+/// Whether the key of a certificate has made a signature.
+pub(crate) fn verify(
+    certificate: &Certificate,
+    scheme: Scheme,
+    octets: &[u8],
+    signature: &[u8],
+) -> Result<bool, Error> {
+    Ok(scheme.fits(certificate.key_algorithm())
+        && primitive::verify(certificate.public_key(), scheme, octets, signature)?)
 }
 
 /// The signature itself says which hash was taken; the one that peers take by default is last, so that a failure names it.

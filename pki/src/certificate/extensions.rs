@@ -15,6 +15,8 @@ use crate::name::DistinguishedName;
 /// Extensions of a certificate that are read at most. Real ones have about ten.
 const MAX_EXTENSIONS: usize = 64;
 
+/// id-ad-ocsp (RFC 5280 section 4.2.2.1).
+const OCSP: &str = "1.3.6.1.5.5.7.48.1";
 /// URLs of one kind that are read at most, and octets of one.
 const MAX_URLS: usize = 8;
 const MAX_URL_OCTETS: usize = 1024;
@@ -26,6 +28,7 @@ pub(super) struct Extensions {
     pub extended_key_usage: Option<Vec<String>>,
     pub is_ca: bool,
     pub crl_urls: Vec<String>,
+    pub ocsp_urls: Vec<String>,
 }
 
 impl Extensions {
@@ -72,6 +75,13 @@ impl Extensions {
                         }
                     }
                     read.crl_urls.truncate(MAX_URLS);
+                }
+                ParsedExtension::AuthorityInfoAccess(access) => {
+                    let ocsp = access
+                        .iter()
+                        .filter(|a| a.access_method.to_id_string() == OCSP)
+                        .filter_map(|a| http_url(&a.access_location));
+                    read.ocsp_urls = ocsp.take(MAX_URLS).collect();
                 }
                 ParsedExtension::ParseError { .. } => {
                     return Err(malformed("an extension does not parse"));

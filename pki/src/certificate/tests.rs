@@ -181,6 +181,25 @@ fn places_of_revocation_lists_are_read() {
 }
 
 #[test]
+fn places_of_ocsp_responders_are_read() {
+    let access = |last: u8, url: &str| {
+        let method = der::element(der::OID, &[0x2b, 6, 1, 5, 5, 7, 0x30, last]);
+        der::constructed(
+            der::SEQUENCE,
+            &[&method, &der::element(0x86, url.as_bytes())],
+        )
+    };
+    let parts = [
+        access(1, "http://a/ocsp"),
+        access(2, "http://a/ca.cer"),
+        access(1, "https://a/ocsp"),
+    ];
+    let value = der::element(der::SEQUENCE, &parts.concat());
+    let certificate = made(&[("1.3.6.1.5.5.7.1.1", false, value)]).unwrap();
+    assert_eq!(certificate.ocsp_urls(), ["http://a/ocsp"]);
+}
+
+#[test]
 fn a_subject_may_be_empty_when_a_name_is_there() {
     let nobody = self_signed(KEY.openssl(), "", &[]);
     assert_eq!(
