@@ -76,13 +76,13 @@ impl PrivateKey {
         self.key.public_eq(certificate.public_key())
     }
 
-    /// PKCS#8 without encryption (RFC 5958), for a file that only its owner reads.
+    /// PKCS#8 in PEM without encryption (RFC 5958, RFC 7468), for a file that only its owner reads.
     ///
     /// # Errors
     /// [`Error::Library`].
-    pub fn to_pkcs8(&self) -> Result<Secret, Error> {
-        let der = self.key.private_key_to_pkcs8();
-        Ok(Secret::new(der.map_err(library("PKCS#8"))?))
+    pub fn to_pem(&self) -> Result<Secret, Error> {
+        let pem = self.key.private_key_to_pem_pkcs8();
+        Ok(Secret::new(pem.map_err(library("PKCS#8"))?))
     }
 
     pub(crate) fn openssl(&self) -> &PKey<Private> {

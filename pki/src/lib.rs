@@ -1,6 +1,6 @@
 //! Certificates for IKE: what they say, the keys that belong to them, and the signatures that are made with these keys.
 //!
-//! A library without I/O and without a clock: octets and the time come in, values and octets go out. `ike` does not know of it; iked
+//! A library without I/O, its store excepted, and without a clock: octets and the time come in, values and octets go out. `ike` does not know of it; iked
 //! carries certificates, signatures and verdicts between the two. What comes from peers is bounded and parsed strictly: DER without
 //! anything behind it, no extension twice, nothing that two parsers (x509-parser and OpenSSL) do not both accept.
 //!
@@ -15,6 +15,7 @@
 //! | `identity.rs` | whether a certificate speaks for an IKE identity | RFC 4945 3.1 |
 //! | `revocation.rs` and below | revocation lists, and when to fetch them; OCSP | RFC 5280 5 and 6.3, RFC 6960, RFC 4806 |
 //! | `expiry.rs` | which certificates end soon | |
+//! | `store.rs` and below | all of it on disk | |
 //! | `testca.rs` and below | the CA of the tests (feature `testca`) | |
 //! | `time.rs` | wall-clock time as a value | |
 //! | `der.rs` and below | writes and reads DER | X.690 |
@@ -33,6 +34,7 @@ mod revocation;
 #[cfg(test)]
 mod sample;
 mod signature;
+mod store;
 #[cfg(feature = "testca")]
 pub mod testca;
 mod time;
@@ -55,4 +57,5 @@ pub use revocation::{CheckMode, RevocationError, Source, Status, Unknown, check}
 pub use signature::{
     Accept, AuthSignature, HASH_ALGORITHMS, MAX_SIGNATURE_OCTETS, Scheme, SignatureError,
 };
+pub use store::{Local, MAX_ENTRIES, Store, StoreError};
 pub use time::WallTime;

@@ -1,13 +1,12 @@
 //! A hierarchy as files, as operators get them: PEM, keys readable by their owner only, revocation lists in DER.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::Path;
 
 use openssl::x509::X509;
 
 use super::{Error, Fault, Hierarchy, Issued};
+use crate::store::files;
 
 /// What is made beside the CAs.
 #[derive(Debug, Clone)]
@@ -43,7 +42,7 @@ impl Hierarchy {
         let mut put = |name: String, octets: &[u8], mode| {
             let path = folder.join(name);
             count += 1;
-            write(&path, octets, mode).map_err(failed(&path))
+            files::replace(&path, octets, mode).map_err(failed(&path))
         };
         put("root.pem".into(), &pem(&[self.root()])?, 0o644)?;
         put("access.pem".into(), &pem(&[self.access()])?, 0o644)?;
@@ -91,15 +90,4 @@ fn pem(certificates: &[&[u8]]) -> Result<Vec<u8>, Error> {
         text.extend(X509::from_der(der)?.to_pem()?);
     }
     Ok(text)
-}
-
-fn write(path: &Path, octets: &[u8], mode: u32) -> std::io::Result<()> {
-    // A file of an earlier run keeps its mode when it is opened.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(mode).open(path)?;
-    file.write_all(octets)
 }
