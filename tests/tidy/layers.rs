@@ -38,7 +38,11 @@ pub const LAYERS: &[(&str, u8)] = &[
 ];
 
 /// Crates of the same layer that may be used all the same, with why.
-pub const WITHIN_LAYER: &[(&str, &str, &str)] = &[];
+pub const WITHIN_LAYER: &[(&str, &str, &str)] = &[(
+    "ravelin-crypto",
+    "ravelin-types",
+    "the algorithms of IKE have one list, with the names of the configuration and the numbers of IANA",
+)];
 
 /// The two that only the daemons bring together.
 const STRANGERS: (&str, &str) = ("ravelin-ike", "ravelin-dataplane");

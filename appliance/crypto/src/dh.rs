@@ -5,11 +5,12 @@
 
 mod ecp;
 mod modp;
-mod x25519;
+mod montgomery;
 
 use std::fmt;
 
-use crate::alg::DhGroup;
+use ravelin_types::{DhGroup, DhKind};
+
 use crate::error::Error;
 use crate::secret::Secret;
 
@@ -27,10 +28,10 @@ impl DhPrivate {
     /// # Errors
     /// [`Error::Library`].
     pub fn generate(group: DhGroup) -> Result<Self, Error> {
-        let (private, public) = match group {
-            DhGroup::Modp2048 => modp::generate(),
-            DhGroup::Ecp256 | DhGroup::Ecp384 => ecp::generate(group),
-            DhGroup::Curve25519 => x25519::generate(),
+        let (private, public) = match group.kind() {
+            DhKind::Modp { .. } => modp::generate(group),
+            DhKind::Ecp { .. } => ecp::generate(group),
+            DhKind::Montgomery { .. } => montgomery::generate(group),
         }?;
         Ok(Self {
             group,
@@ -39,16 +40,16 @@ impl DhPrivate {
         })
     }
 
-    /// The key pair of a given private value (big-endian; for Curve25519 the 32 octets of RFC 7748): known-answer tests and tests in
+    /// The key pair of a given private value (big-endian; for Curve25519 and Curve448 the octets of RFC 7748): known-answer tests and tests in
     /// virtual time.
     ///
     /// # Errors
     /// [`Error::PrivateInvalid`] when the value is outside `1 < x < order`.
     pub fn from_private(group: DhGroup, private: &[u8]) -> Result<Self, Error> {
-        let public = match group {
-            DhGroup::Modp2048 => modp::public_of(private),
-            DhGroup::Ecp256 | DhGroup::Ecp384 => ecp::public_of(group, private),
-            DhGroup::Curve25519 => x25519::public_of(private),
+        let public = match group.kind() {
+            DhKind::Modp { .. } => modp::public_of(group, private),
+            DhKind::Ecp { .. } => ecp::public_of(group, private),
+            DhKind::Montgomery { .. } => montgomery::public_of(group, private),
         }?;
         Ok(Self {
             group,
@@ -81,19 +82,17 @@ impl DhPrivate {
                 expected,
             });
         }
-        match self.group {
-            DhGroup::Modp2048 => modp::agree(&self.private, peer_public),
-            DhGroup::Ecp256 | DhGroup::Ecp384 => {
-                ecp::agree(self.group, &self.private, &self.public, peer_public)
-            }
-            DhGroup::Curve25519 => x25519::agree(&self.private, peer_public),
+        match self.group.kind() {
+            DhKind::Modp { .. } => modp::agree(self.group, &self.private, peer_public),
+            DhKind::Ecp { .. } => ecp::agree(self.group, &self.private, &self.public, peer_public),
+            DhKind::Montgomery { .. } => montgomery::agree(self.group, &self.private, peer_public),
         }
     }
 
     /// Form for the journal: group id (2 octets, big-endian) | public value (its fixed length) | private value.
     pub fn to_bytes(&self) -> Secret {
         let mut out = Vec::with_capacity(2 + self.public.len() + self.private.len());
-        out.extend_from_slice(&self.group.to_id().to_be_bytes());
+        out.extend_from_slice(&self.group.iana().to_be_bytes());
         out.extend_from_slice(&self.public);
         out.extend_from_slice(self.private.as_bytes());
         Secret::new(out)
@@ -105,7 +104,7 @@ impl DhPrivate {
     /// [`Error::Stored`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let (id, rest) = bytes.split_first_chunk().ok_or(Error::Stored)?;
-        let group = DhGroup::from_id(u16::from_be_bytes(*id)).ok_or(Error::Stored)?;
+        let group = DhGroup::from_iana(u16::from_be_bytes(*id)).ok_or(Error::Stored)?;
         let (public, private) = rest
             .split_at_checked(group.public_octets())
             .ok_or(Error::Stored)?;

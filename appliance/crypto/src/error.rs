@@ -1,6 +1,6 @@
 //! What can go wrong in a primitive, and whose fault it is.
 
-use crate::alg::{DhGroup, EncrAlg};
+use ravelin_types::{DhGroup, IkeEncr};
 
 /// Why a primitive refused. `PeerPublic*`, `PeerResult` and `Integrity` are the peer's doing (or an attacker's); the lengths are ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,15 +60,9 @@ pub enum Error {
     #[error("{encr} {}", if *.given { "takes no integrity algorithm" } else { "needs an integrity algorithm" })]
     IntegMismatch {
         /// The cipher.
-        encr: EncrAlg,
+        encr: IkeEncr,
         /// Whether an integrity algorithm was given.
         given: bool,
-    },
-    /// A key length this cipher does not have here.
-    #[error("key length of {key_bits} bits is not supported")]
-    KeyBits {
-        /// Bits asked for.
-        key_bits: u16,
     },
     /// A journalled private value does not parse.
     #[error("stored key exchange value is malformed")]

@@ -6,27 +6,26 @@
 //!
 //! | file | primitive | source |
 //! |---|---|---|
-//! | `alg.rs` | algorithm names, IANA numbers, key lengths | RFC 7296 3.3.2, IANA ikev2-parameters |
-//! | `prf.rs` | HMAC-SHA2 PRF, PRF+ | RFC 4868, RFC 7296 2.13 |
-//! | `dh.rs` and below | MODP, ECP, Curve25519 | RFC 3526, RFC 5903, RFC 8031, RFC 6989 |
-//! | `sk.rs` | AES-CBC + HMAC and AES-GCM for the SK payload | RFC 7296 3.14, RFC 5282 |
+//! | `mac.rs` | HMAC, AES-XCBC, AES-CMAC | RFC 2104, RFC 4434, RFC 4615 |
+//! | `prf.rs` | PRF, PRF+ | RFC 7296 2.13 |
+//! | `dh.rs` and below | MODP, ECP, Brainpool, Curve25519, Curve448 | RFC 2409, 3526, 5114, 5903, 6954, 8031, 6989 |
+//! | `sk.rs` | ciphers with integrity and AEADs for the SK payload | RFC 7296 3.14, 5282, 5930, 7634 |
 //! | `hash.rs` | SHA-1 for NAT detection, SHA-2 | RFC 7296 2.23 |
 //! | `password.rs` | SHA-512 crypt for the passwords of users | Drepper, "Unix crypt using SHA-256 and SHA-512" |
 //! | `secret.rs` | zeroized octets without `Debug` | |
 //! | `rng.rs` | randomness | |
 #![forbid(unsafe_code)]
 
-mod alg;
 mod dh;
 mod error;
 mod hash;
+mod mac;
 mod password;
 mod prf;
 mod rng;
 pub mod secret;
 mod sk;
 
-pub use alg::{DhGroup, EncrAlg, IntegAlg, PrfAlg};
 pub use dh::DhPrivate;
 pub use error::Error;
 pub use hash::{sha1, sha256};

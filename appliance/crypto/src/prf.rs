@@ -1,14 +1,12 @@
 //! The negotiated pseudorandom function and its expansion.
 //!
-//! RFC 4868 section 2.1.2: HMAC-SHA2 as a PRF takes keys of any length and is not truncated. RFC 7296 section 2.13 defines prf+.
+//! RFC 7296 section 2.13 defines prf+; the functions themselves are in `mac.rs`, not truncated and for keys of any length.
 
-use openssl::hash::MessageDigest;
-use openssl::pkey::PKey;
-use openssl::sign::Signer;
+use ravelin_types::Prf;
 use zeroize::Zeroizing;
 
-use crate::alg::PrfAlg;
-use crate::error::{Error, library};
+use crate::error::Error;
+use crate::mac::mac;
 use crate::secret::Secret;
 
 /// prf+ counts its blocks in one octet that must not wrap (RFC 7296 section 2.13).
@@ -18,8 +16,8 @@ pub const MAX_PRF_PLUS_BLOCKS: usize = 255;
 ///
 /// # Errors
 /// [`Error::Library`].
-pub fn prf(alg: PrfAlg, key: &[u8], parts: &[&[u8]]) -> Result<Secret, Error> {
-    hmac(digest_of(alg), key, parts).map(Secret::from)
+pub fn prf(alg: Prf, key: &[u8], parts: &[&[u8]]) -> Result<Secret, Error> {
+    mac(alg, key, parts).map(Secret::from)
 }
 
 /// `prf+(key, seed_parts[0] | seed_parts[1] | ...)`, the first `out_len` octets.
@@ -31,7 +29,7 @@ pub fn prf(alg: PrfAlg, key: &[u8], parts: &[&[u8]]) -> Result<Secret, Error> {
 /// # Errors
 /// [`Error::TooMuchKeymat`] when `out_len` exceeds 255 blocks; [`Error::Library`].
 pub fn prf_plus(
-    alg: PrfAlg,
+    alg: Prf,
     key: &[u8],
     seed_parts: &[&[u8]],
     out_len: usize,
@@ -56,30 +54,4 @@ pub fn prf_plus(
     }
     // Cut by copying into an exact buffer: truncation would leave key octets beyond the length, though zeroize covers the capacity.
     Ok(Secret::from_slice(&out[..out_len]))
-}
-
-/// HMAC with `digest` over the concatenation of `parts`, untruncated.
-pub(crate) fn hmac(
-    digest: MessageDigest,
-    key: &[u8],
-    parts: &[&[u8]],
-) -> Result<Zeroizing<Vec<u8>>, Error> {
-    // OpenSSL refuses an empty key. HMAC pads keys with zeros to the block, so one zero octet is the same key.
-    let key = if key.is_empty() { &[0] } else { key };
-    let key = PKey::hmac(key).map_err(library("HMAC key"))?;
-    let mut signer = Signer::new(digest, &key).map_err(library("HMAC init"))?;
-    for part in parts {
-        signer.update(part).map_err(library("HMAC update"))?;
-    }
-    signer
-        .sign_to_vec()
-        .map(Zeroizing::new)
-        .map_err(library("HMAC finish"))
-}
-
-fn digest_of(alg: PrfAlg) -> MessageDigest {
-    match alg {
-        PrfAlg::HmacSha256 => MessageDigest::sha256(),
-        PrfAlg::HmacSha384 => MessageDigest::sha384(),
-    }
 }

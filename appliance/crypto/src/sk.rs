@@ -1,104 +1,89 @@
 //! Protection of the Encrypted payload (SK) with SK_e and SK_a.
 //!
 //! Two shapes:
-//! * AES-CBC with HMAC (RFC 7296 section 3.14): ICV = HMAC(SK_a, aad | IV | ciphertext), truncated. The caller pads the plaintext to
-//!   the block and gives an unpredictable IV.
-//! * AES-GCM (RFC 5282): nonce = salt (last 4 octets of SK_e) | 8-octet IV. The caller guarantees that no IV repeats under one key.
+//! * a cipher with integrity beside it (RFC 7296 section 3.14; counter mode: RFC 5930): ICV = MAC(SK_a, aad | IV | ciphertext), truncated.
+//!   For CBC the caller pads the plaintext to the block and gives an unpredictable IV.
+//! * an AEAD (RFC 5282, RFC 7634): nonce = salt (the end of SK_e) | 8-octet IV.
 //!
-//! `aad` is the message from its first octet up to and including the SK payload's generic header. Padding, Pad Length and their check
-//! belong to the message layer.
+//! But for CBC the caller guarantees that no IV repeats under one key. `aad` is the message from its first octet up to and including the
+//! SK payload's generic header. Padding, Pad Length and their check belong to the message layer.
 
-use openssl::hash::MessageDigest;
-use openssl::symm::{Cipher, Crypter, Mode, decrypt_aead, encrypt_aead};
+mod aead;
+
+use openssl::cipher::{Cipher, CipherRef};
+use openssl::cipher_ctx::{CipherCtx, CipherCtxRef};
+use openssl::error::ErrorStack;
+use ravelin_types::{IkeCipherMode, IkeEncr, IkeInteg};
 use zeroize::Zeroizing;
 
-use crate::alg::{EncrAlg, IntegAlg};
 use crate::error::{Error, library};
-use crate::prf::hmac;
+use crate::mac::mac;
 use crate::secret::{Secret, ct_eq};
-
-/// GCM's tag, untruncated (ENCR_AES_GCM_16).
-const GCM_ICV_OCTETS: usize = 16;
 
 /// One direction's SK protection. Holds its keys, zeroized on drop.
 #[derive(Clone, Debug)]
 pub struct SkCipher {
-    encr: EncrAlg,
-    shape: Shape,
+    encr: IkeEncr,
+    /// SK_e without its salt.
+    key: Secret,
+    salt: Secret,
+    /// None with an AEAD.
+    integ: Option<(IkeInteg, Secret)>,
 }
 
-#[derive(Clone, Debug)]
-enum Shape {
-    CbcHmac {
-        integ: IntegAlg,
-        sk_e: Secret,
-        sk_a: Secret,
-    },
-    Gcm {
-        key: Secret,
-        salt: Secret,
-    },
-}
+/// Sets up a context for one direction.
+type Init = fn(
+    &mut CipherCtxRef,
+    Option<&CipherRef>,
+    Option<&[u8]>,
+    Option<&[u8]>,
+) -> Result<(), ErrorStack>;
 
 impl SkCipher {
-    /// Takes SK_e (with the salt for GCM) and SK_a (empty for GCM) of one direction.
+    /// Takes SK_e (with its salt) and SK_a (empty for an AEAD) of one direction.
     ///
     /// # Errors
-    /// [`Error::KeyBits`], [`Error::IntegMismatch`], [`Error::Length`]: the suite or the lengths do not fit together.
+    /// [`Error::IntegMismatch`], [`Error::Length`]: the suite or the lengths do not fit together.
     pub fn new(
-        encr: EncrAlg,
-        integ: Option<IntegAlg>,
+        encr: IkeEncr,
+        integ: Option<IkeInteg>,
         sk_e: &[u8],
         sk_a: &[u8],
     ) -> Result<Self, Error> {
-        let key_bits = encr.key_bits();
-        if !matches!(key_bits, 128 | 256) {
-            return Err(Error::KeyBits { key_bits });
+        if encr.is_aead() == integ.is_some() {
+            return Err(Error::IntegMismatch {
+                encr,
+                given: integ.is_some(),
+            });
         }
         exact("SK_e", sk_e, encr.key_octets())?;
-        exact("SK_a", sk_a, integ.map_or(0, IntegAlg::key_octets))?;
-        let shape = match (encr, integ) {
-            (EncrAlg::AesCbc { .. }, Some(integ)) => Shape::CbcHmac {
-                integ,
-                sk_e: Secret::from_slice(sk_e),
-                sk_a: Secret::from_slice(sk_a),
-            },
-            (EncrAlg::AesGcm16 { .. }, None) => {
-                let (key, salt) = sk_e.split_at(usize::from(key_bits / 8));
-                Shape::Gcm {
-                    key: Secret::from_slice(key),
-                    salt: Secret::from_slice(salt),
-                }
-            }
-            (encr, integ) => {
-                return Err(Error::IntegMismatch {
-                    encr,
-                    given: integ.is_some(),
-                });
-            }
-        };
-        Ok(Self { encr, shape })
+        exact("SK_a", sk_a, integ.map_or(0, IkeInteg::key_octets))?;
+        let (key, salt) = sk_e.split_at(encr.cipher_key_octets());
+        Ok(Self {
+            encr,
+            key: Secret::new(openssl_key(encr, key)),
+            salt: Secret::from_slice(salt),
+            integ: integ.map(|integ| (integ, Secret::from_slice(sk_a))),
+        })
     }
 
     /// The cipher.
-    pub fn encr(&self) -> EncrAlg {
+    pub fn encr(&self) -> IkeEncr {
         self.encr
     }
 
-    /// Octets of the explicit IV: 16 for CBC, 8 for GCM.
+    /// Octets of the explicit IV: a block for CBC, 8 for the others.
     pub fn iv_len(&self) -> usize {
         self.encr.iv_octets()
     }
 
     /// Octets of the integrity check value at the end.
     pub fn icv_len(&self) -> usize {
-        match &self.shape {
-            Shape::CbcHmac { integ, .. } => integ.icv_octets(),
-            Shape::Gcm { .. } => GCM_ICV_OCTETS,
-        }
+        let separate = self.integ.as_ref().map(|(integ, _)| integ.icv_octets());
+        separate.or(self.encr.icv_octets()).unwrap_or(0)
     }
 
-    /// Octets that the plaintext (with padding and Pad Length) must be a multiple of: 16 for CBC, 1 for GCM.
+    /// Octets that the plaintext (with padding and Pad Length) must be a multiple of: a block for CBC, 1 for the others.
     pub fn block_len(&self) -> usize {
         self.encr.block_octets()
     }
@@ -110,30 +95,15 @@ impl SkCipher {
     /// [`Error::Library`].
     pub fn seal(&self, iv: &[u8], aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Error> {
         exact("IV", iv, self.iv_len())?;
-        match &self.shape {
-            Shape::CbcHmac { integ, sk_e, sk_a } => {
-                let ciphertext = cbc(self.encr, Mode::Encrypt, sk_e, iv, plaintext)?;
-                let icv = icv(*integ, sk_a, aad, iv, &ciphertext)?;
-                let mut out = Vec::with_capacity(ciphertext.len() + icv.len());
-                out.extend_from_slice(&ciphertext);
-                out.extend_from_slice(&icv);
-                Ok(out)
-            }
-            Shape::Gcm { key, salt } => {
-                let mut tag = [0; GCM_ICV_OCTETS];
-                let mut out = encrypt_aead(
-                    gcm(self.encr),
-                    key.as_bytes(),
-                    Some(&nonce(salt, iv)),
-                    aad,
-                    plaintext,
-                    &mut tag,
-                )
-                .map_err(library("GCM seal"))?;
-                out.extend_from_slice(&tag);
-                Ok(out)
-            }
-        }
+        let Some((integ, sk_a)) = &self.integ else {
+            return aead::seal(self.encr, &self.key, &self.nonce(iv), aad, plaintext);
+        };
+        let mut out = self
+            .crypt(CipherCtxRef::encrypt_init, iv, plaintext)?
+            .to_vec();
+        let icv = icv(*integ, sk_a, aad, iv, &out)?;
+        out.extend_from_slice(&icv);
+        Ok(out)
     }
 
     /// Checks the ICV over its full length and decrypts `ct_and_icv` (ciphertext | ICV). Nothing is decrypted before the check.
@@ -157,24 +127,58 @@ impl SkCipher {
             // The Pad Length octet is always there.
             return Err(Error::Integrity);
         }
-        match &self.shape {
-            Shape::CbcHmac { integ, sk_e, sk_a } => {
-                if !ct_eq(&icv(*integ, sk_a, aad, iv, ciphertext)?, received) {
-                    return Err(Error::Integrity);
-                }
-                cbc(self.encr, Mode::Decrypt, sk_e, iv, ciphertext)
-            }
-            Shape::Gcm { key, salt } => decrypt_aead(
-                gcm(self.encr),
-                key.as_bytes(),
-                Some(&nonce(salt, iv)),
+        let Some((integ, sk_a)) = &self.integ else {
+            return aead::open(
+                self.encr,
+                &self.key,
+                &self.nonce(iv),
                 aad,
                 ciphertext,
                 received,
-            )
-            .map(Zeroizing::new)
-            .map_err(|_| Error::Integrity),
+            );
+        };
+        if !ct_eq(&icv(*integ, sk_a, aad, iv, ciphertext)?, received) {
+            return Err(Error::Integrity);
         }
+        self.crypt(CipherCtxRef::decrypt_init, iv, ciphertext)
+    }
+
+    /// RFC 5282 section 4, RFC 7634 section 2: the nonce is the salt followed by the explicit IV.
+    fn nonce(&self, iv: &[u8]) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new([self.salt.as_bytes(), iv].concat())
+    }
+
+    /// A cipher that does not authenticate.
+    fn crypt(&self, init: Init, iv: &[u8], input: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let block_octets = self.block_len();
+        if input.len() % block_octets != 0 {
+            return Err(Error::Padding {
+                octets: input.len(),
+                block_octets,
+            });
+        }
+        let start = match self.encr.mode() {
+            // RFC 5930 section 3: nonce, IV, and a block counter that begins with one.
+            IkeCipherMode::Ctr => {
+                Zeroizing::new([self.salt.as_bytes(), iv, &1u32.to_be_bytes()].concat())
+            }
+            _ => Zeroizing::new(iv.to_vec()),
+        };
+        let mut context = CipherCtx::new().map_err(library("cipher context"))?;
+        let key = Some(self.key.as_bytes());
+        init(&mut context, Some(cipher(self.encr)), key, Some(&start))
+            .map_err(library("cipher init"))?;
+        context.set_padding(false);
+        // OpenSSL asks for one spare block.
+        let mut out = Zeroizing::new(vec![0; input.len() + block_octets]);
+        let mut done = context
+            .cipher_update(input, Some(&mut out))
+            .map_err(library("cipher update"))?;
+        done += context
+            .cipher_final(&mut out[done..])
+            .map_err(library("cipher finish"))?;
+        out.truncate(done);
+        Ok(out)
     }
 }
 
@@ -190,67 +194,44 @@ fn exact(what: &'static str, bytes: &[u8], expected: usize) -> Result<(), Error>
     }
 }
 
-fn gcm(encr: EncrAlg) -> Cipher {
-    if encr.key_bits() == 128 {
-        Cipher::aes_128_gcm()
-    } else {
-        Cipher::aes_256_gcm()
+/// DES is Triple DES with the same key three times (FIPS 46-3, keying option 3): OpenSSL has DES alone only in a provider that it does not
+/// load by default.
+fn openssl_key(encr: IkeEncr, key: &[u8]) -> Vec<u8> {
+    match encr {
+        IkeEncr::DesCbc => key.repeat(3),
+        _ => key.to_vec(),
     }
 }
 
-/// RFC 5282 section 4: the nonce is the salt followed by the explicit IV.
-fn nonce(salt: &Secret, iv: &[u8]) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new([salt.as_bytes(), iv].concat())
+fn cipher(encr: IkeEncr) -> &'static CipherRef {
+    match (encr.mode(), encr.cipher_key_octets()) {
+        (IkeCipherMode::Cbc { block_octets: 8 }, _) => Cipher::des_ede3_cbc(),
+        (IkeCipherMode::Cbc { .. }, 16) => Cipher::aes_128_cbc(),
+        (IkeCipherMode::Cbc { .. }, 24) => Cipher::aes_192_cbc(),
+        (IkeCipherMode::Cbc { .. }, _) => Cipher::aes_256_cbc(),
+        (IkeCipherMode::Ctr, 16) => Cipher::aes_128_ctr(),
+        (IkeCipherMode::Ctr, 24) => Cipher::aes_192_ctr(),
+        (IkeCipherMode::Ctr, _) => Cipher::aes_256_ctr(),
+        (IkeCipherMode::Ccm { .. }, 16) => Cipher::aes_128_ccm(),
+        (IkeCipherMode::Ccm { .. }, 24) => Cipher::aes_192_ccm(),
+        (IkeCipherMode::Ccm { .. }, _) => Cipher::aes_256_ccm(),
+        (IkeCipherMode::Gcm { .. }, 16) => Cipher::aes_128_gcm(),
+        (IkeCipherMode::Gcm { .. }, 24) => Cipher::aes_192_gcm(),
+        (IkeCipherMode::Gcm { .. }, _) => Cipher::aes_256_gcm(),
+        (IkeCipherMode::ChaCha20Poly1305, _) => Cipher::chacha20_poly1305(),
+    }
 }
 
 /// RFC 7296 section 3.14: the check value covers the message from its first octet through the last octet of padding.
 fn icv(
-    integ: IntegAlg,
+    integ: IkeInteg,
     sk_a: &Secret,
     aad: &[u8],
     iv: &[u8],
     ciphertext: &[u8],
 ) -> Result<Vec<u8>, Error> {
-    let digest = match integ {
-        IntegAlg::HmacSha256_128 => MessageDigest::sha256(),
-        IntegAlg::HmacSha384_192 => MessageDigest::sha384(),
-    };
-    let full = hmac(digest, sk_a.as_bytes(), &[aad, iv, ciphertext])?;
+    let full = mac(integ.prf(), sk_a.as_bytes(), &[aad, iv, ciphertext])?;
     Ok(full[..integ.icv_octets()].to_vec())
-}
-
-fn cbc(
-    encr: EncrAlg,
-    mode: Mode,
-    key: &Secret,
-    iv: &[u8],
-    input: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let cipher = if encr.key_bits() == 128 {
-        Cipher::aes_128_cbc()
-    } else {
-        Cipher::aes_256_cbc()
-    };
-    let block_octets = encr.block_octets();
-    if input.len() % block_octets != 0 {
-        return Err(Error::Padding {
-            octets: input.len(),
-            block_octets,
-        });
-    }
-    let mut crypter =
-        Crypter::new(cipher, mode, key.as_bytes(), Some(iv)).map_err(library("CBC init"))?;
-    crypter.pad(false);
-    // OpenSSL asks for one spare block.
-    let mut out = Zeroizing::new(vec![0; input.len() + block_octets]);
-    let mut done = crypter
-        .update(input, &mut out)
-        .map_err(library("CBC update"))?;
-    done += crypter
-        .finalize(&mut out[done..])
-        .map_err(library("CBC finish"))?;
-    out.truncate(done);
-    Ok(out)
 }
 
 #[cfg(test)]

@@ -6,9 +6,8 @@
 
 use std::collections::HashMap;
 
-use ravelin_crypto::{
-    DhGroup, DhPrivate, EncrAlg, Error, IntegAlg, PrfAlg, SkCipher, prf, prf_plus,
-};
+use ravelin_crypto::{DhPrivate, Error, SkCipher, prf, prf_plus};
+use ravelin_types::{DhGroup, IkeEncr, IkeInteg, Prf};
 
 type Fields = HashMap<&'static str, &'static str>;
 
@@ -39,7 +38,7 @@ fn unhex(text: &str) -> Vec<u8> {
 fn ikev2_key_schedule() {
     for fields in blocks("kdf") {
         let bytes = |name: &str| unhex(fields[name]);
-        let alg = PrfAlg::from_id(fields["prf"].parse().unwrap()).unwrap();
+        let alg = Prf::from_iana(fields["prf"].parse().unwrap()).unwrap();
         let (ni, nr) = (bytes("ni"), bytes("nr"));
         let skeyseed = prf(alg, &[ni.clone(), nr.clone()].concat(), &[&bytes("g_ir")]).unwrap();
         assert_eq!(skeyseed.as_bytes(), bytes("skeyseed"));
@@ -64,7 +63,7 @@ fn ikev2_key_schedule() {
 fn groups() {
     for fields in blocks("dh") {
         let bytes = |name: &str| unhex(fields[name]);
-        let group = DhGroup::from_id(fields["group"].parse().unwrap()).unwrap();
+        let group = DhGroup::from_iana(fields["group"].parse().unwrap()).unwrap();
         let i = DhPrivate::from_private(group, &bytes("private_i")).unwrap();
         let r = DhPrivate::from_private(group, &bytes("private_r")).unwrap();
         assert_eq!(i.public(), bytes("public_i"), "{group}");
@@ -123,7 +122,7 @@ fn prf_takes_keys_of_any_length() {
     ];
     for (key, data, sha256, sha384) in cases {
         let (head, tail) = data.split_at(3);
-        for (alg, expected) in [(PrfAlg::HmacSha256, sha256), (PrfAlg::HmacSha384, sha384)] {
+        for (alg, expected) in [(Prf::HmacSha256, sha256), (Prf::HmacSha384, sha384)] {
             assert_eq!(
                 prf(alg, key, &[head, &[], tail]).unwrap().as_bytes(),
                 unhex(expected)
@@ -133,14 +132,14 @@ fn prf_takes_keys_of_any_length() {
     // No key and no data is a defined HMAC too; a short or empty key must not be an error.
     let empty = "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad";
     assert_eq!(
-        prf(PrfAlg::HmacSha256, &[], &[]).unwrap().as_bytes(),
+        prf(Prf::HmacSha256, &[], &[]).unwrap().as_bytes(),
         unhex(empty)
     );
 }
 
 #[test]
 fn prf_plus_ends_at_255_blocks() {
-    let alg = PrfAlg::HmacSha256;
+    let alg = Prf::HmacSha256;
     let longest = prf_plus(alg, b"key", &[b"seed"], 255 * 32).unwrap();
     assert_eq!(longest.len(), 255 * 32);
     let too_long = prf_plus(alg, b"key", &[b"seed"], 255 * 32 + 1).unwrap_err();
@@ -173,16 +172,14 @@ fn cbc_of_sp_800_38a() {
     ];
     for (key, ciphertext) in cases {
         let key = unhex(key);
-        let encr = EncrAlg::AesCbc {
-            key_bits: u16::try_from(key.len() * 8).unwrap(),
-        };
+        let encr = IkeEncr::from_iana(12, Some(u16::try_from(key.len() * 8).unwrap())).unwrap();
         let sk_a = [0x11; 32];
-        let sk = SkCipher::new(encr, Some(IntegAlg::HmacSha256_128), &key, &sk_a).unwrap();
+        let sk = SkCipher::new(encr, Some(IkeInteg::HmacSha256_128), &key, &sk_a).unwrap();
         let sealed = sk.seal(&iv, b"header", &plaintext).unwrap();
         assert_eq!(&sealed[..16], unhex(ciphertext));
         // RFC 7296 section 3.14: the check value covers header, IV and ciphertext.
         let icv = prf(
-            PrfAlg::HmacSha256,
+            Prf::HmacSha256,
             &sk_a,
             &[b"header", &iv, &unhex(ciphertext)],
         )

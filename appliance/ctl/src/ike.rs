@@ -1,8 +1,7 @@
 //! iked's part of the configuration.
 
 use ravelin_types::{
-    DhGroup, EspTransform, Identity, IkeEncr, IkeInteg, NodeId, Prefix, Prf, SecretBytes, Volume,
-    VrfId,
+    DhGroup, EspTransform, Identity, IkeSuite, NodeId, Prefix, SecretBytes, Volume, VrfId,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -77,14 +76,8 @@ pub enum RemotePeer {
 /// `security ike proposal`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IkeProposal {
-    /// Cipher.
-    pub encr: IkeEncr,
-    /// Integrity, absent for AEAD ciphers.
-    pub integ: Option<IkeInteg>,
-    /// PRF.
-    pub prf: Prf,
-    /// Key exchange.
-    pub dh: DhGroup,
+    /// Algorithms.
+    pub suite: IkeSuite,
     /// Lifetime of the IKE SA in seconds.
     pub lifetime_s: u32,
 }

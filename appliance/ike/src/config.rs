@@ -7,8 +7,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg, PrfAlg};
-use ravelin_types::{EspTransform, Identity, SecretBytes, TrafficSelector, Volume, VrfId};
+use ravelin_types::{
+    DhGroup, EspTransform, Identity, IkeSuite, SecretBytes, TrafficSelector, Volume, VrfId,
+};
 
 /// Default of [`Limits::half_open_max`]: 8,192 times some 2 KiB; legitimate set-ups at 3,000/s over a 1 s path need 3,000.
 pub const HALF_OPEN_MAX: usize = 8192;
@@ -123,14 +124,8 @@ impl PreSharedKeys {
 /// One acceptable suite of an IKE SA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IkeProposal {
-    /// Encryption.
-    pub encr: EncrAlg,
-    /// Integrity; `None` with an AEAD.
-    pub integ: Option<IntegAlg>,
-    /// Pseudorandom function.
-    pub prf: PrfAlg,
-    /// Key exchange.
-    pub dh: DhGroup,
+    /// Algorithms.
+    pub suite: IkeSuite,
     /// Seconds until the IKE SA expires; it is rekeyed earlier.
     pub lifetime_s: u32,
 }

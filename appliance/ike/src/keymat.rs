@@ -1,10 +1,10 @@
 //! The key schedule (RFC 7296 sections 2.13 to 2.18).
 
-use ravelin_crypto::{Error, PrfAlg, Secret, SkCipher, prf, prf_plus};
-use ravelin_types::SecretBytes;
+use ravelin_crypto::{Error, Secret, SkCipher, prf, prf_plus};
+use ravelin_types::{IkeSuite, Prf, SecretBytes};
 use serde::{Deserialize, Serialize};
 
-use crate::proposal::{EspSuite, IkeSuite};
+use crate::proposal::EspSuite;
 
 /// RFC 7296 section 2.15: the pad of the shared-key method, without a terminator.
 const KEY_PAD: &[u8] = b"Key Pad for IKEv2";
@@ -36,15 +36,22 @@ impl IkeKeys {
         shared: &Secret,
         seeds: &Seeds<'_>,
     ) -> Result<IkeKeys, Error> {
-        let key = [seeds.nonce_i, seeds.nonce_r].concat();
-        let skeyseed = prf(suite.prf, &key, &[shared.as_bytes()])?;
+        let (nonce_i, nonce_r) = (seeds.nonce_i, seeds.nonce_r);
+        let key = if suite.prf().has_fixed_key() {
+            // Section 2.14: half of its bits from each nonce, the first ones.
+            let half = suite.prf().key_octets() / 2;
+            [first(nonce_i, half), first(nonce_r, half)].concat()
+        } else {
+            [nonce_i, nonce_r].concat()
+        };
+        let skeyseed = prf(suite.prf(), &key, &[shared.as_bytes()])?;
         IkeKeys::expand(suite, &skeyseed, seeds)
     }
 
     /// SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr) with the old SA's function (section 2.18).
     pub(crate) fn rekeyed(
         suite: IkeSuite,
-        old_prf: PrfAlg,
+        old_prf: Prf,
         old_d: &SecretBytes,
         shared: &Secret,
         seeds: &Seeds<'_>,
@@ -59,12 +66,17 @@ impl IkeKeys {
 
     /// {SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr} = prf+ (SKEYSEED, Ni | Nr | SPIi | SPIr)
     fn expand(suite: IkeSuite, skeyseed: &Secret, seeds: &Seeds<'_>) -> Result<IkeKeys, Error> {
-        let p = suite.prf.key_octets();
-        let a = suite.integ.map_or(0, |i| i.key_octets());
-        let e = suite.encr.key_octets();
+        let p = suite.prf().key_octets();
+        let a = suite.integ().map_or(0, |i| i.key_octets());
+        let e = suite.encr().key_octets();
         let (spi_i, spi_r) = (seeds.spi_i.to_be_bytes(), seeds.spi_r.to_be_bytes());
         let seed: [&[u8]; 4] = [seeds.nonce_i, seeds.nonce_r, &spi_i, &spi_r];
-        let all = prf_plus(suite.prf, skeyseed.as_bytes(), &seed, 3 * p + 2 * a + 2 * e)?;
+        let all = prf_plus(
+            suite.prf(),
+            skeyseed.as_bytes(),
+            &seed,
+            3 * p + 2 * a + 2 * e,
+        )?;
         let parts = all.split([p, a, a, e, e, p, p]);
         let [d, ai, ar, ei, er, pi, pr] = parts
             .ok_or(Error::TooMuchKeymat { octets: all.len() })?
@@ -82,11 +94,17 @@ impl IkeKeys {
 
     /// The protection of messages from the original initiator and from its responder.
     pub(crate) fn ciphers(&self, suite: IkeSuite) -> Result<(SkCipher, SkCipher), Error> {
+        let (encr, integ) = (suite.encr(), suite.integ());
         Ok((
-            SkCipher::new(suite.encr, suite.integ, self.ei.expose(), self.ai.expose())?,
-            SkCipher::new(suite.encr, suite.integ, self.er.expose(), self.ar.expose())?,
+            SkCipher::new(encr, integ, self.ei.expose(), self.ai.expose())?,
+            SkCipher::new(encr, integ, self.er.expose(), self.ar.expose())?,
         ))
     }
+}
+
+/// A nonce has at least 16 octets (section 2.10).
+fn first(nonce: &[u8], octets: usize) -> &[u8] {
+    nonce.get(..octets).unwrap_or(nonce)
 }
 
 fn stored(secret: Secret) -> SecretBytes {
@@ -115,7 +133,7 @@ impl ChildKeys {
         let e = suite.transform.encr().keymat_octets();
         let a = suite.transform.keymat_octets() - e;
         let seed: [&[u8]; 3] = [shared.map_or(&[], Secret::as_bytes), nonce_i, nonce_r];
-        let all = prf_plus(ike.prf, sk_d.expose(), &seed, 2 * (e + a))?;
+        let all = prf_plus(ike.prf(), sk_d.expose(), &seed, 2 * (e + a))?;
         let parts = all.split([e, a, e, a]);
         let [encr_i, integ_i, encr_r, integ_r] = parts
             .ok_or(Error::TooMuchKeymat { octets: all.len() })?
@@ -138,11 +156,7 @@ pub(crate) struct Signed<'a> {
 }
 
 /// AUTH = prf( prf(Shared Secret, "Key Pad for IKEv2"), <SignedOctets>)
-pub(crate) fn psk_auth(
-    alg: PrfAlg,
-    psk: &SecretBytes,
-    signed: &Signed<'_>,
-) -> Result<Secret, Error> {
+pub(crate) fn psk_auth(alg: Prf, psk: &SecretBytes, signed: &Signed<'_>) -> Result<Secret, Error> {
     let maced = prf(alg, signed.sk_p.expose(), &[signed.id_body])?;
     let key = prf(alg, psk.expose(), &[KEY_PAD])?;
     prf(

@@ -31,6 +31,7 @@ pub mod work;
 mod keymat;
 mod outbox;
 mod record;
+mod registry;
 mod sa;
 mod session;
 

@@ -4,31 +4,17 @@
 //! (section 3.3.3). A proposal with a transform type that we do not know, or a transform with attributes that we do not
 //! know, is passed over (section 3.3.6).
 
-use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg, PrfAlg};
-use ravelin_types::{EspEncr, EspInteg, EspTransform, Spi};
+use ravelin_types::{DhGroup, EspEncr, EspInteg, EspTransform, IkeInteg, IkeSuite, Spi};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{EspProposal, IkeProposal};
 use crate::error::list_text;
 use crate::msg::sa::{Proposal, Sa, Transform, protocol, transform};
+use crate::registry::{transform_name, type_name};
 
 const ESN_NO: u16 = 0;
 const ESN_YES: u16 = 1;
 const NONE: u16 = 0;
-
-/// The suite of an IKE SA.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "SuiteIds", try_from = "SuiteIds")]
-pub struct IkeSuite {
-    /// Encryption.
-    pub encr: EncrAlg,
-    /// Integrity, without an AEAD.
-    pub integ: Option<IntegAlg>,
-    /// Pseudorandom function.
-    pub prf: PrfAlg,
-    /// Key exchange.
-    pub dh: DhGroup,
-}
 
 /// The suite of a child SA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,44 +26,10 @@ pub struct EspSuite {
     pub extended_sequence: bool,
 }
 
-/// Suites by number, as records store them: encryption, key bits (0 without a Key Length attribute), integrity, then of an IKE SA PRF and
-/// group, of a child SA extended sequence numbers; 0 where there is none.
+/// A suite by number, as records store it: encryption, key bits (0 without a Key Length attribute), integrity, extended sequence
+/// numbers; 0 where there is none.
 #[derive(Serialize, Deserialize)]
 struct SuiteIds([u16; 5]);
-
-impl From<IkeSuite> for SuiteIds {
-    fn from(s: IkeSuite) -> Self {
-        let integ = s.integ.map_or(NONE, IntegAlg::to_id);
-        SuiteIds([
-            s.encr.to_id(),
-            s.encr.key_bits(),
-            integ,
-            s.prf.to_id(),
-            s.dh.to_id(),
-        ])
-    }
-}
-
-impl TryFrom<SuiteIds> for IkeSuite {
-    type Error = UnknownSuite;
-
-    fn try_from(ids: SuiteIds) -> Result<Self, UnknownSuite> {
-        let SuiteIds([encr, bits, integ, prf, dh]) = ids;
-        let encr = EncrAlg::from_id(encr, Some(bits)).ok_or(UnknownSuite)?;
-        let integ = match integ {
-            NONE => None,
-            id => Some(IntegAlg::from_id(id).ok_or(UnknownSuite)?),
-        };
-        let prf = PrfAlg::from_id(prf).ok_or(UnknownSuite)?;
-        let dh = DhGroup::from_id(dh).ok_or(UnknownSuite)?;
-        Ok(IkeSuite {
-            encr,
-            integ,
-            prf,
-            dh,
-        })
-    }
-}
 
 impl From<EspSuite> for SuiteIds {
     fn from(s: EspSuite) -> Self {
@@ -120,10 +72,11 @@ struct CipherIds {
 
 impl From<IkeSuite> for CipherIds {
     fn from(s: IkeSuite) -> Self {
+        let (encr, key_bits) = s.encr().iana();
         CipherIds {
-            encr: s.encr.to_id(),
-            key_bits: Some(s.encr.key_bits()),
-            integ: s.integ.map(IntegAlg::to_id),
+            encr,
+            key_bits,
+            integ: s.integ().map(IkeInteg::iana),
         }
     }
 }
@@ -143,28 +96,6 @@ impl From<EspTransform> for CipherIds {
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("unknown algorithm number in a record")]
 pub struct UnknownSuite;
-
-impl std::fmt::Display for IkeSuite {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.encr)?;
-        if let Some(integ) = self.integ {
-            write!(f, "/{integ}")?;
-        }
-        write!(f, "/{}/{}", self.prf, self.dh)
-    }
-}
-
-impl IkeProposal {
-    /// Without the lifetime.
-    pub fn suite(&self) -> IkeSuite {
-        IkeSuite {
-            encr: self.encr,
-            integ: self.integ,
-            prf: self.prf,
-            dh: self.dh,
-        }
-    }
-}
 
 impl EspProposal {
     /// Without the lifetime.
@@ -272,29 +203,22 @@ pub fn select_ike(
         .collect();
     for (ours, want) in accepted.iter().enumerate() {
         let fits = |p: &&&Proposal| {
-            cipher_fits(p, want.suite().into())
-                && has(p, transform::PRF, want.prf.to_id(), None)
-                && has(p, transform::DH, want.dh.to_id(), None)
+            cipher_fits(p, want.suite.into())
+                && has(p, transform::PRF, want.suite.prf().iana(), None)
+                && has(p, transform::DH, want.suite.dh().iana(), None)
         };
         if let Some(p) = usable.iter().find(fits) {
             let spi = <[u8; 8]>::try_from(p.spi.as_slice()).map_or(0, u64::from_be_bytes);
             return Ok(IkeChoice {
                 number: p.number,
                 spi,
-                suite: want.suite(),
+                suite: want.suite,
                 ours,
             });
         }
     }
-    let suites: Vec<_> = accepted.iter().map(IkeProposal::suite).collect();
-    Err(explain(
-        &usable,
-        &suites
-            .iter()
-            .map(|s| ike_transforms(*s))
-            .collect::<Vec<_>>(),
-        &[transform::DH],
-    ))
+    let sets: Vec<_> = accepted.iter().map(|a| ike_transforms(a.suite)).collect();
+    Err(explain(&usable, &sets, &[transform::DH]))
 }
 
 /// Chooses for a child SA.
@@ -348,12 +272,10 @@ pub fn select_esp(
 fn choose_dh(p: &Proposal, policy: ChildDh) -> Option<Option<DhGroup>> {
     match policy {
         ChildDh::Ignore => Some(None),
-        ChildDh::Require(group) => {
-            has(p, transform::DH, group.to_id(), None).then_some(Some(group))
-        }
+        ChildDh::Require(group) => has(p, transform::DH, group.iana(), None).then_some(Some(group)),
         ChildDh::Optional if may_lack(p, transform::DH) => Some(None),
         ChildDh::Optional => of(p, transform::DH)
-            .find_map(|t| DhGroup::from_id(t.id))
+            .find_map(|t| DhGroup::from_iana(t.id))
             .map(Some),
     }
 }
@@ -361,15 +283,15 @@ fn choose_dh(p: &Proposal, policy: ChildDh) -> Option<Option<DhGroup>> {
 /// The transforms of an IKE suite.
 pub fn ike_transforms(s: IkeSuite) -> Vec<Transform> {
     let mut out = cipher_transforms(s.into());
-    out.push(Transform::plain(transform::PRF, s.prf.to_id()));
-    out.push(Transform::plain(transform::DH, s.dh.to_id()));
+    out.push(Transform::plain(transform::PRF, s.prf().iana()));
+    out.push(Transform::plain(transform::DH, s.dh().iana()));
     out
 }
 
 /// The transforms of an ESP suite.
 pub fn esp_transforms(s: EspSuite, dh: Option<DhGroup>) -> Vec<Transform> {
     let mut out = cipher_transforms(s.transform.into());
-    out.extend(dh.map(|group| Transform::plain(transform::DH, group.to_id())));
+    out.extend(dh.map(|group| Transform::plain(transform::DH, group.iana())));
     out.push(Transform::plain(
         transform::ESN,
         esn_id(s.extended_sequence),
@@ -392,7 +314,7 @@ pub fn offer_ike(accepted: &[IkeProposal], spi: &[u8]) -> Sa {
         number,
         protocol: protocol::IKE,
         spi: spi.to_vec(),
-        transforms: ike_transforms(a.suite()),
+        transforms: ike_transforms(a.suite),
     });
     Sa {
         proposals: proposals.collect(),
@@ -476,77 +398,6 @@ fn distinct<'a>(transforms: impl Iterator<Item = &'a Transform>) -> Vec<String> 
         }
     }
     out
-}
-
-fn type_name(kind: u8) -> &'static str {
-    match kind {
-        transform::ENCR => "encryption",
-        transform::INTEG => "integrity",
-        transform::PRF => "pseudorandom function",
-        transform::DH => "key exchange group",
-        transform::ESN => "extended sequence numbers",
-        _ => "transform",
-    }
-}
-
-/// A transform by the name operators know, or by its number.
-pub fn transform_name(t: &Transform) -> String {
-    let bits = match t.key_bits() {
-        Ok(bits) => bits,
-        Err(_) => return format!("transform {}/{} with unknown attributes", t.kind, t.id),
-    };
-    let known = match t.kind {
-        transform::ENCR => EncrAlg::from_id(t.id, bits).map(|a| a.to_string()),
-        transform::INTEG => IntegAlg::from_id(t.id).map(|a| a.to_string()),
-        transform::PRF => PrfAlg::from_id(t.id).map(|a| a.to_string()),
-        transform::DH => DhGroup::from_id(t.id).map(|a| a.to_string()),
-        _ => None,
-    };
-    known.unwrap_or_else(|| match (registry_name(t.kind, t.id), bits) {
-        (Some(name), Some(bits)) => format!("{name}_{bits}"),
-        (Some(name), None) => name.to_owned(),
-        (None, Some(bits)) => format!("{} {} ({bits} bits)", type_name(t.kind), t.id),
-        (None, None) => format!("{} {}", type_name(t.kind), t.id),
-    })
-}
-
-/// Names of algorithms that IKE itself does not have, but ESP or a peer may.
-fn registry_name(kind: u8, id: u16) -> Option<&'static str> {
-    Some(match (kind, id) {
-        (transform::ENCR, 2) => "DES",
-        (transform::ENCR, 3) => "3DES",
-        (transform::ENCR, 11) => "NULL",
-        (transform::ENCR, 12) => "AES_CBC",
-        (transform::ENCR, 13) => "AES_CTR",
-        (transform::ENCR, 14) => "AES_CCM_8",
-        (transform::ENCR, 16) => "AES_CCM_16",
-        (transform::ENCR, 18) => "AES_GCM_8",
-        (transform::ENCR, 19) => "AES_GCM_12",
-        (transform::ENCR, 20) => "AES_GCM_16",
-        (transform::ENCR, 21) => "NULL_AUTH_AES_GMAC",
-        (transform::ENCR, 28) => "CHACHA20_POLY1305",
-        (transform::INTEG | transform::DH, NONE) => "NONE",
-        (transform::INTEG, 1) => "HMAC_MD5_96",
-        (transform::INTEG, 2) => "HMAC_SHA1_96",
-        (transform::INTEG, 5) => "AES_XCBC_96",
-        (transform::INTEG, 14) => "HMAC_SHA2_512_256",
-        (transform::PRF, 1) => "PRF_HMAC_MD5",
-        (transform::PRF, 2) => "PRF_HMAC_SHA1",
-        (transform::PRF, 4) => "PRF_AES128_XCBC",
-        (transform::PRF, 7) => "PRF_HMAC_SHA2_512",
-        (transform::DH, 1) => "MODP_768",
-        (transform::DH, 2) => "MODP_1024",
-        (transform::DH, 5) => "MODP_1536",
-        (transform::DH, 15) => "MODP_3072",
-        (transform::DH, 16) => "MODP_4096",
-        (transform::DH, 17) => "MODP_6144",
-        (transform::DH, 18) => "MODP_8192",
-        (transform::DH, 21) => "ECP_521",
-        (transform::DH, 32) => "CURVE_448",
-        (transform::ESN, 0) => "no ESN",
-        (transform::ESN, 1) => "ESN",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use ravelin_crypto::{SkCipher, Zeroizing};
-use ravelin_types::{ChildId, Identity, Numbers, Spi, Time, TrafficSelector, VolumeLife, VrfId};
+use ravelin_types::{
+    ChildId, Identity, IkeSuite, Numbers, Spi, Time, TrafficSelector, VolumeLife, VrfId,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
@@ -17,7 +19,7 @@ use crate::event::{DownReason, Outer};
 use crate::fragment::{self, Joining};
 use crate::keymat::{ChildKeys, IkeKeys};
 use crate::msg::{ExchangeType, Header, Payload, sk, skf};
-use crate::proposal::{EspSuite, IkeSuite};
+use crate::proposal::EspSuite;
 use crate::sa::child::Requested;
 use crate::sa::{Exchange, State, Task};
 use crate::stats::Discard;
@@ -363,14 +365,12 @@ impl IkeSa {
 
     /// An initialisation vector that was never used.
     fn next_iv(&mut self, env: &mut dyn Environment) -> Result<Vec<u8>, Fault> {
-        let aead = self.suite()?.encr.is_aead();
-        let mut iv = vec![0u8; self.ciphers()?.0.iv_len()];
-        if aead {
-            let next = self.iv.next()?;
-            iv.copy_from_slice(&next);
-        } else {
-            env.random(&mut iv)?;
+        let encr = self.suite()?.encr();
+        if !encr.is_iv_unpredictable() {
+            return Ok(self.iv.next()?.to_vec());
         }
+        let mut iv = vec![0u8; encr.iv_octets()];
+        env.random(&mut iv)?;
         Ok(iv)
     }
 

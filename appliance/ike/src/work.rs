@@ -3,7 +3,8 @@
 //! The endpoint hands out a [`Work`]; the daemon calls [`Job::run`] anywhere and returns the [`WorkResult`] with
 //! [`crate::Endpoint::complete`]. The SA may be gone by then; the result is dropped with a counted reason.
 
-use ravelin_crypto::{DhGroup, DhPrivate, Error, Secret};
+use ravelin_crypto::{DhPrivate, Error, Secret};
+use ravelin_types::DhGroup;
 
 /// Jobs handed out and not completed; more are refused, so that a flood cannot grow the pool's queue.
 pub const MAX_WORK: usize = 4096;

@@ -7,6 +7,7 @@ mod chassis;
 mod host;
 mod ike;
 mod plane;
+mod sets;
 
 pub use plane::Unplaced;
 

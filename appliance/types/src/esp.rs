@@ -7,7 +7,7 @@
 //! | separate | AES-CBC, AES-CTR, NULL | HMAC | 3602, 3686, 2410, 4868, 2404 |
 //! | weak, only when it is asked for by name | DES, 3DES | HMAC-MD5, HMAC-SHA1 | 2405, 2451, 2403 |
 
-use crate::suite::named;
+use crate::named::named;
 use serde::{Deserialize, Serialize};
 
 named!(

@@ -9,14 +9,16 @@ mod esp;
 mod hardware;
 mod id;
 mod identity;
+mod ike;
 mod life;
 mod name;
+mod named;
 pub mod numbers;
 mod prefix;
 mod secret;
 mod selector;
 mod spi;
-mod suite;
+
 mod time;
 
 pub use error::ParseError;
@@ -24,6 +26,9 @@ pub use esp::{EspEncr, EspInteg, EspTransform, IpsecMode, IpsecProtocol};
 pub use hardware::{Mac, PciAddress};
 pub use id::{ChildId, Generation, InstanceId, NodeId, PairId, VrfId};
 pub use identity::Identity;
+pub use ike::{
+    DhGroup, DhKind, IkeCipherMode, IkeEncr, IkeInteg, IkeSuite, Prf, UnknownIkeSuite, UnpairedIke,
+};
 pub use life::{LIFE_KILOBYTE_OCTETS, Volume, VolumeLife};
 pub use name::{MAX_KERNEL_NAME_OCTETS, UnitName};
 pub use numbers::Numbers;
@@ -31,5 +36,4 @@ pub use prefix::Prefix;
 pub use secret::SecretBytes;
 pub use selector::TrafficSelector;
 pub use spi::{SPI_MIN, SPI_NODE_BITS, SPI_SLOT_BITS, SPI_SLOTS, SPI_TAG_BITS, Spi};
-pub use suite::{DhGroup, IkeEncr, IkeInteg, Prf};
 pub use time::Time;

@@ -1,7 +1,7 @@
 //! A peer with the keys: it runs IKE_SA_INIT and IKE_AUTH against an endpoint once, with a key schedule of its own, and keeps
 //! the endpoint's journal. Each input then meets an endpoint restored from that, in the same established state.
 
-use ravelin_crypto::{DhGroup, DhPrivate, EncrAlg, PrfAlg, SkCipher, prf, prf_plus};
+use ravelin_crypto::{DhPrivate, SkCipher, prf, prf_plus};
 use ravelin_ike::config::{
     EspProposal, Gateway, IkeProposal, Limits, PreSharedKeys, RemotePeer, SelectorPair, Vpn,
 };
@@ -17,7 +17,8 @@ use ravelin_ike::{
     Config, Datagram, Endpoint, Environment, EnvironmentError, EventKind, RecordOp, Transmit,
 };
 use ravelin_types::{
-    EspTransform, Identity, NodeId, SecretBytes, Spi, Time, TrafficSelector, VrfId,
+    DhGroup, EspTransform, Identity, IkeEncr, IkeSuite, NodeId, Prf, SecretBytes, Spi, Time,
+    TrafficSelector, VrfId,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -25,8 +26,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const PSK: &[u8] = b"known to the fuzzer";
-const PRF: PrfAlg = PrfAlg::HmacSha256;
-const ENCR: EncrAlg = EncrAlg::AesGcm16 { key_bits: 256 };
+const PRF: Prf = Prf::HmacSha256;
+const ENCR: IkeEncr = IkeEncr::Aes256Gcm;
 const ESP: EspTransform = EspTransform::AES_256_GCM;
 const SPI_I: u64 = 0x0102_0304_0506_0708;
 const NONCE_I: [u8; 32] = [9; 32];
@@ -96,10 +97,7 @@ fn config() -> Arc<Config> {
         remote: RemotePeer::HostnameSuffix("ran.example".into()),
         local_identity: Some(Identity::Fqdn("secgw.example".into())),
         proposals: vec![IkeProposal {
-            encr: ENCR,
-            integ: None,
-            prf: PRF,
-            dh: DhGroup::Curve25519,
+            suite: IkeSuite::new(ENCR, None, PRF, DhGroup::Curve25519).unwrap(),
             lifetime_s: 28_800,
         }],
         keys: PreSharedKeys::shared(SecretBytes::new(PSK.to_vec())),

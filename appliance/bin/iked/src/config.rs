@@ -6,10 +6,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg, PrfAlg};
 use ravelin_ctl::daemon::{Part, Reply};
 use ravelin_ctl::ike::{
-    DpdMode, EspProposal, Establish, GatewayConfig, IkeConfig, IkeProposal, RemotePeer, VpnConfig,
+    DpdMode, EspProposal, Establish, GatewayConfig, IkeConfig, RemotePeer, VpnConfig,
 };
 use ravelin_ctl::sa::{DfBit, TfcPadding};
 use ravelin_ike::config as ike;
@@ -90,16 +89,6 @@ pub enum ConfigError {
         gateway: String,
         /// What.
         what: &'static str,
-    },
-    /// Integrity and cipher do not fit.
-    #[error("security ike gateway {gateway}: proposal with {encr} {problem}")]
-    Suite {
-        /// Whose.
-        gateway: String,
-        /// Its cipher.
-        encr: String,
-        /// What is wrong.
-        problem: &'static str,
     },
     /// Too many.
     #[error("{count} gateways, at most {MAX_GATEWAYS} are possible")]
@@ -221,7 +210,7 @@ pub fn compile(config: &IkeConfig) -> Result<Compiled, ConfigError> {
                 out.listen.push((gateway.vrf, *address));
             }
         }
-        ike.gateways.push(Arc::new(gateway_of(gateway)?));
+        ike.gateways.push(Arc::new(gateway_of(gateway)));
     }
     out.ike = Arc::new(ike);
     Ok(out)
@@ -270,9 +259,8 @@ fn parameters(vpn: &VpnConfig) -> TunnelParameters {
     }
 }
 
-fn gateway_of(gateway: &GatewayConfig) -> Result<ike::Gateway, ConfigError> {
-    let suite = |proposal: &IkeProposal| suite_of(gateway, proposal);
-    Ok(ike::Gateway {
+fn gateway_of(gateway: &GatewayConfig) -> ike::Gateway {
+    ike::Gateway {
         name: gateway.name.clone(),
         vrf: gateway.vrf,
         local_addresses: gateway.local_addresses.clone(),
@@ -284,11 +272,12 @@ fn gateway_of(gateway: &GatewayConfig) -> Result<ike::Gateway, ConfigError> {
             RemotePeer::Identity(identity) => ike::RemotePeer::Identity(identity),
         },
         local_identity: gateway.local_identity.clone(),
-        proposals: gateway
-            .proposals
-            .iter()
-            .map(suite)
-            .collect::<Result<_, _>>()?,
+        proposals: (gateway.proposals.iter())
+            .map(|proposal| ike::IkeProposal {
+                suite: proposal.suite,
+                lifetime_s: proposal.lifetime_s,
+            })
+            .collect(),
         keys: ike::PreSharedKeys::shared(gateway.pre_shared_key.clone()),
         dpd: gateway.dead_peer_detection.map(|dpd| ike::Dpd {
             mode: match dpd.mode {
@@ -303,43 +292,14 @@ fn gateway_of(gateway: &GatewayConfig) -> Result<ike::Gateway, ConfigError> {
             .then(|| Duration::from_secs(u64::from(gateway.nat_keepalive_s))),
         always_port_4500: false,
         vpns: gateway.vpns.iter().map(vpn_of).collect(),
-    })
-}
-
-fn suite_of(
-    gateway: &GatewayConfig,
-    proposal: &IkeProposal,
-) -> Result<ike::IkeProposal, ConfigError> {
-    let wrong = |problem| ConfigError::Suite {
-        gateway: gateway.name.clone(),
-        encr: proposal.encr.to_string(),
-        problem,
-    };
-    let (id, key_bits) = proposal.encr.iana();
-    let encr = EncrAlg::from_id(id, Some(key_bits)).ok_or_else(|| wrong("is not supported"))?;
-    let integ = match proposal.integ {
-        // Junos configurations name an authentication algorithm beside an AEAD; it is of no use there.
-        _ if encr.is_aead() => None,
-        Some(integ) => Some(
-            IntegAlg::from_id(integ.iana()).ok_or_else(|| wrong("has unsupported integrity"))?,
-        ),
-        None => return Err(wrong("needs an authentication algorithm")),
-    };
-    Ok(ike::IkeProposal {
-        encr,
-        integ,
-        prf: PrfAlg::from_id(proposal.prf.iana()).ok_or_else(|| wrong("has an unsupported PRF"))?,
-        dh: DhGroup::from_id(proposal.dh.iana())
-            .ok_or_else(|| wrong("has an unsupported group"))?,
-        lifetime_s: proposal.lifetime_s,
-    })
+    }
 }
 
 fn vpn_of(vpn: &VpnConfig) -> ike::Vpn {
     ike::Vpn {
         name: vpn.name.clone(),
         proposals: vpn.proposals.iter().map(esp_of).collect(),
-        pfs: vpn.pfs.and_then(|group| DhGroup::from_id(group.iana())),
+        pfs: vpn.pfs,
         selectors: (vpn.selectors.iter())
             .map(|pair| ike::SelectorPair {
                 local: TrafficSelector::from_prefix(pair.local),

@@ -128,7 +128,7 @@ fn errors_name_place_path_and_what_was_expected() {
         (
             "dh-group group19;",
             "dh-group group2;",
-            "[security ike proposal IKE_PROP dh-group] `group2` is not accepted; expected group14, group19, group20 or group31",
+            "[security ike proposal IKE_PROP] RFC 8247 advises against this algorithm; `allow-weak` accepts it",
         ),
         (
             "lifetime-seconds 3600;",
@@ -148,12 +148,12 @@ fn errors_name_place_path_and_what_was_expected() {
         (
             "            dh-group group19;\n",
             "",
-            "t.conf:65:18: [security ike proposal IKE_PROP] `dh-group` is missing; expected group14, group19, group20 or group31",
+            "t.conf:65:18: [security ike proposal IKE_PROP] `dh-group` is missing; expected group14, group15, group16, group17, group18, group19, group20, group21, group27, group28, group29, group30, group31, group32, group1, group2, group5, group22, group23 or group24",
         ),
         (
             "            authentication-algorithm sha-256;\n",
             "",
-            "[security ike proposal IKE_PROP] `aes-256-cbc` needs `authentication-algorithm`",
+            "[security ike proposal IKE_PROP] `encryption-algorithm` needs an `authentication-algorithm` beside it",
         ),
         (
             "encryption-algorithm aes-256-gcm;",

@@ -1,7 +1,9 @@
 //! `security`.
 
 use super::read::{SecretText, optional, present, text};
-use ravelin_types::{DhGroup, EspEncr, EspInteg, Identity, IkeEncr, IkeInteg, Prefix, UnitName};
+use ravelin_types::{
+    DhGroup, EspEncr, EspInteg, Identity, IkeEncr, IkeInteg, Prefix, Prf, UnitName,
+};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -66,9 +68,12 @@ pub struct IkeProposal {
     /// Key exchange.
     #[serde(deserialize_with = "text")]
     pub dh_group: DhGroup,
-    /// Integrity; for AEAD ciphers the hash of the PRF alone.
+    /// Integrity; for AEAD ciphers only the pseudorandom function that goes with it.
     #[serde(default, deserialize_with = "optional")]
     pub authentication_algorithm: Option<IkeInteg>,
+    /// Pseudorandom function, when it is another one than that of the integrity.
+    #[serde(default, deserialize_with = "optional")]
+    pub pseudorandom_function: Option<Prf>,
     /// Cipher.
     #[serde(deserialize_with = "text")]
     pub encryption_algorithm: IkeEncr,
@@ -83,7 +88,10 @@ pub struct IkePolicy {
     /// Name.
     pub name: String,
     /// Names of its proposals, the preferred first.
+    #[serde(default)]
     pub proposals: Vec<String>,
+    /// Named proposals of ours instead.
+    pub proposal_set: Option<String>,
     /// Pre-shared key.
     #[serde(default)]
     pub pre_shared_key: PreSharedKey,
@@ -253,7 +261,10 @@ pub struct IpsecPolicy {
     #[serde(default)]
     perfect_forward_secrecy: Pfs,
     /// Names of its proposals, the preferred first.
+    #[serde(default)]
     pub proposals: Vec<String>,
+    /// Named proposals of ours instead.
+    pub proposal_set: Option<String>,
 }
 
 impl IpsecPolicy {

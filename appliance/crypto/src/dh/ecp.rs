@@ -1,12 +1,12 @@
-//! Groups 19 and 20: NIST P-256 and P-384 (RFC 5903). A public value is x | y, the shared secret is x alone.
+//! Groups 19 to 21, NIST P-256, P-384 and P-521 (RFC 5903), and 27 to 30, Brainpool (RFC 6954). A public value is x | y, the shared secret is x alone.
 
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::derive::Deriver;
 use openssl::ec::{EcGroup, EcKey, EcPoint, EcPointRef, PointConversionForm};
 use openssl::nid::Nid;
 use openssl::pkey::PKey;
+use ravelin_types::DhGroup;
 
-use crate::alg::DhGroup;
 use crate::error::{Error, library};
 use crate::secret::Secret;
 
@@ -18,7 +18,7 @@ pub(super) fn generate(group: DhGroup) -> Result<(Secret, Vec<u8>), Error> {
     let key = EcKey::generate(&curve).map_err(library("ECP key generation"))?;
     let private = key
         .private_key()
-        .to_vec_padded(octets_i32(group))
+        .to_vec_padded(i32::try_from(group.shared_octets()).unwrap_or(0))
         .map_err(library("ECP private value"))?;
     Ok((
         Secret::new(private),
@@ -80,10 +80,14 @@ pub(super) fn agree(
 }
 
 fn curve(group: DhGroup) -> Result<EcGroup, Error> {
-    let nid = if group == DhGroup::Ecp384 {
-        Nid::SECP384R1
-    } else {
-        Nid::X9_62_PRIME256V1
+    let nid = match group {
+        DhGroup::Ecp384 => Nid::SECP384R1,
+        DhGroup::Ecp521 => Nid::SECP521R1,
+        DhGroup::Brainpool224 => Nid::BRAINPOOL_P224R1,
+        DhGroup::Brainpool256 => Nid::BRAINPOOL_P256R1,
+        DhGroup::Brainpool384 => Nid::BRAINPOOL_P384R1,
+        DhGroup::Brainpool512 => Nid::BRAINPOOL_P512R1,
+        _ => Nid::X9_62_PRIME256V1,
     };
     EcGroup::from_curve_name(nid).map_err(library("ECP curve"))
 }
@@ -92,10 +96,6 @@ fn scalar(private: &[u8]) -> Result<BigNum, Error> {
     let mut d = BigNum::from_slice(private).map_err(library("ECP private value"))?;
     d.set_const_time();
     Ok(d)
-}
-
-fn octets_i32(group: DhGroup) -> i32 {
-    if group == DhGroup::Ecp384 { 48 } else { 32 }
 }
 
 fn encode(group: DhGroup, curve: &EcGroup, point: &EcPointRef) -> Result<Vec<u8>, Error> {

@@ -8,7 +8,7 @@ Run: python3 ikev2_vectors.py > ikev2_vectors.txt
 """
 import _sha2
 
-HASHES = {5: (_sha2.sha256, 64), 6: (_sha2.sha384, 128)}
+HASHES = {5: (_sha2.sha256, 64), 6: (_sha2.sha384, 128), 7: (_sha2.sha512, 128)}
 
 
 def hmac(prf, key, data):
@@ -56,18 +56,34 @@ def kdf(prf, integ_octets, encr_octets, shared_octets, nonce_i, nonce_r, child_o
          skeyseed_rekey=hmac(prf, sk_d, g_ir_new + ni + nr))
 
 
-MODP2048 = int(
-    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DD"
-    "EF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED"
-    "EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF0598DA48361C55D39A69163FA8FD24CF5F"
-    "83655D23DCA3AD961C62F356208552BB9ED529077096966D670C354E4ABC9804F1746C08CA18217C32905E462E36CE3B"
-    "E39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF6955817183995497CEA956AE515D2261898FA0510"
-    "15728E5A8AACAA68FFFFFFFFFFFFFFFF", 16)
+def pi_bits(bits):
+    """The integer part of pi * 2^bits, by Machin's formula."""
+    one = 1 << (bits + 64)
+
+    def arctan(inverse):
+        total, power, n = 0, one // inverse, 1
+        while power:
+            total += power // n if n % 4 == 1 else -(power // n)
+            power //= inverse * inverse
+            n += 2
+        return total
+
+    return (4 * (4 * arctan(5) - arctan(239))) >> 64
 
 
-def modp(x):
-    x = int.from_bytes(x, "big")
-    return lambda y: pow(int.from_bytes(y, "big"), x, MODP2048).to_bytes(256, "big")
+# RFC 2409 section 6 and RFC 3526: bits and the constant beside pi.
+MODP = {1: (768, 149686), 2: (1024, 129093), 5: (1536, 741804), 14: (2048, 124476), 15: (3072, 1690314),
+        16: (4096, 240904), 17: (6144, 929484), 18: (8192, 4743158)}
+
+
+def modp_prime(group):
+    n, constant = MODP[group]
+    return 2**n - 2**(n - 64) - 1 + 2**64 * (pi_bits(n - 130) + constant)
+
+
+def modp(group, x):
+    p, x = modp_prime(group), int.from_bytes(x, "big")
+    return lambda y: pow(int.from_bytes(y, "big"), x, p).to_bytes(MODP[group][0] // 8, "big")
 
 
 CURVES = {
@@ -126,9 +142,9 @@ def x25519(k, u):
 
 def dh(group, i, r, source):
     i, r = bytes.fromhex(i), bytes.fromhex(r)
-    if group == 14:
-        public_i, public_r = modp(i)(b"\2"), modp(r)(b"\2")
-        shared = modp(i)(public_r)
+    if group in MODP:
+        public_i, public_r = modp(group, i)(b"\2"), modp(group, r)(b"\2")
+        shared = modp(group, i)(public_r)
     elif group == 31:
         base = bytes([9]) + bytes(31)
         public_i, public_r = x25519(i, base), x25519(r, base)
@@ -148,6 +164,7 @@ kdf(5, 0, 20, 32, 16, 32, 40, "gcm128-sha256-ecp256 ")
 kdf(5, 32, 32, 256, 32, 32, 128, "cbc256-sha256-modp2048 ")
 kdf(6, 0, 36, 48, 32, 256, 72, "gcm256-sha384-ecp384 ")
 kdf(6, 48, 32, 32, 64, 16, 500, "cbc256-sha384-x25519 ")
+kdf(7, 64, 32, 66, 32, 32, 128, "cbc256-sha512-ecp521 ")
 dh(19, "C88F01F510D9AC3F70A292DAA2316DE544E9AAB8AFE84049C62A9C57862D1433",
    "C6EF9C5D78AE012A011164ACB397CE2088685D8F06BF9BE0B283AB46476BEE53", "RFC 5903 section 8.1")
 dh(20, "099F3C7034D4A2C699884D73A375A67F7624EF7C6B3C0F160647B67414DCE655E35B538041E649EE3FAEF896783AB194",
@@ -157,3 +174,5 @@ dh(31, "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
    "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb", "RFC 7748 section 6.1")
 for n in range(4):
     dh(14, stretch(f"modp i{n}", 32 if n else 255).hex(), stretch(f"modp r{n}", 255).hex(), "this script")
+for group in (1, 2, 5, 15, 16, 17, 18):
+    dh(group, stretch(f"modp{group} i", 64).hex(), stretch(f"modp{group} r", 64).hex(), "this script")

@@ -107,7 +107,7 @@ impl<E: Environment> Endpoint<E> {
             })
             .collect();
         let starting = init::Starting {
-            group: proposal.dh.to_id(),
+            group: proposal.suite.dh().iana(),
             cookie: None,
             rounds: 0,
         };
@@ -115,7 +115,7 @@ impl<E: Environment> Endpoint<E> {
         sa.expires_at = Some(now + HALF_OPEN_LIFETIME);
         session.ikes.push(sa);
         self.initiated.insert(gateway.name.clone(), id);
-        let group = proposal.dh;
+        let group = proposal.suite.dh();
         self.step(now, session, |ctx, session| {
             session.ike_mut(ike)?.spi_i = ctx.env.ike_spi()?;
             init::start(ctx, session, group)

@@ -5,8 +5,8 @@
 
 use std::net::IpAddr;
 
-use ravelin_crypto::{PrfAlg, Secret, ct_eq, prf};
-use ravelin_types::Time;
+use ravelin_crypto::{Secret, ct_eq, prf};
+use ravelin_types::{Prf, Time};
 use std::time::Duration;
 
 use super::Endpoint;
@@ -71,7 +71,7 @@ impl Cookies {
             IpAddr::V6(a) => a.octets().to_vec(),
         };
         let mac = prf(
-            PrfAlg::HmacSha256,
+            Prf::HmacSha256,
             secret.as_bytes(),
             &[nonce, &address, &spi_i.to_be_bytes()],
         )?;
@@ -184,10 +184,10 @@ impl<E: Environment> Endpoint<E> {
                 return Ok(Outcome::Stateless(notify, Some(Reason::Proposal(mismatch))));
             }
         };
-        let group = choice.suite.dh;
-        if ke.group != group.to_id() {
+        let group = choice.suite.dh();
+        if ke.group != group.iana() {
             self.stats.add(Count::InvalidKe);
-            let notify = Notify::new(kind::INVALID_KE_PAYLOAD, &group.to_id().to_be_bytes());
+            let notify = Notify::new(kind::INVALID_KE_PAYLOAD, &group.iana().to_be_bytes());
             return Ok(Outcome::Stateless(notify, None));
         }
         let (nat_local, nat_remote) =

@@ -3,8 +3,7 @@
 //! The result behaves as the endpoint that wrote the journal: it repeats its last responses and outstanding requests bit by
 //! bit. What was computed but not recorded is computed anew when the peer repeats itself.
 
-use ravelin_crypto::DhGroup;
-use ravelin_types::{ChildId, Spi, Time};
+use ravelin_types::{ChildId, DhGroup, Spi, Time};
 
 use std::time::Duration;
 
@@ -114,7 +113,7 @@ impl<E: Environment> Endpoint<E> {
             self.initiated.insert(gateway, session.id);
         }
         let starting = session.ikes.iter().find_map(|i| match &i.state {
-            State::Starting(s) => DhGroup::from_id(s.group),
+            State::Starting(s) => DhGroup::from_iana(s.group),
             _ => None,
         });
         let orphan = session

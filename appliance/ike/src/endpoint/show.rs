@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ravelin_types::{ChildId, Identity, Numbers, Spi, Time, TrafficSelector, VolumeLife};
+use ravelin_types::{ChildId, Identity, IkeSuite, Numbers, Spi, Time, TrafficSelector, VolumeLife};
 
 use super::Endpoint;
 use super::dispatch::shared;
 use crate::environment::Environment;
 use crate::event::{IkeId, Outer, SessionId};
-use crate::proposal::{EspSuite, IkeSuite};
+use crate::proposal::EspSuite;
 use crate::session::ChildState;
 
 /// An IKE SA.

@@ -1,22 +1,13 @@
 use super::*;
-use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg};
-use ravelin_types::{EspEncr, EspInteg, EspTransform};
+use ravelin_types::{DhGroup, EspEncr, EspInteg, EspTransform, IkeEncr, IkeInteg};
 
 fn suite(gcm: bool) -> IkeSuite {
     let (encr, integ) = if gcm {
-        (EncrAlg::AesGcm16 { key_bits: 256 }, None)
+        (IkeEncr::Aes256Gcm, None)
     } else {
-        (
-            EncrAlg::AesCbc { key_bits: 256 },
-            Some(IntegAlg::HmacSha256_128),
-        )
+        (IkeEncr::Aes256Cbc, Some(IkeInteg::HmacSha256_128))
     };
-    IkeSuite {
-        encr,
-        integ,
-        prf: PrfAlg::HmacSha256,
-        dh: DhGroup::Curve25519,
-    }
+    IkeSuite::new(encr, integ, Prf::HmacSha256, DhGroup::Curve25519).unwrap()
 }
 
 const SEEDS: Seeds<'static> = Seeds {
@@ -43,12 +34,34 @@ fn lengths_follow_the_suite() {
     keys.ciphers(suite(false)).unwrap();
 }
 
+/// RFC 7296 section 2.14, of functions with keys of one length: "only the first 64 bits of Ni and the first 64 bits of Nr are used".
+#[test]
+fn a_function_of_fixed_key_takes_half_of_it_from_each_nonce() {
+    let (encr, dh) = (IkeEncr::Aes256Gcm, DhGroup::Curve25519);
+    for function in [Prf::Aes128Xcbc, Prf::Aes128Cmac] {
+        let suite = IkeSuite::new(encr, None, function, dh).unwrap();
+        let shared = Secret::new(vec![5; 32]);
+        let keys = IkeKeys::initial(suite, &shared, &SEEDS).unwrap();
+        let key = [[1; 8], [2; 8]].concat();
+        let skeyseed = prf(function, &key, &[shared.as_bytes()]).unwrap();
+        let seed: [&[u8]; 4] = [
+            SEEDS.nonce_i,
+            SEEDS.nonce_r,
+            &3u64.to_be_bytes(),
+            &4u64.to_be_bytes(),
+        ];
+        let d = prf_plus(function, skeyseed.as_bytes(), &seed, 16).unwrap();
+        assert_eq!(keys.d.expose(), d.as_bytes());
+        assert_eq!((keys.pi.len(), keys.ei.len()), (16, 36));
+    }
+}
+
 #[test]
 fn the_expansion_is_prf_plus_in_the_order_of_the_rfc() {
     let shared = Secret::new(vec![5; 32]);
     let keys = IkeKeys::initial(suite(false), &shared, &SEEDS).unwrap();
     let nonces = [[1u8; 32], [2; 32]].concat();
-    let skeyseed = prf(PrfAlg::HmacSha256, &nonces, &[&[5; 32]]).unwrap();
+    let skeyseed = prf(Prf::HmacSha256, &nonces, &[&[5; 32]]).unwrap();
     let mut seed = nonces;
     seed.extend_from_slice(&3u64.to_be_bytes());
     seed.extend_from_slice(&4u64.to_be_bytes());
@@ -58,7 +71,7 @@ fn the_expansion_is_prf_plus_in_the_order_of_the_rfc() {
     ];
     for (n, key) in (1u8..).zip(expected) {
         let t = prf(
-            PrfAlg::HmacSha256,
+            Prf::HmacSha256,
             skeyseed.as_bytes(),
             &[&previous, &seed, &[n]],
         )
@@ -76,7 +89,7 @@ fn child_keys_come_initiator_first_and_a_key_exchange_changes_them() {
         extended_sequence: false,
     };
     let plain = ChildKeys::derive(suite(true), &d, esp, None, &[1; 32], &[2; 32]).unwrap();
-    let all = prf_plus(PrfAlg::HmacSha256, d.expose(), &[&[1; 32], &[2; 32]], 40).unwrap();
+    let all = prf_plus(Prf::HmacSha256, d.expose(), &[&[1; 32], &[2; 32]], 40).unwrap();
     assert_eq!(
         [plain.encr_i.expose(), plain.encr_r.expose()].concat(),
         all.as_bytes()
@@ -84,7 +97,7 @@ fn child_keys_come_initiator_first_and_a_key_exchange_changes_them() {
     let shared = Secret::new(vec![5; 32]);
     let pfs = ChildKeys::derive(suite(true), &d, esp, Some(&shared), &[1; 32], &[2; 32]).unwrap();
     let all = prf_plus(
-        PrfAlg::HmacSha256,
+        Prf::HmacSha256,
         d.expose(),
         &[&[5; 32], &[1; 32], &[2; 32]],
         40,

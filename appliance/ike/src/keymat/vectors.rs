@@ -2,8 +2,7 @@
 //! self-test of its own (`evpkdf_ikev2.txt`).
 
 use super::*;
-use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg};
-use ravelin_types::{EspEncr, EspInteg, EspTransform};
+use ravelin_types::{DhGroup, EspEncr, EspInteg, EspTransform, IkeEncr, IkeInteg};
 
 const NI: &str = "3651FEF5C9C35E93";
 const NR: &str = "C09A8B90A3F04D59";
@@ -24,12 +23,9 @@ fn hex(text: &str) -> Vec<u8> {
 }
 
 fn suite() -> IkeSuite {
-    IkeSuite {
-        encr: EncrAlg::AesCbc { key_bits: 256 },
-        integ: Some(IntegAlg::HmacSha256_128),
-        prf: PrfAlg::HmacSha256,
-        dh: DhGroup::Modp2048,
-    }
+    let integ = Some(IkeInteg::HmacSha256_128);
+    let (encr, prf) = (IkeEncr::Aes256Cbc, Prf::HmacSha256);
+    IkeSuite::new(encr, integ, prf, DhGroup::Modp2048).unwrap()
 }
 
 fn joined(keys: &IkeKeys) -> Vec<u8> {
@@ -53,7 +49,7 @@ fn the_keys_of_an_ike_sa_are_those_of_nist() {
     let all = joined(&keys);
     assert_eq!(all, hex(DKM)[..all.len()]);
     let new = Secret::new(hex(G_IR_NEW));
-    let rekeyed = IkeKeys::rekeyed(suite(), PrfAlg::HmacSha256, &keys.d, &new, &seeds).unwrap();
+    let rekeyed = IkeKeys::rekeyed(suite(), Prf::HmacSha256, &keys.d, &new, &seeds).unwrap();
     let from_seed = IkeKeys::expand(suite(), &Secret::new(hex(SKEYSEED_REKEY)), &seeds).unwrap();
     assert_eq!(joined(&rekeyed), joined(&from_seed));
 }

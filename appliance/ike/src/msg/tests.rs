@@ -15,7 +15,8 @@ use super::skf::Skf;
 use super::ts::{Range, Selector, Ts};
 use super::vendor::Vendor;
 use super::*;
-use ravelin_crypto::{EncrAlg, IntegAlg, SkCipher};
+use ravelin_crypto::SkCipher;
+use ravelin_types::{IkeEncr, IkeInteg};
 
 fn octets(max: usize) -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), 0..max)
@@ -158,11 +159,11 @@ fn last() -> impl Strategy<Value = Option<Payload>> {
 
 fn cipher(gcm: bool) -> SkCipher {
     if gcm {
-        SkCipher::new(EncrAlg::AesGcm16 { key_bits: 128 }, None, &[7; 20], &[]).unwrap()
+        SkCipher::new(IkeEncr::Aes128Gcm, None, &[7; 20], &[]).unwrap()
     } else {
         SkCipher::new(
-            EncrAlg::AesCbc { key_bits: 256 },
-            Some(IntegAlg::HmacSha256_128),
+            IkeEncr::Aes256Cbc,
+            Some(IkeInteg::HmacSha256_128),
             &[7; 32],
             &[9; 32],
         )

@@ -1,16 +1,14 @@
 use super::*;
 use crate::msg::sa::Attribute;
+use ravelin_types::{IkeEncr, Prf};
 
-const GCM256: EncrAlg = EncrAlg::AesGcm16 { key_bits: 256 };
-const GCM128: EncrAlg = EncrAlg::AesGcm16 { key_bits: 128 };
-const CBC256: EncrAlg = EncrAlg::AesCbc { key_bits: 256 };
+const GCM256: IkeEncr = IkeEncr::Aes256Gcm;
+const GCM128: IkeEncr = IkeEncr::Aes128Gcm;
+const CBC256: IkeEncr = IkeEncr::Aes256Cbc;
 
-fn ike(encr: EncrAlg, integ: Option<IntegAlg>, dh: DhGroup) -> IkeProposal {
+fn ike(encr: IkeEncr, integ: Option<IkeInteg>, dh: DhGroup) -> IkeProposal {
     IkeProposal {
-        encr,
-        integ,
-        prf: PrfAlg::HmacSha256,
-        dh,
+        suite: IkeSuite::new(encr, integ, Prf::HmacSha256, dh).unwrap(),
         lifetime_s: 28800,
     }
 }
@@ -38,7 +36,7 @@ fn our_preference_decides() {
     let choice = select_ike(&offer_ike(&theirs, &[]), &ours, 0).unwrap();
     assert_eq!(
         (choice.number, choice.ours, choice.suite),
-        (2, 0, ours[0].suite())
+        (2, 0, ours[0].suite)
     );
 }
 
@@ -76,7 +74,7 @@ fn a_missing_combination_is_named_whole() {
 
 #[test]
 fn ciphers_that_need_integrity_get_it_and_aead_does_not() {
-    let cbc = ike(CBC256, Some(IntegAlg::HmacSha256_128), DhGroup::Ecp256);
+    let cbc = ike(CBC256, Some(IkeInteg::HmacSha256_128), DhGroup::Ecp256);
     assert!(select_ike(&offer_ike(&[cbc], &[]), &[cbc], 0).is_ok());
     let mut offer = offer_ike(&[cbc], &[]);
     offer.proposals[0]
@@ -151,7 +149,7 @@ fn extended_sequence_numbers_and_reserved_spis_are_refused() {
 
 #[test]
 fn suites_survive_their_stored_form() {
-    let suite = ike(CBC256, Some(IntegAlg::HmacSha384_192), DhGroup::Ecp384).suite();
+    let suite = ike(CBC256, Some(IkeInteg::HmacSha384_192), DhGroup::Ecp384).suite;
     let bytes = postcard::to_stdvec(&suite).unwrap();
     assert_eq!(postcard::from_bytes::<IkeSuite>(&bytes).unwrap(), suite);
 }

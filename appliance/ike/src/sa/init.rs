@@ -3,7 +3,8 @@
 //! The responder's stateless part (cookie, choice, INVALID_KE_PAYLOAD) is in [`crate::endpoint::half_open`]; here is what
 //! needs an SA: its answer once the key exchange is done, and the whole of the initiator's side.
 
-use ravelin_crypto::{DhGroup, DhPrivate, Secret, sha1};
+use ravelin_crypto::{DhPrivate, Secret, sha1};
+use ravelin_types::{DhGroup, IkeSuite};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -20,9 +21,7 @@ use crate::msg::notify::{Notify, error_name, kind};
 use crate::msg::sa::protocol;
 use crate::msg::{ExchangeType, Message, Payload};
 use crate::outbox::Ctx;
-use crate::proposal::{
-    IkeChoice, IkeSuite, answer as chosen, ike_transforms, offer_ike, select_ike,
-};
+use crate::proposal::{IkeChoice, answer as chosen, ike_transforms, offer_ike, select_ike};
 use crate::record::StoredDh;
 use crate::session::{PORT_NATT, Session};
 use crate::stats::{Count, Discard};
@@ -185,7 +184,7 @@ fn send_request(
     );
     payloads.push(Payload::Sa(offer_ike(&gateway.proposals, &[])));
     payloads.push(Payload::Ke(Ke {
-        group: sent.dh.0.group().to_id(),
+        group: sent.dh.0.group().iana(),
         public: sent.dh.0.public().to_vec(),
     }));
     payloads.push(Payload::Nonce(Nonce(sent.nonce.clone())));
@@ -248,8 +247,9 @@ pub(crate) fn on_response(
         let wanted = <[u8; 2]>::try_from(n.data.as_slice())
             .ok()
             .map(u16::from_be_bytes)
-            .and_then(DhGroup::from_id);
-        let offered = wanted.filter(|group| gateway.proposals.iter().any(|p| p.dh == *group));
+            .and_then(DhGroup::from_iana);
+        let offered =
+            wanted.filter(|group| gateway.proposals.iter().any(|p| p.suite.dh() == *group));
         let Some(group) = offered else {
             return give_up(ctx, session, Reason::NotOffered("a key exchange group"));
         };
@@ -282,7 +282,7 @@ pub(crate) fn on_response(
         Ok(choice) if offer.proposals.len() == 1 => choice,
         _ => return give_up(ctx, session, Reason::NotOffered("a suite")),
     };
-    if ke.group != choice.suite.dh.to_id() || choice.suite.dh != sent.dh.0.group() {
+    if ke.group != choice.suite.dh().iana() || choice.suite.dh() != sent.dh.0.group() {
         return give_up(ctx, session, Reason::NotOffered("a key exchange value"));
     }
     let job = Job::Agree(sent.dh.0.clone(), ke.public.clone());
@@ -334,7 +334,7 @@ fn again(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64, round: Round) -> Re
         Round::Group(group) => {
             sa.window.restart();
             sa.state = State::Starting(Starting {
-                group: group.to_id(),
+                group: group.iana(),
                 cookie: sent.cookie,
                 rounds,
             });
@@ -430,7 +430,7 @@ pub(crate) fn answer(
             ike_transforms(suite),
         )),
         Payload::Ke(Ke {
-            group: suite.dh.to_id(),
+            group: suite.dh().iana(),
             public,
         }),
         Payload::Nonce(Nonce(nonce_r.clone())),

@@ -4,8 +4,8 @@
 //! with the lowest of the four nonces is redundant and deleted by its maker; the other side deletes the old one
 //! (section 2.8.2). Until that is decided nothing else is started.
 
-use ravelin_crypto::{DhGroup, DhPrivate, Secret};
-use ravelin_types::Time;
+use ravelin_crypto::{DhPrivate, Secret};
+use ravelin_types::{DhGroup, IkeSuite, Time};
 use serde::{Deserialize, Serialize};
 
 use super::child::{Collision, lowest};
@@ -23,9 +23,7 @@ use crate::msg::notify::{Notify, error_name, kind};
 use crate::msg::sa::protocol;
 use crate::msg::{ExchangeType, Payload};
 use crate::outbox::Ctx;
-use crate::proposal::{
-    IkeChoice, IkeSuite, answer as chosen, ike_transforms, offer_ike, select_ike,
-};
+use crate::proposal::{IkeChoice, answer as chosen, ike_transforms, offer_ike, select_ike};
 use crate::record::StoredDh;
 use crate::session::{DownReasonStored, IkeSa, MAX_IKE_SAS, Session};
 use crate::stats::{Count, Discard};
@@ -66,12 +64,12 @@ pub(crate) fn begin(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) -> Resul
     let Some(gateway) = gateway_of(ctx, session) else {
         return Ok(false);
     };
-    let used = session.ike_mut(ike)?.suite()?.dh;
-    let offered = gateway.proposals.iter().any(|p| p.dh == used);
+    let used = session.ike_mut(ike)?.suite()?.dh();
+    let offered = gateway.proposals.iter().any(|p| p.suite.dh() == used);
     let group = if offered {
         Some(used)
     } else {
-        gateway.proposals.first().map(|p| p.dh)
+        gateway.proposals.first().map(|p| p.suite.dh())
     };
     let Some(group) = group.filter(|_| session.ikes.len() < MAX_IKE_SAS) else {
         return Ok(false);
@@ -113,7 +111,7 @@ pub(crate) fn send(
         Payload::Sa(offer_ike(&gateway.proposals, &requested.spi.to_be_bytes())),
         Payload::Nonce(Nonce(requested.nonce.clone())),
         Payload::Ke(Ke {
-            group: requested.dh.0.group().to_id(),
+            group: requested.dh.0.group().iana(),
             public: requested.dh.0.public().to_vec(),
         }),
     ];
@@ -170,10 +168,10 @@ pub(crate) fn on_request(
             return refuse(ctx, session, ike, incoming, refusal);
         }
     };
-    let group = choice.suite.dh;
-    if ke.group != group.to_id() {
+    let group = choice.suite.dh();
+    if ke.group != group.iana() {
         ctx.stats.add(Count::InvalidKe);
-        let notify = Notify::new(kind::INVALID_KE_PAYLOAD, &group.to_id().to_be_bytes());
+        let notify = Notify::new(kind::INVALID_KE_PAYLOAD, &group.iana().to_be_bytes());
         return respond_notify(ctx, session, ike, incoming, notify);
     }
     let lifetime_s = gateway
@@ -256,7 +254,7 @@ pub(crate) fn complete(
         )),
         Payload::Nonce(Nonce(nonce_r.clone())),
         Payload::Ke(Ke {
-            group: choice.suite.dh.to_id(),
+            group: choice.suite.dh().iana(),
             public,
         }),
     ];
@@ -293,7 +291,7 @@ fn successor(
     let old = session.ike_mut(old)?;
     // Negotiated once, in the IKE_SA_INIT of the first one (RFC 7383 section 2.3).
     let fragmentation = old.fragmentation;
-    let keys = IkeKeys::rekeyed(suite, old.suite()?.prf, &old.keys()?.d, shared, seeds)?;
+    let keys = IkeKeys::rekeyed(suite, old.suite()?.prf(), &old.keys()?.d, shared, seeds)?;
     let lifetime = ctx.lifetime(lifetime_s, initiator)?;
     let id = ctx.out.new_id();
     let mut sa = IkeSa::new(id, initiator, State::Established, ctx.now);
@@ -338,8 +336,8 @@ pub(crate) fn on_response(
         let wanted = <[u8; 2]>::try_from(n.data.as_slice())
             .ok()
             .map(u16::from_be_bytes)
-            .and_then(DhGroup::from_id);
-        let group = wanted.filter(|group| gateway.proposals.iter().any(|p| p.dh == *group));
+            .and_then(DhGroup::from_iana);
+        let group = wanted.filter(|group| gateway.proposals.iter().any(|p| p.suite.dh() == *group));
         if let (kind::INVALID_KE_PAYLOAD, Some(group)) = (n.kind, group) {
             session.ike_mut(ike)?.window.close();
             session.want(Task::RekeyIke, ctx.now);
@@ -367,8 +365,8 @@ pub(crate) fn on_response(
         Ok(c)
             if sa.proposals.len() == 1
                 && c.spi != 0
-                && c.suite.dh == dh.group()
-                && ke.group == c.suite.dh.to_id() =>
+                && c.suite.dh() == dh.group()
+                && ke.group == c.suite.dh().iana() =>
         {
             c
         }

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use ravelin_crypto::DhGroup;
-use ravelin_types::{Numbers, numbers};
+use ravelin_types::{DhGroup, Numbers, numbers};
 
 use super::world::Side;
 use super::*;

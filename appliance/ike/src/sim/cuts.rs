@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use ravelin_crypto::DhGroup;
+use ravelin_types::DhGroup;
 
 use super::world::Side;
 use super::*;

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use ravelin_crypto::DhGroup;
-use ravelin_types::SecretBytes;
+use ravelin_types::{DhGroup, SecretBytes};
 
 use super::world::Side;
 use super::*;
@@ -47,23 +46,35 @@ fn a_commit_during_the_set_up_makes_no_second_child() {
     }
 }
 
+/// Each algorithm once, with a rekey of the IKE SA, whose keys come from the old one's function.
 #[test]
-fn every_suite_comes_up() {
-    for dh in [
-        DhGroup::Modp2048,
-        DhGroup::Ecp256,
-        DhGroup::Ecp384,
-        DhGroup::Curve25519,
-    ] {
+fn every_suite_comes_up_and_is_rekeyed() {
+    // Two groups cost a second each in an unoptimised run; their arithmetic has tests of its own.
+    let slow = [DhGroup::Modp6144, DhGroup::Modp8192];
+    let groups = DhGroup::ALL.iter().filter(|dh| !slow.contains(dh));
+    let groups = groups.map(|dh| ike_proposal(*dh));
+    let ciphers = IkeEncr::ALL.iter().map(|encr| {
+        let integ = (!encr.is_aead()).then_some(IkeInteg::HmacSha256_128);
+        proposal(*encr, integ, Prf::HmacSha256, DhGroup::Curve25519)
+    });
+    let codes = IkeInteg::ALL.iter().map(|integ| {
+        let encr = IkeEncr::Aes128Cbc;
+        proposal(encr, Some(*integ), integ.prf(), DhGroup::Curve25519)
+    });
+    for (seed, suite) in (2..).zip(groups.chain(ciphers).chain(codes)) {
         let (mut a, mut b) = (peer(), gateway());
-        a.proposals = vec![ike_proposal(dh)];
-        b.proposals = vec![cbc_proposal(), ike_proposal(dh)];
-        World::new(2, config(a), config(b)).establish();
+        a.proposals = vec![suite];
+        b.proposals = vec![cbc_proposal(), suite];
+        let mut w = World::new(seed, config(a), config(b));
+        w.establish();
+        assert_eq!(w.b.up()[0].suite, Some(suite.suite));
+        let (ike, now) = (w.a.up()[0].ike, w.now);
+        assert!(w.a.endpoint.rekey_ike(ike, now));
+        w.pump();
+        w.run_for(Duration::from_secs(2));
+        assert_ne!(w.a.up()[0].ike, ike, "{} was not rekeyed", suite.suite);
+        w.check_agreement();
     }
-    let (mut a, mut b) = (peer(), gateway());
-    a.proposals = vec![cbc_proposal()];
-    b.proposals = vec![cbc_proposal()];
-    World::new(3, config(a), config(b)).establish();
 }
 
 #[test]
@@ -74,7 +85,7 @@ fn another_group_is_asked_for() {
     let mut w = World::new(4, config(a), config(b));
     w.establish();
     assert_eq!(w.b.count(Count::InvalidKe), 1);
-    assert_eq!(w.a.up()[0].suite.unwrap().dh, DhGroup::Ecp384);
+    assert_eq!(w.a.up()[0].suite.unwrap().dh(), DhGroup::Ecp384);
 }
 
 #[test]

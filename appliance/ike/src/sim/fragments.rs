@@ -16,10 +16,7 @@ fn long(seed: u64) -> World {
     b.local_identity = Some(name("segw.example"));
     let proposal = match seed % 3 {
         0 => cbc_proposal(),
-        _ => IkeProposal {
-            prf: PrfAlg::HmacSha384,
-            ..ike_proposal(DhGroup::Curve25519)
-        },
+        _ => proposal(GCM256, None, Prf::HmacSha384, DhGroup::Curve25519),
     };
     a.proposals = vec![proposal];
     b.proposals = vec![proposal];

@@ -21,40 +21,41 @@ pub(crate) use world::{Link, World};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg, PrfAlg};
-use ravelin_types::{EspTransform, Identity, Prefix, SecretBytes, TrafficSelector, VrfId};
+use ravelin_types::{
+    DhGroup, EspTransform, Identity, IkeEncr, IkeInteg, IkeSuite, Prefix, Prf, SecretBytes,
+    TrafficSelector, VrfId,
+};
 
 use crate::config::{
     Config, Dpd, DpdMode, EspProposal, Gateway, IkeProposal, Limits, PreSharedKeys, RemotePeer,
     SelectorPair, Vpn,
 };
 
-pub(crate) const GCM256: EncrAlg = EncrAlg::AesGcm16 { key_bits: 256 };
+pub(crate) const GCM256: IkeEncr = IkeEncr::Aes256Gcm;
 
 pub(crate) fn ts(text: &str) -> TrafficSelector {
     TrafficSelector::from_prefix(text.parse::<Prefix>().unwrap())
 }
 
-pub(crate) fn ike_proposal(dh: DhGroup) -> IkeProposal {
+pub(crate) fn proposal(
+    encr: IkeEncr,
+    integ: Option<IkeInteg>,
+    prf: Prf,
+    dh: DhGroup,
+) -> IkeProposal {
     IkeProposal {
-        encr: GCM256,
-        integ: None,
-        prf: PrfAlg::HmacSha256,
-        dh,
+        suite: IkeSuite::new(encr, integ, prf, dh).unwrap(),
         lifetime_s: 28_800,
     }
 }
 
+pub(crate) fn ike_proposal(dh: DhGroup) -> IkeProposal {
+    proposal(GCM256, None, Prf::HmacSha256, dh)
+}
+
 pub(crate) fn cbc_proposal() -> IkeProposal {
-    let encr = EncrAlg::AesCbc { key_bits: 256 };
-    let integ = Some(IntegAlg::HmacSha256_128);
-    IkeProposal {
-        encr,
-        integ,
-        prf: PrfAlg::HmacSha384,
-        dh: DhGroup::Ecp256,
-        lifetime_s: 28_800,
-    }
+    let integ = Some(IkeInteg::HmacSha256_128);
+    proposal(IkeEncr::Aes256Cbc, integ, Prf::HmacSha384, DhGroup::Ecp256)
 }
 
 pub(crate) fn vpn() -> Vpn {

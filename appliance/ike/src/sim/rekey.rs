@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use ravelin_crypto::DhGroup;
-use ravelin_types::{ChildId, Volume};
+use ravelin_types::{ChildId, DhGroup, Volume};
 
 use super::*;
 use crate::event::EventKind;
@@ -176,7 +175,7 @@ fn another_group_can_be_asked_for_when_the_ike_sa_is_rekeyed() {
     w.pump();
     w.run_for(Duration::from_secs(1));
     w.check_agreement();
-    assert_eq!(w.b.up()[0].suite.unwrap().dh, DhGroup::Ecp384);
+    assert_eq!(w.b.up()[0].suite.unwrap().dh(), DhGroup::Ecp384);
 }
 
 #[test]

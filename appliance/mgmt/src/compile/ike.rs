@@ -1,18 +1,23 @@
 //! iked's part: gateways with their proposals, keys and tunnels.
 
-use super::CompileError;
+use super::{CompileError, sets};
 use ravelin_config::Config;
 use ravelin_config::typed::{
-    Gateway, IkePolicy, IkeProposal, IpsecProposal, PathMtu, PreSharedKey, TfcPadding, Vpn,
+    Gateway, IkePolicy, IkeProposal, IpsecPolicy, IpsecProposal, PathMtu, PreSharedKey, TfcPadding,
+    Vpn,
 };
 use ravelin_ctl::ike as part;
 use ravelin_ctl::ike::{Establish, IkeConfig, RemotePeer};
 use ravelin_ctl::sa::{self, DfBit};
 use ravelin_types::{
-    EspTransform, Identity, IkeEncr, IkeInteg, LIFE_KILOBYTE_OCTETS, NodeId, Prefix, Prf,
+    EspTransform, Identity, IkeInteg, IkeSuite, LIFE_KILOBYTE_OCTETS, NodeId, Prefix, Prf,
     SecretBytes, UnitName, Volume, VrfId,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// `lifetime-seconds` of the proposals of a set: the defaults of the model.
+const SET_IKE_LIFETIME_S: u32 = 28_800;
+const SET_ESP_LIFETIME_S: u32 = 3_600;
 
 pub(super) fn compile(
     config: &Config,
@@ -62,7 +67,7 @@ fn gateway(
         local_addresses,
         remote: remote(gateway)?,
         local_identity: gateway.local_identity.identity(),
-        proposals: proposals(config, policy),
+        proposals: proposals(config, policy, warnings)?,
         pre_shared_key: pre_shared_key(&policy.pre_shared_key)?,
         dead_peer_detection: gateway.dead_peer_detection.as_ref().map(probing),
         nat_keepalive_s: gateway.nat_keepalive,
@@ -134,30 +139,56 @@ fn remote(gateway: &Gateway) -> Result<RemotePeer, String> {
     })
 }
 
-fn proposals(config: &Config, policy: &IkePolicy) -> Vec<part::IkeProposal> {
+fn proposals(
+    config: &Config,
+    policy: &IkePolicy,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<part::IkeProposal>, String> {
+    if let Some(set) = &policy.proposal_set {
+        let made = sets::ike(set).into_iter().map(|(encr, integ, prf, dh)| {
+            Ok(part::IkeProposal {
+                suite: IkeSuite::new(encr, integ, prf, dh).map_err(|error| error.to_string())?,
+                lifetime_s: SET_IKE_LIFETIME_S,
+            })
+        });
+        return made.collect();
+    }
     let all = &config.security.ike.proposal;
     let named = policy.proposals.iter();
-    named
-        .filter_map(|name| all.iter().find(|p| p.name == *name))
-        .map(proposal)
-        .collect()
+    let named = named.filter_map(|name| all.iter().find(|p| p.name == *name));
+    named.map(|from| proposal(from, warnings)).collect()
 }
 
-/// `authentication-algorithm` is the PRF's hash, and the integrity of a cipher that has none of its own.
-fn proposal(from: &IkeProposal) -> part::IkeProposal {
-    let hash = from.authentication_algorithm.unwrap_or(IkeInteg::Sha256);
-    part::IkeProposal {
-        encr: from.encryption_algorithm,
-        integ: match from.encryption_algorithm {
-            IkeEncr::Aes256Cbc => Some(hash),
-            IkeEncr::Aes128Gcm | IkeEncr::Aes256Gcm => None,
-        },
-        prf: match hash {
-            IkeInteg::Sha256 => Prf::Sha256,
-            IkeInteg::Sha384 => Prf::Sha384,
-        },
-        dh: from.dh_group,
+/// `authentication-algorithm` is the integrity of a cipher that has none of its own, and names the pseudorandom function; beside an AEAD it
+/// does only the latter. What is weak is said at each commit (RFC 8247).
+fn proposal(from: &IkeProposal, warnings: &mut Vec<String>) -> Result<part::IkeProposal, String> {
+    let encr = from.encryption_algorithm;
+    let stated = from.authentication_algorithm;
+    let integ = stated.filter(|_| !encr.is_aead());
+    let function = from.pseudorandom_function;
+    let prf = function.unwrap_or(stated.map_or(Prf::HmacSha256, IkeInteg::prf));
+    // The model refuses wrong pairs; this is for a model that would not.
+    let suite = IkeSuite::new(encr, integ, prf, from.dh_group)
+        .map_err(|error| format!("proposal `{}`: {error}", from.name))?;
+    for weak in suite.weak_parts() {
+        warn(
+            warnings,
+            format!(
+                "[security ike proposal {}] {weak} is weak: whoever records the negotiation may break it",
+                from.name
+            ),
+        );
+    }
+    Ok(part::IkeProposal {
+        suite,
         lifetime_s: from.lifetime_seconds,
+    })
+}
+
+/// A proposal serves many gateways, its warning is given once.
+fn warn(warnings: &mut Vec<String>, text: String) {
+    if !warnings.contains(&text) {
+        warnings.push(text);
     }
 }
 
@@ -192,6 +223,28 @@ fn probing(from: &ravelin_config::typed::DeadPeerDetection) -> part::DeadPeerDet
     }
 }
 
+fn esp_proposals(
+    config: &Config,
+    policy: &IpsecPolicy,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<part::EspProposal>, String> {
+    if let Some(set) = &policy.proposal_set {
+        let made = sets::esp(set).into_iter().map(|(encr, integ)| {
+            Ok(part::EspProposal {
+                transform: EspTransform::new(encr, integ).map_err(|error| error.to_string())?,
+                extended_sequence: false,
+                lifetime_s: SET_ESP_LIFETIME_S,
+                volume: Volume::UNLIMITED,
+            })
+        });
+        return made.collect();
+    }
+    let all = &config.security.ipsec.proposal;
+    let named = policy.proposals.iter();
+    let named = named.filter_map(|name| all.iter().find(|p| p.name == *name));
+    named.map(|from| esp_proposal(from, warnings)).collect()
+}
+
 /// The algorithms of a proposal; what is weak or readable is said at each commit (RFC 8221).
 fn esp_proposal(
     from: &IpsecProposal,
@@ -201,17 +254,15 @@ fn esp_proposal(
     // The model refuses wrong pairs; this is for a model that would not.
     let transform = EspTransform::new(encr, integ)
         .map_err(|error| format!("proposal `{}`: {error}", from.name))?;
-    let mut warn = |what: &str| {
+    let mut say = |what: &str| {
         let text = format!("[security ipsec proposal {}] {transform} {what}", from.name);
-        if !warnings.contains(&text) {
-            warnings.push(text);
-        }
+        warn(warnings, text);
     };
     if transform.is_weak() {
-        warn("is weak: whoever records the traffic may read or forge it");
+        say("is weak: whoever records the traffic may read or forge it");
     }
     if encr.is_cleartext() {
-        warn("does not encrypt");
+        say("does not encrypt");
     }
     Ok(part::EspProposal {
         transform,
@@ -229,11 +280,20 @@ fn esp_proposal(
 fn vpn(config: &Config, vpn: &Vpn, warnings: &mut Vec<String>) -> Result<part::VpnConfig, String> {
     let ipsec = &config.security.ipsec;
     let policy = ipsec.policy.iter().find(|p| p.name == vpn.ike.ipsec_policy);
-    let named = policy.iter().flat_map(|p| &p.proposals);
-    let proposals = named.filter_map(|name| ipsec.proposal.iter().find(|p| p.name == *name));
-    let proposals: Vec<_> = proposals
-        .map(|p| esp_proposal(p, warnings))
-        .collect::<Result<_, _>>()?;
+    let proposals = match policy {
+        Some(policy) => esp_proposals(config, policy, warnings)?,
+        None => Vec::new(),
+    };
+    if let Some(group) = policy.and_then(|p| p.pfs()).filter(|group| group.is_weak()) {
+        let path = format!(
+            "security ipsec policy {} perfect-forward-secrecy",
+            vpn.ike.ipsec_policy
+        );
+        warn(
+            warnings,
+            format!("[{path}] {group} is weak: whoever records the negotiation may break it"),
+        );
+    }
     // RFC 4303 appendix A2.2: the upper half of a number, which is not sent, is inferred from the window.
     if vpn.ike.no_anti_replay && proposals.iter().any(|p| p.extended_sequence) {
         return Err(format!(

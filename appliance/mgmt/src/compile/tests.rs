@@ -5,7 +5,7 @@ use ravelin_ctl::ike::{DpdMode, Establish, RemotePeer};
 use ravelin_ctl::plane::{Device, MssClamp};
 use ravelin_ctl::sa::{DfBit, TfcPadding};
 use ravelin_routing::StaticTarget;
-use ravelin_types::{DhGroup, Identity, IkeEncr, IkeInteg, Prf};
+use ravelin_types::{DhGroup, Identity, IkeEncr, IkeInteg, IkeSuite, Prf};
 use std::sync::LazyLock;
 
 pub(crate) const SITE: &str = include_str!("../../../../tests/configs/site.conf");
@@ -140,11 +140,8 @@ fn the_site_compiles_for_iked() {
     );
     assert_eq!(v4.pre_shared_key.expose(), b"backhaul-secret");
     let proposal = v4.proposals[0];
-    assert_eq!((proposal.encr, proposal.integ), (IkeEncr::Aes256Gcm, None));
-    assert_eq!(
-        (proposal.prf, proposal.dh, proposal.lifetime_s),
-        (Prf::Sha256, DhGroup::Group19, 28800)
-    );
+    let suite = IkeSuite::new(IkeEncr::Aes256Gcm, None, Prf::HmacSha256, DhGroup::Ecp256);
+    assert_eq!((Ok(proposal.suite), proposal.lifetime_s), (suite, 28800));
     let dpd = v4.dead_peer_detection.unwrap();
     assert_eq!(
         (dpd.mode, dpd.interval_s, dpd.threshold),
@@ -267,7 +264,10 @@ fn other_forms_of_gateways_and_algorithms() {
         first.local_addresses,
         ["192.0.2.1".parse::<std::net::IpAddr>().unwrap()]
     );
-    assert_eq!(first.proposals[0].integ, Some(IkeInteg::Sha256));
+    assert_eq!(
+        first.proposals[0].suite.integ(),
+        Some(IkeInteg::HmacSha256_128)
+    );
     assert_eq!(first.pre_shared_key.expose(), [0x00, 0xff]);
     assert_eq!(first.vpns[0].replay_window, 0);
     assert_eq!(
@@ -355,6 +355,89 @@ fn weak_and_readable_esp_is_said_once_at_each_commit() {
         let wanted = format!("[security ipsec proposal esp-gcm] {wanted}");
         assert!(warning.starts_with(&wanted), "{warning}");
     }
+}
+
+fn with_ike(statements: &str) -> String {
+    let first = |text: &str, from, to| text.replacen(from, to, 1);
+    let text = first(SITE, "dh-group group19;", statements);
+    let text = first(&text, "authentication-algorithm sha-256;\n", "");
+    first(&text, "encryption-algorithm aes-256-gcm;\n", "")
+}
+
+/// What is negotiated for statements of the first IKE proposal, and what the operator is told.
+fn ike_suite(statements: &str) -> (String, Vec<String>) {
+    let made = compiled(&with_ike(statements));
+    let suite = made.ike.gateways[0].proposals[0].suite;
+    (suite.to_string(), made.warnings)
+}
+
+#[test]
+fn the_authentication_algorithm_is_integrity_and_pseudorandom_function() {
+    for (statements, wanted) in [
+        (
+            "dh-group group19; encryption-algorithm aes-128-gcm;",
+            "aes-128-gcm/sha-256/group19",
+        ),
+        (
+            "dh-group group21; encryption-algorithm aes-256-ccm-12; authentication-algorithm sha-512;",
+            "aes-256-ccm-12/sha-512/group21",
+        ),
+        (
+            "dh-group group30; encryption-algorithm aes-192-ctr; authentication-algorithm aes-xcbc;",
+            "aes-192-ctr/aes-xcbc/aes-xcbc/group30",
+        ),
+        (
+            "dh-group group32; encryption-algorithm aes-256-cbc; authentication-algorithm aes-cmac; pseudorandom-function sha-384;",
+            "aes-256-cbc/aes-cmac/sha-384/group32",
+        ),
+    ] {
+        assert_eq!(ike_suite(statements), (wanted.to_owned(), Vec::new()));
+    }
+}
+
+#[test]
+fn each_weak_part_of_an_ike_proposal_is_named() {
+    let (suite, warnings) = ike_suite(
+        "dh-group group2; allow-weak; encryption-algorithm 3des-cbc; authentication-algorithm sha1;",
+    );
+    assert_eq!(suite, "3des-cbc/sha1/sha1/group2");
+    let named: Vec<_> = warnings
+        .iter()
+        .map(|w| w.split(" is weak").next())
+        .collect();
+    let wanted = ["3des-cbc", "sha1", "group2"];
+    let wanted = wanted.map(|part| Some(format!("[security ike proposal ike-gcm] {part}")));
+    assert_eq!(named, wanted.each_ref().map(Option::as_deref));
+}
+
+#[test]
+fn a_proposal_set_stands_for_proposals() {
+    let suites = |set: &str| {
+        let text = SITE
+            .replacen("proposals ike-gcm;", &format!("proposal-set {set};"), 1)
+            .replacen("proposals esp-gcm;", &format!("proposal-set {set};"), 1);
+        let ike = compiled(&text).ike;
+        let gateway = &ike.gateways[0];
+        let first: Vec<_> = gateway.proposals.iter().map(|p| p.suite).collect();
+        assert!(first.iter().all(|suite| suite.weak_parts().is_empty()));
+        let esp = gateway.vpns[0].proposals.iter();
+        let esp: Vec<_> = esp.map(|p| p.transform.to_string()).collect();
+        assert!(esp.iter().all(|name| !name.is_empty()), "{set}");
+        (
+            first.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            esp,
+        )
+    };
+    let (ike, esp) = suites("suiteb-gcm-256");
+    assert_eq!(ike, ["aes-256-cbc/sha-384/sha-384/group20"]);
+    assert_eq!(esp, ["aes-256-gcm"]);
+    let ((standard, _), (compatible, _)) = (suites("standard"), suites("compatible"));
+    assert_eq!(compatible[..standard.len()], standard);
+    assert!(compatible.iter().any(|suite| suite.contains("group14")));
+    // 3GPP TS 33.210: what every implementation must have.
+    let (ike, esp) = suites("3gpp");
+    assert!(ike.contains(&"aes-128-gcm/sha-256/group19".to_owned()));
+    assert!(esp.contains(&"aes-128-gcm".to_owned()));
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Two phases, and refusals that name the statement.
 
 use ravelin_types::{
-    DhGroup as Group, EspTransform, Identity, IkeEncr, IkeInteg, Prf, SecretBytes,
+    DhGroup, EspTransform, Identity, IkeEncr, IkeInteg, IkeSuite, Prf, SecretBytes,
 };
 
 use super::*;
+use ravelin_ctl::ike::IkeProposal;
 
 fn config() -> IkeConfig {
     let vpn = VpnConfig {
@@ -17,7 +18,7 @@ fn config() -> IkeConfig {
             lifetime_s: 3600,
             volume: ravelin_types::Volume::UNLIMITED,
         }],
-        pfs: Some(Group::Group19),
+        pfs: Some(DhGroup::Ecp256),
         selectors: vec![ravelin_ctl::ike::SelectorPair {
             name: "t".to_owned(),
             local: "10.0.0.0/8".parse().unwrap(),
@@ -38,10 +39,13 @@ fn config() -> IkeConfig {
         remote: RemotePeer::HostnameSuffix("example.net".to_owned()),
         local_identity: Some(Identity::Fqdn("gw.example.net".to_owned())),
         proposals: vec![IkeProposal {
-            encr: IkeEncr::Aes256Cbc,
-            integ: Some(IkeInteg::Sha256),
-            prf: Prf::Sha256,
-            dh: Group::Group14,
+            suite: IkeSuite::new(
+                IkeEncr::Aes256Cbc,
+                Some(IkeInteg::HmacSha256_128),
+                Prf::HmacSha256,
+                DhGroup::Modp2048,
+            )
+            .unwrap(),
             lifetime_s: 28_800,
         }],
         pre_shared_key: SecretBytes::new(b"secret".to_vec()),
@@ -73,18 +77,11 @@ fn it_is_split_between_endpoint_and_daemon() {
     let key = ("enb".to_owned(), "v1".to_owned());
     assert_eq!(compiled.tunnels[&key].tunnel_unit, 3);
     let gateway = compiled.ike.gateway("enb").unwrap();
-    assert_eq!(gateway.proposals[0].integ, Some(IntegAlg::HmacSha256_128));
+    assert_eq!(
+        gateway.proposals[0].suite,
+        config.gateways[0].proposals[0].suite
+    );
     assert_eq!(gateway.vpns[0].pfs, Some(DhGroup::Ecp256));
-}
-
-#[test]
-fn an_aead_needs_no_integrity_and_a_block_cipher_does() {
-    let aead = changed(|g| g.proposals[0].encr = IkeEncr::Aes128Gcm).unwrap();
-    assert_eq!(aead.ike.gateways[0].proposals[0].integ, None);
-    let error = changed(|g| g.proposals[0].integ = None).unwrap_err();
-    let text =
-        "security ike gateway enb: proposal with aes-256-cbc needs an authentication algorithm";
-    assert_eq!(error.to_string(), text);
 }
 
 #[test]

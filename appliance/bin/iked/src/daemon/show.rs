@@ -3,18 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ravelin_crypto::{DhGroup, EncrAlg, IntegAlg, PrfAlg};
 use ravelin_ctl::operator::{IkeSa, IpsecSa};
 use ravelin_ctl::sa::{PairCounters, SaPair};
 use ravelin_ike::{ChildSummary, IkeSummary};
-use ravelin_types::{DhGroup as GroupName, IkeEncr, IkeInteg, Prf, Time, UnitName};
+use ravelin_types::{IkeSuite, Time, UnitName};
 
 use crate::sockets::PORT_IKE;
 
 /// An IKE SA.
 pub(super) fn ike_sa(sa: IkeSummary, now: Time) -> IkeSa {
-    let name = |text: Option<&'static str>| text.unwrap_or("-").to_owned();
-    let suite = sa.suite;
+    let name = |part: fn(IkeSuite) -> &'static str| sa.suite.map_or("-", part).to_owned();
     IkeSa {
         index: sa.ike.0,
         gateway: sa.gateway.map(|name| name.to_string()),
@@ -26,12 +24,10 @@ pub(super) fn ike_sa(sa: IkeSummary, now: Time) -> IkeSa {
         remote: sa.remote,
         local_identity: sa.local_identity,
         remote_identity: sa.peer,
-        encryption: name(suite.and_then(|s| ike_encr(s.encr))),
-        integrity: suite
-            .and_then(|s| s.integ)
-            .map(|integ| name(ike_integ(integ))),
-        prf: name(suite.and_then(|s| prf(s.prf))),
-        dh_group: name(suite.and_then(|s| group(s.dh))),
+        encryption: name(|suite| suite.encr().name()),
+        integrity: (sa.suite.and_then(IkeSuite::integ)).map(|integ| integ.to_string()),
+        prf: name(|suite| suite.prf().name()),
+        dh_group: name(|suite| suite.dh().name()),
         nat: sa.nat,
         age_s: now.since(sa.created_at).as_secs(),
         rekey_s: remaining(sa.rekey_at, now),
@@ -92,33 +88,4 @@ fn remaining(at: Time, now: Time) -> u64 {
 /// What is left of a limit by volume, if there is one.
 fn left(limit: u64, used: u64) -> Option<u64> {
     (limit < u64::MAX).then(|| limit.saturating_sub(used))
-}
-
-fn ike_encr(encr: EncrAlg) -> Option<&'static str> {
-    let wanted = (encr.to_id(), encr.key_bits());
-    IkeEncr::ALL
-        .iter()
-        .find(|name| name.iana() == wanted)
-        .map(|name| name.name())
-}
-
-fn ike_integ(integ: IntegAlg) -> Option<&'static str> {
-    IkeInteg::ALL
-        .iter()
-        .find(|name| name.iana() == integ.to_id())
-        .map(|name| name.name())
-}
-
-fn prf(prf: PrfAlg) -> Option<&'static str> {
-    Prf::ALL
-        .iter()
-        .find(|name| name.iana() == prf.to_id())
-        .map(|name| name.name())
-}
-
-fn group(group: DhGroup) -> Option<&'static str> {
-    GroupName::ALL
-        .iter()
-        .find(|name| name.iana() == group.to_id())
-        .map(|name| name.name())
 }

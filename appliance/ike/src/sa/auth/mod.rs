@@ -68,7 +68,7 @@ fn expected(
         sk_p,
         id_body: &id_body,
     };
-    Ok(psk_auth(sa.suite()?.prf, psk, &signed)?)
+    Ok(psk_auth(sa.suite()?.prf(), psk, &signed)?)
 }
 
 /// RFC 7296 section 2.15; the comparison covers every octet that the function gives.
@@ -106,11 +106,7 @@ fn establish(
 ) -> Result<(), Fault> {
     let maker = session.initiator;
     let (now, sa_suite) = (ctx.now, session.ike_mut(ike)?.suite()?);
-    let proposal = peers
-        .gateway
-        .proposals
-        .iter()
-        .find(|p| p.suite() == sa_suite);
+    let proposal = peers.gateway.proposals.iter().find(|p| p.suite == sa_suite);
     let lifetime = ctx.lifetime(
         proposal.map_or(crate::config::IKE_LIFETIME_S, |p| p.lifetime_s),
         maker,

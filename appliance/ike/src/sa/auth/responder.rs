@@ -174,7 +174,7 @@ fn choose_gateway(
     let suite = session.ike(ike).and_then(|sa| sa.suite);
     let agreed: Vec<_> = fitting
         .iter()
-        .filter(|g| g.proposals.iter().any(|p| Some(p.suite()) == suite))
+        .filter(|g| g.proposals.iter().any(|p| Some(p.suite) == suite))
         .collect();
     let wanted = parts.id_r.and_then(identity::from_payload);
     let named = agreed.iter().find(|g| {
@@ -192,7 +192,7 @@ fn choose_gateway(
         .collect();
     let used: Vec<_> = all
         .into_iter()
-        .filter(|p| Some(p.suite()) == suite)
+        .filter(|p| Some(p.suite) == suite)
         .take(1)
         .collect();
     let accepted: Vec<_> = fitting

@@ -1,7 +1,7 @@
 //! The side that answers: a new child SA, or the rekey of one, wanted by the peer.
 
-use ravelin_crypto::{DhGroup, Secret};
-use ravelin_types::{ChildId, Spi};
+use ravelin_crypto::Secret;
+use ravelin_types::{ChildId, DhGroup, Spi};
 
 use super::{Agreed, Collision, Context, Fresh, New, Offer, add, lowest, negotiate};
 use crate::environment::EnvironmentError;
@@ -106,7 +106,7 @@ fn build(
     ))];
     if let Some((group, public)) = public {
         payloads.push(Payload::Ke(Ke {
-            group: group.to_id(),
+            group: group.iana(),
             public,
         }));
     }
@@ -194,7 +194,7 @@ pub(crate) fn on_request(
     };
     match (dh, parts.ke) {
         (None, _) => complete(ctx, session, ike, answer, None),
-        (Some(group), Some(ke)) if ke.group == group.to_id() => {
+        (Some(group), Some(ke)) if ke.group == group.iana() => {
             let job = Job::GenerateAndAgree(group, ke.public.clone());
             ctx.work(
                 session,
@@ -207,7 +207,7 @@ pub(crate) fn on_request(
         }
         (Some(group), _) => {
             ctx.stats.add(Count::InvalidKe);
-            let notify = Notify::new(kind::INVALID_KE_PAYLOAD, &group.to_id().to_be_bytes());
+            let notify = Notify::new(kind::INVALID_KE_PAYLOAD, &group.iana().to_be_bytes());
             respond_notify(ctx, session, ike, incoming, notify)
         }
     }

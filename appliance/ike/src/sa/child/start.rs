@@ -93,7 +93,7 @@ pub(crate) fn prepare(
 pub(crate) fn offer_payloads(
     gateway: &Gateway,
     r: &Requested,
-    dh: Option<ravelin_crypto::DhGroup>,
+    dh: Option<ravelin_types::DhGroup>,
 ) -> Vec<Payload> {
     let proposals = gateway.vpn(&r.vpn).map_or(&[][..], |v| &v.proposals);
     vec![
@@ -204,7 +204,7 @@ pub(crate) fn send(
     payloads.push(Payload::Nonce(Nonce(requested.nonce.clone())));
     payloads.extend(dh.as_ref().map(|d| {
         Payload::Ke(Ke {
-            group: d.group().to_id(),
+            group: d.group().iana(),
             public: d.public().to_vec(),
         })
     }));
@@ -239,7 +239,7 @@ pub(crate) fn on_response(
         .zip(parts.ke)
         .filter(|_| parts.sa.is_some());
     if let Some((StoredDh(dh), ke)) = value {
-        if ke.group == dh.group().to_id() {
+        if ke.group == dh.group().iana() {
             let job = Job::Agree(dh.clone(), ke.public.clone());
             ctx.work(
                 session,

@@ -18,8 +18,8 @@ use ravelin_ctl::sa::{DfBit, Event, FromPlaned, InstallError, STATE_BEAT, SaPair
 use ravelin_ctl::{Envelope, Hello, Role, daemon as mgmt};
 use ravelin_routing::{AriProgress, AriRoute, RoutingError};
 use ravelin_types::{
-    DhGroup, EspTransform, Generation, IkeEncr, InstanceId, NodeId, PairId, Prf, SecretBytes, Time,
-    VrfId,
+    DhGroup, EspTransform, Generation, IkeEncr, IkeSuite, InstanceId, NodeId, PairId, Prf,
+    SecretBytes, Time, VrfId,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -526,7 +526,7 @@ fn config(node: usize) -> IkeConfig {
             lifetime_s: 3600,
             volume: ravelin_types::Volume::UNLIMITED,
         }],
-        pfs: Some(DhGroup::Group31),
+        pfs: Some(DhGroup::Curve25519),
         selectors: vec![SelectorPair {
             name: "all".to_owned(),
             local: PREFIXES[node].parse().unwrap(),
@@ -554,10 +554,13 @@ fn config(node: usize) -> IkeConfig {
         },
         local_identity: None,
         proposals: vec![IkeProposal {
-            encr: IkeEncr::Aes128Gcm,
-            integ: None,
-            prf: Prf::Sha256,
-            dh: DhGroup::Group31,
+            suite: IkeSuite::new(
+                IkeEncr::Aes128Gcm,
+                None,
+                Prf::HmacSha256,
+                DhGroup::Curve25519,
+            )
+            .unwrap(),
             lifetime_s: 28_800,
         }],
         pre_shared_key: SecretBytes::new(b"a key of both".to_vec()),
