@@ -5,6 +5,7 @@
 //! expressions in which `^` and `$` match at lines; `\z` is the end of what has been printed so far, and the way to match a
 //! prompt.
 
+use crate::process::tail;
 use crate::terminal::{Place, Terminal};
 use crate::wait::Deadline;
 use crate::{Result, VmError};
@@ -12,7 +13,7 @@ use regex::{Regex, RegexBuilder};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,8 @@ pub struct Console {
     /// The end of the last match.
     mark: Place,
     prompt: Option<String>,
+    /// What the process behind it prints, beside the console.
+    words: Option<PathBuf>,
 }
 
 #[derive(Debug, Default)]
@@ -98,7 +101,14 @@ impl Console {
             shared,
             mark: Place::default(),
             prompt: None,
+            words: None,
         })
+    }
+
+    /// Where the process behind the console prints, which is told when the console is closed too early.
+    pub(crate) fn with_words(mut self, file: &Path) -> Self {
+        self.words = Some(file.to_owned());
+        self
     }
 
     /// All that has been shown since the guest's start.
@@ -246,6 +256,17 @@ impl Console {
         })
     }
 
+    fn closed(&self, patterns: &[&str]) -> VmError {
+        let words = self.words.as_deref().map(tail).unwrap_or_default();
+        let words = match words.as_str() {
+            "" => String::new(),
+            words => format!(" (QEMU printed: {words})"),
+        };
+        let (guest, end) = (&self.guest, self.rest());
+        let text = format!("{guest}: its console was closed before {patterns:?}{words}; it ends:");
+        VmError::Unexpected(format!("{text}\n{end}"))
+    }
+
     /// The first match, or none within `limit`.
     fn search(&mut self, patterns: &[&str], limit: Duration) -> Result<Option<Match>> {
         let compiled: Vec<Regex> = patterns
@@ -263,11 +284,7 @@ impl Console {
             }
             if shown.closed {
                 drop(shown);
-                return Err(VmError::Unexpected(format!(
-                    "{}: its console was closed before {patterns:?}; it ends:\n{}",
-                    self.guest,
-                    self.rest()
-                )));
+                return Err(self.closed(patterns));
             }
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {

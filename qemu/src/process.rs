@@ -72,9 +72,7 @@ impl Owned {
 
     /// End of what it has printed.
     pub fn output(&self) -> String {
-        let text = read_to_string(&self.output).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+        tail(&self.output)
     }
 
     /// Its status when it has ended.
@@ -189,6 +187,13 @@ pub fn shell_line<'a>(words: impl Iterator<Item = &'a OsStr>) -> String {
         }
     });
     quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// The last lines of a file, as far as it can be read.
+pub(crate) fn tail(file: &Path) -> String {
+    let text = read_to_string(file).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
 }
 
 #[cfg(test)]

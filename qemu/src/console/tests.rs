@@ -41,6 +41,20 @@ fn patterns_match_behind_the_last_match() {
 }
 
 #[test]
+fn the_words_of_a_process_that_ended_are_told() {
+    let (lab, console, guest) = console("console_words");
+    let words = lab.artifacts().join("qemu.log");
+    std::fs::write(&words, "qemu: Assertion failed\n").unwrap();
+    drop(guest);
+    let error = console.with_words(&words).expect("login:", SOON);
+    let text = error.unwrap_err().to_string();
+    assert!(
+        text.contains("(QEMU printed: qemu: Assertion failed)"),
+        "{text}"
+    );
+}
+
+#[test]
 fn the_match_that_begins_first_counts() {
     let (_lab, mut console, mut guest) = console("console_first");
     guest.write_all(b"abc").unwrap();

@@ -162,7 +162,7 @@ impl Guest {
             Serial::Plain => (None, Some(plain)),
             Serial::Console => {
                 let console = Console::new(&name, plain, &self.artifact("serial.log"))?;
-                (Some(console), None)
+                (Some(console.with_words(&log)), None)
             }
         };
         self.power = Some(Power {
