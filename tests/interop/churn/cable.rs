@@ -1,6 +1,8 @@
 //! The other ends of planed's ports: memif, whose rings lose nothing without saying so, so that every frame can be counted.
 
 use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
@@ -14,6 +16,22 @@ const CONNECTED: Duration = Duration::from_secs(10);
 const STUCK: Duration = Duration::from_secs(10);
 const FRAMES: u32 = 8_191;
 const MEMORY_MIB: u32 = 64;
+
+/// One for all tests of a process, as DPDK wants it.
+static BUFFERS: OnceLock<(Eal, Mempool)> = OnceLock::new();
+/// The next port's number, behind those of planed's side.
+static NAMES: AtomicU16 = AtomicU16::new(10);
+
+fn buffers() -> (Eal, Mempool) {
+    let eal = Eal::builder()
+        .file_prefix(format!("churn{}", std::process::id()))
+        .no_huge(true)
+        .memory_mib(MEMORY_MIB)
+        .init()
+        .unwrap();
+    let pool = Mempool::create(eal, &MempoolConfig::new("churn", FRAMES)).unwrap();
+    (eal, pool)
+}
 
 /// The device of planed's side.
 pub fn device(number: u16, folder: &Path) -> String {
@@ -40,13 +58,7 @@ pub struct Cable {
 impl Cable {
     /// The other ends of so many ports.
     pub fn connect<const N: usize>(folder: &Path, queues: u16) -> [Self; N] {
-        let eal = Eal::builder()
-            .file_prefix(format!("churn{}", std::process::id()))
-            .no_huge(true)
-            .memory_mib(MEMORY_MIB)
-            .init()
-            .unwrap();
-        let pool = Mempool::create(eal, &MempoolConfig::new("churn", FRAMES)).unwrap();
+        let &(eal, pool) = BUFFERS.get_or_init(buffers);
         let shape = PortConfig {
             rx_queues: queues,
             tx_queues: queues,
@@ -54,7 +66,8 @@ impl Cable {
         };
         let cables = std::array::from_fn(|number| {
             let number = number as u16;
-            let name = format!("net_memif{},role=client,", 10 + number);
+            let name = NAMES.fetch_add(1, Ordering::Relaxed);
+            let name = format!("net_memif{name},role=client,");
             let mut port = Port::probe(eal, &(name + &socket(number, folder))).unwrap();
             port.configure(&shape, pool).unwrap();
             let (rx, tx) = port.start().unwrap();
