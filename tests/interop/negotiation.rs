@@ -343,6 +343,26 @@ fn slow_and_weak_ike_algorithms_come_up_when_they_are_asked_for() {
     ike_suites_carry_traffic("more_suites", MORE_IKE_SUITES);
 }
 
+/// RFC 6023: IKE_AUTH without a child, which strongSwan only dares with a responder that says it can; children follow by themselves.
+#[test]
+fn an_ike_sa_without_child_is_accepted_and_takes_children_later() {
+    let site = Site::new("childless").unwrap();
+    let gateway = site.start_gateway().unwrap();
+    let mut connection = enb_connection("ipv4", V4);
+    connection.options.push("childless = force".into());
+    let peer = StrongSwan::start(&site.enb, site.folder(), &[connection]).unwrap();
+    peer.initiate_ike("ipv4").unwrap();
+    let counts = || (peer.established().unwrap(), peer.children().unwrap());
+    assert_eq!(counts(), (1, 0));
+    let ours = gateway
+        .cli("show security ike security-associations")
+        .unwrap();
+    assert!(ours.contains("192.0.2.10"), "{ours}");
+    peer.initiate("ipv4-s1").unwrap();
+    assert_eq!(counts(), (1, 1));
+    assert_eq!(ping(&site.enb, V4.enb_inner, V4.core, 2, 56).unwrap(), 2);
+}
+
 #[test]
 fn every_kind_of_esp_algorithm_carries_traffic() {
     let site = Site::new("esp_suites").unwrap();

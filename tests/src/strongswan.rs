@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const READY_LIMIT: Duration = Duration::from_secs(30);
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
-const PLUGINS: &str = "random nonce aes sha1 sha2 hmac kdf gcm openssl x509 pem pkcs1 pkcs8 pubkey constraints \
+const PLUGINS: &str = "random nonce aes md5 sha1 sha2 hmac cmac xcbc kdf gcm ccm ctr chapoly openssl x509 pem pkcs1 pkcs8 pubkey constraints \
                        curve25519 kernel-libipsec kernel-netlink socket-default vici updown";
 
 /// A connection of swanctl.conf.
@@ -134,6 +134,14 @@ impl StrongSwan {
     /// [`BenchError::Command`] with strongSwan's log of the failed exchange.
     pub fn initiate(&self, child: &str) -> Result<String> {
         self.swanctl(&["--initiate", "--child", child, "--timeout", "20"])
+    }
+
+    /// Brings an IKE SA up, and of its children only what goes with IKE_AUTH.
+    ///
+    /// # Errors
+    /// As [`StrongSwan::initiate`].
+    pub fn initiate_ike(&self, connection: &str) -> Result<String> {
+        self.swanctl(&["--initiate", "--ike", connection, "--timeout", "20"])
     }
 
     /// Deletes an IKE SA by its connection's name.

@@ -47,6 +47,7 @@ pub mod kind {
     pub const REKEY_SA: u16 = 16393;
     pub const ESP_TFC_PADDING_NOT_SUPPORTED: u16 = 16394;
     pub const NON_FIRST_FRAGMENTS_ALSO: u16 = 16395;
+    pub const CHILDLESS_IKEV2_SUPPORTED: u16 = 16418;
     pub const FRAGMENTATION_SUPPORTED: u16 = 16430;
     /// Numbers below this report errors.
     pub const FIRST_STATUS: u16 = 16384;

@@ -443,6 +443,9 @@ pub(crate) fn answer(
     )?);
     // RFC 7383 section 2.3: the responder says so only to an initiator that did.
     payloads.extend(a.fragmentation.then(fragmentation_supported));
+    // RFC 6023 section 4: the peer may leave the first child SA out of IKE_AUTH.
+    let childless = Notify::new(kind::CHILDLESS_IKEV2_SUPPORTED, &[]);
+    payloads.push(Payload::Notify(childless));
     let data = Message {
         header: sa.header(ExchangeType::IkeSaInit, true, 0),
         payloads,
