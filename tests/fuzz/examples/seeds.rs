@@ -3,6 +3,10 @@
 
 use std::path::Path;
 
+// Some of it is for the targets only.
+#[allow(dead_code)]
+#[path = "../src/authority.rs"]
+mod authority;
 #[path = "seeds/ctl.rs"]
 mod ctl;
 #[path = "seeds/day0.rs"]
@@ -19,6 +23,8 @@ mod netlink;
 #[allow(dead_code)]
 #[path = "../src/peer.rs"]
 mod peer;
+#[path = "seeds/pki.rs"]
+mod pki;
 
 /// Name and octets of a seed.
 pub type Seed = (&'static str, Vec<u8>);
@@ -26,6 +32,15 @@ pub type Seed = (&'static str, Vec<u8>);
 fn main() -> std::io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     for (target, seeds) in [
+        (
+            "certificate",
+            pki::certificates().map_err(std::io::Error::other)?,
+        ),
+        ("crl", pki::lists()),
+        (
+            "ocsp_response",
+            pki::answers().map_err(std::io::Error::other)?,
+        ),
         ("ctl_frame", ctl::seeds()),
         ("day0_seed", day0::seeds()),
         ("esp_decapsulate", esp::seeds()),
