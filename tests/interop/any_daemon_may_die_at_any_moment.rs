@@ -38,6 +38,8 @@ const LONGEST: Duration = Duration::from_millis(800);
 /// A death at a call comes at the latest at this one, or it is given by hand.
 const MOST_CALLS: u32 = 200;
 const DOOM_LIMIT: Duration = Duration::from_secs(3);
+/// Twins of the site's gateway: two ports and one tunnel.
+const TWINS: usize = 3;
 
 /// What goes on while a daemon dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,6 +224,12 @@ impl Run {
         self.passes();
         acting.join().unwrap();
         self.gateway.wait_ready().unwrap();
+        // One is dead at a time: the devices that planed's death would leave alone are in netd's hands again.
+        wait_until("netd to hold the twins", RETURN_LIMIT, || {
+            let netd = self.gateway.daemon("netd")?.pid();
+            Ok((tun_queues(netd) >= TWINS).then_some(()))
+        })
+        .unwrap_or_else(|e| panic!("{}: {e}", self.story));
     }
 
     fn passes(&mut self) {
@@ -262,6 +270,15 @@ impl Run {
         })
         .unwrap_or_else(|e| panic!("{e}:\n{}", self.peer.list_sas().unwrap()));
     }
+}
+
+/// How many queues of TAP and TUN devices a process has open.
+fn tun_queues(pid: u32) -> usize {
+    let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return 0;
+    };
+    let targets = descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    targets.filter(|target| target.ends_with("net/tun")).count()
 }
 
 /// Initiators' SPIs of the IKE_SA_INIT requests (exchange 34, RFC 7296 section 3.1) from an address.
