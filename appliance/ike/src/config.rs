@@ -3,12 +3,19 @@
 //! What it does not hold: where the configuration text came from, and anything only the data plane needs (tunnel unit,
 //! DF policy, replay window): the daemon finds those by the names of gateway and VPN in the events.
 
+mod authentication;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ravelin_types::{
     DhGroup, EspTransform, Identity, IkeSuite, SecretBytes, TrafficSelector, Volume, VrfId,
+};
+
+pub use authentication::{
+    Credential, LocalProof, MAX_AUTHORITIES, MAX_CHAIN_OCTETS, MAX_NAME_OCTETS, PeerProof,
+    ProofError, Trust,
 };
 
 /// Default of [`Limits::half_open_max`]: 8,192 times some 2 KiB; legitimate set-ups at 3,000/s over a 1 s path need 3,000.
@@ -58,7 +65,11 @@ pub struct Gateway {
     pub local_identity: Option<Identity>,
     /// In order of preference.
     pub proposals: Vec<IkeProposal>,
-    /// Pre-shared keys.
+    /// How we prove who we are.
+    pub local_proof: LocalProof,
+    /// How the peer must.
+    pub peer_proof: PeerProof,
+    /// Pre-shared keys, for each direction that is proven by them.
     pub keys: PreSharedKeys,
     /// Dead peer detection.
     pub dpd: Option<Dpd>,

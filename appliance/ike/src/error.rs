@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 
 use ravelin_types::{Identity, TrafficSelector};
 
+use crate::authority::Denial;
 use crate::msg::ParseError;
 use crate::proposal::Mismatch;
+use crate::registry::method_name;
 
 /// A failed negotiation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,9 +85,28 @@ pub enum Reason {
         /// Octets of the negotiated function.
         expected: usize,
     },
-    /// A method other than the shared key.
-    #[error("authentication method {0} is not accepted: pre-shared key (2) is")]
-    AuthMethod(u8),
+    /// A method that the gateway does not accept.
+    #[error("authentication method {} is not accepted: {accepted}", method_text(*.offered))]
+    AuthMethod {
+        /// What came.
+        offered: u8,
+        /// What the gateway accepts.
+        accepted: &'static str,
+    },
+    /// More certificates than are looked at.
+    #[error("the peer sent {0} certificates: {max} at most are taken", max = crate::msg::cert::MAX_CERTIFICATES)]
+    TooManyCertificates(usize),
+    /// The authority does not accept the peer's certificate or signature.
+    #[error("authentication failed: {0}")]
+    Certificate(Denial),
+    /// The authority makes no signature of ours.
+    #[error("gateway {gateway} cannot sign: {why}")]
+    Unsigned {
+        /// Gateway.
+        gateway: String,
+        /// Why.
+        why: Denial,
+    },
     /// No common traffic selector.
     #[error("no traffic selector in common: offered {}, accepted {}", pairs_text(.offered_local, .offered_remote), .accepted)]
     Selectors {
@@ -131,6 +152,10 @@ pub enum Reason {
     /// The data plane did not take the pair.
     #[error("the data plane refused the pair of vpn {0}")]
     Install(String),
+}
+
+fn method_text(method: u8) -> String {
+    method_name(method).map_or_else(|| method.to_string(), |name| format!("{name} ({method})"))
 }
 
 fn pairs_text(local: &[TrafficSelector], remote: &[TrafficSelector]) -> String {

@@ -155,15 +155,19 @@ pub(crate) struct Signed<'a> {
     pub(crate) id_body: &'a [u8],
 }
 
+impl Signed<'_> {
+    /// Section 2.15: InitiatorSignedOctets = RealMessage1 | NonceRData | MACedIDForI, with MACedIDForI = prf(SK_pi, RestOfInitIDPayload);
+    /// the responder's accordingly. RFC 7427 section 3 has method 14 sign the same.
+    pub(crate) fn octets(&self, alg: Prf) -> Result<Vec<u8>, Error> {
+        let maced = prf(alg, self.sk_p.expose(), &[self.id_body])?;
+        Ok([self.message, self.nonce, maced.as_bytes()].concat())
+    }
+}
+
 /// AUTH = prf( prf(Shared Secret, "Key Pad for IKEv2"), <SignedOctets>)
 pub(crate) fn psk_auth(alg: Prf, psk: &SecretBytes, signed: &Signed<'_>) -> Result<Secret, Error> {
-    let maced = prf(alg, signed.sk_p.expose(), &[signed.id_body])?;
     let key = prf(alg, psk.expose(), &[KEY_PAD])?;
-    prf(
-        alg,
-        key.as_bytes(),
-        &[signed.message, signed.nonce, maced.as_bytes()],
-    )
+    prf(alg, key.as_bytes(), &[&signed.octets(alg)?])
 }
 
 #[cfg(test)]

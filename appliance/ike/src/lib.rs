@@ -1,10 +1,11 @@
 //! Sans-IO IKEv2 (RFC 7296): bytes, times and randomness in; bytes, deadlines, journal records and events out.
 //!
 //! An [`Endpoint`] holds every IKE SA of a shard. It owns no socket, clock, thread or random source: the daemon feeds it
-//! datagrams and the time, runs its key exchange [`Work`], stores its [`Record`]s, and sends its [`Transmit`]s once the
+//! datagrams and the time, runs its [`Work`] (key exchanges, signatures), stores its [`Record`]s, and sends its [`Transmit`]s once the
 //! records they depend on are durable (write-ahead: after a crash the restored endpoint repeats itself bit by bit).
 //!
-//! What it does not do: certificates, EAP, MOBIKE, the data plane, name resolution.
+//! What it does not do: certificates and signatures themselves (an [`Authority`] of the daemon's does), EAP, MOBIKE, the data plane,
+//! name resolution.
 //!
 //! ```text
 //!  datagram -> msg -> endpoint (cookie, routing by SPI) -> window -> sa/{init, auth, child, rekey, delete, established}
@@ -13,6 +14,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod authority;
 pub mod config;
 pub mod endpoint;
 pub mod environment;
@@ -35,6 +37,9 @@ mod registry;
 mod sa;
 mod session;
 
+pub use authority::{
+    Authority, Denial, HASH_ALGORITHMS, NoAuthority, SignRequest, Signature, VerifyRequest,
+};
 pub use config::Config;
 pub use endpoint::{ChildSummary, Endpoint, IkeSummary, RestoreReport, RestoredChild};
 pub use environment::{Environment, EnvironmentError};

@@ -40,6 +40,22 @@ fn name(kind: u8, id: u16) -> Option<&'static str> {
     }
 }
 
+/// The name of an authentication method.
+pub(crate) fn method_name(method: u8) -> Option<&'static str> {
+    Some(match method {
+        1 => "RSA signature",
+        2 => "pre-shared key",
+        3 => "DSS signature",
+        9 => "ECDSA-256",
+        10 => "ECDSA-384",
+        11 => "ECDSA-521",
+        12 => "secure password",
+        13 => "NULL",
+        14 => "digital signature",
+        _ => return None,
+    })
+}
+
 fn encryption(id: u16) -> Option<&'static str> {
     Some(match id {
         1 => "DES_IV64",

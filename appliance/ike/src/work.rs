@@ -1,10 +1,12 @@
-//! Key exchange computations that run on the daemon's thread pool.
+//! Computations that run on the daemon's thread pool: key exchanges, signatures and their verification.
 //!
 //! The endpoint hands out a [`Work`]; the daemon calls [`Job::run`] anywhere and returns the [`WorkResult`] with
 //! [`crate::Endpoint::complete`]. The SA may be gone by then; the result is dropped with a counted reason.
 
 use ravelin_crypto::{DhPrivate, Error, Secret};
 use ravelin_types::DhGroup;
+
+use crate::authority::{Authority, Denial, SignRequest, Signature, VerifyRequest};
 
 /// Jobs handed out and not completed; more are refused, so that a flood cannot grow the pool's queue.
 pub const MAX_WORK: usize = 4096;
@@ -35,6 +37,10 @@ pub enum Job {
     Agree(DhPrivate, Vec<u8>),
     /// Both for the responder.
     GenerateAndAgree(DhGroup, Vec<u8>),
+    /// A signature of ours.
+    Sign(Box<SignRequest>),
+    /// The peer's certificate and signature.
+    Verify(Box<VerifyRequest>),
 }
 
 /// What came of it.
@@ -46,11 +52,13 @@ pub(crate) enum Outcome {
     Generated(DhPrivate),
     Agreed(Secret),
     Answered { public: Vec<u8>, shared: Secret },
+    Signed(Result<Signature, Denial>),
+    Verified(Result<(), Denial>),
 }
 
 impl Job {
-    /// Computes; takes from tens of microseconds to milliseconds.
-    pub fn run(self) -> WorkResult {
+    /// Computes; takes from tens of microseconds to milliseconds, and as long as the authority takes.
+    pub fn run(self, authority: &dyn Authority) -> WorkResult {
         WorkResult(match self {
             Job::Generate(group) => DhPrivate::generate(group).map(Outcome::Generated),
             Job::Agree(private, public) => private.agree(&public).map(Outcome::Agreed),
@@ -61,6 +69,8 @@ impl Job {
                     shared,
                 })
             }),
+            Job::Sign(request) => Ok(Outcome::Signed(authority.sign(&request))),
+            Job::Verify(request) => Ok(Outcome::Verified(authority.verify(&request))),
         })
     }
 }

@@ -3,7 +3,8 @@
 
 use ravelin_crypto::{DhPrivate, SkCipher, prf, prf_plus};
 use ravelin_ike::config::{
-    EspProposal, Gateway, IkeProposal, Limits, PreSharedKeys, RemotePeer, SelectorPair, Vpn,
+    EspProposal, Gateway, IkeProposal, Limits, LocalProof, PeerProof, PreSharedKeys, RemotePeer,
+    SelectorPair, Vpn,
 };
 use ravelin_ike::msg::auth::Auth;
 use ravelin_ike::msg::id::Id;
@@ -14,7 +15,8 @@ use ravelin_ike::msg::sa::{Proposal, Sa, Transform};
 use ravelin_ike::msg::ts::{Range, Selector, Ts};
 use ravelin_ike::msg::{ExchangeType, Header, Message, Payload, sk, skf};
 use ravelin_ike::{
-    Config, Datagram, Endpoint, Environment, EnvironmentError, EventKind, RecordOp, Transmit,
+    Config, Datagram, Endpoint, Environment, EnvironmentError, EventKind, NoAuthority, RecordOp,
+    Transmit,
 };
 use ravelin_types::{
     DhGroup, EspTransform, Identity, IkeEncr, IkeSuite, NodeId, Prf, SecretBytes, Spi, Time,
@@ -100,6 +102,8 @@ fn config() -> Arc<Config> {
             suite: IkeSuite::new(ENCR, None, PRF, DhGroup::Curve25519).unwrap(),
             lifetime_s: 28_800,
         }],
+        local_proof: LocalProof::PreSharedKey,
+        peer_proof: PeerProof::PreSharedKey,
         keys: PreSharedKeys::shared(SecretBytes::new(PSK.to_vec())),
         dpd: None,
         nat_keepalive: None,
@@ -138,7 +142,7 @@ pub fn pump(
         let mut quiet = true;
         while let Some(work) = endpoint.poll_work() {
             quiet = false;
-            endpoint.complete(now, work.id, work.job.run());
+            endpoint.complete(now, work.id, work.job.run(&NoAuthority));
         }
         while let Some(record) = endpoint.poll_record() {
             match record.op {

@@ -278,6 +278,8 @@ fn gateway_of(gateway: &GatewayConfig) -> ike::Gateway {
                 lifetime_s: proposal.lifetime_s,
             })
             .collect(),
+        local_proof: ike::LocalProof::PreSharedKey,
+        peer_proof: ike::PeerProof::PreSharedKey,
         keys: ike::PreSharedKeys::shared(gateway.pre_shared_key.clone()),
         dpd: gateway.dead_peer_detection.map(|dpd| ike::Dpd {
             mode: match dpd.mode {

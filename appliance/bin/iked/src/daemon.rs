@@ -22,7 +22,7 @@ use std::time::Duration;
 use ravelin_ctl::sa::{self, FromPlaned, ToPlaned};
 use ravelin_ctl::{Envelope, Hello, daemon as mgmt};
 use ravelin_ike::{
-    Datagram, Endpoint, EnvironmentError, Event, EventKind, Work, WorkId, WorkResult,
+    Datagram, Endpoint, EnvironmentError, Event, EventKind, NoAuthority, Work, WorkId, WorkResult,
 };
 use ravelin_types::{PairId, Time};
 use ravelin_vault::Live;
@@ -58,7 +58,7 @@ pub type Done = (WorkId, WorkResult);
 
 /// Runs a computation on a thread of the pool.
 pub fn run_work(work: Work) -> Done {
-    (work.id, work.job.run())
+    (work.id, work.job.run(&NoAuthority))
 }
 
 /// What the daemon is made of; the caller opens them.

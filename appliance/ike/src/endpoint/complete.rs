@@ -1,4 +1,4 @@
-//! Results of key exchange jobs.
+//! Results of jobs.
 
 use ravelin_crypto::Error;
 use ravelin_types::Time;
@@ -8,7 +8,7 @@ use crate::environment::Environment;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::DownReason;
 use crate::outbox::{Ctx, Pending};
-use crate::sa::{Continuation, child, established, init, rekey};
+use crate::sa::{Continuation, auth, child, established, init, rekey};
 use crate::session::Session;
 use crate::stats::Discard;
 use crate::work::{Outcome, WorkId, WorkResult};
@@ -43,6 +43,18 @@ fn go_on(
         }
         (Continuation::InitAnswer(answer), Outcome::Answered { public, shared }) => {
             init::answer(ctx, session, ike, *answer, public, &shared)
+        }
+        (Continuation::AuthSign(signing), Outcome::Signed(result)) => {
+            auth::initiator::signed(ctx, session, ike, *signing, result)
+        }
+        (Continuation::AuthVerify(verifying), Outcome::Verified(result)) => {
+            auth::initiator::verified(ctx, session, ike, *verifying, result)
+        }
+        (Continuation::AuthAnswerVerify(claim), Outcome::Verified(result)) => {
+            auth::responder::verified(ctx, session, ike, *claim, result)
+        }
+        (Continuation::AuthAnswerSign(claim), Outcome::Signed(result)) => {
+            auth::responder::signed(ctx, session, ike, *claim, result)
         }
         (Continuation::ChildStart(task), Outcome::Generated(dh)) => {
             if !ready(session, ike, &task)? {
@@ -104,7 +116,13 @@ fn stop(
         Continuation::IkeAnswer(answer) => {
             established::syntax(ctx, session, ike, answer.incoming(), reason)
         }
-        Continuation::ChildStart(_) | Continuation::IkeStart => Err(Fault::Crypto(error)),
+        // Signatures fail by a denial, which their continuations take.
+        Continuation::AuthSign(_)
+        | Continuation::AuthVerify(_)
+        | Continuation::AuthAnswerVerify(_)
+        | Continuation::AuthAnswerSign(_)
+        | Continuation::ChildStart(_)
+        | Continuation::IkeStart => Err(Fault::Crypto(error)),
         Continuation::ChildAgree(_) | Continuation::IkeAgree(_) => {
             ctx.failure(session, remote, Stage::Child, reason);
             session.end(DownReason::Protocol);

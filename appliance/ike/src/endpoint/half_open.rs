@@ -206,6 +206,7 @@ impl<E: Environment> Endpoint<E> {
             nat_local,
             nat_remote,
             fragmentation: parts.notify(kind::FRAGMENTATION_SUPPORTED).is_some(),
+            hashes: parts.signature_hashes(),
         };
         Ok(Outcome::Start(
             Box::new(answer),

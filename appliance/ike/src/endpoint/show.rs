@@ -206,6 +206,13 @@ impl<E: Environment> Endpoint<E> {
         self.out.jobs.extend(ids.map(|id| (id, pending())));
     }
 
+    /// SK_pi and SK_pr of the IKE SA with this initiator's SPI.
+    pub(crate) fn test_sk_p(&self, spi_i: u64) -> Option<(Vec<u8>, Vec<u8>)> {
+        let mut ikes = self.sessions.values().flat_map(|s| &s.ikes);
+        let keys = ikes.find(|i| i.spi_i == spi_i)?.keys.as_ref()?;
+        Some((keys.pi.expose().to_vec(), keys.pr.expose().to_vec()))
+    }
+
     /// The ciphers (from initiator, from responder) of the IKE SA with this initiator's SPI.
     pub(crate) fn test_ciphers(
         &self,

@@ -10,6 +10,8 @@ fn gateway(name: &str, remote: RemotePeer) -> Arc<Gateway> {
         remote,
         local_identity: None,
         proposals: vec![],
+        local_proof: crate::config::LocalProof::PreSharedKey,
+        peer_proof: crate::config::PeerProof::PreSharedKey,
         keys: PreSharedKeys::default(),
         dpd: None,
         nat_keepalive: None,

@@ -15,6 +15,11 @@ pub struct Auth {
 /// Shared key message integrity code.
 pub const METHOD_PSK: u8 = 2;
 
+/// Whether a method is a signature by the key of a certificate: RSA (1, RFC 7296), ECDSA (9 to 11, RFC 4754), any (14, RFC 7427).
+pub fn is_signature(method: u8) -> bool {
+    matches!(method, 1 | 9..=11 | 14)
+}
+
 impl Auth {
     pub(super) fn parse(mut r: Reader<'_>) -> Result<Auth, ParseError> {
         let method = r.u8()?;

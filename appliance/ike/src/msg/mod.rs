@@ -8,6 +8,8 @@
 //! RFC 7296 section 3; RFC 7383 section 2.5 for the fragment payload.
 
 pub mod auth;
+pub mod cert;
+pub mod certreq;
 pub mod delete;
 pub mod error;
 pub mod header;

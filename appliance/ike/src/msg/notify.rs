@@ -49,11 +49,29 @@ pub mod kind {
     pub const NON_FIRST_FRAGMENTS_ALSO: u16 = 16395;
     pub const CHILDLESS_IKEV2_SUPPORTED: u16 = 16418;
     pub const FRAGMENTATION_SUPPORTED: u16 = 16430;
+    pub const SIGNATURE_HASH_ALGORITHMS: u16 = 16431;
     /// Numbers below this report errors.
     pub const FIRST_STATUS: u16 = 16384;
 }
 
+/// Hash algorithms of a peer that are kept; RFC 7427 and its successors have named 7.
+pub const MAX_HASH_ALGORITHMS: usize = 32;
+
 impl Notify {
+    /// SIGNATURE_HASH_ALGORITHMS (RFC 7427 section 4): the sender takes method 14 with these.
+    pub fn hash_algorithms(numbers: &[u16]) -> Notify {
+        let data: Vec<u8> = numbers.iter().flat_map(|n| n.to_be_bytes()).collect();
+        Notify::new(kind::SIGNATURE_HASH_ALGORITHMS, &data)
+    }
+
+    /// The numbers in SIGNATURE_HASH_ALGORITHMS, the first [`MAX_HASH_ALGORITHMS`].
+    pub(crate) fn hash_numbers(&self) -> Vec<u16> {
+        let pairs = self.data.chunks_exact(2).take(MAX_HASH_ALGORITHMS);
+        pairs
+            .filter_map(|pair| pair.try_into().ok().map(u16::from_be_bytes))
+            .collect()
+    }
+
     /// A notification that concerns no particular SA.
     pub fn new(kind: u16, data: &[u8]) -> Notify {
         Notify {

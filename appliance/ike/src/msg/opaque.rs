@@ -2,7 +2,7 @@
 
 use super::codec::Reader;
 
-/// CERT, CERTREQ, CP or EAP: understood as payload types (so their critical bit is ignored), content kept as is.
+/// CP or EAP: understood as payload types (so their critical bit is ignored), content kept as is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opaque {
     /// The payload's number.

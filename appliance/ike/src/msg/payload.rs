@@ -2,7 +2,8 @@
 
 use super::codec::{Reader, put_len};
 use super::{MAX_PAYLOADS, ParseError, ParseErrorKind};
-use super::{auth::Auth, delete::Delete, id::Id, ke::Ke, nonce::Nonce, notify::Notify};
+use super::{auth::Auth, cert::Cert, certreq::CertReq, delete::Delete, id::Id, ke::Ke};
+use super::{nonce::Nonce, notify::Notify};
 use super::{opaque::Opaque, opaque::Unknown, sa::Sa, sk::Sk, skf::Skf, ts::Ts, vendor::Vendor};
 
 const GENERIC_OCTETS: usize = 4;
@@ -97,6 +98,10 @@ pub enum Payload {
     IdI(Id),
     /// Identity of the responder.
     IdR(Id),
+    /// Certificate.
+    Cert(Cert),
+    /// Certificate request.
+    CertReq(CertReq),
     /// Authentication data.
     Auth(Auth),
     /// Nonce.
@@ -115,7 +120,7 @@ pub enum Payload {
     Sk(Sk),
     /// A fragment of an encrypted envelope.
     Skf(Skf),
-    /// Known payloads whose content is not looked at here: CERT, CERTREQ, CP, EAP.
+    /// Known payloads whose content is not looked at here: CP, EAP.
     Opaque(Opaque),
     /// Any other number.
     Unknown(Unknown),
@@ -129,6 +134,8 @@ impl Payload {
             Payload::Ke(_) => number::KE,
             Payload::IdI(_) => number::ID_I,
             Payload::IdR(_) => number::ID_R,
+            Payload::Cert(_) => number::CERT,
+            Payload::CertReq(_) => number::CERTREQ,
             Payload::Auth(_) => number::AUTH,
             Payload::Nonce(_) => number::NONCE,
             Payload::Notify(_) => number::NOTIFY,
@@ -156,6 +163,8 @@ impl Payload {
             number::KE => Payload::Ke(Ke::parse(r)?),
             number::ID_I => Payload::IdI(Id::parse(r)?),
             number::ID_R => Payload::IdR(Id::parse(r)?),
+            number::CERT => Payload::Cert(Cert::parse(r)?),
+            number::CERTREQ => Payload::CertReq(CertReq::parse(r)?),
             number::AUTH => Payload::Auth(Auth::parse(r)?),
             number::NONCE => Payload::Nonce(Nonce::parse(r)?),
             number::NOTIFY => Payload::Notify(Notify::parse(r)?),
@@ -165,9 +174,7 @@ impl Payload {
             number::TS_R => Payload::TsR(Ts::parse(r)?),
             number::SK => Payload::Sk(Sk::parse(next, r)),
             number::SKF => Payload::Skf(Skf::parse(next, r)?),
-            number::CERT | number::CERTREQ | number::CP | number::EAP => {
-                Payload::Opaque(Opaque::parse(kind, r))
-            }
+            number::CP | number::EAP => Payload::Opaque(Opaque::parse(kind, r)),
             _ => Payload::Unknown(Unknown {
                 kind,
                 critical,
@@ -181,6 +188,8 @@ impl Payload {
             Payload::Sa(p) => p.emit(out),
             Payload::Ke(p) => p.emit(out),
             Payload::IdI(p) | Payload::IdR(p) => p.emit(out),
+            Payload::Cert(p) => p.emit(out),
+            Payload::CertReq(p) => p.emit(out),
             Payload::Auth(p) => p.emit(out),
             Payload::Nonce(p) => p.emit(out),
             Payload::Notify(p) => p.emit(out),

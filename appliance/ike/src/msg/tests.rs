@@ -2,6 +2,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::auth::Auth;
+use super::cert::Cert;
+use super::certreq::CertReq;
 use super::delete::Delete;
 use super::id::Id;
 use super::ke::Ke;
@@ -93,6 +95,12 @@ fn payload() -> impl Strategy<Value = Payload> {
         id().prop_map(Payload::IdI),
         id().prop_map(Payload::IdR),
         (any::<u8>(), octets(64)).prop_map(|(method, data)| Payload::Auth(Auth { method, data })),
+        (any::<u8>(), octets(64))
+            .prop_map(|(encoding, data)| Payload::Cert(Cert { encoding, data })),
+        (any::<u8>(), octets(64)).prop_map(|(encoding, authorities)| Payload::CertReq(CertReq {
+            encoding,
+            authorities
+        })),
         vec(any::<u8>(), 16..257).prop_map(|n| Payload::Nonce(Nonce(n))),
         (any::<u8>(), octets(9), any::<u16>(), octets(30)).prop_map(
             |(protocol, spi, kind, data)| Payload::Notify(Notify {
@@ -108,15 +116,7 @@ fn payload() -> impl Strategy<Value = Payload> {
         octets(30).prop_map(|v| Payload::Vendor(Vendor(v))),
         ts().prop_map(Payload::TsI),
         ts().prop_map(Payload::TsR),
-        (
-            prop_oneof![
-                Just(number::CERT),
-                Just(number::CERTREQ),
-                Just(number::CP),
-                Just(number::EAP)
-            ],
-            octets(30)
-        )
+        (prop_oneof![Just(number::CP), Just(number::EAP)], octets(30))
             .prop_map(|(kind, data)| Payload::Opaque(Opaque { kind, data })),
         (54u8.., any::<bool>(), octets(30)).prop_map(|(kind, critical, data)| Payload::Unknown(
             Unknown {
@@ -287,4 +287,36 @@ fn unknown_critical_payload_is_found() {
     };
     assert_eq!(unknown_critical(&[unknown(false), unknown(true)]), Some(99));
     assert_eq!(unknown_critical(&[unknown(false)]), None);
+}
+
+#[test]
+fn certificates_requests_and_hash_algorithms_are_laid_out_as_the_rfcs_say() {
+    let payloads = [
+        Payload::Cert(Cert::x509(vec![0x30, 0])),
+        Payload::CertReq(CertReq::x509(&[[0xaa; 20], [0xbb; 20]])),
+        Payload::CertReq(CertReq::ocsp()),
+        Payload::Notify(Notify::hash_algorithms(&[2, 5])),
+    ];
+    let (first, chain) = payload::emit_chain(&payloads);
+    let mut wanted = vec![38, 0, 0, 7, 4, 0x30, 0, 38, 0, 0, 45, 4];
+    wanted.extend([[0xaa; 20], [0xbb; 20]].concat());
+    wanted.extend([41, 0, 0, 5, 14, 0, 0, 0, 12, 0, 0, 0x40, 0x2f, 0, 2, 0, 5]);
+    assert_eq!((first, chain), (37, wanted));
+    // Neither has a meaning without its encoding.
+    for kind in [number::CERT, number::CERTREQ] {
+        let error = payload::parse_chain(kind, &[0, 0, 0, 4], 0).unwrap_err();
+        assert_eq!(error.kind, ParseErrorKind::Truncated);
+    }
+}
+
+#[test]
+fn a_list_of_hash_algorithms_is_cut_at_its_bound() {
+    let numbers: Vec<u16> = (1..=100).collect();
+    let mut notify = Notify::hash_algorithms(&numbers);
+    assert_eq!(
+        notify.hash_numbers(),
+        numbers[..notify::MAX_HASH_ALGORITHMS]
+    );
+    notify.data = vec![0, 2, 0];
+    assert_eq!(notify.hash_numbers(), [2]);
 }

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::auth::proof::requests;
 use super::auth::{self, HalfOpen};
 use super::{Continuation, Exchange, Incoming, Parts, State, send_back};
+use crate::authority::HASH_ALGORITHMS;
 use crate::config::Gateway;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::DownReason;
@@ -53,7 +55,7 @@ pub(crate) struct InitSent {
 
 /// A response whose key exchange is running.
 pub(crate) struct Reply {
-    suite: IkeSuite,
+    pub(crate) suite: IkeSuite,
     spi_r: u64,
     nonce_r: Vec<u8>,
     response: Vec<u8>,
@@ -61,6 +63,15 @@ pub(crate) struct Reply {
     nat_remote: bool,
     float: bool,
     fragmentation: bool,
+    /// What the peer takes in signatures (RFC 7427).
+    pub(crate) hashes: Option<Vec<u16>>,
+}
+
+/// A response whose shared secret is there, and what IKE_AUTH is made of.
+pub(crate) struct Agreed {
+    pub(crate) reply: Reply,
+    pub(crate) keys: IkeKeys,
+    pub(crate) auth: auth::AuthSent,
 }
 
 /// A request whose key exchange is running.
@@ -73,6 +84,8 @@ pub(crate) struct Answer {
     pub(crate) nat_remote: bool,
     /// The peer knows fragments (RFC 7383).
     pub(crate) fragmentation: bool,
+    /// What the peer takes in signatures (RFC 7427).
+    pub(crate) hashes: Option<Vec<u16>>,
 }
 
 /// SHA-1(SPIs | address | port) (section 2.23).
@@ -133,6 +146,12 @@ pub(crate) fn detect_nat(
     ))
 }
 
+/// RFC 7427 section 4: it "implicitly indicates support of the new "Digital Signature" algorithm method". It is sent even when only
+/// we have a certificate, because peers answer it by their own list only then.
+fn hash_algorithms() -> Payload {
+    Payload::Notify(Notify::hash_algorithms(&HASH_ALGORITHMS))
+}
+
 fn fragmentation_supported() -> Payload {
     Payload::Notify(Notify::new(kind::FRAGMENTATION_SUPPORTED, &[]))
 }
@@ -190,6 +209,7 @@ fn send_request(
     payloads.push(Payload::Nonce(Nonce(sent.nonce.clone())));
     payloads.extend(nat_payloads(sa.spi_i, 0, path.local, path.remote)?);
     payloads.push(fragmentation_supported());
+    payloads.extend(gateway.uses_certificates().then(hash_algorithms));
     sa.spi_r = 0;
     sa.window.restart();
     let data = Message {
@@ -297,6 +317,7 @@ pub(crate) fn on_response(
         nat_remote,
         float: gateway.always_port_4500 || nat_local || nat_remote,
         fragmentation: parts.notify(kind::FRAGMENTATION_SUPPORTED).is_some(),
+        hashes: parts.signature_hashes(),
     };
     ctx.work(session, ike, job, Continuation::InitAgree(Box::new(reply)))?;
     if let Some(o) = session.ike_mut(ike)?.window.outstanding_mut() {
@@ -356,43 +377,68 @@ pub(crate) fn give_up(
     Ok(())
 }
 
-/// The initiator has the shared secret: keys, then IKE_AUTH.
+/// The initiator has the shared secret: keys, then IKE_AUTH. The SA changes with that message, not before: until then a crash or
+/// a full pool leads back to the first message, which is sent again.
 pub(crate) fn agreed(
     ctx: &mut Ctx<'_>,
     session: &mut Session,
     ike: u64,
-    reply: Reply,
+    mut reply: Reply,
     shared: &Secret,
 ) -> Result<(), Fault> {
     let sa = session.ike_mut(ike)?;
-    let State::InitSent(sent) = std::mem::replace(&mut sa.state, State::Answering) else {
+    let State::InitSent(sent) = &sa.state else {
         return Err(Fault::Discard(Discard::StaleWork));
     };
-    sa.window.close();
-    sa.spi_r = reply.spi_r;
-    sa.fragmentation = reply.fragmentation;
-    sa.suite = Some(reply.suite);
     let seeds = Seeds {
         nonce_i: &sent.nonce,
         nonce_r: &reply.nonce_r,
         spi_i: sa.spi_i,
-        spi_r: sa.spi_r,
+        spi_r: reply.spi_r,
     };
-    sa.keys = Some(IkeKeys::initial(reply.suite, shared, &seeds)?);
+    let keys = IkeKeys::initial(reply.suite, shared, &seeds)?;
+    let auth = auth::AuthSent {
+        nonce_i: sent.nonce.clone(),
+        nonce_r: std::mem::take(&mut reply.nonce_r),
+        request: sent.request.clone(),
+        response: std::mem::take(&mut reply.response),
+        child: None,
+    };
+    auth::initiator::start(ctx, session, ike, Agreed { reply, keys, auth })
+}
+
+/// IKE_AUTH is about to be sent: the SA is what was agreed on.
+pub(crate) fn settle(
+    session: &mut Session,
+    ike: u64,
+    agreed: Agreed,
+) -> Result<auth::AuthSent, Fault> {
+    let Agreed { reply, keys, auth } = agreed;
+    let sa = session.ike_mut(ike)?;
+    sa.window.close();
+    sa.spi_r = reply.spi_r;
+    sa.fragmentation = reply.fragmentation;
+    sa.suite = Some(reply.suite);
+    sa.keys = Some(keys);
     let path = &mut session.path;
     (path.nat_local, path.nat_remote) = (reply.nat_local, reply.nat_remote);
     if reply.float {
         path.local.set_port(PORT_NATT);
         path.remote.set_port(PORT_NATT);
     }
-    let auth = auth::AuthSent {
-        nonce_i: sent.nonce,
-        nonce_r: reply.nonce_r,
-        request: sent.request,
-        response: reply.response,
-        child: None,
-    };
-    auth::initiator::start(ctx, session, ike, auth)
+    Ok(auth)
+}
+
+/// What the responder says of certificates, without knowing yet which gateway it will be: what any at this address uses.
+fn about_certificates(ctx: &Ctx<'_>, session: &Session, incoming: &Incoming) -> Vec<Payload> {
+    let (local, remote) = (incoming.local.ip(), incoming.remote.ip());
+    let gateways = ctx.config.candidates(session.path.vrf, local, remote);
+    let mut payloads = Vec::new();
+    if gateways.iter().any(|g| g.uses_certificates()) {
+        payloads.push(hash_algorithms());
+    }
+    payloads.extend(requests(gateways.iter().filter_map(|g| g.trust())));
+    payloads
 }
 
 /// The responder has the shared secret: answers and waits for IKE_AUTH.
@@ -408,6 +454,7 @@ pub(crate) fn answer(
     let nonce_r = ctx.nonce()?;
     let suite = a.choice.suite;
     let now = ctx.now;
+    let certificates = about_certificates(ctx, session, &a.incoming);
     let sa = session.ike_mut(ike)?;
     if !matches!(sa.state, State::Answering) {
         return Err(Fault::Discard(Discard::StaleWork));
@@ -446,6 +493,7 @@ pub(crate) fn answer(
     // RFC 6023 section 4: the peer may leave the first child SA out of IKE_AUTH.
     let childless = Notify::new(kind::CHILDLESS_IKEV2_SUPPORTED, &[]);
     payloads.push(Payload::Notify(childless));
+    payloads.extend(certificates);
     let data = Message {
         header: sa.header(ExchangeType::IkeSaInit, true, 0),
         payloads,
@@ -458,6 +506,7 @@ pub(crate) fn answer(
         nonce_r,
         request: a.request,
         response: data.clone(),
+        hashes: a.hashes,
     });
     sa.expires_at = Some(now + HALF_OPEN_LIFETIME);
     session.path.nat_local = a.nat_local;

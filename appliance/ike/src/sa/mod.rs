@@ -3,8 +3,9 @@
 //! ```text
 //!            initiator                                      responder
 //!   Starting --(key pair)--> InitSent                 request --(key exchange)--> HalfOpen
-//!   InitSent --(response, key exchange)--> AuthSent   HalfOpen --(IKE_AUTH)--> Established | Failed
-//!   AuthSent --(response)--> Established
+//!   InitSent --(response, key exchange,               HalfOpen --(IKE_AUTH, the peer's proof, ours)-->
+//!               our proof)--> AuthSent                             Established | Failed
+//!   AuthSent --(response, the peer's proof)--> Established
 //!
 //!   Established --(rekeyed)--> Replaced --(deleted by its successor's maker, or expired)--> gone
 //!   Established --(we delete)--> Closing --(response, or given up)--> gone
@@ -100,6 +101,10 @@ pub(crate) enum Continuation {
     InitStart,
     InitAgree(Box<init::Reply>),
     InitAnswer(Box<init::Answer>),
+    AuthSign(Box<auth::initiator::Signing>),
+    AuthVerify(Box<auth::initiator::Verifying>),
+    AuthAnswerVerify(Box<auth::responder::Claim>),
+    AuthAnswerSign(Box<auth::responder::Claim>),
     ChildStart(Task),
     ChildAgree(Box<child::Reply>),
     ChildAnswer(Box<child::Answer>),
@@ -269,6 +274,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) auth: Option<&'a crate::msg::auth::Auth>,
     pub(crate) ts_i: Option<&'a crate::msg::ts::Ts>,
     pub(crate) ts_r: Option<&'a crate::msg::ts::Ts>,
+    pub(crate) certs: Vec<&'a crate::msg::cert::Cert>,
     pub(crate) notifies: Vec<&'a Notify>,
 }
 
@@ -285,6 +291,7 @@ impl<'a> Parts<'a> {
                 Payload::Auth(x) => p.auth = p.auth.or(Some(x)),
                 Payload::TsI(x) => p.ts_i = p.ts_i.or(Some(x)),
                 Payload::TsR(x) => p.ts_r = p.ts_r.or(Some(x)),
+                Payload::Cert(x) => p.certs.push(x),
                 Payload::Notify(x) => p.notifies.push(x),
                 _ => {}
             }
@@ -294,6 +301,12 @@ impl<'a> Parts<'a> {
 
     pub(crate) fn notify(&self, kind: u16) -> Option<&'a Notify> {
         self.notifies.iter().copied().find(|n| n.kind == kind)
+    }
+
+    /// What the peer takes in signatures of method 14; `None` when it does not know that method (RFC 7427 section 4).
+    pub(crate) fn signature_hashes(&self) -> Option<Vec<u16>> {
+        self.notify(kind::SIGNATURE_HASH_ALGORITHMS)
+            .map(Notify::hash_numbers)
     }
 
     /// The peer takes no padding against traffic analysis (RFC 7296 section 1.3.1).

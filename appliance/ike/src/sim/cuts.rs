@@ -163,6 +163,21 @@ fn with_cookies_and_another_group() -> World {
     calm(5, a, b, true)
 }
 
+fn with_certificates() -> World {
+    let (a, b) = super::certificates::pair();
+    calm(7, a, b, false)
+}
+
+fn with_a_certificate_of_a() -> World {
+    let (a, b) = super::certificates::mixed(true);
+    calm(8, a, b, false)
+}
+
+fn with_a_certificate_of_b() -> World {
+    let (a, b) = super::certificates::mixed(false);
+    calm(9, a, b, true)
+}
+
 /// Two selectors: the second child comes by an exchange of its own.
 fn with_two_children() -> World {
     let mut a = peer();
@@ -277,6 +292,19 @@ fn set_ups_survive_a_cut_at_every_moment() {
             )
         },
         set_up("CREATE_CHILD_SA, a new child", with_two_children, (20, 15)),
+    ]);
+}
+
+#[test]
+fn set_ups_with_certificates_survive_a_cut_at_every_moment() {
+    all(&[
+        set_up("certificates", with_certificates, (15, 12)),
+        set_up("certificate of A", with_a_certificate_of_a, (14, 11)),
+        set_up("certificate of B", with_a_certificate_of_b, (17, 13)),
+        Scenario {
+            span: LONG,
+            ..set_up("with losses", || lossy(with_certificates()), (20, 16))
+        },
     ]);
 }
 

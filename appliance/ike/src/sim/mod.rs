@@ -3,6 +3,8 @@
 //! Key exchanges run inline. Records are applied to a journal before the datagrams that depend on them leave, as the daemon
 //! does. The world checks after every step that no datagram leaves before its record, and at the end that no IV repeats.
 
+mod authority;
+mod certificates;
 mod collide;
 mod crash;
 mod cuts;
@@ -27,8 +29,8 @@ use ravelin_types::{
 };
 
 use crate::config::{
-    Config, Dpd, DpdMode, EspProposal, Gateway, IkeProposal, Limits, PreSharedKeys, RemotePeer,
-    SelectorPair, Vpn,
+    Config, Dpd, DpdMode, EspProposal, Gateway, IkeProposal, Limits, LocalProof, PeerProof,
+    PreSharedKeys, RemotePeer, SelectorPair, Vpn,
 };
 
 pub(crate) const GCM256: IkeEncr = IkeEncr::Aes256Gcm;
@@ -90,6 +92,8 @@ pub(crate) fn gateway() -> Gateway {
         remote: RemotePeer::HostnameSuffix("ran.example".into()),
         local_identity: Some(fqdn("segw.example")),
         proposals: vec![ike_proposal(DhGroup::Curve25519)],
+        local_proof: LocalProof::PreSharedKey,
+        peer_proof: PeerProof::PreSharedKey,
         keys: PreSharedKeys::shared(SecretBytes::new(b"a key for tests".to_vec())),
         dpd: Some(Dpd {
             mode: DpdMode::ProbeIdle,

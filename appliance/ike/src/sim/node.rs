@@ -9,7 +9,9 @@ use ravelin_types::{ChildId, NodeId, Spi, Time};
 use crate::config::Config;
 use crate::environment::{Environment, EnvironmentError};
 use crate::event::{ChildInstall, DownReason, EventKind, JournalSeq, RecordOp, Transmit};
-use crate::{Datagram, Endpoint, Failure};
+use crate::{Datagram, Endpoint, Failure, Work};
+
+use super::authority::TestAuthority;
 
 /// xorshift64*: enough to drive tests from a seed.
 #[derive(Clone)]
@@ -100,6 +102,11 @@ pub(crate) struct Node {
     pub(crate) cuts: VecDeque<u64>,
     /// It has died in this turn; [`Node::crash`] brings it back.
     pub(crate) died: bool,
+    /// Signs and verifies.
+    pub(crate) authority: Arc<TestAuthority>,
+    /// Jobs are taken and not done before [`Node::work`].
+    pub(crate) hold: bool,
+    pub(crate) held: Vec<Work>,
     /// Why sessions ended, in all lives.
     pub(crate) all_downs: Vec<DownReason>,
 }
@@ -124,6 +131,9 @@ impl Node {
             boundaries: 0,
             cuts: VecDeque::new(),
             died: false,
+            authority: Arc::default(),
+            hold: false,
+            held: Vec::new(),
             all_downs: Vec::new(),
         }
     }
@@ -142,16 +152,28 @@ impl Node {
         self.endpoint.handle(now, datagram);
     }
 
+    /// Does the jobs that were held back.
+    pub(crate) fn work(&mut self, now: Time) {
+        for work in std::mem::take(&mut self.held) {
+            let result = work.job.run(&*self.authority);
+            self.endpoint.complete(now, work.id, result);
+        }
+    }
+
     /// Does what the daemon does after each call; returns what leaves. What the process dies before stays undone.
     pub(crate) fn pump(&mut self, now: Time) -> Vec<Transmit> {
         let mut out = Vec::new();
         let before = self.boundaries;
         loop {
             while let Some(work) = self.endpoint.poll_work() {
+                if self.hold {
+                    self.held.push(work);
+                    continue;
+                }
                 if self.dies() {
                     return out;
                 }
-                let result = work.job.run();
+                let result = work.job.run(&*self.authority);
                 self.endpoint.complete(now, work.id, result);
             }
             while let Some(record) = self.endpoint.poll_record() {
@@ -262,6 +284,7 @@ impl Node {
         self.endpoint = endpoint;
         self.durable = JournalSeq(0);
         self.died = false;
+        self.held.clear();
         self.events.clear();
         // Reconciliation with the data plane.
         let known: Vec<_> = report.children.iter().map(|c| c.child).collect();

@@ -275,7 +275,8 @@ fn a_probe_that_falls_due_during_a_key_exchange_waits_for_it() {
     w.now = later;
     w.b.endpoint.handle_timeout(later);
     assert!(w.b.endpoint.poll_timeout().is_none_or(|at| at > later));
-    w.b.endpoint.complete(later, work.id, work.job.run());
+    w.b.endpoint
+        .complete(later, work.id, work.job.run(&crate::NoAuthority));
     w.pump();
     w.run_for(Duration::from_secs(1));
     w.check_agreement();

@@ -2,6 +2,8 @@
 
 use super::Seed;
 use ravelin_ike::msg::auth::Auth;
+use ravelin_ike::msg::cert::{Cert, encoding};
+use ravelin_ike::msg::certreq::CertReq;
 use ravelin_ike::msg::delete::Delete;
 use ravelin_ike::msg::id::Id;
 use ravelin_ike::msg::ke::Ke;
@@ -96,6 +98,20 @@ fn auth() -> Vec<Payload> {
     ]
 }
 
+fn certified() -> Vec<Payload> {
+    let certificates = vec![
+        Payload::Cert(Cert::x509(vec![0x30, 0])),
+        Payload::Cert(Cert {
+            encoding: encoding::OCSP_CONTENT,
+            data: vec![0x30, 3, 0x0a, 1, 0],
+        }),
+        Payload::CertReq(CertReq::x509(&[[6; 20]])),
+        Payload::CertReq(CertReq::ocsp()),
+        Payload::Notify(Notify::hash_algorithms(&[2, 3, 4, 5])),
+    ];
+    [certificates, auth()].concat()
+}
+
 fn chain(payloads: &[Payload]) -> Vec<u8> {
     let (first, body) = emit_chain(payloads);
     [vec![first], body, vec![0]].concat()
@@ -120,6 +136,7 @@ pub fn seeds() -> Vec<Seed> {
         ("auth-sealed", message(IKE_AUTH, sealed)),
         ("auth-clear", message(IKE_AUTH, auth())),
         ("chain-auth", chain(&auth())),
+        ("chain-certified", chain(&certified())),
         ("chain-delete", chain(&[Payload::Delete(children)])),
         ("chain-delete-ike", chain(&[Payload::Delete(Delete::Ike)])),
     ]

@@ -1,60 +1,152 @@
 //! IKE_AUTH as initiator.
+//!
+//! ```text
+//!  keys agreed on -> our proof -> request ...... response -> the peer's proof -> up
+//!                 (job: sign)                            (job: verify)
+//! ```
+//!
+//! While a job is under way the IKE SA stays in the state before it, whose request counts as answered: a crash, a full pool and a
+//! configuration that changed meanwhile lead back to that request, which is sent again, and to the response, which is repeated.
 
-use super::{AuthSent, Peers, Proof, establish, expected, verify};
+use std::sync::Arc;
+
+use ravelin_types::Identity;
+
+use super::proof::{self, Judged, Made, Proof};
+use super::{AuthSent, Peers, establish};
+use crate::authority::{Denial, Signature};
+use crate::config::Gateway;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::DownReason;
 use crate::identity;
-use crate::msg::auth::{Auth, METHOD_PSK};
+use crate::msg::auth::Auth;
 use crate::msg::delete::Delete;
 use crate::msg::notify::{Notify, error_name, kind};
 use crate::msg::{ExchangeType, ParseError, Payload, unknown_critical};
 use crate::outbox::Ctx;
-use crate::sa::init::gateway_of;
-use crate::sa::{Exchange, Parts, State, Task, child, request, request_within};
+use crate::sa::init::{Agreed, gateway_of, give_up, settle};
+use crate::sa::{Continuation, Exchange, Parts, State, Task, child, request, request_within};
 use crate::session::{DownReasonStored, Session};
 use crate::stats::{Count, Discard};
 use crate::timers::FAILED_LINGER;
 
-/// Sends IKE_AUTH with the first child SA that the configuration wants.
+/// A request that waits for our signature.
+pub(crate) struct Signing {
+    agreed: Agreed,
+    gateway: Arc<Gateway>,
+    ours: Identity,
+    wanted: Identity,
+}
+
+/// A response whose proof is being verified.
+pub(crate) struct Verifying {
+    peers: Peers,
+    payloads: Vec<Payload>,
+}
+
+/// The response is looked at no more until a job is done.
+fn set_answered(session: &mut Session, ike: u64, answered: bool) -> Result<(), Fault> {
+    if let Some(o) = session.ike_mut(ike)?.window.outstanding_mut() {
+        o.answered = answered;
+    }
+    Ok(())
+}
+
+/// Begins IKE_AUTH by our proof.
 pub(crate) fn start(
     ctx: &mut Ctx<'_>,
     session: &mut Session,
     ike: u64,
-    mut auth: AuthSent,
+    agreed: Agreed,
 ) -> Result<(), Fault> {
     let Some(gateway) = gateway_of(ctx, session) else {
         session.end(DownReason::Closed);
         return Ok(());
     };
     let ours = gateway.identity_at(session.path.local.ip());
-    let id_i = identity::to_payload(&ours);
     let wanted = gateway.static_identity(session.path.remote.ip());
-    let Some(psk) = gateway.keys.find(&wanted) else {
-        let reason = Reason::NoKey {
-            gateway: gateway.name.clone(),
-            identity: wanted,
-        };
-        return super::super::init::give_up(ctx, session, reason);
-    };
     let proof = Proof {
-        message: &auth.request,
-        nonce: &auth.nonce_r,
-        id: &id_i,
+        prf: agreed.reply.suite.prf(),
+        sk_p: &agreed.keys.pi,
+        message: &agreed.auth.request,
+        nonce: &agreed.auth.nonce_r,
+        id: &identity::to_payload(&ours),
     };
-    let data = expected(session, ike, psk, true, &proof)?
-        .as_bytes()
-        .to_vec();
-    let mut payloads = vec![
-        Payload::IdI(id_i),
-        Payload::IdR(identity::to_payload(&wanted)),
-        Payload::Auth(Auth {
-            method: METHOD_PSK,
-            data,
-        }),
-    ];
-    if session.only_contact {
-        payloads.insert(1, Payload::Notify(Notify::new(kind::INITIAL_CONTACT, &[])));
+    let made = proof::make(&gateway, &wanted, agreed.reply.hashes.as_deref(), &proof)?;
+    let signing = |agreed| Signing {
+        agreed,
+        gateway,
+        ours,
+        wanted,
+    };
+    match made {
+        Ok(Made::Auth(auth)) => send(ctx, session, ike, signing(agreed), auth),
+        Ok(Made::Sign(job)) => {
+            let then = Continuation::AuthSign(Box::new(signing(agreed)));
+            let queued = ctx.work(session, ike, job, then);
+            set_answered(session, ike, queued.is_ok())?;
+            queued
+        }
+        Err(reason) => give_up(ctx, session, reason),
     }
+}
+
+/// Our signature is there, or cannot be made.
+pub(crate) fn signed(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    signing: Signing,
+    result: Result<Signature, Denial>,
+) -> Result<(), Fault> {
+    if !matches!(session.ike_mut(ike)?.state, State::InitSent(_)) {
+        return Err(Fault::Discard(Discard::StaleWork));
+    }
+    if !is_current(ctx, session, &signing.gateway) {
+        return start(ctx, session, ike, signing.agreed);
+    }
+    match result {
+        Ok(Signature { method, data }) => send(ctx, session, ike, signing, Auth { method, data }),
+        Err(why) => {
+            let remote = session.path.remote;
+            let gateway = signing.gateway.name.clone();
+            ctx.stats.add(Count::AuthFailed);
+            let reason = Reason::Unsigned { gateway, why };
+            ctx.failure(session, remote, Stage::Auth, reason);
+            session.end(DownReason::SetupFailed);
+            Ok(())
+        }
+    }
+}
+
+fn is_current(ctx: &Ctx<'_>, session: &Session, gateway: &Arc<Gateway>) -> bool {
+    gateway_of(ctx, session).is_some_and(|g| Arc::ptr_eq(&g, gateway))
+}
+
+/// Sends IKE_AUTH with the first child SA that the configuration wants.
+fn send(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    signing: Signing,
+    proof: Auth,
+) -> Result<(), Fault> {
+    let Signing {
+        agreed,
+        gateway,
+        ours,
+        wanted,
+    } = signing;
+    let mut auth = settle(session, ike, agreed)?;
+    // RFC 7296 section 1.2: IDi, [CERT,] [CERTREQ,] [IDr,] AUTH.
+    let mut payloads = vec![Payload::IdI(identity::to_payload(&ours))];
+    if session.only_contact {
+        payloads.push(Payload::Notify(Notify::new(kind::INITIAL_CONTACT, &[])));
+    }
+    payloads.extend(proof::certificates(&gateway));
+    payloads.extend(proof::requests(gateway.trust().into_iter()));
+    payloads.push(Payload::IdR(identity::to_payload(&wanted)));
+    payloads.push(Payload::Auth(proof));
     if let Some(Task::NewChild { vpn, pair }) = session.tasks.front().map(|w| w.task.clone()) {
         session.tasks.pop_front();
         if let Some(requested) = child::prepare(ctx, &gateway, &vpn, pair)? {
@@ -81,41 +173,71 @@ pub(crate) fn on_response(
     ike: u64,
     payloads: Result<Vec<Payload>, ParseError>,
 ) -> Result<(), Fault> {
-    let payloads = match payloads {
+    let mut payloads = match payloads {
         Ok(payloads) => payloads,
         Err(e) => return abandon(ctx, session, ike, Reason::Malformed(e)),
     };
-    let State::AuthSent(_) = &session.ike_mut(ike)?.state else {
-        return Err(Fault::Discard(Discard::WrongExchange));
-    };
-    let State::AuthSent(auth) =
-        std::mem::replace(&mut session.ike_mut(ike)?.state, State::Answering)
-    else {
-        return Err(Fault::Discard(Discard::WrongExchange));
-    };
-    session.ike_mut(ike)?.window.close();
-    session.volatile.dirty = true;
     if let Some(number) = unknown_critical(&payloads) {
         return abandon(ctx, session, ike, Reason::Critical(number));
     }
     let parts = Parts::of(&payloads);
-    let peers = match check(ctx, session, ike, &auth, &parts)? {
-        Ok(peers) => peers,
-        Err(reason) => {
-            release(ctx, &auth);
-            return match parts.error().filter(|_| parts.auth.is_none()) {
-                // The responder refused us: it has no SA (section 2.21.2).
-                Some(_) => {
-                    let remote = session.path.remote;
-                    ctx.failure(session, remote, Stage::Auth, reason);
-                    session.end(DownReason::SetupFailed);
-                    Ok(())
-                }
-                None => abandon(ctx, session, ike, reason),
-            };
+    let (peers, judged) = match check(ctx, session, ike, &parts)? {
+        Ok(checked) => checked,
+        Err(reason) if parts.auth.is_none() && parts.error().is_some() => {
+            // The responder refused us: it has no SA (section 2.21.2).
+            conclude(ctx, session, ike, false)?;
+            let remote = session.path.remote;
+            ctx.failure(session, remote, Stage::Auth, reason);
+            session.end(DownReason::SetupFailed);
+            return Ok(());
         }
+        Err(reason) => return abandon(ctx, session, ike, reason),
     };
-    let gateway = std::sync::Arc::clone(&peers.gateway);
+    match judged {
+        Judged::Right => up(ctx, session, ike, peers, &payloads),
+        Judged::Verify(job) => {
+            payloads.retain(|p| !matches!(p, Payload::Cert(_)));
+            let then = Continuation::AuthVerify(Box::new(Verifying { peers, payloads }));
+            ctx.work(session, ike, job, then)?;
+            set_answered(session, ike, true)
+        }
+    }
+}
+
+/// The responder's certificate and signature were looked at.
+pub(crate) fn verified(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    verifying: Verifying,
+    result: Result<(), Denial>,
+) -> Result<(), Fault> {
+    if !matches!(session.ike_mut(ike)?.state, State::AuthSent(_)) {
+        return Err(Fault::Discard(Discard::StaleWork));
+    }
+    let Verifying { peers, payloads } = verifying;
+    if !is_current(ctx, session, &peers.gateway) {
+        set_answered(session, ike, false)?;
+        return Err(Fault::Discard(Discard::StaleWork));
+    }
+    match result {
+        Ok(()) => up(ctx, session, ike, peers, &payloads),
+        Err(denial) => abandon(ctx, session, ike, Reason::Certificate(denial)),
+    }
+}
+
+/// The responder has proven itself.
+fn up(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    peers: Peers,
+    payloads: &[Payload],
+) -> Result<(), Fault> {
+    let Some(auth) = conclude(ctx, session, ike, true)? else {
+        return Err(Fault::Discard(Discard::WrongExchange));
+    };
+    let gateway = Arc::clone(&peers.gateway);
     establish(ctx, session, ike, peers)?;
     if let Some(requested) = auth.child {
         let nonces = (auth.nonce_i.as_slice(), auth.nonce_r.as_slice());
@@ -125,7 +247,7 @@ pub(crate) fn on_response(
             ike,
             &gateway,
             *requested,
-            &parts,
+            &Parts::of(payloads),
             None,
             nonces,
             child::Context::Auth,
@@ -134,19 +256,34 @@ pub(crate) fn on_response(
     Ok(())
 }
 
-fn release(ctx: &mut Ctx<'_>, auth: &AuthSent) {
-    if let Some(requested) = &auth.child {
+/// The exchange is over; unless its child is to be made, that one's SPI is given back.
+fn conclude(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    makes_child: bool,
+) -> Result<Option<AuthSent>, Fault> {
+    let sa = session.ike_mut(ike)?;
+    if !matches!(sa.state, State::AuthSent(_)) {
+        return Ok(None);
+    }
+    let State::AuthSent(auth) = std::mem::replace(&mut sa.state, State::Answering) else {
+        return Ok(None);
+    };
+    sa.window.close();
+    session.volatile.dirty = true;
+    if let Some(requested) = auth.child.as_ref().filter(|_| !makes_child) {
         ctx.env.release_child_spi(requested.spi_in);
     }
+    Ok(Some(auth))
 }
 
 fn check(
     ctx: &mut Ctx<'_>,
-    session: &Session,
+    session: &mut Session,
     ike: u64,
-    auth: &AuthSent,
     parts: &Parts<'_>,
-) -> Result<Result<Peers, Reason>, Fault> {
+) -> Result<Result<(Peers, Judged), Reason>, Fault> {
     let Some(gateway) = gateway_of(ctx, session) else {
         return Ok(Err(Reason::Missing("gateway")));
     };
@@ -162,27 +299,28 @@ fn check(
         let (offered, accepted) = (identity::payload_text(id_r), gateway.accepted_text());
         return Ok(Err(Reason::Identity { offered, accepted }));
     };
-    let Some(psk) = gateway.keys.find(&peer) else {
-        return Ok(Err(Reason::NoKey {
-            gateway: gateway.name.clone(),
-            identity: peer,
-        }));
+    // For the failure line; it is not authenticated yet.
+    session.peer = Some(peer.clone());
+    let ours = gateway.identity_at(session.path.local.ip());
+    let sa = session.ike_mut(ike)?;
+    let State::AuthSent(auth) = &sa.state else {
+        return Err(Fault::Discard(Discard::WrongExchange));
     };
     let theirs = Proof {
+        prf: sa.suite()?.prf(),
+        sk_p: &sa.keys()?.pr,
         message: &auth.response,
         nonce: &auth.nonce_i,
         id: id_r,
     };
-    if let Err(reason) = verify(proof, &expected(session, ike, psk, false, &theirs)?) {
-        return Ok(Err(reason));
-    }
-    let ours = gateway.identity_at(session.path.local.ip());
-    Ok(Ok(Peers {
+    let judged = proof::judge(&gateway, &peer, parts, proof, &theirs)?;
+    let peers = Peers {
         gateway,
         peer,
         ours,
         initial_contact: false,
-    }))
+    };
+    Ok(judged.map(|judged| (peers, judged)))
 }
 
 /// The responder believes that it is connected, and we do not accept it: section 2.21.2 has us say so and delete.
@@ -193,12 +331,11 @@ fn abandon(
     reason: Reason,
 ) -> Result<(), Fault> {
     let remote = session.path.remote;
+    conclude(ctx, session, ike, false)?;
     ctx.stats.add(Count::AuthFailed);
     ctx.failure(session, remote, Stage::Auth, reason);
     session.closing = Some(DownReasonStored::SetupFailed);
-    let sa = session.ike_mut(ike)?;
-    sa.window.close();
-    sa.state = State::Closing;
+    session.ike_mut(ike)?.state = State::Closing;
     let payloads = [
         Payload::Notify(Notify::new(kind::AUTHENTICATION_FAILED, &[])),
         Payload::Delete(Delete::Ike),

@@ -1,23 +1,22 @@
 //! IKE_AUTH (RFC 7296 sections 1.2 and 2.15): who the peer is, and the first child SA.
 //!
-//! Pre-shared keys only. AUTH is compared over the full length that the negotiated function gives, in constant time; an
-//! empty or short one fails. A first child SA that cannot be agreed on does not end the IKE SA (section 1.2).
+//! Each side proves itself by a pre-shared key or by a certificate, whatever the other does. A shared key's AUTH is compared over the
+//! full length that the negotiated function gives, in constant time; an empty or short one fails. Signatures are made and verified by
+//! jobs ([`crate::authority`]). A first child SA that cannot be agreed on does not end the IKE SA (section 1.2).
 
 pub(crate) mod initiator;
+pub(crate) mod proof;
 pub(crate) mod responder;
 
 use std::sync::Arc;
 
-use ravelin_types::{Identity, SecretBytes};
+use ravelin_types::Identity;
 use serde::{Deserialize, Serialize};
 
 use super::child;
 use crate::config::Gateway;
-use crate::error::{Fault, Reason};
+use crate::error::Fault;
 use crate::event::{EventKind, IkeId, IkeUp, SessionId};
-use crate::keymat::{Signed, psk_auth};
-use crate::msg::auth::{Auth, METHOD_PSK};
-use crate::msg::id::Id;
 use crate::outbox::{Contact, Ctx};
 use crate::session::Session;
 use crate::stats::Count;
@@ -29,6 +28,8 @@ pub(crate) struct HalfOpen {
     pub(crate) nonce_r: Vec<u8>,
     pub(crate) request: Vec<u8>,
     pub(crate) response: Vec<u8>,
+    /// What the peer takes in signatures of method 14 (RFC 7427).
+    pub(crate) hashes: Option<Vec<u16>>,
 }
 
 /// The initiator has sent IKE_AUTH.
@@ -39,54 +40,6 @@ pub(crate) struct AuthSent {
     pub(crate) request: Vec<u8>,
     pub(crate) response: Vec<u8>,
     pub(crate) child: Option<Box<child::Requested>>,
-}
-
-/// What one side proves.
-struct Proof<'a> {
-    message: &'a [u8],
-    nonce: &'a [u8],
-    id: &'a Id,
-}
-
-/// The authentication data of one side. `from_initiator` chooses SK_pi or SK_pr.
-fn expected(
-    session: &Session,
-    ike: u64,
-    psk: &SecretBytes,
-    from_initiator: bool,
-    proof: &Proof<'_>,
-) -> Result<ravelin_crypto::Secret, Fault> {
-    let sa = session
-        .ike(ike)
-        .ok_or(Fault::Discard(crate::stats::Discard::StaleWork))?;
-    let keys = sa.keys()?;
-    let sk_p = if from_initiator { &keys.pi } else { &keys.pr };
-    let id_body = proof.id.body();
-    let signed = Signed {
-        message: proof.message,
-        nonce: proof.nonce,
-        sk_p,
-        id_body: &id_body,
-    };
-    Ok(psk_auth(sa.suite()?.prf(), psk, &signed)?)
-}
-
-/// RFC 7296 section 2.15; the comparison covers every octet that the function gives.
-fn verify(auth: &Auth, expected: &ravelin_crypto::Secret) -> Result<(), Reason> {
-    if auth.method != METHOD_PSK {
-        return Err(Reason::AuthMethod(auth.method));
-    }
-    if auth.data.len() != expected.len() {
-        return Err(Reason::AuthLength {
-            got: auth.data.len(),
-            expected: expected.len(),
-        });
-    }
-    if expected.ct_eq(&auth.data) {
-        Ok(())
-    } else {
-        Err(Reason::WrongKey)
-    }
 }
 
 /// Who is who once both are authenticated.

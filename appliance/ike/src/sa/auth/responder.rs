@@ -1,21 +1,45 @@
 //! IKE_AUTH as responder.
+//!
+//! ```text
+//!  request -> gateway by identity -> the peer's proof -> ours -> answer
+//!                                     |  (job: verify)  |  (job: sign)
+//!                                     +-----------------+--> discarded when the configuration changed meanwhile
+//! ```
+//!
+//! While a job is under way the IKE SA stays half-open, with the deadline of one, and the request counts as being answered. Nothing
+//! of that is recorded: after a crash, and when the result is of no use, the peer's next copy of the request starts over.
 
 use std::sync::Arc;
 
-use super::{Peers, Proof, establish, expected, verify};
+use ravelin_types::Identity;
+
+use super::proof::{self, Judged, Made, Proof};
+use super::{Peers, establish};
+use crate::authority::{Denial, Signature};
 use crate::config::Gateway;
 use crate::error::{Fault, Reason, Stage, list_text};
 use crate::identity;
-use crate::msg::auth::{Auth, METHOD_PSK};
+use crate::msg::auth::Auth;
 use crate::msg::id::Id;
 use crate::msg::notify::{Notify, kind};
 use crate::msg::{ParseError, Payload, unknown_critical};
 use crate::outbox::Ctx;
 use crate::proposal::{offer_ike, select_ike};
-use crate::sa::{Incoming, Parts, Refusal, State, child, refuse, respond};
+use crate::sa::{Continuation, Incoming, Parts, Refusal, State, child, refuse, respond};
 use crate::session::Session;
 use crate::stats::{Count, Discard};
 use crate::timers::FAILED_LINGER;
+use crate::work::Job;
+
+/// A request whose peer the gateway may serve, once it has proven itself.
+pub(crate) struct Claim {
+    gateway: Arc<Gateway>,
+    peer: Identity,
+    ours: Identity,
+    incoming: Incoming,
+    /// Of the request, without the certificates that are being verified.
+    payloads: Vec<Payload>,
+}
 
 /// Handles the request; every way out but a discard answers the peer.
 pub(crate) fn on_request(
@@ -25,62 +49,151 @@ pub(crate) fn on_request(
     incoming: &Incoming,
     payloads: Result<Vec<Payload>, ParseError>,
 ) -> Result<(), Fault> {
-    let outcome = match &payloads {
+    let outcome = match payloads {
         Ok(payloads) => authenticate(ctx, session, ike, incoming, payloads)?,
         Err(e) => Err(Refusal::new(
             Stage::Auth,
             kind::INVALID_SYNTAX,
-            Reason::Malformed(*e),
+            Reason::Malformed(e),
         )),
     };
     match outcome {
-        Ok(proven) => accept(ctx, session, ike, incoming, proven),
-        Err(refusal) => {
-            let (now, sa) = (ctx.now, session.ike_mut(ike)?);
-            sa.state = State::Failed;
-            sa.expires_at = Some(now + FAILED_LINGER);
-            if refusal.notify.kind == kind::AUTHENTICATION_FAILED {
-                ctx.stats.add(Count::AuthFailed);
-            }
-            refuse(ctx, session, ike, incoming, refusal)
+        Ok((claim, Judged::Right)) => prove(ctx, session, ike, claim),
+        Ok((claim, Judged::Verify(job))) => {
+            let then = Continuation::AuthAnswerVerify(Box::new(claim));
+            wait_for(ctx, session, ike, job, then)
         }
+        Err(refusal) => fail(ctx, session, ike, incoming, refusal),
     }
 }
 
-/// What follows from a correct proof.
-struct Proven<'a> {
-    peers: Peers,
-    id_r: Id,
-    auth: Auth,
-    parts: Parts<'a>,
+fn failed(reason: Reason) -> Refusal {
+    Refusal::new(Stage::Auth, kind::AUTHENTICATION_FAILED, reason)
 }
 
-fn authenticate<'a>(
+/// Refuses the peer and forgets it soon.
+fn fail(
     ctx: &mut Ctx<'_>,
     session: &mut Session,
     ike: u64,
     incoming: &Incoming,
-    payloads: &'a [Payload],
-) -> Result<Result<Proven<'a>, Refusal>, Fault> {
-    // For the failure line; it is not authenticated yet.
-    let id_i = Parts::of(payloads).id_i;
-    session.peer = id_i.and_then(identity::from_payload);
-    let session = &*session;
-    let State::HalfOpen(half) = &session
-        .ike(ike)
-        .ok_or(Fault::Discard(Discard::StaleWork))?
-        .state
-    else {
+    refusal: Refusal,
+) -> Result<(), Fault> {
+    let (now, sa) = (ctx.now, session.ike_mut(ike)?);
+    sa.state = State::Failed;
+    sa.expires_at = Some(now + FAILED_LINGER);
+    if refusal.notify.kind == kind::AUTHENTICATION_FAILED {
+        ctx.stats.add(Count::AuthFailed);
+    }
+    refuse(ctx, session, ike, incoming, refusal)
+}
+
+/// Copies of the request are discarded until the job is done; when there is no room for it, the next one tries again.
+fn wait_for(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    job: Job,
+    then: Continuation,
+) -> Result<(), Fault> {
+    ctx.work(session, ike, job, then)?;
+    session.ike_mut(ike)?.window.answering = true;
+    Ok(())
+}
+
+/// A job is done: the request is open again, and whether the claim still stands is looked at.
+fn resume(
+    ctx: &Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    gateway: &Arc<Gateway>,
+) -> Result<(), Fault> {
+    let sa = session.ike_mut(ike)?;
+    sa.window.answering = false;
+    let current = ctx.config.gateway(&gateway.name);
+    let same = current.is_some_and(|g| Arc::ptr_eq(g, gateway));
+    if same && matches!(sa.state, State::HalfOpen(_)) {
+        Ok(())
+    } else {
+        Err(Fault::Discard(Discard::StaleWork))
+    }
+}
+
+/// The peer's certificate and signature were looked at.
+pub(crate) fn verified(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    claim: Claim,
+    result: Result<(), Denial>,
+) -> Result<(), Fault> {
+    resume(ctx, session, ike, &claim.gateway)?;
+    match result {
+        Ok(()) => prove(ctx, session, ike, claim),
+        Err(denial) => {
+            let refusal = failed(Reason::Certificate(denial));
+            fail(ctx, session, ike, &claim.incoming, refusal)
+        }
+    }
+}
+
+/// The peer has proven itself: so do we.
+fn prove(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64, claim: Claim) -> Result<(), Fault> {
+    let sa = session.ike_mut(ike)?;
+    let State::HalfOpen(half) = &sa.state else {
         return Err(Fault::Discard(Discard::WrongExchange));
     };
-    let failed = |reason| {
-        Ok(Err(Refusal::new(
-            Stage::Auth,
-            kind::AUTHENTICATION_FAILED,
-            reason,
-        )))
+    let proof = Proof {
+        prf: sa.suite()?.prf(),
+        sk_p: &sa.keys()?.pr,
+        message: &half.response,
+        nonce: &half.nonce_i,
+        id: &identity::to_payload(&claim.ours),
     };
-    if let Some(number) = unknown_critical(payloads) {
+    match proof::make(&claim.gateway, &claim.peer, half.hashes.as_deref(), &proof)? {
+        Ok(Made::Auth(auth)) => accept(ctx, session, ike, claim, auth),
+        Ok(Made::Sign(job)) => {
+            let then = Continuation::AuthAnswerSign(Box::new(claim));
+            wait_for(ctx, session, ike, job, then)
+        }
+        Err(reason) => fail(ctx, session, ike, &claim.incoming, failed(reason)),
+    }
+}
+
+/// Our signature is there, or cannot be made.
+pub(crate) fn signed(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    claim: Claim,
+    result: Result<Signature, Denial>,
+) -> Result<(), Fault> {
+    resume(ctx, session, ike, &claim.gateway)?;
+    match result {
+        Ok(Signature { method, data }) => accept(ctx, session, ike, claim, Auth { method, data }),
+        Err(why) => {
+            let gateway = claim.gateway.name.clone();
+            let refusal = failed(Reason::Unsigned { gateway, why });
+            fail(ctx, session, ike, &claim.incoming, refusal)
+        }
+    }
+}
+
+fn authenticate(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    incoming: &Incoming,
+    mut payloads: Vec<Payload>,
+) -> Result<Result<(Claim, Judged), Refusal>, Fault> {
+    let parts = Parts::of(&payloads);
+    // For the failure line; it is not authenticated yet.
+    session.peer = parts.id_i.and_then(identity::from_payload);
+    let sa = session.ike(ike).ok_or(Fault::Discard(Discard::StaleWork))?;
+    let State::HalfOpen(half) = &sa.state else {
+        return Err(Fault::Discard(Discard::WrongExchange));
+    };
+    if let Some(number) = unknown_critical(&payloads) {
         let notify = Notify::new(kind::UNSUPPORTED_CRITICAL_PAYLOAD, &[number]);
         return Ok(Err(Refusal {
             stage: Stage::Auth,
@@ -88,61 +201,44 @@ fn authenticate<'a>(
             reason: Box::new(Reason::Critical(number)),
         }));
     }
-    let parts = Parts::of(payloads);
-    let Some(id_i) = id_i else {
-        return failed(Reason::Missing("IDi"));
+    let Some(id_i) = parts.id_i else {
+        return Ok(Err(failed(Reason::Missing("IDi"))));
     };
     let gateway = match choose_gateway(ctx, session, ike, incoming, &parts, id_i) {
         Ok(gateway) => gateway,
         Err(refusal) => return Ok(Err(refusal)),
     };
     let Some(peer) = identity::from_payload(id_i) else {
-        return failed(Reason::Missing("IDi"));
+        return Ok(Err(failed(Reason::Missing("IDi"))));
     };
     // Without AUTH the peer wants EAP (section 2.16), which is not offered.
     let Some(auth) = parts.auth else {
-        return failed(Reason::Missing("AUTH"));
-    };
-    let Some(psk) = gateway.keys.find(&peer) else {
-        return failed(Reason::NoKey {
-            gateway: gateway.name.clone(),
-            identity: peer,
-        });
+        return Ok(Err(failed(Reason::Missing("AUTH"))));
     };
     let theirs = Proof {
+        prf: sa.suite()?.prf(),
+        sk_p: &sa.keys()?.pi,
         message: &half.request,
         nonce: &half.nonce_r,
         id: id_i,
     };
-    if let Err(reason) = verify(auth, &expected(session, ike, psk, true, &theirs)?) {
-        return failed(reason);
-    }
+    let judged = match proof::judge(&gateway, &peer, &parts, auth, &theirs)? {
+        Ok(judged) => judged,
+        Err(reason) => return Ok(Err(failed(reason))),
+    };
+    payloads.retain(|p| !matches!(p, Payload::Cert(_)));
     let ours = gateway.identity_at(incoming.local.ip());
-    let id_r = identity::to_payload(&ours);
-    let proof = Proof {
-        message: &half.response,
-        nonce: &half.nonce_i,
-        id: &id_r,
-    };
-    let data = expected(session, ike, psk, false, &proof)?
-        .as_bytes()
-        .to_vec();
-    let initial_contact = parts.notify(kind::INITIAL_CONTACT).is_some();
-    let peers = Peers {
-        gateway,
-        peer,
-        ours,
-        initial_contact,
-    };
-    Ok(Ok(Proven {
-        peers,
-        id_r,
-        auth: Auth {
-            method: METHOD_PSK,
-            data,
+    let incoming = *incoming;
+    Ok(Ok((
+        Claim {
+            gateway,
+            peer,
+            ours,
+            incoming,
+            payloads,
         },
-        parts,
-    }))
+        judged,
+    )))
 }
 
 /// The first gateway that serves these addresses, accepts the identity and the suite, preferring the one that the peer
@@ -210,15 +306,17 @@ fn accept(
     ctx: &mut Ctx<'_>,
     session: &mut Session,
     ike: u64,
-    incoming: &Incoming,
-    proven: Proven<'_>,
+    claim: Claim,
+    auth: Auth,
 ) -> Result<(), Fault> {
-    let Proven {
-        peers,
-        id_r,
-        auth,
-        parts,
-    } = proven;
+    let Claim {
+        gateway,
+        peer,
+        ours,
+        incoming,
+        payloads: request,
+    } = claim;
+    let parts = Parts::of(&request);
     let State::HalfOpen(half) =
         std::mem::replace(&mut session.ike_mut(ike)?.state, State::Answering)
     else {
@@ -227,9 +325,17 @@ fn accept(
     // RFC 7296 section 2.23: the peer floats to port 4500 with IKE_AUTH when there is a NAT.
     session.path.local = incoming.local;
     session.path.remote = incoming.remote;
-    let gateway = Arc::clone(&peers.gateway);
+    // RFC 7296 section 1.2: IDr, [CERT,] AUTH.
+    let mut payloads = vec![Payload::IdR(identity::to_payload(&ours))];
+    payloads.extend(proof::certificates(&gateway));
+    payloads.push(Payload::Auth(auth));
+    let peers = Peers {
+        gateway: Arc::clone(&gateway),
+        peer,
+        ours,
+        initial_contact: parts.notify(kind::INITIAL_CONTACT).is_some(),
+    };
     establish(ctx, session, ike, peers)?;
-    let mut payloads = vec![Payload::IdR(id_r), Payload::Auth(auth)];
     let mut gate = None;
     if let (Some(sa), Some(ts_i), Some(ts_r)) = (parts.sa, parts.ts_i, parts.ts_r) {
         let offer = child::Offer {
@@ -256,5 +362,5 @@ fn accept(
             }
         }
     }
-    respond(ctx, session, ike, incoming, &payloads, gate)
+    respond(ctx, session, ike, &incoming, &payloads, gate)
 }
