@@ -5,6 +5,7 @@
 
 mod chassis;
 mod interfaces;
+mod pki;
 mod read;
 mod routing;
 mod security;
@@ -12,12 +13,13 @@ mod system;
 
 pub use chassis::{Chassis, HighAvailability, Monitor, RedundancyGroup};
 pub use interfaces::{Family, Interface, InterfaceAddress, Unit};
+pub use pki::{CaProfile, CrlSource, OcspSource, Pki, RevocationCheck};
 pub use read::SecretText;
 pub use routing::{ManagementRoute, RouteHop, StaticRoute};
 pub use security::{
     DeadPeerDetection, Dynamic, Gateway, IdentityChoice, Ike, IkePolicy, IkeProposal, Ipsec,
-    IpsecPolicy, IpsecProposal, PathMtu, PreSharedKey, Security, TfcPadding, TrafficSelector, Vpn,
-    VpnIke,
+    IpsecPolicy, IpsecProposal, LocalIdentity, PathMtu, PolicyCertificate, PreSharedKey,
+    RemoteIdentity, Security, Subject, TfcPadding, TrafficSelector, Vpn, VpnIke,
 };
 pub use system::{Authentication, Login, System, User};
 

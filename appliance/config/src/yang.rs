@@ -21,6 +21,7 @@ pub const SOURCES: &[Source] = &[
     module!("ravelin-routing"),
     module!("ravelin-routing-instances"),
     module!("ravelin-security"),
+    module!("ravelin-security-pki"),
     module!("ravelin-security-ike"),
     module!("ravelin-security-ipsec"),
     module!("ravelin-security-flow"),

@@ -18,6 +18,8 @@ pub struct IkeConfig {
     pub node: NodeId,
     /// Gateways in the order of the configuration; the first that fits a peer is taken.
     pub gateways: Vec<GatewayConfig>,
+    /// `security pki ca-profile`.
+    pub ca_profiles: Vec<CaProfile>,
     /// How long `ari-ts` routes stay without a planed that forwards, in seconds.
     pub hold_s: u32,
 }
@@ -27,6 +29,7 @@ impl Default for IkeConfig {
         Self {
             node: NodeId::default(),
             gateways: Vec::new(),
+            ca_profiles: Vec::new(),
             hold_s: DEFAULT_HOLD_S,
         }
     }
@@ -43,18 +46,114 @@ pub struct GatewayConfig {
     pub local_addresses: Vec<IpAddr>,
     /// Who may connect.
     pub remote: RemotePeer,
-    /// Who we are; our address when `None`.
-    pub local_identity: Option<Identity>,
+    /// Who we are.
+    pub local_identity: LocalIdentity,
     /// Proposals in order of preference.
     pub proposals: Vec<IkeProposal>,
-    /// Pre-shared key.
-    pub pre_shared_key: SecretBytes,
+    /// How both sides prove who they are.
+    pub authentication: Authentication,
     /// Dead peer detection.
     pub dead_peer_detection: Option<DeadPeerDetection>,
     /// Seconds between NAT keepalives, 0 for none.
     pub nat_keepalive_s: u16,
     /// Tunnels through this gateway.
     pub vpns: Vec<VpnConfig>,
+}
+
+/// `local-identity`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum LocalIdentity {
+    /// Our address.
+    #[default]
+    Address,
+    /// This one.
+    Stated(Identity),
+    /// The subject of our certificate.
+    Subject,
+}
+
+/// How both sides prove who they are, each direction by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Authentication {
+    /// For the directions without certificates.
+    pub pre_shared_key: Option<SecretBytes>,
+    /// Our certificate, by its name in the store; else we have the pre-shared key.
+    pub local_certificate: Option<String>,
+    /// CA profiles that say who the peers are; when empty, peers have the pre-shared key.
+    pub trusted_cas: Vec<String>,
+    /// Kinds of keys that certificates of both sides may have; empty: any.
+    pub key_kinds: Vec<KeyKind>,
+    /// RSA below 2048 bits and signatures with SHA-1 are accepted.
+    pub allow_weak: bool,
+}
+
+impl Authentication {
+    /// By one key in both directions.
+    pub fn pre_shared(key: SecretBytes) -> Self {
+        Self {
+            pre_shared_key: Some(key),
+            ..Self::default()
+        }
+    }
+}
+
+/// A kind of key that `authentication-method` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyKind {
+    /// `rsa-signatures`.
+    Rsa,
+    /// `ecdsa-signatures-256`.
+    EcdsaP256,
+    /// `ecdsa-signatures-384`.
+    EcdsaP384,
+    /// `ecdsa-signatures-521`.
+    EcdsaP521,
+}
+
+/// `security pki ca-profile`. The certificates of the CA are in the store of iked, under the same name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaProfile {
+    /// Name.
+    pub name: String,
+    /// Whether certificates of peers have been revoked.
+    pub revocation: Revocation,
+}
+
+/// `revocation-check`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// How much is wanted.
+    pub mode: RevocationMode,
+    /// OCSP responders are asked too.
+    pub ocsp: bool,
+    /// Where the revocation list of the CA is, beside the places that certificates name.
+    pub crl_urls: Vec<String>,
+    /// Seconds between fetches at most; else the list says when the next one is due.
+    pub crl_refresh_s: Option<u32>,
+    /// The responder of the CA; else the one that the certificate names.
+    pub ocsp_url: Option<String>,
+    /// Responders are asked with a nonce.
+    pub ocsp_nonce: bool,
+}
+
+/// What becomes of a certificate whose status is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RevocationMode {
+    /// It is refused.
+    Strict,
+    /// It is accepted; only what is known to be revoked is refused.
+    Soft,
+    /// Nobody asks.
+    Disable,
+}
+
+/// Attributes that the subject of a peer's certificate must have, in the text of RFC 4514; without either, any subject fits.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SubjectPattern {
+    /// In this order.
+    pub container: Option<String>,
+    /// In any order.
+    pub wildcard: Option<String>,
 }
 
 /// Who may connect to a gateway.
@@ -71,6 +170,13 @@ pub enum RemotePeer {
     HostnameSuffix(String),
     /// Any number of peers with exactly this identity (`ike-user-type shared-ike-id`, or one peer of unknown address).
     Identity(Identity),
+    /// Peers whose identity is the subject of their certificate, which fits a pattern.
+    Subject {
+        /// Of one peer; else any number of peers at any address.
+        address: Option<IpAddr>,
+        /// What the subject has.
+        pattern: SubjectPattern,
+    },
 }
 
 /// `security ike proposal`.

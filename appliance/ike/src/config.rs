@@ -4,6 +4,7 @@
 //! DF policy, replay window): the daemon finds those by the names of gateway and VPN in the events.
 
 mod authentication;
+mod pattern;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub use authentication::{
     Credential, LocalProof, MAX_AUTHORITIES, MAX_CHAIN_OCTETS, MAX_NAME_OCTETS, PeerProof,
     ProofError, Trust,
 };
+pub use pattern::IdentityPattern;
 
 /// Default of [`Limits::half_open_max`]: 8,192 times some 2 KiB; legitimate set-ups at 3,000/s over a 1 s path need 3,000.
 pub const HALF_OPEN_MAX: usize = 8192;
@@ -51,7 +53,7 @@ impl Default for Limits {
 }
 
 /// One gateway: who the peers are, who we are, what is negotiated.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Gateway {
     /// Unique.
     pub name: String,
@@ -82,7 +84,7 @@ pub struct Gateway {
 }
 
 /// Who may connect.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum RemotePeer {
     /// One peer at a known address.
     Static {
@@ -95,15 +97,33 @@ pub enum RemotePeer {
     HostnameSuffix(String),
     /// Peers at any address with exactly this identity.
     Identity(Identity),
+    /// Peers whose identity fits.
+    Pattern {
+        /// The address of one; else any number of them at any address.
+        address: Option<IpAddr>,
+        /// What fits.
+        pattern: Arc<dyn IdentityPattern>,
+    },
 }
 
 /// Pre-shared keys of a gateway.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PreSharedKeys {
     /// For identities without a key of their own.
     pub default: Option<SecretBytes>,
     /// By the peer's identity, sorted with [`PreSharedKeys::sort`].
     pub by_identity: Vec<(Identity, SecretBytes)>,
+}
+
+impl RemotePeer {
+    /// The address of a peer that has only one.
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            RemotePeer::Static { address, .. } => Some(*address),
+            RemotePeer::Pattern { address, .. } => *address,
+            RemotePeer::HostnameSuffix(_) | RemotePeer::Identity(_) => None,
+        }
+    }
 }
 
 impl PreSharedKeys {
@@ -202,7 +222,7 @@ impl Dpd {
 }
 
 /// A tunnel through a gateway.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vpn {
     /// Unique within the gateway.
     pub name: String,
@@ -242,14 +262,12 @@ impl Gateway {
 
     /// The peer's address when it is known and has one of ours to match, with that address of ours.
     pub fn static_path(&self) -> Option<(IpAddr, IpAddr)> {
-        let RemotePeer::Static { address, .. } = &self.remote else {
-            return None;
-        };
+        let address = self.remote.address()?;
         let local = self
             .local_addresses
             .iter()
             .find(|l| l.is_ipv4() == address.is_ipv4())?;
-        Some((*local, *address))
+        Some((*local, address))
     }
 }
 

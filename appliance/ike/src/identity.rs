@@ -47,10 +47,7 @@ impl Gateway {
     /// True when this gateway may serve a peer at these addresses (its identity is not known yet).
     pub fn fits_addresses(&self, vrf: VrfId, local: IpAddr, remote: IpAddr) -> bool {
         let ours = self.local_addresses.is_empty() || self.local_addresses.contains(&local);
-        let theirs = match &self.remote {
-            RemotePeer::Static { address, .. } => *address == remote,
-            RemotePeer::HostnameSuffix(_) | RemotePeer::Identity(_) => true,
-        };
+        let theirs = (self.remote.address()).is_none_or(|address| address == remote);
         self.vrf == vrf && ours && theirs
     }
 
@@ -69,19 +66,21 @@ impl Gateway {
             RemotePeer::HostnameSuffix(suffix) => {
                 matches!(identity, Identity::Fqdn(name) if has_suffix(name, suffix))
             }
+            RemotePeer::Pattern { pattern, .. } => pattern.accepts(identity),
         }
     }
 
     /// The identity that the peer at `address` must prove, when it is one.
-    pub(crate) fn static_identity(&self, address: IpAddr) -> Identity {
+    pub(crate) fn static_identity(&self, address: IpAddr) -> Option<Identity> {
         match &self.remote {
             RemotePeer::Static {
                 identity: Some(i), ..
             }
-            | RemotePeer::Identity(i) => i.clone(),
+            | RemotePeer::Identity(i) => Some(i.clone()),
             RemotePeer::Static { identity: None, .. } | RemotePeer::HostnameSuffix(_) => {
-                of_address(address)
+                Some(of_address(address))
             }
+            RemotePeer::Pattern { .. } => None,
         }
     }
 
@@ -97,6 +96,7 @@ impl Gateway {
                 identity: None,
             } => address.to_string(),
             RemotePeer::HostnameSuffix(suffix) => format!("*.{suffix}"),
+            RemotePeer::Pattern { pattern, .. } => pattern.to_string(),
         }
     }
 
@@ -128,7 +128,7 @@ impl Config {
             .iter()
             .filter(|g| g.fits_addresses(vrf, local, remote))
             .collect();
-        out.sort_by_key(|g| !matches!(g.remote, RemotePeer::Static { .. }));
+        out.sort_by_key(|g| g.remote.address().is_none());
         out
     }
 }

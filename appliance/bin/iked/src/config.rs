@@ -1,6 +1,8 @@
 //! iked's part of the configuration: prepared, applied or forgotten at a generation (design decision D12), and split into
 //! what the IKE endpoint negotiates and what the daemon itself needs to install a pair.
 
+mod subject;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,11 +10,11 @@ use std::time::Duration;
 
 use ravelin_ctl::daemon::{Part, Reply};
 use ravelin_ctl::ike::{
-    DpdMode, EspProposal, Establish, GatewayConfig, IkeConfig, RemotePeer, VpnConfig,
+    DpdMode, EspProposal, Establish, GatewayConfig, IkeConfig, LocalIdentity, RemotePeer, VpnConfig,
 };
 use ravelin_ctl::sa::{DfBit, TfcPadding};
 use ravelin_ike::config as ike;
-use ravelin_types::{Generation, NodeId, TrafficSelector, VrfId};
+use ravelin_types::{Generation, NodeId, SecretBytes, TrafficSelector, VrfId};
 
 /// How long packets on a replaced inbound SA are still accepted: above the reordering of any path that carries IKE.
 const LINGER: Duration = Duration::from_secs(5);
@@ -89,6 +91,14 @@ pub enum ConfigError {
         gateway: String,
         /// What.
         what: &'static str,
+    },
+    /// A text that is no distinguished name.
+    #[error("security ike gateway {gateway}: distinguished-name: {error}")]
+    Subject {
+        /// Whose.
+        gateway: String,
+        /// Why.
+        error: ravelin_pki::Error,
     },
     /// Too many.
     #[error("{count} gateways, at most {MAX_GATEWAYS} are possible")]
@@ -210,7 +220,7 @@ pub fn compile(config: &IkeConfig) -> Result<Compiled, ConfigError> {
                 out.listen.push((gateway.vrf, *address));
             }
         }
-        ike.gateways.push(Arc::new(gateway_of(gateway)));
+        ike.gateways.push(Arc::new(gateway_of(gateway)?));
     }
     out.ike = Arc::new(ike);
     Ok(out)
@@ -234,7 +244,13 @@ fn check_gateway(gateway: &GatewayConfig) -> Result<(), ConfigError> {
     if gateway.proposals.is_empty() {
         return missing("proposal");
     }
-    if gateway.pre_shared_key.is_empty() {
+    let authentication = &gateway.authentication;
+    let certificates =
+        authentication.local_certificate.is_some() || !authentication.trusted_cas.is_empty();
+    if certificates {
+        return missing("support for certificates in this version");
+    }
+    if (authentication.pre_shared_key.as_ref()).is_none_or(SecretBytes::is_empty) {
         return missing("pre-shared key");
     }
     if gateway.vpns.iter().any(|vpn| vpn.proposals.is_empty()) {
@@ -259,8 +275,8 @@ fn parameters(vpn: &VpnConfig) -> TunnelParameters {
     }
 }
 
-fn gateway_of(gateway: &GatewayConfig) -> ike::Gateway {
-    ike::Gateway {
+fn gateway_of(gateway: &GatewayConfig) -> Result<ike::Gateway, ConfigError> {
+    Ok(ike::Gateway {
         name: gateway.name.clone(),
         vrf: gateway.vrf,
         local_addresses: gateway.local_addresses.clone(),
@@ -270,8 +286,18 @@ fn gateway_of(gateway: &GatewayConfig) -> ike::Gateway {
             }
             RemotePeer::HostnameSuffix(suffix) => ike::RemotePeer::HostnameSuffix(suffix),
             RemotePeer::Identity(identity) => ike::RemotePeer::Identity(identity),
+            RemotePeer::Subject { address, pattern } => {
+                let pattern = subject::subject(&pattern).map_err(|error| ConfigError::Subject {
+                    gateway: gateway.name.clone(),
+                    error,
+                })?;
+                ike::RemotePeer::Pattern { address, pattern }
+            }
         },
-        local_identity: gateway.local_identity.clone(),
+        local_identity: match gateway.local_identity.clone() {
+            LocalIdentity::Stated(identity) => Some(identity),
+            LocalIdentity::Address | LocalIdentity::Subject => None,
+        },
         proposals: (gateway.proposals.iter())
             .map(|proposal| ike::IkeProposal {
                 suite: proposal.suite,
@@ -280,7 +306,10 @@ fn gateway_of(gateway: &GatewayConfig) -> ike::Gateway {
             .collect(),
         local_proof: ike::LocalProof::PreSharedKey,
         peer_proof: ike::PeerProof::PreSharedKey,
-        keys: ike::PreSharedKeys::shared(gateway.pre_shared_key.clone()),
+        keys: ike::PreSharedKeys {
+            default: gateway.authentication.pre_shared_key.clone(),
+            by_identity: Vec::new(),
+        },
         dpd: gateway.dead_peer_detection.map(|dpd| ike::Dpd {
             mode: match dpd.mode {
                 DpdMode::Optimized => ike::DpdMode::Optimized,
@@ -294,7 +323,7 @@ fn gateway_of(gateway: &GatewayConfig) -> ike::Gateway {
             .then(|| Duration::from_secs(u64::from(gateway.nat_keepalive_s))),
         always_port_4500: false,
         vpns: gateway.vpns.iter().map(vpn_of).collect(),
-    }
+    })
 }
 
 fn vpn_of(vpn: &VpnConfig) -> ike::Vpn {

@@ -1,5 +1,6 @@
 //! `security`.
 
+use super::pki::Pki;
 use super::read::{SecretText, optional, present, text};
 use ravelin_types::{
     DhGroup, EspEncr, EspInteg, Identity, IkeEncr, IkeInteg, Prefix, Prf, UnitName,
@@ -10,6 +11,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// `security`.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub struct Security {
+    /// `security pki`.
+    #[serde(default, rename = "ravelin-security-pki:pki")]
+    pub pki: Pki,
     /// `security ike`.
     #[serde(default, rename = "ravelin-security-ike:ike")]
     pub ike: Ike,
@@ -65,6 +69,8 @@ pub struct Ike {
 pub struct IkeProposal {
     /// Name.
     pub name: String,
+    /// How both sides prove who they are; else whatever the policy has.
+    pub authentication_method: Option<String>,
     /// Key exchange.
     #[serde(deserialize_with = "text")]
     pub dh_group: DhGroup,
@@ -95,6 +101,36 @@ pub struct IkePolicy {
     /// Pre-shared key.
     #[serde(default)]
     pub pre_shared_key: PreSharedKey,
+    /// Proof by certificates.
+    #[serde(default)]
+    pub certificate: PolicyCertificate,
+}
+
+/// `certificate`: proof by certificates, for one direction or both.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PolicyCertificate {
+    /// Ours, by name.
+    pub local_certificate: Option<String>,
+    #[serde(default)]
+    trusted_ca: TrustedCa,
+    /// Weak keys and hashes are accepted.
+    #[serde(default, deserialize_with = "present")]
+    pub allow_weak: bool,
+}
+
+impl PolicyCertificate {
+    /// CA profiles that say who the peers are; empty when peers have no certificates.
+    pub fn trusted(&self) -> &[String] {
+        &self.trusted_ca.ca_profile
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct TrustedCa {
+    #[serde(default)]
+    ca_profile: Vec<String>,
 }
 
 /// `pre-shared-key`: one form or none.
@@ -126,10 +162,10 @@ pub struct Gateway {
     pub local_address: Option<IpAddr>,
     /// Who we are.
     #[serde(default)]
-    pub local_identity: IdentityChoice,
+    pub local_identity: LocalIdentity,
     /// Who the peer must be.
     #[serde(default)]
-    pub remote_identity: IdentityChoice,
+    pub remote_identity: RemoteIdentity,
     /// Probing.
     pub dead_peer_detection: Option<DeadPeerDetection>,
     /// Seconds between NAT keepalives, 0 for none.
@@ -142,9 +178,42 @@ pub struct Gateway {
 pub struct Dynamic {
     /// The identity, or its suffix.
     #[serde(flatten)]
-    pub identity: IdentityChoice,
+    pub identity: RemoteIdentity,
     /// `group-ike-id` or `shared-ike-id`.
     pub ike_user_type: String,
+}
+
+/// `local-identity`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LocalIdentity {
+    /// Stated.
+    #[serde(flatten)]
+    pub stated: IdentityChoice,
+    /// The subject of our certificate.
+    #[serde(default, deserialize_with = "present")]
+    pub distinguished_name: bool,
+}
+
+/// `remote-identity`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RemoteIdentity {
+    /// Stated.
+    #[serde(flatten)]
+    pub stated: IdentityChoice,
+    /// The subject of the peer's certificate.
+    pub distinguished_name: Option<Subject>,
+}
+
+/// `distinguished-name` of peers: attributes of their subjects.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Subject {
+    /// In this order.
+    pub container: Option<String>,
+    /// In any order.
+    pub wildcard: Option<String>,
 }
 
 /// At most one identity.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::authority::Denial;
 use crate::fragment::MAX_JOINED_OCTETS;
 use crate::msg::cert::MAX_CERTIFICATES;
 use crate::msg::certreq::AuthorityHash;
@@ -25,6 +26,8 @@ pub enum LocalProof {
     PreSharedKey,
     /// By a certificate and its key.
     Certificate(Arc<Credential>),
+    /// Not at all for now, and why: peers are refused.
+    Unable(Denial),
 }
 
 /// How peers must prove who they are; another method is refused.

@@ -95,9 +95,10 @@ impl<E: Environment> Endpoint<E> {
         };
         let mut session = Session::new(id, true, path, now);
         session.gateway = Some(gateway.name.clone());
-        session.only_contact = !self
-            .by_peer
-            .contains_key(&(gateway.name.clone(), gateway.static_identity(remote)));
+        session.only_contact = match gateway.static_identity(remote) {
+            Some(peer) => !(self.by_peer).contains_key(&(gateway.name.clone(), peer)),
+            None => !(self.by_peer).keys().any(|(name, _)| *name == gateway.name),
+        };
         session.current = ike;
         session.tasks = children
             .into_iter()

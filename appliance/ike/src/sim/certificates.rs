@@ -210,6 +210,52 @@ fn a_request_for_other_authorities_gets_the_certificate_all_the_same() {
     w.establish();
 }
 
+/// Accepts names that start with its text.
+#[derive(Debug)]
+struct Begins(&'static str);
+
+impl std::fmt::Display for Begins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}...", self.0)
+    }
+}
+
+impl crate::config::IdentityPattern for Begins {
+    fn accepts(&self, identity: &Identity) -> bool {
+        matches!(identity, Identity::Fqdn(name) if name.starts_with(self.0))
+    }
+}
+
+#[test]
+fn a_pattern_picks_the_gateway_and_an_initiator_names_nobody() {
+    let pattern = |address, begin| RemotePeer::Pattern {
+        address,
+        pattern: Arc::new(Begins(begin)),
+    };
+    let (mut a, b) = pair();
+    a.remote = pattern(Some(address(2).ip()), "segw");
+    let mut both = config(b);
+    let gateways = &mut Arc::get_mut(&mut both).unwrap().gateways;
+    let named = |name: &str, begin| {
+        let mut gateway = (*gateways[0]).clone();
+        (gateway.name, gateway.remote) = (name.into(), pattern(None, begin));
+        Arc::new(gateway)
+    };
+    *gateways = vec![named("macro", "macro"), named("enb", "enb")];
+    let mut w = World::new(13, config(a), both);
+    w.establish();
+    let chosen = w.b.endpoint.ike_sas().next().unwrap().gateway;
+    assert_eq!(chosen.as_deref(), Some("enb"));
+    let (_, request) = protected(&w, Side::A).remove(0);
+    assert!(!kinds(&request).contains(&number::ID_R));
+    let ours = &w.configs[0].gateways[0];
+    assert_eq!(ours.accepted_text(), "segw...");
+    let mut other = (**ours).clone();
+    assert_eq!(other, **ours);
+    other.remote = pattern(ours.remote.address(), "other");
+    assert_ne!(other, **ours);
+}
+
 #[test]
 fn gateways_at_one_address_ask_for_all_they_trust_within_a_bound() {
     let (a, b) = pair();

@@ -1,17 +1,19 @@
 //! iked's part: gateways with their proposals, keys and tunnels.
 
+mod authentication;
+
 use super::{CompileError, sets};
+use authentication::{authentication, ca_profiles, local_identity, subject_peer};
 use ravelin_config::Config;
 use ravelin_config::typed::{
-    Gateway, IkePolicy, IkeProposal, IpsecPolicy, IpsecProposal, PathMtu, PreSharedKey, TfcPadding,
-    Vpn,
+    Gateway, IkePolicy, IkeProposal, IpsecPolicy, IpsecProposal, PathMtu, TfcPadding, Vpn,
 };
 use ravelin_ctl::ike as part;
 use ravelin_ctl::ike::{Establish, IkeConfig, RemotePeer};
 use ravelin_ctl::sa::{self, DfBit};
 use ravelin_types::{
     EspTransform, Identity, IkeInteg, IkeSuite, LIFE_KILOBYTE_OCTETS, NodeId, Prefix, Prf,
-    SecretBytes, UnitName, Volume, VrfId,
+    UnitName, Volume, VrfId,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -45,6 +47,7 @@ pub(super) fn compile(
     IkeConfig {
         node: NodeId::default(),
         gateways,
+        ca_profiles: ca_profiles(config),
         hold_s: super::chassis::hold_s(config),
     }
 }
@@ -66,9 +69,9 @@ fn gateway(
         vrf: VrfId::DEFAULT,
         local_addresses,
         remote: remote(gateway)?,
-        local_identity: gateway.local_identity.identity(),
+        local_identity: local_identity(gateway),
         proposals: proposals(config, policy, warnings)?,
-        pre_shared_key: pre_shared_key(&policy.pre_shared_key)?,
+        authentication: authentication(config, gateway, policy)?,
         dead_peer_detection: gateway.dead_peer_detection.as_ref().map(probing),
         nat_keepalive_s: gateway.nat_keepalive,
         vpns: vpns
@@ -118,19 +121,22 @@ fn unit_addresses(config: &Config, name: &UnitName) -> Vec<IpAddr> {
 
 fn remote(gateway: &Gateway) -> Result<RemotePeer, String> {
     if let Some(address) = gateway.address {
-        return Ok(RemotePeer::Static {
-            address,
-            identity: gateway.remote_identity.identity(),
-        });
+        let who = &gateway.remote_identity;
+        if let Some(subject) = &who.distinguished_name {
+            return Ok(subject_peer(Some(address), subject));
+        }
+        let identity = who.stated.identity();
+        return Ok(RemotePeer::Static { address, identity });
     }
     let dynamic = gateway
         .dynamic
         .as_ref()
         .ok_or("neither `address` nor `dynamic`")?;
-    let identity = dynamic
-        .identity
-        .identity()
-        .ok_or("`dynamic` names no identity")?;
+    if let Some(subject) = &dynamic.identity.distinguished_name {
+        return Ok(subject_peer(None, subject));
+    }
+    let identity = dynamic.identity.stated.identity();
+    let identity = identity.ok_or("`dynamic` names no identity")?;
     Ok(match identity {
         Identity::Fqdn(name) if dynamic.ike_user_type == "group-ike-id" => {
             RemotePeer::HostnameSuffix(name.trim_start_matches('.').to_owned())
@@ -190,25 +196,6 @@ fn warn(warnings: &mut Vec<String>, text: String) {
     if !warnings.contains(&text) {
         warnings.push(text);
     }
-}
-
-fn pre_shared_key(key: &PreSharedKey) -> Result<SecretBytes, String> {
-    if let Some(text) = &key.ascii_text {
-        return Ok(SecretBytes::new(text.expose().as_bytes().to_vec()));
-    }
-    let digits = key
-        .hexadecimal
-        .as_ref()
-        .ok_or("its policy has no `pre-shared-key`")?;
-    let digits = digits.expose().as_bytes().chunks(2);
-    let octets = digits.map(|pair| {
-        let pair = std::str::from_utf8(pair).ok()?;
-        u8::from_str_radix(pair, 16).ok()
-    });
-    let octets: Option<Vec<u8>> = octets.collect();
-    octets
-        .map(SecretBytes::new)
-        .ok_or_else(|| "`hexadecimal` is no hexadecimal".to_owned())
 }
 
 fn probing(from: &ravelin_config::typed::DeadPeerDetection) -> part::DeadPeerDetection {

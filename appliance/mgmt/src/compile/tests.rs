@@ -1,11 +1,11 @@
 use super::*;
 use ravelin_config::Model;
 use ravelin_ctl::acceleration::CryptoDevice;
-use ravelin_ctl::ike::{DpdMode, Establish, RemotePeer};
+use ravelin_ctl::ike::{Authentication, DpdMode, Establish, LocalIdentity, RemotePeer};
 use ravelin_ctl::plane::{Device, MssClamp};
 use ravelin_ctl::sa::{DfBit, TfcPadding};
 use ravelin_routing::StaticTarget;
-use ravelin_types::{DhGroup, Identity, IkeEncr, IkeInteg, IkeSuite, Prf};
+use ravelin_types::{DhGroup, Identity, IkeEncr, IkeInteg, IkeSuite, Prf, SecretBytes};
 use std::sync::LazyLock;
 
 pub(crate) const SITE: &str = include_str!("../../../../tests/configs/site.conf");
@@ -136,9 +136,10 @@ fn the_site_compiles_for_iked() {
     );
     assert_eq!(
         v4.local_identity,
-        Some(Identity::Fqdn("secgw.example".to_owned()))
+        LocalIdentity::Stated(Identity::Fqdn("secgw.example".to_owned()))
     );
-    assert_eq!(v4.pre_shared_key.expose(), b"backhaul-secret");
+    let key = SecretBytes::new(b"backhaul-secret".to_vec());
+    assert_eq!(v4.authentication, Authentication::pre_shared(key));
     let proposal = v4.proposals[0];
     let suite = IkeSuite::new(IkeEncr::Aes256Gcm, None, Prf::HmacSha256, DhGroup::Ecp256);
     assert_eq!((Ok(proposal.suite), proposal.lifetime_s), (suite, 28800));
@@ -268,7 +269,8 @@ fn other_forms_of_gateways_and_algorithms() {
         first.proposals[0].suite.integ(),
         Some(IkeInteg::HmacSha256_128)
     );
-    assert_eq!(first.pre_shared_key.expose(), [0x00, 0xff]);
+    let key = SecretBytes::new(vec![0x00, 0xff]);
+    assert_eq!(first.authentication, Authentication::pre_shared(key));
     assert_eq!(first.vpns[0].replay_window, 0);
     assert_eq!(
         (first.vpns[0].establish, first.vpns[0].df_bit),

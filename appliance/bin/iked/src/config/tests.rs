@@ -1,11 +1,9 @@
 //! Two phases, and refusals that name the statement.
 
-use ravelin_types::{
-    DhGroup, EspTransform, Identity, IkeEncr, IkeInteg, IkeSuite, Prf, SecretBytes,
-};
+use ravelin_types::{DhGroup, EspTransform, Identity, IkeEncr, IkeInteg, IkeSuite, Prf};
 
 use super::*;
-use ravelin_ctl::ike::IkeProposal;
+use ravelin_ctl::ike::{Authentication, IkeProposal};
 
 fn config() -> IkeConfig {
     let vpn = VpnConfig {
@@ -37,7 +35,7 @@ fn config() -> IkeConfig {
         vrf: VrfId::DEFAULT,
         local_addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
         remote: RemotePeer::HostnameSuffix("example.net".to_owned()),
-        local_identity: Some(Identity::Fqdn("gw.example.net".to_owned())),
+        local_identity: LocalIdentity::Stated(Identity::Fqdn("gw.example.net".to_owned())),
         proposals: vec![IkeProposal {
             suite: IkeSuite::new(
                 IkeEncr::Aes256Cbc,
@@ -48,7 +46,7 @@ fn config() -> IkeConfig {
             .unwrap(),
             lifetime_s: 28_800,
         }],
-        pre_shared_key: SecretBytes::new(b"secret".to_vec()),
+        authentication: Authentication::pre_shared(SecretBytes::new(b"secret".to_vec())),
         dead_peer_detection: None,
         nat_keepalive_s: 20,
         vpns: vec![vpn],
@@ -56,6 +54,7 @@ fn config() -> IkeConfig {
     IkeConfig {
         node: NodeId::default(),
         gateways: vec![gateway],
+        ca_profiles: vec![],
         hold_s: 10,
     }
 }
@@ -97,7 +96,7 @@ fn what_cannot_run_is_refused_by_name() {
     );
     assert_eq!(refused(|g| g.proposals.clear()), missing("proposal"));
     assert_eq!(
-        refused(|g| g.pre_shared_key = SecretBytes::default()),
+        refused(|g| g.authentication = Authentication::default()),
         missing("pre-shared key")
     );
     assert_eq!(

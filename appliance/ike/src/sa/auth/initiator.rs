@@ -35,7 +35,8 @@ pub(crate) struct Signing {
     agreed: Agreed,
     gateway: Arc<Gateway>,
     ours: Identity,
-    wanted: Identity,
+    /// Whom we want, when it is one.
+    wanted: Option<Identity>,
 }
 
 /// A response whose proof is being verified.
@@ -64,7 +65,11 @@ pub(crate) fn start(
         return Ok(());
     };
     let ours = gateway.identity_at(session.path.local.ip());
-    let wanted = gateway.static_identity(session.path.remote.ip());
+    let remote = session.path.remote.ip();
+    let wanted = gateway.static_identity(remote);
+    let peer = wanted
+        .clone()
+        .unwrap_or_else(|| identity::of_address(remote));
     let proof = Proof {
         prf: agreed.reply.suite.prf(),
         sk_p: &agreed.keys.pi,
@@ -72,7 +77,7 @@ pub(crate) fn start(
         nonce: &agreed.auth.nonce_r,
         id: &identity::to_payload(&ours),
     };
-    let made = proof::make(&gateway, &wanted, agreed.reply.hashes.as_deref(), &proof)?;
+    let made = proof::make(&gateway, &peer, agreed.reply.hashes.as_deref(), &proof)?;
     let signing = |agreed| Signing {
         agreed,
         gateway,
@@ -145,7 +150,7 @@ fn send(
     }
     payloads.extend(proof::certificates(&gateway));
     payloads.extend(proof::requests(gateway.trust().into_iter()));
-    payloads.push(Payload::IdR(identity::to_payload(&wanted)));
+    payloads.extend((wanted.as_ref()).map(|wanted| Payload::IdR(identity::to_payload(wanted))));
     payloads.push(Payload::Auth(proof));
     if let Some(Task::NewChild { vpn, pair }) = session.tasks.front().map(|w| w.task.clone()) {
         session.tasks.pop_front();

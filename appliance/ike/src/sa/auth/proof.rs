@@ -154,6 +154,10 @@ pub(super) fn make(
                 octets: proof.octets()?,
             })))))
         }
+        LocalProof::Unable(why) => Ok(Err(Reason::Unsigned {
+            gateway: gateway.name.clone(),
+            why: why.clone(),
+        })),
     }
 }
 
@@ -162,7 +166,7 @@ pub(super) fn make(
 /// an exchange if certificates are available to the sender".
 pub(super) fn certificates(gateway: &Gateway) -> Vec<Payload> {
     match &gateway.local_proof {
-        LocalProof::PreSharedKey => Vec::new(),
+        LocalProof::PreSharedKey | LocalProof::Unable(_) => Vec::new(),
         LocalProof::Certificate(credential) => {
             let chain = credential.chain().iter().cloned();
             chain.map(|der| Payload::Cert(Cert::x509(der))).collect()

@@ -214,3 +214,14 @@ proptest! {
         prop_assert!(w.run_until(MINUTE * 3, World::is_up), "{}", w.explain());
     }
 }
+
+#[test]
+fn a_gateway_that_lacks_its_certificate_refuses_its_peers_by_name() {
+    let (a, mut b) = pair();
+    let why = crate::Denial::new("there is no local certificate `gw`");
+    b.local_proof = LocalProof::Unable(why);
+    let name = b.name.clone();
+    let (line, _) = refused((a, b), Side::B);
+    let wanted = format!("gateway {name} cannot sign: there is no local certificate `gw`");
+    assert!(line.ends_with(&wanted), "{line}");
+}

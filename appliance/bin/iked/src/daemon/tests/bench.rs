@@ -10,8 +10,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ravelin_ctl::ike::{
-    EspProposal, Establish, GatewayConfig, IkeConfig, IkeProposal, RemotePeer, SelectorPair,
-    VpnConfig,
+    Authentication, EspProposal, Establish, GatewayConfig, IkeConfig, IkeProposal, LocalIdentity,
+    RemotePeer, SelectorPair, VpnConfig,
 };
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply};
 use ravelin_ctl::sa::{DfBit, Event, FromPlaned, InstallError, STATE_BEAT, SaPair, ToPlaned};
@@ -552,7 +552,7 @@ fn config(node: usize) -> IkeConfig {
             address: ADDRESSES[other].parse().unwrap(),
             identity: None,
         },
-        local_identity: None,
+        local_identity: LocalIdentity::Address,
         proposals: vec![IkeProposal {
             suite: IkeSuite::new(
                 IkeEncr::Aes128Gcm,
@@ -563,7 +563,7 @@ fn config(node: usize) -> IkeConfig {
             .unwrap(),
             lifetime_s: 28_800,
         }],
-        pre_shared_key: SecretBytes::new(b"a key of both".to_vec()),
+        authentication: Authentication::pre_shared(SecretBytes::new(b"a key of both".to_vec())),
         dead_peer_detection: None,
         nat_keepalive_s: 20,
         vpns: vec![vpn],
@@ -571,6 +571,7 @@ fn config(node: usize) -> IkeConfig {
     IkeConfig {
         node: NodeId::default(),
         gateways: vec![gateway],
+        ca_profiles: vec![],
         hold_s: 10,
     }
 }

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use ravelin_ctl::daemon as mgmt;
-use ravelin_ctl::ike::RemotePeer;
+use ravelin_ctl::ike::{LocalIdentity, RemotePeer};
 use ravelin_types::{Identity, Prefix};
 
 use super::{Bench, LEFT, RIGHT, config};
@@ -24,7 +24,8 @@ impl Bench {
         for session in 0..sessions {
             let mut gateway = gateway.clone();
             gateway.name = format!("peer{session}");
-            gateway.local_identity = Some(Identity::Fqdn(format!("n{session}.example")));
+            gateway.local_identity =
+                LocalIdentity::Stated(Identity::Fqdn(format!("n{session}.example")));
             let vpn = &mut gateway.vpns[0];
             vpn.name = format!("tunnel{session}");
             vpn.pfs = None;

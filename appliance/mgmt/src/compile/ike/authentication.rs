@@ -1,0 +1,145 @@
+//! How both sides of a gateway prove who they are, and who says so.
+//!
+//! Whether a policy has what it needs is judged by the model; here is what depends on the gateway, and what a model would not see.
+
+use ravelin_config::Config;
+use ravelin_config::typed::{Gateway, IkePolicy, PreSharedKey, Subject};
+use ravelin_ctl::ike::{
+    Authentication, CaProfile, KeyKind, LocalIdentity, RemotePeer, Revocation, RevocationMode,
+    SubjectPattern,
+};
+use ravelin_types::SecretBytes;
+use std::net::IpAddr;
+
+const SECONDS_PER_HOUR: u32 = 3600;
+
+pub(super) fn authentication(
+    config: &Config,
+    gateway: &Gateway,
+    policy: &IkePolicy,
+) -> Result<Authentication, String> {
+    let certificate = &policy.certificate;
+    let local = certificate.local_certificate.clone();
+    let trusted = certificate.trusted().to_vec();
+    let both = local.is_some() && !trusted.is_empty();
+    let dynamic = gateway.dynamic.as_ref();
+    let remote = dynamic.map_or(&gateway.remote_identity, |d| &d.identity);
+    if remote.distinguished_name.is_some() && trusted.is_empty() {
+        return Err(format!(
+            "`distinguished-name` of peers needs `certificate trusted-ca` in policy `{}`",
+            policy.name
+        ));
+    }
+    // RFC 4945 section 3.1: an ID_KEY_ID is opaque, and no certificate has one.
+    if gateway.remote_identity.stated.key_id.is_some() && !trusted.is_empty() {
+        return Err("no certificate speaks for a `key-id`".to_owned());
+    }
+    if gateway.local_identity.distinguished_name && local.is_none() {
+        return Err(format!(
+            "`local-identity distinguished-name` needs `certificate local-certificate` in policy `{}`",
+            policy.name
+        ));
+    }
+    let known = |name: &String| (config.security.pki.ca_profile.iter()).any(|p| p.name == *name);
+    // The model's leafref holds the names to entries; this is for a model that would not.
+    if let Some(name) = trusted.iter().find(|name| !known(name)) {
+        return Err(format!("no ca-profile `{name}`"));
+    }
+    Ok(Authentication {
+        pre_shared_key: match both {
+            true => None,
+            false => Some(pre_shared_key(&policy.pre_shared_key)?),
+        },
+        local_certificate: local,
+        trusted_cas: trusted,
+        key_kinds: key_kinds(config, policy),
+        allow_weak: certificate.allow_weak,
+    })
+}
+
+/// The kinds that the proposals of a policy name; none when one of them takes any.
+fn key_kinds(config: &Config, policy: &IkePolicy) -> Vec<KeyKind> {
+    let mut kinds = Vec::new();
+    let all = &config.security.ike.proposal;
+    let named = policy.proposals.iter();
+    for proposal in named.filter_map(|name| all.iter().find(|p| p.name == *name)) {
+        let kind = match proposal.authentication_method.as_deref() {
+            Some("rsa-signatures") => KeyKind::Rsa,
+            Some("ecdsa-signatures-256") => KeyKind::EcdsaP256,
+            Some("ecdsa-signatures-384") => KeyKind::EcdsaP384,
+            Some("ecdsa-signatures-521") => KeyKind::EcdsaP521,
+            Some("pre-shared-keys") => continue,
+            _ => return Vec::new(),
+        };
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    kinds
+}
+
+pub(super) fn local_identity(gateway: &Gateway) -> LocalIdentity {
+    let stated = gateway.local_identity.stated.identity();
+    match stated {
+        _ if gateway.local_identity.distinguished_name => LocalIdentity::Subject,
+        Some(identity) => LocalIdentity::Stated(identity),
+        None => LocalIdentity::Address,
+    }
+}
+
+pub(super) fn subject_peer(address: Option<IpAddr>, subject: &Subject) -> RemotePeer {
+    RemotePeer::Subject {
+        address,
+        pattern: SubjectPattern {
+            container: subject.container.clone(),
+            wildcard: subject.wildcard.clone(),
+        },
+    }
+}
+
+/// `security pki ca-profile`.
+pub(super) fn ca_profiles(config: &Config) -> Vec<CaProfile> {
+    let profiles = config.security.pki.ca_profile.iter();
+    let compiled = profiles.map(|profile| {
+        let check = &profile.revocation_check;
+        CaProfile {
+            name: profile.name.clone(),
+            revocation: Revocation {
+                mode: match (check.disable, check.soft) {
+                    (true, _) => RevocationMode::Disable,
+                    (_, true) => RevocationMode::Soft,
+                    _ => RevocationMode::Strict,
+                },
+                ocsp: check.use_ocsp,
+                crl_urls: check.crl.url.clone(),
+                crl_refresh_s: (check.crl.refresh_interval)
+                    .map(|hours| u32::from(hours) * SECONDS_PER_HOUR),
+                ocsp_url: check.ocsp.url.clone(),
+                ocsp_nonce: !check.ocsp.no_nonce,
+            },
+        }
+    });
+    compiled.collect()
+}
+
+fn pre_shared_key(key: &PreSharedKey) -> Result<SecretBytes, String> {
+    if let Some(text) = &key.ascii_text {
+        return Ok(SecretBytes::new(text.expose().as_bytes().to_vec()));
+    }
+    let digits = key
+        .hexadecimal
+        .as_ref()
+        .ok_or("`pre-shared-key` is missing in its policy")?;
+    let digits = digits.expose().as_bytes().chunks(2);
+    let octets = digits.map(|pair| {
+        let pair = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(pair, 16).ok()
+    });
+    let octets: Option<Vec<u8>> = octets.collect();
+    octets
+        .map(SecretBytes::new)
+        .ok_or_else(|| "`hexadecimal` is no hexadecimal".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+use super::*;
+use crate::compile::compile;
+use crate::compile::tests::SITE;
+use ravelin_config::Model;
+use ravelin_ctl::ike::IkeConfig;
+use std::sync::LazyLock;
+
+static MODEL: LazyLock<Model> = LazyLock::new(|| Model::new().unwrap());
+
+const PSK: &str = "pre-shared-key ascii-text \"backhaul-secret\"; ## SECRET-DATA";
+const METHOD: &str = "authentication-method pre-shared-keys;";
+const LOCAL_ID: &str = "local-identity hostname secgw.example;";
+const PEERS: &str = "hostname .enb.example;";
+const CERTIFICATE: &str = "certificate { local-certificate gw; trusted-ca ca-profile [ RAN TRANSPORT ]; peer-certificate-type x509-signature; }";
+const PROFILES: &str = "pki {
+    ca-profile RAN { ca-identity ran; revocation-check { use-crl; soft; crl { url http://crl.example/ran.crl; refresh-interval 2; } } }
+    ca-profile TRANSPORT { revocation-check { use-ocsp; ocsp { url http://ocsp.example; no-nonce; } } }
+    ca-profile OPEN { revocation-check disable; }
+}
+";
+
+/// The site with CA profiles, and with these replacements.
+fn site(replacements: &[(&str, &str)]) -> Result<IkeConfig, String> {
+    let mut text = SITE.replacen("security {\n", &format!("security {{\n{PROFILES}"), 1);
+    for (from, to) in replacements {
+        assert!(text.contains(from), "the site has no {from}");
+        text = text.replacen(from, to, 1);
+    }
+    let loaded = MODEL.load("t.conf", &text).map_err(|e| e.to_string())?;
+    let compiled = compile(&loaded.config);
+    compiled
+        .map(|c| c.ike)
+        .map_err(|errors| errors[0].to_string())
+}
+
+#[test]
+fn both_sides_use_certificates() {
+    let with = |method: &str| site(&[(METHOD, method), (PSK, CERTIFICATE)]);
+    let expected = |key_kinds: &[KeyKind]| Authentication {
+        local_certificate: Some("gw".to_owned()),
+        trusted_cas: vec!["RAN".to_owned(), "TRANSPORT".to_owned()],
+        key_kinds: key_kinds.to_vec(),
+        ..Authentication::default()
+    };
+    for (method, kinds) in [
+        ("", &[][..]),
+        ("authentication-method certificates;", &[]),
+        ("authentication-method rsa-signatures;", &[KeyKind::Rsa]),
+        (
+            "authentication-method ecdsa-signatures-256;",
+            &[KeyKind::EcdsaP256],
+        ),
+        (
+            "authentication-method ecdsa-signatures-384;",
+            &[KeyKind::EcdsaP384],
+        ),
+        (
+            "authentication-method ecdsa-signatures-521;",
+            &[KeyKind::EcdsaP521],
+        ),
+    ] {
+        assert_eq!(
+            with(method).unwrap().gateways[0].authentication,
+            expected(kinds),
+            "{method}"
+        );
+    }
+    let weak = CERTIFICATE.replace("local-certificate", "allow-weak; local-certificate");
+    let ike = site(&[(METHOD, ""), (PSK, &weak)]).unwrap();
+    assert!(ike.gateways[0].authentication.allow_weak);
+}
+
+#[test]
+fn one_direction_may_keep_the_key() {
+    let both = |certificate: &str| {
+        let policy = format!("{PSK}\n certificate {{ {certificate} }}");
+        let authentication = site(&[(METHOD, ""), (PSK, &policy)]).unwrap().gateways[0]
+            .authentication
+            .clone();
+        assert!(authentication.pre_shared_key.is_some());
+        (authentication.local_certificate, authentication.trusted_cas)
+    };
+    assert_eq!(
+        both("local-certificate gw;"),
+        (Some("gw".to_owned()), vec![])
+    );
+    assert_eq!(
+        both("trusted-ca ca-profile RAN;"),
+        (None, vec!["RAN".to_owned()])
+    );
+}
+
+#[test]
+fn what_a_policy_lacks_is_named() {
+    let refused =
+        |policy: &str, method: &str| site(&[(METHOD, method), (PSK, policy)]).unwrap_err();
+    for (policy, method, expected) in [
+        ("", "", "neither `pre-shared-key` nor `certificate`"),
+        (
+            "certificate local-certificate gw;",
+            "",
+            "`certificate trusted-ca` is missing, or a `pre-shared-key` by which the peers prove",
+        ),
+        (
+            "certificate trusted-ca ca-profile RAN;",
+            "",
+            "`certificate local-certificate` is missing, or a `pre-shared-key` by which we prove",
+        ),
+        (
+            &format!("{PSK}\n{CERTIFICATE}"),
+            "",
+            "`pre-shared-key` is of no use beside",
+        ),
+        (
+            CERTIFICATE,
+            METHOD,
+            "`pre-shared-key` is missing: a proposal",
+        ),
+        (
+            PSK,
+            "authentication-method certificates;",
+            "`certificate` is missing: a proposal",
+        ),
+        (&CERTIFICATE.replace("TRANSPORT", "OTHER"), "", "OTHER"),
+    ] {
+        let error = refused(policy, method);
+        assert!(error.contains(expected), "{policy} {method}: {error}");
+    }
+}
+
+#[test]
+fn subjects_are_identities_of_certificates() {
+    let subject = "distinguished-name { container \"O=Example, OU=RAN\"; wildcard C=DE; }";
+    let ike = site(&[
+        (METHOD, ""),
+        (PSK, CERTIFICATE),
+        (PEERS, subject),
+        (LOCAL_ID, "local-identity distinguished-name;"),
+    ]);
+    let ike = ike.unwrap();
+    let pattern = SubjectPattern {
+        container: Some("O=Example, OU=RAN".to_owned()),
+        wildcard: Some("C=DE".to_owned()),
+    };
+    let address = None;
+    assert_eq!(
+        ike.gateways[0].remote,
+        RemotePeer::Subject { address, pattern }
+    );
+    assert_eq!(ike.gateways[0].local_identity, LocalIdentity::Subject);
+    let group = "dynamic {\n                hostname .enb.example;\n                ike-user-type group-ike-id;\n            }";
+    let fixed = "address 192.0.2.10; remote-identity distinguished-name;";
+    let ike = site(&[(METHOD, ""), (PSK, CERTIFICATE), (group, fixed)]).unwrap();
+    let (address, pattern) = (
+        Some("192.0.2.10".parse().unwrap()),
+        SubjectPattern::default(),
+    );
+    assert_eq!(
+        ike.gateways[0].remote,
+        RemotePeer::Subject { address, pattern }
+    );
+    // Without certificates there is no subject.
+    let error = site(&[(group, fixed)]).unwrap_err();
+    assert!(
+        error.ends_with(
+            "`distinguished-name` of peers needs `certificate trusted-ca` in policy `enb`"
+        ),
+        "{error}"
+    );
+    let error = site(&[(LOCAL_ID, "local-identity distinguished-name;")]).unwrap_err();
+    assert!(
+        error.ends_with("`local-identity distinguished-name` needs `certificate local-certificate` in policy `enb`"),
+        "{error}"
+    );
+    let fixed = "address 192.0.2.10; remote-identity key-id k;";
+    let error = site(&[(METHOD, ""), (PSK, CERTIFICATE), (group, fixed)]).unwrap_err();
+    assert!(
+        error.ends_with("no certificate speaks for a `key-id`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn profiles_say_how_revocation_is_checked() {
+    let profiles = site(&[]).unwrap().ca_profiles;
+    let none = Revocation {
+        mode: RevocationMode::Strict,
+        ocsp: false,
+        crl_urls: vec![],
+        crl_refresh_s: None,
+        ocsp_url: None,
+        ocsp_nonce: true,
+    };
+    let of = |name: &str| {
+        profiles
+            .iter()
+            .find(|p| p.name == name)
+            .unwrap()
+            .revocation
+            .clone()
+    };
+    let ran = Revocation {
+        mode: RevocationMode::Soft,
+        crl_urls: vec!["http://crl.example/ran.crl".to_owned()],
+        crl_refresh_s: Some(7200),
+        ..none.clone()
+    };
+    assert_eq!(of("RAN"), ran);
+    let transport = Revocation {
+        ocsp: true,
+        ocsp_url: Some("http://ocsp.example".to_owned()),
+        ocsp_nonce: false,
+        ..none.clone()
+    };
+    assert_eq!(of("TRANSPORT"), transport);
+    assert_eq!(of("OPEN").mode, RevocationMode::Disable);
+    let unsaid = site(&[("revocation-check disable;", "")])
+        .unwrap()
+        .ca_profiles;
+    assert_eq!(
+        unsaid[0].revocation, none,
+        "the strictest when nothing is said"
+    );
+    for (from, to, expected) in [
+        (
+            "revocation-check disable;",
+            "revocation-check { disable; soft; }",
+            "`soft` says nothing beside `disable`",
+        ),
+        (
+            "http://ocsp.example",
+            "https://ocsp.example",
+            "expected a URL of HTTP",
+        ),
+        (
+            "refresh-interval 2;",
+            "refresh-interval 0;",
+            "expected a number of 1..8784",
+        ),
+    ] {
+        let error = site(&[(from, to)]).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+}
