@@ -63,6 +63,14 @@ pub struct Path {
     pub profile: String,
 }
 
+impl Path {
+    /// Each certificate but the anchor, with that of its issuer.
+    pub(crate) fn links(&self) -> impl Iterator<Item = (&Certificate, &Certificate)> {
+        let issuers = self.certificates.iter().skip(1);
+        self.certificates.iter().zip(issuers)
+    }
+}
+
 /// Why a certificate is not trusted, in one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("certificate `{certificate}` of CA profile {}: {reason}", Names(.profiles))]

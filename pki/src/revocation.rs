@@ -69,11 +69,7 @@ pub fn check(path: &Path, mode: CheckMode, sources: &[&Source<'_>]) -> Result<()
     if mode == CheckMode::Disable {
         return Ok(());
     }
-    let pairs = path
-        .certificates
-        .iter()
-        .zip(path.certificates.iter().skip(1));
-    for (certificate, issuer) in pairs {
+    for (certificate, issuer) in path.links() {
         let mut status = Status::Unknown(Unknown::Nothing);
         for source in sources {
             status = match (status, source(certificate, issuer)) {

@@ -102,13 +102,25 @@ impl CrlCache {
 
     /// Watches the CAs of a validated path, with the distribution points that its certificates name.
     pub fn watch_path(&mut self, path: &Path) {
-        let pairs = path
-            .certificates
-            .iter()
-            .zip(path.certificates.iter().skip(1));
-        for (certificate, issuer) in pairs {
+        for (certificate, issuer) in path.links() {
             self.watch(issuer, certificate.crl_urls());
         }
+    }
+
+    /// Whether [`Self::watch_path`] would change nothing.
+    pub fn watches(&self, path: &Path) -> bool {
+        path.links().all(|(certificate, issuer)| {
+            let entry = self.authorities.get(&AuthorityId::of(issuer));
+            entry.map_or(self.authorities.len() >= MAX_AUTHORITIES, |entry| {
+                let mut urls = certificate.crl_urls().iter();
+                entry.urls.len() >= MAX_URLS || urls.all(|url| entry.urls.contains(url))
+            })
+        })
+    }
+
+    /// Watches a CA no longer, and forgets its list.
+    pub fn forget(&mut self, id: &AuthorityId) {
+        self.authorities.remove(id);
     }
 
     /// What is to be fetched now. What is returned here is not returned again before it has been told how it went, or an hour is over.

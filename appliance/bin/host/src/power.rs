@@ -15,7 +15,13 @@ use std::path::Path;
 /// The longest request.
 const MAX_REQUEST_OCTETS: u64 = 64;
 /// What a node that forgets everything loses: all that is on the data partition.
-const KEPT_FOLDERS: &[&str] = &["/data/config", "/data/keys", "/data/log", "/data/platform"];
+const KEPT_FOLDERS: &[&str] = &[
+    "/data/config",
+    "/data/keys",
+    "/data/log",
+    "/data/pki",
+    "/data/platform",
+];
 
 /// By which logs know the machine.
 const MACHINE_ID: &str = "/data/machine-id";

@@ -34,6 +34,7 @@ use crate::hold::{Change, Hold};
 use crate::install::{Notice, Plane};
 use crate::journal::{Gate, Journal};
 use crate::link::LinkEvent;
+use crate::pki::Pki;
 use crate::pool::Pool;
 use crate::ratelimit::RateLimit;
 use crate::routes::{RouteKernel, Routes};
@@ -77,6 +78,8 @@ pub struct Parts<T, K> {
     pub kernel: K,
     /// Threads.
     pub pool: Pool<Work>,
+    /// Certificates.
+    pub pki: Pki,
 }
 
 /// The daemon.

@@ -20,6 +20,7 @@ pub mod hold;
 pub mod install;
 pub mod journal;
 pub mod link;
+pub mod pki;
 pub mod pool;
 pub mod ratelimit;
 pub mod routes;

@@ -20,6 +20,7 @@ use crate::daemon::{Daemon, Done, MgmtEvent, Parts, PlaneEvent, run_work};
 use crate::environment::DaemonEnvironment;
 use crate::journal::Journal;
 use crate::link;
+use crate::pki::{Pki, wall_clock};
 use crate::pool::Pool;
 use crate::routes::RouteKernel;
 use crate::sockets::{Queues, SocketCounters, Transport, UdpTransport};
@@ -38,6 +39,8 @@ pub struct Options {
     pub run_dir: PathBuf,
     /// The vault, on tmpfs.
     pub vault: PathBuf,
+    /// Certificates and their keys, on a disk.
+    pub pki_dir: PathBuf,
 }
 
 /// Why the daemon does not run.
@@ -46,6 +49,9 @@ pub enum RunError {
     /// The vault.
     #[error("{0}")]
     Vault(#[from] ravelin_vault::Error),
+    /// The folder of certificates.
+    #[error("certificates: {0}")]
+    Pki(#[from] ravelin_pki::StoreError),
     /// Randomness.
     #[error("{0}")]
     Environment(#[from] EnvironmentError),
@@ -87,6 +93,14 @@ async fn serve(options: &Options) -> Result<(), RunError> {
         options.vault.display(),
         stored.len()
     );
+    let pki = Pki::open(&options.pki_dir, wall_clock())?;
+    let contents = pki.contents();
+    log::info!(
+        "certificates in {}: {} local, {} CA profiles",
+        options.pki_dir.display(),
+        contents.locals.len(),
+        contents.profiles.len()
+    );
     let socket_counters = Arc::new(SocketCounters::default());
     let (transport, queues) = UdpTransport::new(Arc::clone(&socket_counters));
     let threads = thread::available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS));
@@ -99,6 +113,7 @@ async fn serve(options: &Options) -> Result<(), RunError> {
         socket_counters,
         kernel: AriRoutes::open()?,
         pool: Pool::start(threads, MAX_WORK, run_work, &results)?,
+        pki,
     };
     let daemon = Daemon::new(parts, clock::now())?;
 
