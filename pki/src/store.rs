@@ -244,6 +244,14 @@ impl Store {
         Ok(read(&self.list(id), MAX_CRL_OCTETS)?.map(|octets| octets.to_vec()))
     }
 
+    /// Deletes the list of a CA. Nothing happens when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::File`].
+    pub fn remove_crl(&self, id: &AuthorityId) -> Result<(), StoreError> {
+        remove(&self.list(id))
+    }
+
     /// Deletes the lists of all CAs but these.
     ///
     /// # Errors

@@ -2,8 +2,9 @@
 
 use crate::command::{Filter, Parsed, Verb, choices, parse};
 use crate::monitor::{monitor, to_output};
+use crate::run::order_pki;
 use crate::terminal::{Terminal, Typed};
-use crate::{CliError, Client, caret, evaluate, login, shell};
+use crate::{CliError, Client, caret, evaluate, login, pki, shell};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -180,6 +181,17 @@ fn carry_out(
         }
         Verb::Reboot | Verb::PowerOff | Verb::Zeroize if !confirmed(editor, parsed.verb)? => {
             nothing
+        }
+        Verb::LoadCertificate if terminal.is_one() => {
+            let mut ask = || match terminal.hide().ask("Passphrase: ") {
+                Ok(Typed::Text(text)) => Ok(Some(text)),
+                Ok(Typed::Interrupted) => Ok(None),
+                Err(error) => Err(CliError::Terminal(error.to_string())),
+            };
+            match pki::order(parsed)? {
+                Some(order) => order_pki(client, parsed, order, &mut ask),
+                None => nothing,
+            }
         }
         _ => evaluate(client, parsed, &mut io::stdin()),
     }

@@ -5,6 +5,7 @@ use ravelin_ctl::flight::{Flight, FlightRecord};
 use ravelin_ctl::operator::{
     DaemonReply, IkeSa, Interface, IpsecSa, NextHop, ProcessStatus, Reply, Route,
 };
+use ravelin_ctl::pki::PkiReply;
 use ravelin_types::TrafficSelector;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -63,8 +64,30 @@ fn daemon(answer: &DaemonReply) -> Value {
         DaemonReply::Cpu(workers) => json!({ "workers": workers }),
         DaemonReply::Buffers(all) => json!({ "buffers": all }),
         DaemonReply::Acceleration(all) => json!({ "acceleration": all }),
+        DaemonReply::Pki(reply) => pki(reply),
         DaemonReply::Done(count) => json!({ "done": count }),
         DaemonReply::Failed(line) => json!({ "errors": [line] }),
+    }
+}
+
+fn pki(reply: &PkiReply) -> Value {
+    match reply {
+        PkiReply::Generated { name, key } => json!({ "generated": name, "key": key }),
+        PkiReply::Request { pem } => json!({ "certificate_request": pem }),
+        PkiReply::Loaded {
+            what,
+            name,
+            subjects,
+        } => json!({ "loaded": what.name(), "name": name, "subjects": subjects }),
+        PkiReply::PassphraseWanted => json!({ "passphrase_wanted": true }),
+        PkiReply::Cleared(what, count) => json!({ "deleted": count, "what": what.name() }),
+        PkiReply::Locals { list, left_out } => {
+            json!({ "local_certificates": list, "left_out": left_out })
+        }
+        PkiReply::Authorities { list, left_out } => {
+            json!({ "ca_certificates": list, "left_out": left_out })
+        }
+        PkiReply::Lists(list) => json!({ "revocation_lists": list }),
     }
 }
 

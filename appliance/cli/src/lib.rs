@@ -19,6 +19,7 @@ mod json;
 mod login;
 mod monitor;
 mod pipe;
+mod pki;
 pub mod render;
 mod run;
 mod shell;

@@ -261,6 +261,8 @@ fn wanted(parsed: &Parsed) -> Result<Wanted, CliError> {
             }
             Choose::Matching => wanted.spec.filter = filter::parse(word)?,
             Choose::WriteFile => wanted.file = Some(PathBuf::from(&word.text)),
+            // Those of other commands.
+            _ => {}
         }
     }
     Ok(wanted)

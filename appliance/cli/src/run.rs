@@ -1,14 +1,19 @@
 //! From a command to its request, and from the answer to text.
 
 use crate::command::{Filter, Parsed, Verb, Word};
-use crate::{CliError, Client, CommandError, json, pipe, render};
+use crate::{CliError, Client, CommandError, json, pipe, pki, render};
 use ravelin_ctl::flight::{FlightChoice, FlightOrder};
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply, Power, Reply, Request};
+use ravelin_ctl::pki::{PkiOrder, PkiReply};
 use ravelin_types::PairId;
 use std::fs;
-use std::io::Read;
+use std::io::{self, BufRead, Read};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use zeroize::Zeroizing;
+
+/// The longest line with a passphrase.
+const MAX_PASSPHRASE_OCTETS: u64 = 1026;
 
 /// Runs a command (none of [`is_local`], and not [`crate::monitor()`]'s) and returns what to print. `terminal` gives the text of a configuration that is
 /// typed or piped in.
@@ -20,8 +25,55 @@ pub fn evaluate(
     parsed: &Parsed,
     terminal: &mut dyn Read,
 ) -> Result<String, CliError> {
+    let mut ask = || {
+        let mut line = Zeroizing::new(String::new());
+        let read = io::BufReader::new(&mut *terminal)
+            .take(MAX_PASSPHRASE_OCTETS)
+            .read_line(&mut line);
+        read.map_err(|e| CliError::Terminal(e.to_string()))?;
+        let length = line.trim_end_matches(['\r', '\n']).len();
+        line.truncate(length);
+        Ok(Some(line))
+    };
+    if let Some(order) = pki::order(parsed)? {
+        return order_pki(client, parsed, order, &mut ask);
+    }
     let request = request(parsed, terminal)?;
     let reply = client.ask(request)?;
+    render_reply(parsed, reply)
+}
+
+/// A passphrase, or `None` when it is given up.
+pub(crate) type Ask<'a> = &'a mut dyn FnMut() -> Result<Option<Zeroizing<String>>, CliError>;
+
+/// Carries out an order about certificates; a passphrase is asked for when iked wants one.
+pub(crate) fn order_pki(
+    client: &Client,
+    parsed: &Parsed,
+    order: PkiOrder,
+    ask: Ask<'_>,
+) -> Result<String, CliError> {
+    let query = |order| Request::Daemon(DaemonQuery::Pki(Box::new(order)));
+    let wants = |reply: &Reply| {
+        let Reply::Daemon(DaemonReply::Pki(reply)) = reply else {
+            return false;
+        };
+        **reply == PkiReply::PassphraseWanted
+    };
+    let mut reply = client.ask(query(order.clone()))?;
+    if wants(&reply) {
+        let Some(typed) = ask()? else {
+            return Ok("given up: nothing is changed\n".to_owned());
+        };
+        reply = client.ask(query(pki::with_passphrase(order, &typed)))?;
+    }
+    if wants(&reply) {
+        let line = "the file is encrypted, and its passphrase is not given";
+        return Err(CliError::Refused(vec![line.to_owned()]));
+    }
+    if let Reply::Daemon(reply) = &reply {
+        pki::keep(parsed, reply)?;
+    }
     render_reply(parsed, reply)
 }
 
@@ -70,7 +122,19 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
         Verb::ShowRoute => DaemonQuery::Routes,
         Verb::ShowRouteSummary => DaemonQuery::RouteSummary,
         Verb::ShowConfiguration => return Ok(configuration(parsed)),
-        Verb::Exit | Verb::MonitorTraffic | Verb::StartShell { .. } => {
+        // They are no requests, or others than these.
+        Verb::Exit
+        | Verb::MonitorTraffic
+        | Verb::StartShell { .. }
+        | Verb::GenerateKey
+        | Verb::RequestCertificate
+        | Verb::LoadCertificate
+        | Verb::LoadCa
+        | Verb::LoadList
+        | Verb::ClearPki(_)
+        | Verb::ShowCertificates { .. }
+        | Verb::ShowCas { .. }
+        | Verb::ShowLists => {
             return Ok(Request::Session);
         }
         Verb::ShowUptime | Verb::ShowVersion => return Ok(Request::ShowNode),

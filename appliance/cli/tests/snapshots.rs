@@ -11,6 +11,8 @@ mod cpu;
 mod flight;
 #[path = "snapshots/machine.rs"]
 mod machine;
+#[path = "snapshots/pki.rs"]
+mod pki;
 #[path = "snapshots/replies.rs"]
 mod replies;
 

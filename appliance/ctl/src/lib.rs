@@ -30,6 +30,7 @@ pub mod ike;
 pub mod netd;
 pub mod operator;
 pub mod peer;
+pub mod pki;
 pub mod plane;
 pub mod sa;
 pub mod stream;

@@ -13,6 +13,7 @@ use crate::cpu::WorkerCpu;
 use crate::flight::{Flight, FlightOrder};
 use crate::host::wanted::{Class, PasswordHash};
 use crate::host::{Alarm, Platform};
+use crate::pki::{PkiOrder, PkiReply};
 use crate::sa::PairCounters;
 
 /// The CLI to mgmtd.
@@ -88,6 +89,8 @@ impl Request {
     /// The least class that may ask this.
     pub fn class(&self) -> Class {
         match self {
+            // Who is trusted, and who we are.
+            Request::Daemon(DaemonQuery::Pki(order)) if !order.is_question() => Class::SuperUser,
             Request::Daemon(query) if query.changes() => Class::Operator,
             Request::Daemon(_)
             | Request::ShowProcesses
@@ -146,6 +149,8 @@ pub enum DaemonQuery {
     Buffers,
     /// planed: who does the ciphers of the SAs.
     Acceleration,
+    /// iked: certificates and keys.
+    Pki(Box<PkiOrder>),
 }
 
 impl DaemonQuery {
@@ -158,6 +163,7 @@ impl DaemonQuery {
             | DaemonQuery::RekeyChild(_)
             | DaemonQuery::Capture(_)
             | DaemonQuery::Flight(FlightOrder::Start(_) | FlightOrder::Stop) => true,
+            DaemonQuery::Pki(order) => !order.is_question(),
             DaemonQuery::IkeSas
             | DaemonQuery::IpsecSas
             | DaemonQuery::IkeStatistics
@@ -290,6 +296,8 @@ pub enum DaemonReply {
     Buffers(Buffers),
     /// Answer to [`DaemonQuery::Acceleration`].
     Acceleration(Acceleration),
+    /// Answer to [`DaemonQuery::Pki`].
+    Pki(Box<PkiReply>),
     /// How many objects an order touched.
     Done(u64),
     /// Why not.

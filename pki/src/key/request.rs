@@ -3,7 +3,7 @@
 use openssl::hash::MessageDigest;
 use openssl::stack::Stack;
 use openssl::x509::extension::{KeyUsage, SubjectAlternativeName};
-use openssl::x509::{X509Name, X509ReqBuilder};
+use openssl::x509::{X509Name, X509Req, X509ReqBuilder};
 use ravelin_types::Identity;
 
 use super::PrivateKey;
@@ -26,6 +26,25 @@ impl Request {
     /// # Errors
     /// [`Error::Text`] for a name that no alternative name can hold, [`Error::Library`].
     pub fn sign(&self, key: &PrivateKey) -> Result<Vec<u8>, Error> {
+        let request = self.build(key)?;
+        request.to_der().map_err(library("certificate request"))
+    }
+
+    /// The same in PEM (RFC 7468).
+    ///
+    /// # Errors
+    /// As [`Self::sign`].
+    pub fn to_pem(&self, key: &PrivateKey) -> Result<String, Error> {
+        let failed = |code| Error::Library {
+            operation: "certificate request",
+            code,
+        };
+        let pem = self.build(key)?.to_pem();
+        let pem = pem.map_err(library("certificate request"))?;
+        String::from_utf8(pem).map_err(|_| failed(0))
+    }
+
+    fn build(&self, key: &PrivateKey) -> Result<X509Req, Error> {
         let failed = || library("certificate request");
         let mut request = X509ReqBuilder::new().map_err(failed())?;
         let subject = X509Name::from_der(self.subject.der()).map_err(failed())?;
@@ -51,7 +70,7 @@ impl Request {
             KeyAlgorithm::Ed25519 | KeyAlgorithm::Ed448 => MessageDigest::null(),
         };
         request.sign(&key.key, digest).map_err(failed())?;
-        request.build().to_der().map_err(failed())
+        Ok(request.build())
     }
 
     fn alt_names(&self) -> Result<SubjectAlternativeName, Error> {

@@ -118,6 +118,15 @@ impl CrlCache {
         })
     }
 
+    /// Forgets the list of a CA, which is wanted anew at once. False when there is none.
+    pub fn drop_list(&mut self, id: &AuthorityId) -> bool {
+        let Some(entry) = self.authorities.get_mut(id) else {
+            return false;
+        };
+        entry.at = WallTime(i64::MIN);
+        entry.list.take().is_some()
+    }
+
     /// Watches a CA no longer, and forgets its list.
     pub fn forget(&mut self, id: &AuthorityId) {
         self.authorities.remove(id);

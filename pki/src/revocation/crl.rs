@@ -9,6 +9,7 @@ use x509_parser::asn1_rs::FromDer;
 use x509_parser::extensions::{
     DistributionPointName, GeneralName, IssuingDistributionPoint, ParsedExtension, X509Extension,
 };
+use x509_parser::pem::Pem;
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::{Status, Unknown};
@@ -137,6 +138,25 @@ impl Crl {
             scope,
             serials,
         })
+    }
+
+    /// The DER of a list in a file, which is DER or PEM (RFC 7468) with one list.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub fn der_of_file(octets: &[u8]) -> Result<Vec<u8>, Error> {
+        if !octets.starts_with(b"-----BEGIN ") {
+            return Ok(octets.to_vec());
+        }
+        let malformed = |why| Error::Malformed {
+            what: "a revocation list",
+            why,
+        };
+        let mut blocks = Pem::iter_from_buffer(octets);
+        match (blocks.next(), blocks.next()) {
+            (Some(Ok(block)), None) if block.label == "X509 CRL" => Ok(block.contents),
+            _ => Err(malformed("its PEM is not one X509 CRL")),
+        }
     }
 
     /// The DER, to be kept across restarts.

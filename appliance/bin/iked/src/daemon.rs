@@ -34,7 +34,7 @@ use crate::hold::{Change, Hold};
 use crate::install::{Notice, Plane};
 use crate::journal::{Gate, Journal};
 use crate::link::LinkEvent;
-use crate::pki::Pki;
+use crate::pki::desk::Desk;
 use crate::pool::Pool;
 use crate::ratelimit::RateLimit;
 use crate::routes::{RouteKernel, Routes};
@@ -78,8 +78,8 @@ pub struct Parts<T, K> {
     pub kernel: K,
     /// Threads.
     pub pool: Pool<Work>,
-    /// Certificates.
-    pub pki: Pki,
+    /// Where orders about certificates go.
+    pub desk: Desk,
 }
 
 /// The daemon.
@@ -99,6 +99,7 @@ pub struct Daemon<T, K> {
     routes: Routes<K>,
     hold: Hold,
     pool: Pool<Work>,
+    desk: Desk,
     transport: T,
     socket_counters: Arc<SocketCounters>,
     config: ConfigStore,
@@ -134,6 +135,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             routes: Routes::new(parts.kernel),
             hold: Hold::new(now),
             pool: parts.pool,
+            desk: parts.desk,
             transport: parts.transport,
             socket_counters: parts.socket_counters,
             config: ConfigStore::default(),

@@ -4,6 +4,10 @@
 //! A [`Pki`] is a handle; all handles share the same contents. Who changes something blocks until it is durable, so that is not for
 //! the daemon's main task. A reader keeps the [`Contents`] that it got, whole, whatever is changed meanwhile.
 
+pub mod desk;
+mod files;
+mod view;
+
 use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -186,6 +190,17 @@ impl Pki {
     pub fn take_list(&self, id: &AuthorityId, der: &[u8], now: WallTime) -> Result<(), ListError> {
         self.lists_mut().take(id, der, now)?;
         Ok(self.0.store.save_crl(id, der)?)
+    }
+
+    /// Drops the lists of these CAs, which are watched as before. Returns how many there were.
+    pub(crate) fn drop_lists(&self, authorities: &[Certificate]) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for authority in authorities {
+            let id = AuthorityId::of(authority);
+            self.0.store.remove_crl(&id)?;
+            count += u64::from(self.lists_mut().drop_list(&id));
+        }
+        Ok(count)
     }
 
     /// The CAs that are watched, with their lists.

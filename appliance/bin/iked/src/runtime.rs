@@ -20,6 +20,7 @@ use crate::daemon::{Daemon, Done, MgmtEvent, Parts, PlaneEvent, run_work};
 use crate::environment::DaemonEnvironment;
 use crate::journal::Journal;
 use crate::link;
+use crate::pki::desk::Desk;
 use crate::pki::{Pki, wall_clock};
 use crate::pool::Pool;
 use crate::routes::RouteKernel;
@@ -113,7 +114,7 @@ async fn serve(options: &Options) -> Result<(), RunError> {
         socket_counters,
         kernel: AriRoutes::open()?,
         pool: Pool::start(threads, MAX_WORK, run_work, &results)?,
-        pki,
+        desk: Desk::open(pki)?,
     };
     let daemon = Daemon::new(parts, clock::now())?;
 

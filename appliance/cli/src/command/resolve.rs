@@ -15,6 +15,8 @@ pub struct Parsed {
     pub chosen: Vec<(Choose, Word)>,
     /// Filters in order, each with its value.
     pub filters: Vec<(Filter, Option<Word>)>,
+    /// Where the line ends: what is missing belongs there.
+    pub end: usize,
 }
 
 /// A word that may follow, with its help.
@@ -52,6 +54,7 @@ pub fn parse(line: &str) -> Result<Option<Parsed>, CommandError> {
         values,
         chosen,
         filters: resolved,
+        end,
     }))
 }
 

@@ -1,18 +1,28 @@
 //! The commands. To add one: a line here, a [`Verb`], and its request and rendering in `run.rs`.
 
+use ravelin_ctl::pki::PkiObject;
+
 /// What a command does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Verb {
     ClearIke,
     ClearIpsec,
+    ClearPki(PkiObject),
+    /// `request security pki generate-key-pair`
+    GenerateKey,
     /// Of the pair of an index, or of a peer.
     StartFlight {
         peer: bool,
     },
     StopFlight,
     Exit,
+    LoadCa,
+    /// `request security pki local-certificate load`
+    LoadCertificate,
     LoadFile,
+    /// `request security pki crl load`
+    LoadList,
     LoadTerminal,
     MergeFile,
     MergeTerminal,
@@ -21,8 +31,17 @@ pub enum Verb {
     Reboot,
     RekeyIke,
     RekeyIpsec,
+    RequestCertificate,
     ShowAlarms,
     ShowBuffers,
+    /// `show security pki ca-certificate`
+    ShowCas {
+        detail: bool,
+    },
+    /// `show security pki local-certificate`
+    ShowCertificates {
+        detail: bool,
+    },
     ShowConfiguration,
     ShowCpu,
     ShowAcceleration,
@@ -41,6 +60,8 @@ pub enum Verb {
         detail: bool,
     },
     ShowIpsecStatistics,
+    /// `show security pki crl`
+    ShowLists,
     ShowProcesses,
     /// `show system day-0`
     ShowDay0,
@@ -61,8 +82,22 @@ pub enum Choose {
     Count,
     /// Only these packets.
     Matching,
-    /// Octets kept of each packet.
+    /// An IP address in a certificate.
+    Address,
+    /// A host name in a certificate.
+    DomainName,
+    /// A mail address in a certificate.
+    Email,
+    /// From this file, or into it.
+    File,
+    /// The private key is in this one.
+    KeyFile,
+    /// Octets kept of each packet; bits of a key.
     Size,
+    /// Who a certificate is for.
+    Subject,
+    /// Kind of a key.
+    Type,
     /// Into this file, as pcapng.
     WriteFile,
 }
@@ -124,6 +159,19 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     group("clear security ipsec", "Clear IPsec information"),
     entry("clear security ipsec security-associations", "Delete all IPsec security associations", Verb::ClearIpsec),
     entry("clear security ipsec security-associations <peer>", "IP address of one peer", Verb::ClearIpsec),
+    group("clear security pki", "Delete certificates"),
+    group("clear security pki ca-certificate", "Trust CAs no longer"),
+    group("clear security pki ca-certificate ca-profile", "Those of a profile"),
+    entry("clear security pki ca-certificate ca-profile <name>", "Name of the CA profile", Verb::ClearPki(PkiObject::CaCertificate)),
+    group("clear security pki crl", "Delete revocation lists, which are fetched anew"),
+    group("clear security pki crl ca-profile", "Those of a profile"),
+    entry("clear security pki crl ca-profile <name>", "Name of the CA profile", Verb::ClearPki(PkiObject::List)),
+    group("clear security pki key-pair", "Delete a private key with its certificate"),
+    group("clear security pki key-pair certificate-id", "By its name"),
+    entry("clear security pki key-pair certificate-id <name>", "Its name", Verb::ClearPki(PkiObject::KeyPair)),
+    group("clear security pki local-certificate", "Delete a certificate and keep its key"),
+    group("clear security pki local-certificate certificate-id", "By its name"),
+    entry("clear security pki local-certificate certificate-id <name>", "Its name", Verb::ClearPki(PkiObject::LocalCertificate)),
     entry("exit", "Leave the command line", Verb::Exit),
     entry("quit", "Leave the command line", Verb::Exit),
     group("monitor", "Show what happens as it happens"),
@@ -149,6 +197,25 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     entry("request security ipsec rekey all", "All of them", Verb::RekeyIpsec),
     group("request security ipsec rekey index", "One of them"),
     entry("request security ipsec rekey index <index>", "Its index", Verb::RekeyIpsec),
+    group("request security pki", "Make requests about certificates"),
+    group("request security pki ca-certificate", "Act on the certificates of CAs"),
+    group("request security pki ca-certificate load", "Trust the CAs of a file"),
+    group("request security pki ca-certificate load ca-profile", "For a profile"),
+    entry("request security pki ca-certificate load ca-profile <name>", "Name of the CA profile", Verb::LoadCa),
+    group("request security pki crl", "Act on revocation lists"),
+    group("request security pki crl load", "Take a list from a file"),
+    group("request security pki crl load ca-profile", "Of a CA of a profile"),
+    entry("request security pki crl load ca-profile <name>", "Name of the CA profile", Verb::LoadList),
+    group("request security pki generate-certificate-request", "Make a request to be sent to a CA"),
+    group("request security pki generate-certificate-request certificate-id", "For a key pair"),
+    entry("request security pki generate-certificate-request certificate-id <name>", "Its name", Verb::RequestCertificate),
+    group("request security pki generate-key-pair", "Make a private key"),
+    group("request security pki generate-key-pair certificate-id", "By the name of its certificate"),
+    entry("request security pki generate-key-pair certificate-id <name>", "Its name", Verb::GenerateKey),
+    group("request security pki local-certificate", "Act on our certificates"),
+    group("request security pki local-certificate load", "Take a certificate from a file"),
+    group("request security pki local-certificate load certificate-id", "For a key pair, or with its key"),
+    entry("request security pki local-certificate load certificate-id <name>", "Its name", Verb::LoadCertificate),
     group("request system", "Perform system functions"),
     group("request system configuration", "Act on the configuration"),
     group("request system configuration load", "Validate, store and apply a configuration"),
@@ -184,6 +251,12 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     entry("show security ipsec security-associations", "Show IPsec security associations", Verb::ShowIpsecSas { detail: false }),
     entry("show security ipsec security-associations detail", "Show all there is to know", Verb::ShowIpsecSas { detail: true }),
     entry("show security ipsec statistics", "Show IPsec counters", Verb::ShowIpsecStatistics),
+    group("show security pki", "Show certificates"),
+    entry("show security pki ca-certificate", "Show the CAs that are trusted", Verb::ShowCas { detail: false }),
+    entry("show security pki ca-certificate detail", "Show fingerprints too", Verb::ShowCas { detail: true }),
+    entry("show security pki crl", "Show revocation lists", Verb::ShowLists),
+    entry("show security pki local-certificate", "Show our certificates and keys", Verb::ShowCertificates { detail: false }),
+    entry("show security pki local-certificate detail", "Show fingerprints and chains too", Verb::ShowCertificates { detail: true }),
     group("show system", "Show system information"),
     entry("show system alarms", "Show what is wrong with the system", Verb::ShowAlarms),
     entry("show system buffers", "Show the packet buffers", Verb::ShowBuffers),
@@ -202,6 +275,10 @@ pub const COMMANDS: &[Entry<Verb>] = &[
 pub const fn options(verb: Verb) -> &'static [Entry<Choose>] {
     match verb {
         Verb::MonitorTraffic => MONITOR_OPTIONS,
+        Verb::GenerateKey => KEY_OPTIONS,
+        Verb::RequestCertificate => REQUEST_OPTIONS,
+        Verb::LoadCertificate => CERTIFICATE_OPTIONS,
+        Verb::LoadCa | Verb::LoadList => FILE_OPTIONS,
         _ => &[],
     }
 }
@@ -216,6 +293,42 @@ const MONITOR_OPTIONS: &[Entry<Choose>] = &[
     entry("size <octets>", "96 to 9216 octets, 256 by default", Choose::Size),
     group("write-file", "Write pcapng"),
     entry("write-file <file>", "Path of the file, or - for the output", Choose::WriteFile),
+];
+
+#[rustfmt::skip]
+const KEY_OPTIONS: &[Entry<Choose>] = &[
+    group("size", "Bits of the key"),
+    entry("size <bits>", "rsa: 2048 to 4096, 2048 by default; ecdsa: 256, 384, 521", Choose::Size),
+    group("type", "Kind of the key"),
+    entry("type <type>", "rsa (by default), ecdsa, ed25519, ed448", Choose::Type),
+];
+
+#[rustfmt::skip]
+const REQUEST_OPTIONS: &[Entry<Choose>] = &[
+    group("domain-name", "Host name of the gateway"),
+    entry("domain-name <name>", "Host name; several with commas", Choose::DomainName),
+    group("email", "Mail address"),
+    entry("email <address>", "Mail address; several with commas", Choose::Email),
+    group("filename", "Write the request into a file too"),
+    entry("filename <file>", "Path of a file that is not there yet", Choose::File),
+    group("ip-address", "IP address of the gateway"),
+    entry("ip-address <address>", "IP address; several with commas", Choose::Address),
+    group("subject", "Who the certificate is for"),
+    entry("subject <name>", "Quoted: \"CN=gw1,O=Example,C=DE\"", Choose::Subject),
+];
+
+#[rustfmt::skip]
+const CERTIFICATE_OPTIONS: &[Entry<Choose>] = &[
+    group("filename", "The file"),
+    entry("filename <file>", "Path of a file: PEM, DER or PKCS#12", Choose::File),
+    group("key", "The private key is in another file"),
+    entry("key <file>", "Path of a file: PEM or PKCS#8", Choose::KeyFile),
+];
+
+#[rustfmt::skip]
+const FILE_OPTIONS: &[Entry<Choose>] = &[
+    group("filename", "The file"),
+    entry("filename <file>", "Path of a file: PEM or DER", Choose::File),
 ];
 
 /// All filters.

@@ -12,6 +12,7 @@ mod hardware;
 mod ike;
 mod interfaces;
 mod ipsec;
+mod pki;
 mod route;
 mod system;
 
@@ -76,6 +77,12 @@ fn daemon(verb: Verb, answer: &DaemonReply) -> Option<String> {
         (Verb::ShowCpu, DaemonReply::Cpu(workers)) => cpu::text(workers),
         (Verb::ShowAcceleration, DaemonReply::Acceleration(all)) => acceleration::text(all),
         (Verb::ShowFlight, DaemonReply::Flight(flight)) => flight::text(flight),
+        (verb, DaemonReply::Pki(reply)) => {
+            let (Verb::ShowCertificates { detail } | Verb::ShowCas { detail }) = verb else {
+                return Some(pki::text(reply, false));
+            };
+            pki::text(reply, detail)
+        }
         (Verb::StartFlight { .. }, DaemonReply::Done(count)) => {
             format!("recording, by {count} security associations\n")
         }

@@ -43,6 +43,11 @@ impl Manager {
                 if let DaemonQuery::Capture(CaptureOrder::Begin(spec)) = &query {
                     log::warn!("{} captures {}", who.name, spec.interfaces.join(", "));
                 }
+                if let DaemonQuery::Pki(order) = &query
+                    && !order.is_question()
+                {
+                    log::info!("{} asks: {}", who.name, order.summary());
+                }
                 return self.pass_on(query, answer);
             }
             ops::Request::ShowProcesses => Reply::Processes(self.processes()),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ravelin_ctl::daemon::{Reply, Request};
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply, IkeSa, IpsecSa};
+use ravelin_ctl::pki::PkiOrder;
 use ravelin_ctl::sa::PairCounters;
 use ravelin_ike::{ChildSummary, EnvironmentError, IkeSummary};
 use ravelin_types::{Generation, NodeId, PairId, Spi, Time};
@@ -26,6 +27,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
                 None
             }
             Request::Operator(DaemonQuery::IpsecSas) => self.ask_planed(id, now),
+            Request::Operator(DaemonQuery::Pki(order)) => self.order(id, *order),
             Request::Operator(query) => Some(Reply::Operator(self.operator(&query, now))),
         }
     }
@@ -124,6 +126,16 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             .insert(self.next_token, (id, now + COUNTERS_PATIENCE));
         self.plane.ask_counters(self.next_token);
         None
+    }
+
+    /// The answer goes by the connection that the order came by.
+    fn order(&self, id: u32, order: PkiOrder) -> Option<Reply> {
+        let sender = self.mgmt.clone()?;
+        let taken = self.desk.submit((order, id, sender));
+        (!taken).then(|| {
+            let busy = "too many orders about certificates at once".to_owned();
+            Reply::Operator(DaemonReply::Failed(busy))
+        })
     }
 
     pub(super) fn counters_came(

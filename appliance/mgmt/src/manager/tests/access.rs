@@ -5,6 +5,7 @@ use ravelin_ctl::capture::{CaptureId, CaptureOrder};
 use ravelin_ctl::host::POWER_FILE;
 use ravelin_ctl::host::wanted::{Class, FIRST_UID, HostConfig, Password, PasswordHash};
 use ravelin_ctl::operator::Power;
+use ravelin_ctl::pki::PkiOrder;
 
 const HASH: &str = "$6$saltsalt$0123456789abcdefghijklmnop";
 const USERS: &str = "system { login {
@@ -87,6 +88,13 @@ fn a_class_may_do_what_it_may_and_no_more() {
     let clear = || ops::Request::Daemon(DaemonQuery::ClearIke(None));
     let show = || ops::Request::Daemon(DaemonQuery::IkeSas);
     let capture = || ops::Request::Daemon(DaemonQuery::Capture(CaptureOrder::Take(CaptureId(1))));
+    let pki = |order| ops::Request::Daemon(DaemonQuery::Pki(Box::new(order)));
+    let trust = || {
+        pki(PkiOrder::LoadCa {
+            profile: "any".to_owned(),
+            file: vec![],
+        })
+    };
     let reboot = || ops::Request::Power(Power::Reboot);
     let secrets = || ops::Request::ExportConfiguration {
         set: false,
@@ -101,6 +109,9 @@ fn a_class_may_do_what_it_may_and_no_more() {
         (olaf, capture(), true),
         (olaf, clear(), true),
         (olaf, load(), false),
+        (olaf, trust(), false),
+        (rita, pki(PkiOrder::ShowAuthorities), true),
+        (anna, trust(), true),
         (olaf, reboot(), false),
         (olaf, secrets(), false),
         (anna, secrets(), true),

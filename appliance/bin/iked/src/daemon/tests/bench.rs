@@ -29,6 +29,7 @@ use crate::environment::DaemonEnvironment;
 use crate::install::tests::Twin;
 use crate::journal::Journal;
 use crate::link::LinkEvent;
+use crate::pki::desk::Desk;
 use crate::pki::{Pki, wall_clock};
 use crate::pool::Pool;
 use crate::routes::RouteKernel;
@@ -212,7 +213,8 @@ impl Node {
             socket_counters: std::sync::Arc::default(),
             kernel: self.kernel.clone(),
             pool: Pool::start(1, 4096, run_work, &results).unwrap(),
-            pki: Pki::open(&self.folder.path().join("pki"), wall_clock()).unwrap(),
+            desk: Desk::open(Pki::open(&self.folder.path().join("pki"), wall_clock()).unwrap())
+                .unwrap(),
         };
         let mut daemon = Daemon::new(parts, now).unwrap();
         let hello = Hello::new(Role::Mgmtd, InstanceId(9));
