@@ -56,6 +56,8 @@ pub struct GatewayConfig {
     pub dead_peer_detection: Option<DeadPeerDetection>,
     /// Seconds between NAT keepalives, 0 for none.
     pub nat_keepalive_s: u16,
+    /// Tunnels move with the addresses of their ends (RFC 4555).
+    pub mobike: bool,
     /// Tunnels through this gateway.
     pub vpns: Vec<VpnConfig>,
 }

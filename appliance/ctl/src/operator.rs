@@ -337,6 +337,8 @@ pub struct IkeSa {
     pub dh_group: String,
     /// Whether a NAT lies between.
     pub nat: bool,
+    /// Whether the tunnel moves with the addresses of its ends (RFC 4555).
+    pub mobike: bool,
     /// Seconds since it came up.
     pub age_s: u64,
     /// Seconds until rekey.

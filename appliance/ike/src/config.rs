@@ -79,6 +79,8 @@ pub struct Gateway {
     pub nat_keepalive: Option<Duration>,
     /// As initiator go to port 4500 after IKE_SA_INIT even without a NAT.
     pub always_port_4500: bool,
+    /// Tunnels move with the addresses of either end (RFC 4555).
+    pub mobike: bool,
     /// Tunnels.
     pub vpns: Vec<Vpn>,
 }

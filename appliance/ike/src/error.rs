@@ -137,6 +137,9 @@ pub enum Reason {
     /// The peer answered with something it was not offered.
     #[error("the peer chose {0}, which was not offered")]
     NotOffered(&'static str),
+    /// The peer may not move its tunnel there, or be behind a NAT (RFC 4555).
+    #[error("the peer may not be at this address: {0}")]
+    Moved(&'static str),
     /// The peer's key exchange value was refused, or a primitive failed.
     #[error("{0}")]
     Crypto(ravelin_crypto::Error),

@@ -4,7 +4,7 @@
 //! datagrams and the time, runs its [`Work`] (key exchanges, signatures), stores its [`Record`]s, and sends its [`Transmit`]s once the
 //! records they depend on are durable (write-ahead: after a crash the restored endpoint repeats itself bit by bit).
 //!
-//! What it does not do: certificates and signatures themselves (an [`Authority`] of the daemon's does), EAP, MOBIKE, the data plane,
+//! What it does not do: certificates and signatures themselves (an [`Authority`] of the daemon's does), EAP, the data plane,
 //! name resolution.
 //!
 //! ```text

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::session::Session;
 
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 const KIND_ENDPOINT: u8 = 0;
 const KIND_SESSION: u8 = 1;
 

@@ -21,6 +21,7 @@ use crate::keymat::{ChildKeys, IkeKeys};
 use crate::msg::{ExchangeType, Header, Payload, sk, skf};
 use crate::proposal::EspSuite;
 use crate::sa::child::Requested;
+use crate::sa::mobike::Mobility;
 use crate::sa::{Exchange, State, Task};
 use crate::stats::Discard;
 use crate::window::{Datagrams, Window};
@@ -52,6 +53,8 @@ pub(crate) struct Session {
     pub(crate) only_contact: bool,
     pub(crate) last_inbound: Time,
     pub(crate) last_outbound: Option<Time>,
+    /// What there is of MOBIKE, once agreed on.
+    pub(crate) mobility: Option<Box<Mobility>>,
     /// We are ending it for this reason.
     pub(crate) closing: Option<DownReasonStored>,
     #[serde(skip)]
@@ -459,6 +462,7 @@ impl Session {
             only_contact: false,
             last_inbound: now,
             last_outbound: None,
+            mobility: None,
             closing: None,
             volatile: Volatile::default(),
         }

@@ -108,6 +108,7 @@ fn config() -> Arc<Config> {
         dpd: None,
         nat_keepalive: None,
         always_port_4500: false,
+        mobike: false,
         vpns: vec![vpn],
     };
     Arc::new(Config {

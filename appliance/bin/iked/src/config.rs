@@ -322,6 +322,7 @@ fn gateway_of(gateway: &GatewayConfig) -> Result<ike::Gateway, ConfigError> {
         nat_keepalive: (gateway.nat_keepalive_s > 0)
             .then(|| Duration::from_secs(u64::from(gateway.nat_keepalive_s))),
         always_port_4500: false,
+        mobike: gateway.mobike,
         vpns: gateway.vpns.iter().map(vpn_of).collect(),
     })
 }

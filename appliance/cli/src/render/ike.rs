@@ -100,8 +100,9 @@ fn paragraph(out: &mut String, sa: &IkeSa) {
     ] {
         put(format!("   {name:<23}: "), value.to_owned());
     }
+    let mobike = if sa.mobike { "agreed" } else { "no" };
     put(
-        format!("  NAT: {nat}, "),
+        format!("  NAT: {nat}, MOBIKE: {mobike}, "),
         format!("IPsec security associations: {}", sa.children),
     );
     put(

@@ -27,6 +27,7 @@ pub fn ike_sas() -> Reply {
         prf: "sha-256".into(),
         dh_group: "group19".into(),
         nat: true,
+        mobike: true,
         age_s: 93_784,
         rekey_s: 25_000,
         lifetime_s: 28_790,
@@ -47,6 +48,7 @@ pub fn ike_sas() -> Reply {
         encryption: "aes-256-cbc".into(),
         integrity: Some("sha-256".into()),
         nat: false,
+        mobike: false,
         age_s: 3,
         ..first.clone()
     };

@@ -170,6 +170,9 @@ pub struct Gateway {
     pub dead_peer_detection: Option<DeadPeerDetection>,
     /// Seconds between NAT keepalives, 0 for none.
     pub nat_keepalive: u16,
+    /// Tunnels move with the addresses of their ends.
+    #[serde(default, deserialize_with = "present")]
+    pub mobike: bool,
 }
 
 /// `dynamic`: one identity and how it denotes the peers.

@@ -295,7 +295,7 @@ impl<E: Environment> Endpoint<E> {
     /// Authenticated ESP came from another address or port; taken over when a NAT lies before the peer.
     pub fn peer_moved(&mut self, child: ChildId, outer: Outer, now: Time) -> bool {
         self.with_child(child, now, |ctx, session, _| {
-            let (Some((_, port)), true) = (outer.udp, session.path.follows_peer()) else {
+            let (Some((_, port)), true) = (outer.udp, session.follows_peer()) else {
                 return Ok(());
             };
             let remote = SocketAddr::new(outer.remote, port);

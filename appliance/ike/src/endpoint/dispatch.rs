@@ -14,7 +14,7 @@ use crate::msg::notify::{Notify, kind};
 use crate::msg::skf::Skf;
 use crate::msg::{ExchangeType, Header, Message, Payload};
 use crate::outbox::Ctx;
-use crate::sa::{Incoming, State, auth, established, init, send_back};
+use crate::sa::{Incoming, State, auth, established, init, mobike, send_back};
 use crate::session::{Content, IkeSa, Session};
 use crate::stats::{Count, Discard};
 use crate::window::Verdict;
@@ -188,6 +188,7 @@ fn deliver(
             return Ok(());
         };
         established::heard(ctx, session, &incoming);
+        mobike::answered_from(ctx, session, &incoming);
         return match session.ike_mut(ike)?.state {
             State::AuthSent(_) => auth::initiator::on_response(ctx, session, ike, payloads),
             _ => established::on_response(ctx, session, ike, payloads),

@@ -28,7 +28,7 @@ use crate::error::{Fault, Stage};
 use crate::event::{DownReason, Event, EventKind, Record, RecordOp, SessionId, Transmit};
 use crate::outbox::{Contact, Ctx, Outbox};
 use crate::record;
-use crate::sa::{child, established, liveness, tasks};
+use crate::sa::{child, established, liveness, mobike, tasks};
 use crate::session::{ChildState, Session};
 use crate::stats::{Count, Stats};
 use crate::timers::{RECONNECT_FIRST, RECONNECT_MOST};
@@ -109,7 +109,7 @@ impl<E: Environment> Endpoint<E> {
     /// Replaces the configuration. Sessions of gateways that are gone are closed, those of addresses that are gone end, and
     /// child SAs of VPNs that are gone are deleted; others keep what was negotiated until their next exchange.
     pub fn set_config(&mut self, config: Arc<Config>, now: Time) {
-        self.config = config;
+        let before = std::mem::replace(&mut self.config, config);
         self.want_static(now);
         let orphans: Vec<u64> = self
             .sessions
@@ -124,6 +124,7 @@ impl<E: Environment> Endpoint<E> {
         for id in orphans {
             self.close(SessionId(id), now);
         }
+        self.readdress(&before, now);
         for id in self.sessions_without_address() {
             // The peer hears of it if the deletion still gets out; its answer would not reach us.
             self.close(SessionId(id), now);
@@ -141,6 +142,19 @@ impl<E: Environment> Endpoint<E> {
                 tasks::want_missing_children(ctx, session, now);
                 Ok(())
             });
+        }
+    }
+
+    /// Sessions that move (RFC 4555) follow the addresses of their gateways.
+    fn readdress(&mut self, before: &Config, now: Time) {
+        let changed = |s: &&Session| {
+            let name = s.gateway.as_ref().filter(|_| s.mobility.is_some());
+            let addresses = |c: &Config| Some(c.gateway(name?)?.local_addresses.clone());
+            addresses(before) != addresses(&self.config)
+        };
+        let mobile: Vec<u64> = (self.sessions.values().filter(changed).map(|s| s.id)).collect();
+        for id in mobile {
+            self.with_session(now, id, mobike::readdress);
         }
     }
 

@@ -43,6 +43,8 @@ pub struct IkeSummary {
     pub suite: Option<IkeSuite>,
     /// A NAT lies between.
     pub nat: bool,
+    /// The tunnel moves with the addresses of its ends (RFC 4555).
+    pub mobike: bool,
     /// The peer is authenticated.
     pub established: bool,
     /// When this IKE SA was made.
@@ -125,6 +127,7 @@ impl<E: Environment> Endpoint<E> {
                 peer: s.peer.clone(),
                 suite: i.suite,
                 nat: s.path.nat_local || s.path.nat_remote,
+                mobike: s.mobility.is_some(),
                 established: s.established_at.is_some(),
                 created_at: i.created_at,
                 rekey_at: i.soft_at,
@@ -150,7 +153,7 @@ impl<E: Environment> Endpoint<E> {
                     gateway: shared(s.gateway.as_deref().unwrap_or_default()),
                     vpn: shared(&c.vpn),
                     peer: s.peer.clone(),
-                    outer: s.path.outer(),
+                    outer: s.outer(),
                     spi_in: c.spi_in,
                     spi_out: c.spi_out,
                     suite: c.suite,

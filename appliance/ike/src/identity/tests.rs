@@ -15,6 +15,7 @@ fn gateway(name: &str, remote: RemotePeer) -> Arc<Gateway> {
         keys: PreSharedKeys::default(),
         dpd: None,
         nat_keepalive: None,
+        mobike: false,
         always_port_4500: false,
         vpns: vec![],
     })

@@ -36,6 +36,8 @@ pub mod kind {
     pub const TS_UNACCEPTABLE: u16 = 38;
     pub const INVALID_SELECTORS: u16 = 39;
     pub const TEMPORARY_FAILURE: u16 = 43;
+    pub const UNACCEPTABLE_ADDRESSES: u16 = 40;
+    pub const UNEXPECTED_NAT_DETECTED: u16 = 41;
     pub const CHILD_SA_NOT_FOUND: u16 = 44;
     pub const INITIAL_CONTACT: u16 = 16384;
     pub const SET_WINDOW_SIZE: u16 = 16385;
@@ -47,6 +49,13 @@ pub mod kind {
     pub const REKEY_SA: u16 = 16393;
     pub const ESP_TFC_PADDING_NOT_SUPPORTED: u16 = 16394;
     pub const NON_FIRST_FRAGMENTS_ALSO: u16 = 16395;
+    pub const MOBIKE_SUPPORTED: u16 = 16396;
+    pub const ADDITIONAL_IP4_ADDRESS: u16 = 16397;
+    pub const ADDITIONAL_IP6_ADDRESS: u16 = 16398;
+    pub const NO_ADDITIONAL_ADDRESSES: u16 = 16399;
+    pub const UPDATE_SA_ADDRESSES: u16 = 16400;
+    pub const COOKIE2: u16 = 16401;
+    pub const NO_NATS_ALLOWED: u16 = 16402;
     pub const CHILDLESS_IKEV2_SUPPORTED: u16 = 16418;
     pub const FRAGMENTATION_SUPPORTED: u16 = 16430;
     pub const SIGNATURE_HASH_ALGORITHMS: u16 = 16431;
@@ -151,6 +160,8 @@ pub fn error_name(number: u16) -> &'static str {
         kind::INVALID_SELECTORS => "INVALID_SELECTORS",
         kind::TEMPORARY_FAILURE => "TEMPORARY_FAILURE",
         kind::CHILD_SA_NOT_FOUND => "CHILD_SA_NOT_FOUND",
+        kind::UNACCEPTABLE_ADDRESSES => "UNACCEPTABLE_ADDRESSES",
+        kind::UNEXPECTED_NAT_DETECTED => "UNEXPECTED_NAT_DETECTED",
         _ => "an unknown error",
     }
 }

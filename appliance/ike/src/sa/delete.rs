@@ -3,7 +3,7 @@
 use ravelin_types::{ChildId, Time};
 
 use super::established::syntax;
-use super::{Exchange, Incoming, child, request, respond, tasks};
+use super::{Exchange, Incoming, child, mobike, request, respond, tasks};
 use crate::error::{Fault, Reason};
 use crate::event::DownReason;
 use crate::msg::delete::Delete;
@@ -47,6 +47,7 @@ pub(crate) fn on_request(
     if payloads.is_empty() {
         ctx.stats.add(Count::DpdAnswered);
     }
+    let answers = mobike::on_request(ctx, session, ike, incoming, payloads)?;
     let ours = delete_children(ctx, session, &spis);
     let delete = Delete::Children {
         protocol: protocol::ESP,
@@ -56,6 +57,7 @@ pub(crate) fn on_request(
     let payloads: Vec<Payload> = named
         .then_some(Payload::Delete(delete))
         .into_iter()
+        .chain(answers)
         .collect();
     respond(ctx, session, ike, incoming, &payloads, None)
 }

@@ -1,6 +1,6 @@
 //! An established IKE SA: which exchange a protected message belongs to, and what is wrong with it.
 
-use super::{Exchange, Incoming, Parts, child, delete, rekey, respond_notify, tasks};
+use super::{Exchange, Incoming, Parts, child, delete, mobike, rekey, respond_notify, tasks};
 use crate::error::{Fault, Reason, Stage};
 use crate::event::{DownReason, EventKind};
 use crate::msg::notify::{Notify, kind};
@@ -124,7 +124,13 @@ pub(crate) fn on_response(
         }
         Some(Exchange::Dpd) => {
             session.volatile.dirty = true;
-            Ok(())
+            mobike::probed(ctx, session, ike, &Parts::of(&payloads))
+        }
+        Some(Exchange::UpdateAddresses) => {
+            mobike::updated(ctx, session, ike, &Parts::of(&payloads))
+        }
+        Some(Exchange::ProvePeer(proof)) => {
+            mobike::proven(ctx, session, &proof, &Parts::of(&payloads))
         }
         _ => Err(Fault::Discard(Discard::WrongExchange)),
     }
@@ -133,12 +139,12 @@ pub(crate) fn on_response(
 /// A fresh authentic message came from `incoming`: proof of life, and of a new address when a NAT lies before the peer
 /// (RFC 7296 section 2.23).
 ///
-/// The section's "A host behind a NAT SHOULD NOT do this type of dynamic address update" is met by [`crate::session::Path::follows_peer`].
+/// The section's "A host behind a NAT SHOULD NOT do this type of dynamic address update" is met by [`Session::follows_peer`].
 pub(crate) fn heard(ctx: &mut Ctx<'_>, session: &mut Session, incoming: &Incoming) {
     session.hear(ctx.now);
     let same = session.path.remote == incoming.remote
         && session.path.local.port() == incoming.local.port();
-    if same || !session.path.follows_peer() || session.established_at.is_none() {
+    if same || !session.follows_peer() || session.established_at.is_none() {
         return;
     }
     session.path.local.set_port(incoming.local.port());
@@ -158,7 +164,7 @@ pub(crate) fn moved(ctx: &mut Ctx<'_>, session: &mut Session) {
         .collect();
     ctx.event(EventKind::PeerMoved {
         children,
-        outer: session.path.outer(),
+        outer: session.outer(),
     });
 }
 

@@ -101,7 +101,7 @@ fn nat_hash(spi_i: u64, spi_r: u64, at: SocketAddr) -> Result<[u8; 20], Fault> {
     })
 }
 
-fn nat_payloads(
+pub(crate) fn nat_payloads(
     spi_i: u64,
     spi_r: u64,
     local: SocketAddr,
@@ -315,7 +315,11 @@ pub(crate) fn on_response(
         response: data.to_vec(),
         nat_local,
         nat_remote,
-        float: gateway.always_port_4500 || nat_local || nat_remote,
+        // RFC 4555 section 3.3: with MOBIKE the initiator goes there without a NAT too, if the peer supports NAT traversal.
+        float: gateway.always_port_4500
+            || nat_local
+            || nat_remote
+            || gateway.mobike && parts.notify(kind::NAT_DETECTION_SOURCE_IP).is_some(),
         fragmentation: parts.notify(kind::FRAGMENTATION_SUPPORTED).is_some(),
         hashes: parts.signature_hashes(),
     };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ravelin_types::Time;
 
 use super::init::gateway_of;
-use super::{Exchange, request_within};
+use super::{Exchange, mobike, request_within};
 use crate::config::{Dpd, DpdMode, Gateway};
 use crate::error::Fault;
 use crate::event::EventKind;
@@ -49,12 +49,13 @@ pub(crate) fn probe(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) -> Resul
         return Ok(());
     };
     ctx.stats.add(Count::DpdSent);
+    let payloads = mobike::probe_payloads(session, ike)?;
     request_within(
         ctx,
         session,
         ike,
         ExchangeType::Informational,
-        &[],
+        &payloads,
         Exchange::Dpd,
         None,
         dpd.patience(),

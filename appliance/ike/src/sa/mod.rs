@@ -19,6 +19,7 @@ pub(crate) mod delete;
 pub(crate) mod established;
 pub(crate) mod init;
 pub(crate) mod liveness;
+pub(crate) mod mobike;
 pub(crate) mod rekey;
 pub(crate) mod tasks;
 
@@ -79,6 +80,8 @@ pub(crate) enum Exchange {
     DeleteChild(ChildId),
     Child(Box<child::Requested>),
     RekeyIke(Box<rekey::Requested>),
+    UpdateAddresses,
+    ProvePeer(mobike::Proof),
 }
 
 /// An exchange of ours that has not begun.
@@ -94,6 +97,12 @@ pub(crate) enum Task {
     },
     RekeyChild(ChildId),
     RekeyIke,
+    /// Tell the responder where we are (RFC 4555).
+    UpdateAddresses,
+    /// Tell the peer our further addresses.
+    TellAddresses,
+    /// Ask the peer whether it is where it says.
+    ProvePeer,
 }
 
 /// What follows a job.

@@ -3,7 +3,7 @@
 use ravelin_types::{ChildId, Time};
 
 use super::init::gateway_of;
-use super::{Exchange, State, Task, child, delete, liveness, rekey};
+use super::{Exchange, State, Task, child, delete, liveness, mobike, rekey};
 use crate::config::Dpd;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::DownReason;
@@ -73,6 +73,9 @@ fn start(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64, task: &Task) -> Res
         Task::DeleteIke(id) => delete::send_ike(ctx, session, *id).map(|()| false),
         Task::DeleteChild(id) => delete::send_child(ctx, session, ike, *id).map(|()| false),
         Task::Dpd => liveness::probe(ctx, session, ike).map(|()| false),
+        Task::UpdateAddresses => mobike::update(ctx, session, ike).map(|()| false),
+        Task::TellAddresses => mobike::tell(ctx, session, ike).map(|()| false),
+        Task::ProvePeer => mobike::prove_peer(ctx, session, ike).map(|()| false),
     }
 }
 
@@ -191,8 +194,8 @@ pub(crate) fn on_timeout(ctx: &mut Ctx<'_>, session: &mut Session) -> Result<(),
 fn ike_timeout(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) -> Result<(), Fault> {
     let now = ctx.now;
     let current = session.current == ike;
-    let path = session.path;
     let owed = session.ike(ike).and_then(|i| i.window.unanswered());
+    let path = mobike::path_again(session, owed.map_or(0, |o| o.transmissions));
     let dead_at = owed.map(|o| liveness::dead_at(dpd_of(ctx, session), session, o));
     let Ok(sa) = session.ike_mut(ike) else {
         return Ok(());

@@ -12,6 +12,7 @@ mod establish;
 mod fragments;
 mod hostile;
 mod liveness;
+mod mobike;
 mod node;
 mod rekey;
 mod remove;
@@ -102,6 +103,7 @@ pub(crate) fn gateway() -> Gateway {
         }),
         nat_keepalive: Some(crate::config::NAT_KEEPALIVE),
         always_port_4500: false,
+        mobike: false,
         vpns: vec![vpn()],
     }
 }

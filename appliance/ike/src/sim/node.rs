@@ -257,6 +257,13 @@ impl Node {
             EventKind::ChildRemove { child, .. } => {
                 self.plane.remove(child);
             }
+            EventKind::PeerMoved { children, outer } => {
+                for child in children {
+                    if let Some(pair) = self.plane.get_mut(child) {
+                        pair.install.outer = *outer;
+                    }
+                }
+            }
             EventKind::Failure(failure) => self.failures.push((**failure).clone()),
             _ => {}
         }
@@ -292,6 +299,11 @@ impl Node {
         for child in report.children.iter().filter(|c| c.active) {
             if let Some(pair) = self.plane.get_mut(&child.child) {
                 pair.active = true;
+            }
+        }
+        for held in self.endpoint.child_sas() {
+            if let Some(pair) = self.plane.get_mut(&held.child) {
+                pair.install.outer = held.outer;
             }
         }
         for child in known {

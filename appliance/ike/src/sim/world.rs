@@ -1,7 +1,7 @@
 //! Two nodes, the link between them, virtual time, and the checks that hold for every scenario.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +71,8 @@ pub(crate) struct World {
     pub(crate) configs: [Arc<Config>; 2],
     /// Drops a datagram when it says so.
     pub(crate) filter: Option<Filter>,
+    /// What is sent there gets lost.
+    pub(crate) unreachable: Option<IpAddr>,
     /// Called after every step of a node: crashes.
     pub(crate) crash_percent: u64,
     pub(crate) crashes: u64,
@@ -93,6 +95,7 @@ impl World {
             transcript: Vec::new(),
             configs: [a, b],
             filter: None,
+            unreachable: None,
             crash_percent: 0,
             crashes: 0,
             case: String::new(),
@@ -147,7 +150,7 @@ impl World {
                 return;
             }
         }
-        if self.link.cut {
+        if self.link.cut || self.unreachable == Some(t.remote.ip()) {
             return;
         }
         let copies = 1 + u64::from(self.rng.chance(self.link.duplicate_percent));

@@ -74,6 +74,7 @@ fn gateway(
         authentication: authentication(config, gateway, policy)?,
         dead_peer_detection: gateway.dead_peer_detection.as_ref().map(probing),
         nat_keepalive_s: gateway.nat_keepalive,
+        mobike: gateway.mobike,
         vpns: vpns
             .map(|vpn| self::vpn(config, vpn, warnings))
             .collect::<Result<_, _>>()?,

@@ -49,6 +49,7 @@ fn config() -> IkeConfig {
         authentication: Authentication::pre_shared(SecretBytes::new(b"secret".to_vec())),
         dead_peer_detection: None,
         nat_keepalive_s: 20,
+        mobike: false,
         vpns: vec![vpn],
     };
     IkeConfig {

@@ -29,6 +29,7 @@ pub(super) fn ike_sa(sa: IkeSummary, now: Time) -> IkeSa {
         prf: name(|suite| suite.prf().name()),
         dh_group: name(|suite| suite.dh().name()),
         nat: sa.nat,
+        mobike: sa.mobike,
         age_s: now.since(sa.created_at).as_secs(),
         rekey_s: remaining(sa.rekey_at, now),
         lifetime_s: remaining(sa.expires_at, now),

@@ -25,7 +25,9 @@ use crate::msg::notify::{Notify, error_name, kind};
 use crate::msg::{ExchangeType, ParseError, Payload, unknown_critical};
 use crate::outbox::Ctx;
 use crate::sa::init::{Agreed, gateway_of, give_up, settle};
-use crate::sa::{Continuation, Exchange, Parts, State, Task, child, request, request_within};
+use crate::sa::{
+    Continuation, Exchange, Parts, State, Task, child, mobike, request, request_within,
+};
 use crate::session::{DownReasonStored, Session};
 use crate::stats::{Count, Discard};
 use crate::timers::FAILED_LINGER;
@@ -159,6 +161,7 @@ fn send(
             auth.child = Some(Box::new(requested));
         }
     }
+    payloads.extend(mobike::offer(&gateway, session.path.local.ip()));
     session.local_identity = Some(ours);
     session.ike_mut(ike)?.state = State::AuthSent(auth);
     request(
@@ -243,6 +246,7 @@ fn up(
         return Err(Fault::Discard(Discard::WrongExchange));
     };
     let gateway = Arc::clone(&peers.gateway);
+    mobike::settle(session, &gateway, &Parts::of(payloads));
     establish(ctx, session, ike, peers)?;
     if let Some(requested) = auth.child {
         let nonces = (auth.nonce_i.as_slice(), auth.nonce_r.as_slice());

@@ -25,7 +25,7 @@ use crate::msg::notify::{Notify, kind};
 use crate::msg::{ParseError, Payload, unknown_critical};
 use crate::outbox::Ctx;
 use crate::proposal::{offer_ike, select_ike};
-use crate::sa::{Continuation, Incoming, Parts, Refusal, State, child, refuse, respond};
+use crate::sa::{Continuation, Incoming, Parts, Refusal, State, child, mobike, refuse, respond};
 use crate::session::Session;
 use crate::stats::{Count, Discard};
 use crate::timers::FAILED_LINGER;
@@ -226,6 +226,11 @@ fn authenticate(
         Ok(judged) => judged,
         Err(reason) => return Ok(Err(failed(reason))),
     };
+    if gateway.mobike && mobike::is_nat_forbidden(&parts, incoming) {
+        let reason = Reason::Moved(mobike::NAT_FORBIDDEN);
+        let number = kind::UNEXPECTED_NAT_DETECTED;
+        return Ok(Err(Refusal::new(Stage::Auth, number, reason)));
+    }
     payloads.retain(|p| !matches!(p, Payload::Cert(_)));
     let ours = gateway.identity_at(incoming.local.ip());
     let incoming = *incoming;
@@ -335,6 +340,7 @@ fn accept(
         ours,
         initial_contact: parts.notify(kind::INITIAL_CONTACT).is_some(),
     };
+    mobike::settle(session, &gateway, &parts);
     establish(ctx, session, ike, peers)?;
     let mut gate = None;
     if let (Some(sa), Some(ts_i), Some(ts_r)) = (parts.sa, parts.ts_i, parts.ts_r) {
@@ -361,6 +367,9 @@ fn accept(
                 payloads.push(Payload::Notify(refusal.notify));
             }
         }
+    }
+    if session.mobility.is_some() {
+        payloads.extend(mobike::offer(&gateway, incoming.local.ip()));
     }
     respond(ctx, session, ike, &incoming, &payloads, gate)
 }

@@ -221,7 +221,7 @@ pub(crate) fn add(
 
 /// Asks the data plane to install (again); each install has an epoch of its own (design decision D17).
 pub(crate) fn install(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
-    let outer = session.path.outer();
+    let outer = session.outer();
     let (session_id, gateway) = (
         SessionId(session.id),
         session.gateway.clone().unwrap_or_default(),

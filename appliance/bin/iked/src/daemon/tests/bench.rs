@@ -570,6 +570,7 @@ fn config(node: usize) -> IkeConfig {
         authentication: Authentication::pre_shared(SecretBytes::new(b"a key of both".to_vec())),
         dead_peer_detection: None,
         nat_keepalive_s: 20,
+        mobike: false,
         vpns: vec![vpn],
     };
     IkeConfig {
