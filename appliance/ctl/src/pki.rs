@@ -231,6 +231,8 @@ pub struct RevocationList {
     pub profiles: Vec<String>,
     /// Its list, when there is one.
     pub list: Option<ListInfo>,
+    /// URL and reason, when the last attempt to fetch it has failed.
+    pub failure: Option<String>,
 }
 
 /// A revocation list in force.

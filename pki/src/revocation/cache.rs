@@ -1,8 +1,9 @@
 //! The revocation lists that a gateway has and wants: one for each CA, fetched by HTTP or given as a file.
 //!
 //! Sans-IO: [`CrlCache::due`] says what is to be fetched now, [`CrlCache::next`] when to ask again; the octets that were fetched, or
-//! the failure, are told. A list is asked for anew when nine tenths of its time are over, a CA that does not answer after a minute,
-//! then after twice the pause each time, up to an hour. Only CAs of paths that were validated may be watched: nobody else can make
+//! the failure, are told. A list is asked for anew when nine tenths of its time are over, or after the refresh interval of the CA. A CA
+//! that does not answer, or has nothing newer then, is asked again after a minute, then after twice the pause each time, up to an hour.
+//! Only CAs of paths that were validated may be watched: nobody else can make
 //! the gateway fetch something.
 
 use std::collections::BTreeMap;
@@ -47,7 +48,12 @@ pub struct CrlCache {
 #[derive(Debug, Clone)]
 struct Entry {
     certificate: Certificate,
+    /// From certificates.
     urls: Vec<String>,
+    /// From the configuration, which go first.
+    configured: Vec<String>,
+    /// Longest time between fetches.
+    refresh_s: Option<u32>,
     list: Option<Crl>,
     /// When it is fetched, or may be again.
     at: WallTime,
@@ -88,6 +94,8 @@ impl CrlCache {
         let entry = self.authorities.entry(id).or_insert_with(|| Entry {
             certificate: certificate.clone(),
             urls: vec![],
+            configured: vec![],
+            refresh_s: None,
             list: None,
             at: WallTime(i64::MIN),
             failures: 0,
@@ -98,6 +106,21 @@ impl CrlCache {
             }
         }
         true
+    }
+
+    /// Says where the list of a CA that is watched is, beside the places that certificates name, and the longest time between fetches.
+    pub fn configure(&mut self, id: &AuthorityId, urls: &[String], refresh_s: Option<u32>) {
+        let Some(entry) = self.authorities.get_mut(id) else {
+            return;
+        };
+        let urls: Vec<String> = urls.iter().take(MAX_URLS).cloned().collect();
+        if entry.configured == urls && entry.refresh_s == refresh_s {
+            return;
+        }
+        (entry.configured, entry.refresh_s) = (urls, refresh_s);
+        if entry.list.is_none() {
+            (entry.at, entry.failures) = (WallTime(i64::MIN), 0);
+        }
     }
 
     /// Watches the CAs of a validated path, with the distribution points that its certificates name.
@@ -139,12 +162,12 @@ impl CrlCache {
             if entry.at > now {
                 continue;
             }
-            let turn = (entry.failures as usize).checked_rem(entry.urls.len());
-            if let Some(url) = turn.and_then(|turn| entry.urls.get(turn)) {
+            let turn = (entry.failures as usize).checked_rem(entry.places().count());
+            if let Some(url) = turn.and_then(|turn| entry.places().nth(turn).cloned()) {
                 entry.at = WallTime(now.0.saturating_add(RETRY_MOST_S));
                 due.push(Fetch {
                     authority: id.clone(),
-                    url: url.clone(),
+                    url,
                 });
             }
         }
@@ -153,11 +176,25 @@ impl CrlCache {
 
     /// When something is to be fetched next, if ever.
     pub fn next(&self) -> Option<WallTime> {
-        let fetched = self.authorities.values().filter(|e| !e.urls.is_empty());
+        let mut entries = self.authorities.values();
+        let fetched = entries.by_ref().filter(|e| e.places().next().is_some());
         fetched.map(|entry| entry.at).min()
     }
 
-    /// Takes a list that was fetched, read from a file or kept from before. An error counts as a failure to fetch.
+    /// Takes a list that was kept from before; it is fetched anew at once when it is time.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub fn restore(&mut self, id: &AuthorityId, der: &[u8], now: WallTime) -> Result<(), CrlError> {
+        let list = self.read(id, der, now)?;
+        if let Some(entry) = self.authorities.get_mut(id) {
+            entry.at = refresh(&list, entry.refresh_s, now);
+            entry.list = Some(list);
+        }
+        Ok(())
+    }
+
+    /// Takes a list that was fetched or read from a file. An error counts as a failure to fetch.
     ///
     /// # Errors
     /// [`CrlError`]; then the list that was there stays. A list of a CA that nobody watches is [`CrlError::Issuer`].
@@ -165,10 +202,18 @@ impl CrlCache {
         let taken = self.read(id, der, now);
         match taken {
             Ok(list) => {
+                let mut over = false;
                 if let Some(entry) = self.authorities.get_mut(id) {
-                    entry.failures = 0;
-                    entry.at = refresh(&list, now);
+                    let at = refresh(&list, entry.refresh_s, now);
+                    over = at <= now;
                     entry.list = Some(list);
+                    if !over {
+                        (entry.failures, entry.at) = (0, WallTime(at.0.max(now.0 + RETRY_S)));
+                    }
+                }
+                // The CA has nothing newer yet, or is late with it.
+                if over {
+                    self.failed(id, now);
                 }
                 Ok(())
             }
@@ -223,11 +268,19 @@ impl CrlCache {
     }
 }
 
-/// When the list is asked for anew: a tenth of its time before the next one is due, and not before a minute.
-fn refresh(list: &Crl, now: WallTime) -> WallTime {
+impl Entry {
+    /// Where its list may be.
+    fn places(&self) -> impl Iterator<Item = &String> {
+        self.configured.iter().chain(&self.urls)
+    }
+}
+
+/// When the list is asked for anew: a tenth of its time before the next one is due, or after the refresh interval.
+fn refresh(list: &Crl, interval_s: Option<u32>, now: WallTime) -> WallTime {
     let life = list.next_update().0.saturating_sub(list.this_update().0);
     let at = list.next_update().0.saturating_sub(life / 10);
-    WallTime(at.max(now.0.saturating_add(RETRY_S)))
+    let most = interval_s.map_or(i64::MAX, |s| now.0.saturating_add(i64::from(s)));
+    WallTime(at.min(most))
 }
 
 #[cfg(test)]

@@ -10,11 +10,14 @@ use std::time::Duration;
 
 use ravelin_ctl::daemon::{Part, Reply};
 use ravelin_ctl::ike::{
-    DpdMode, EspProposal, Establish, GatewayConfig, IkeConfig, LocalIdentity, RemotePeer, VpnConfig,
+    CaProfile, DpdMode, EspProposal, Establish, GatewayConfig, IkeConfig, LocalIdentity,
+    RemotePeer, RevocationMode, VpnConfig,
 };
 use ravelin_ctl::sa::{DfBit, TfcPadding};
 use ravelin_ike::config as ike;
 use ravelin_types::{Generation, NodeId, SecretBytes, TrafficSelector, VrfId};
+
+use crate::pki::Source;
 
 /// How long packets on a replaced inbound SA are still accepted: above the reordering of any path that carries IKE.
 const LINGER: Duration = Duration::from_secs(5);
@@ -55,6 +58,8 @@ pub struct Compiled {
     pub listen: Vec<(VrfId, IpAddr)>,
     /// How long `ari-ts` routes stay without a planed that forwards.
     pub hold_s: u32,
+    /// Where revocation lists are.
+    pub sources: Vec<Source>,
 }
 
 /// A configuration that cannot be run.
@@ -112,6 +117,16 @@ pub enum ConfigError {
     /// Apply without prepare.
     #[error("generation {0} was not prepared")]
     NotPrepared(Generation),
+}
+
+/// Where the revocation lists of a profile are, unless nobody asks.
+fn source(profile: &CaProfile) -> Option<Source> {
+    let revocation = &profile.revocation;
+    (revocation.mode != RevocationMode::Disable).then(|| Source {
+        profile: profile.name.clone(),
+        urls: revocation.crl_urls.clone(),
+        refresh_s: revocation.crl_refresh_s,
+    })
 }
 
 /// The running and the prepared configuration.
@@ -193,6 +208,7 @@ pub fn compile(config: &IkeConfig) -> Result<Compiled, ConfigError> {
     let mut out = Compiled {
         node: config.node,
         hold_s: config.hold_s,
+        sources: config.ca_profiles.iter().filter_map(source).collect(),
         ..Compiled::default()
     };
     for gateway in &config.gateways {

@@ -5,12 +5,16 @@
 //! the daemon's main task. A reader keeps the [`Contents`] that it got, whole, whatever is changed meanwhile.
 
 pub mod desk;
+mod fetch;
 mod files;
+mod http;
 mod view;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path as FilePath;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ravelin_pki::{
@@ -34,6 +38,17 @@ pub struct Contents {
     pub profiles: BTreeMap<String, Arc<CaProfile>>,
 }
 
+/// Where the revocation lists of a CA profile are, by the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Name of the profile.
+    pub profile: String,
+    /// Beside the places that certificates name.
+    pub urls: Vec<String>,
+    /// Seconds between fetches at most.
+    pub refresh_s: Option<u32>,
+}
+
 /// Why a revocation list is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
@@ -55,6 +70,11 @@ struct Shared {
     changes: Mutex<()>,
     contents: RwLock<Arc<Contents>>,
     lists: RwLock<CrlCache>,
+    sources: Mutex<Vec<Source>>,
+    /// Why lists were not fetched, one line for a CA.
+    failures: Mutex<BTreeMap<AuthorityId, String>>,
+    /// Wakes who fetches.
+    wake: OnceLock<SyncSender<()>>,
 }
 
 impl Pki {
@@ -74,11 +94,67 @@ impl Pki {
             changes: Mutex::new(()),
             contents: RwLock::new(Arc::new(contents)),
             lists: RwLock::new(CrlCache::new(false)),
+            sources: Mutex::default(),
+            failures: Mutex::default(),
+            wake: OnceLock::new(),
         }));
         for profile in pki.contents().profiles.values() {
             pki.watch_anchors(profile, now);
         }
         Ok(pki)
+    }
+
+    /// Fetches revocation lists from now on, as long as there is a handle.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start_fetching(&self) -> io::Result<()> {
+        match self.wakes() {
+            Some(wake) => fetch::start(Arc::downgrade(&self.0), wake),
+            None => Ok(()),
+        }
+    }
+
+    /// What the one who fetches is woken by; nothing but once.
+    fn wakes(&self) -> Option<Receiver<()>> {
+        let (wake, woken) = sync_channel(1);
+        self.0.wake.set(wake).ok().map(|()| woken)
+    }
+
+    /// There may be something to fetch.
+    fn wake(&self) {
+        if let Some(wake) = self.0.wake.get() {
+            // When it is full, it wakes up anyway.
+            let _ = wake.try_send(());
+        }
+    }
+
+    /// The configuration says where revocation lists are.
+    pub fn set_sources(&self, sources: &[Source]) {
+        let known = self.0.sources.lock();
+        *known.unwrap_or_else(PoisonError::into_inner) = sources.to_vec();
+        self.configure_lists(&mut self.lists_mut());
+        self.wake();
+    }
+
+    /// Tells the cache what the configuration says of the CAs that are trusted.
+    fn configure_lists(&self, lists: &mut CrlCache) {
+        let sources = self.0.sources.lock();
+        let sources = sources.unwrap_or_else(PoisonError::into_inner);
+        // A CA may be in several profiles.
+        let mut wanted: BTreeMap<AuthorityId, (Vec<String>, Option<u32>)> = BTreeMap::new();
+        for (name, profile) in &self.contents().profiles {
+            let source = sources.iter().find(|source| source.profile == *name);
+            for anchor in &profile.anchors {
+                let (urls, refresh_s) = wanted.entry(AuthorityId::of(anchor)).or_default();
+                urls.extend(source.iter().flat_map(|source| source.urls.clone()));
+                let shortest = [*refresh_s, source.and_then(|source| source.refresh_s)];
+                *refresh_s = shortest.into_iter().flatten().min();
+            }
+        }
+        for (id, (urls, refresh_s)) in &wanted {
+            lists.configure(id, urls, *refresh_s);
+        }
     }
 
     /// What there is now. Two that are one allocation are the same contents.
@@ -181,6 +257,8 @@ impl Pki {
         for issuer in path.certificates.iter().skip(1) {
             self.restore(&mut lists, issuer, now);
         }
+        drop(lists);
+        self.wake();
     }
 
     /// Takes the revocation list of a CA that is watched, fetched or from a file, and keeps it across restarts.
@@ -200,6 +278,7 @@ impl Pki {
             self.0.store.remove_crl(&id)?;
             count += u64::from(self.lists_mut().drop_list(&id));
         }
+        self.wake();
         Ok(count)
     }
 
@@ -229,6 +308,9 @@ impl Pki {
             }
             self.restore(&mut lists, anchor, now);
         }
+        self.configure_lists(&mut lists);
+        drop(lists);
+        self.wake();
     }
 
     /// The lists of CAs that no profile has any more go, with their files.
@@ -257,7 +339,7 @@ impl Pki {
         }
         let kept = self.0.store.crl(&id).map_err(ListError::from);
         let taken = kept.and_then(|kept| match kept {
-            Some(der) => Ok(lists.take(&id, &der, now)?),
+            Some(der) => Ok(lists.restore(&id, &der, now)?),
             None => Ok(()),
         });
         if let Err(error) = taken {

@@ -95,6 +95,7 @@ async fn serve(options: &Options) -> Result<(), RunError> {
         stored.len()
     );
     let pki = Pki::open(&options.pki_dir, wall_clock())?;
+    pki.start_fetching()?;
     let contents = pki.contents();
     log::info!(
         "certificates in {}: {} local, {} CA profiles",

@@ -125,5 +125,8 @@ fn list(list: &RevocationList) -> String {
             ));
         }
     }
+    if let Some(failure) = &list.failure {
+        out.push_str(&wrapped("  Last fetch failed: ", failure, 4));
+    }
     out
 }

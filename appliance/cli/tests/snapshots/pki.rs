@@ -80,6 +80,10 @@ fn lists() -> Reply {
             stale,
             revoked: 17,
         }),
+        failure: stale.is_none().then(|| {
+            let url = "http://crl.example.net:8080/certificates/of/the/root/ca.crl";
+            format!("{url}: the server answers 503 Service Unavailable")
+        }),
     };
     reply(PkiReply::Lists(vec![
         list("CN=Access CA,O=Example", &["access", "other"], Some(false)),

@@ -179,3 +179,56 @@ fn authorities_and_urls_are_bounded() {
     assert!(b.cache.watch(&b.access.clone(), &[]));
     assert_eq!(b.cache.lists().count(), MAX_AUTHORITIES);
 }
+
+#[test]
+fn the_configuration_says_where_and_how_often() {
+    let mut b = bench(&["http://learnt/"]);
+    let url = |text: &str| vec![text.to_owned()];
+    let id = b.id.clone();
+    b.cache
+        .configure(&id, &url("http://configured/"), Some(3600));
+    assert_eq!(b.due(NOW), ["http://configured/"]);
+    b.cache.failed(&id, NOW);
+    assert_eq!(b.due(after(60)), ["http://learnt/"]);
+    b.take(&[], NOW, after(60)).unwrap();
+    assert_eq!(b.cache.next(), Some(after(3660)));
+    // The same once more changes nothing; without an interval the list says it.
+    b.cache
+        .configure(&id, &url("http://configured/"), Some(3600));
+    assert_eq!(b.cache.next(), Some(after(3660)));
+    b.cache.configure(&id, &[], None);
+    b.take(&[], NOW, after(60)).unwrap();
+    assert_eq!(b.cache.next(), Some(after(7 * DAY_S - 7 * DAY_S / 10)));
+    assert_eq!(b.due(after(7 * DAY_S)), ["http://learnt/"]);
+}
+
+#[test]
+fn a_ca_that_is_late_is_asked_ever_more_rarely() {
+    let mut b = bench(&["http://a/"]);
+    let bad = b.ca.faulty("enb2", Fault::Revoked).unwrap();
+    let mut now = after(7 * DAY_S);
+    for pause in [60, 120, 240] {
+        // Still the old one; what it revokes counts.
+        b.take(&[&bad], NOW, now).unwrap();
+        assert_eq!(b.status(&bad, now), Status::Revoked);
+        assert_eq!(b.cache.next(), Some(WallTime(now.0 + pause)));
+        now = WallTime(now.0 + pause);
+    }
+    b.take(&[], now, now).unwrap();
+    assert!(b.cache.next() > Some(WallTime(now.0 + 6 * DAY_S)));
+}
+
+#[test]
+fn a_list_that_was_kept_is_no_reason_to_wait() {
+    let mut b = bench(&["http://a/"]);
+    let list = b.ca.revocation_list(&[], NOW).unwrap();
+    let id = b.id.clone();
+    b.cache.restore(&id, &list, after(10)).unwrap();
+    assert!(b.due(after(10)).is_empty());
+    b.cache.restore(&id, &list, after(8 * DAY_S)).unwrap();
+    assert_eq!(b.due(after(8 * DAY_S)), ["http://a/"]);
+    assert!(b.cache.drop_list(&id) && !b.cache.drop_list(&id));
+    assert_eq!(b.due(after(8 * DAY_S)).len(), 1);
+    b.cache.forget(&id);
+    assert_eq!(b.cache.next(), None);
+}

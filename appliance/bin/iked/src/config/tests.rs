@@ -3,7 +3,7 @@
 use ravelin_types::{DhGroup, EspTransform, Identity, IkeEncr, IkeInteg, IkeSuite, Prf};
 
 use super::*;
-use ravelin_ctl::ike::{Authentication, IkeProposal};
+use ravelin_ctl::ike::{Authentication, IkeProposal, Revocation};
 
 fn config() -> IkeConfig {
     let vpn = VpnConfig {
@@ -155,4 +155,34 @@ fn two_phases() {
         }),
     );
     assert!(matches!(wrong, Reply::Prepared(Err(text)) if text.contains("enb")));
+}
+
+#[test]
+fn lists_are_fetched_where_somebody_asks_for_them() {
+    let profile = |name: &str, mode| CaProfile {
+        name: name.to_owned(),
+        revocation: Revocation {
+            mode,
+            ocsp: false,
+            crl_urls: vec![format!("http://{name}/")],
+            crl_refresh_s: Some(3600),
+            ocsp_url: None,
+            ocsp_nonce: true,
+        },
+    };
+    let mut config = config();
+    config.ca_profiles = vec![
+        profile("a", RevocationMode::Strict),
+        profile("b", RevocationMode::Soft),
+        profile("c", RevocationMode::Disable),
+    ];
+    let source = |name: &str| Source {
+        profile: name.to_owned(),
+        urls: vec![format!("http://{name}/")],
+        refresh_s: Some(3600),
+    };
+    assert_eq!(
+        compile(&config).unwrap().sources,
+        [source("a"), source("b")]
+    );
 }

@@ -43,6 +43,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
         self.set_node(config.node)
             .map_err(|error| error.to_string())?;
         self.hold.set_length(config.hold_s);
+        self.desk.pki().set_sources(&config.sources);
         self.endpoint.set_config(Arc::clone(&config.ike), now);
         if first {
             self.take_up(now);

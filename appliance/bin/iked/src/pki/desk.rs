@@ -57,7 +57,10 @@ pub(super) enum OrderError {
 pub type Job = (PkiOrder, u32, Sender<Envelope<Reply>>);
 
 /// Takes orders.
-pub struct Desk(SyncSender<Job>);
+pub struct Desk {
+    orders: SyncSender<Job>,
+    pki: Pki,
+}
 
 impl Desk {
     /// Starts the thread, which ends with the desk.
@@ -67,13 +70,19 @@ impl Desk {
     pub fn open(pki: Pki) -> io::Result<Self> {
         let (orders, jobs) = sync_channel(MAX_ORDERS);
         let thread = thread::Builder::new().name("iked-pki".to_owned());
-        thread.spawn(move || serve(&pki, &jobs))?;
-        Ok(Self(orders))
+        let served = pki.clone();
+        thread.spawn(move || serve(&served, &jobs))?;
+        Ok(Self { orders, pki })
+    }
+
+    /// What the orders are about.
+    pub fn pki(&self) -> &Pki {
+        &self.pki
     }
 
     /// Takes an order, whose answer goes to who asked. False when too many wait.
     pub fn submit(&self, job: Job) -> bool {
-        self.0.try_send(job).is_ok()
+        self.orders.try_send(job).is_ok()
     }
 }
 

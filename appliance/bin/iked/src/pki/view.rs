@@ -55,7 +55,7 @@ pub(super) fn lists(pki: &Pki, now: WallTime) -> PkiReply {
         having.map(|profile| profile.name.clone()).collect()
     };
     let lists = pki.lists();
-    let all = lists.lists().map(|(_, authority, list)| RevocationList {
+    let all = lists.lists().map(|(id, authority, list)| RevocationList {
         authority: authority.to_string(),
         profiles: profiles(authority),
         list: list.map(|list| ListInfo {
@@ -64,6 +64,7 @@ pub(super) fn lists(pki: &Pki, now: WallTime) -> PkiReply {
             stale: now > list.next_update(),
             revoked: list.revoked() as u64,
         }),
+        failure: pki.failure(id),
     });
     PkiReply::Lists(all.collect())
 }

@@ -294,8 +294,9 @@ fn the_desk_answers_who_asked() {
 
 #[test]
 fn too_many_orders_are_refused() {
+    let (_folder, pki, _) = bench();
     let (orders, jobs) = sync_channel(MAX_ORDERS);
-    let (desk, (answers, _answered)) = (Desk(orders), mpsc::channel(1));
+    let (desk, (answers, _answered)) = (Desk { orders, pki }, mpsc::channel(1));
     for taken in (0..=MAX_ORDERS).map(|n| n < MAX_ORDERS) {
         let job = (PkiOrder::ShowLists, 1, answers.clone());
         assert_eq!(desk.submit(job), taken);
