@@ -176,6 +176,20 @@ fn expect_log(gateway: &mut Gateway, parts: &[&str]) {
     .unwrap_or_else(|e| panic!("{e}; log:\n{}", iked.log()));
 }
 
+/// The one entry of `show security ike failures`, with the same parts.
+fn expect_failure(gateway: &Gateway, parts: &[&str]) {
+    let shown = gateway
+        .cli("show security ike failures 192.0.2.10")
+        .unwrap();
+    let entries: Vec<&str> = shown.split("\n\n").collect();
+    let found = |entry: &&str| parts.iter().all(|part| entry.to_lowercase().contains(part));
+    assert!(entries.iter().any(found), "{parts:?} in:\n{shown}");
+    let forgotten = gateway.cli("clear security ike failures").unwrap();
+    assert!(!forgotten.starts_with('0'), "{forgotten}");
+    let shown = gateway.cli("show security ike failures").unwrap();
+    assert_eq!(shown, "0 failures\n");
+}
+
 fn refused(change: impl FnOnce(&mut Connection), test: &str, explained: &[&str]) {
     let site = Site::new(test).unwrap();
     let mut gateway = site.start_gateway().unwrap();
@@ -189,12 +203,25 @@ fn refused(change: impl FnOnce(&mut Connection), test: &str, explained: &[&str])
     let peer = StrongSwan::start(&site.enb, site.folder(), &[good]).unwrap();
     peer.initiate("ipv4-s1").unwrap();
 
+    let traced = gateway.cli("request security ike trace start peer 192.0.2.10");
+    assert!(traced.unwrap().starts_with("tracing"));
     peer.configure(&[enb_connection("ipv4", V4), bad]).unwrap();
     assert!(
         peer.initiate("bad-s1").is_err(),
         "the bad connection was accepted"
     );
     expect_log(&mut gateway, explained);
+    let explained: Vec<String> = explained.iter().map(|part| part.to_lowercase()).collect();
+    let explained: Vec<&str> = explained.iter().map(String::as_str).collect();
+    expect_failure(&gateway, &explained);
+    let trace = gateway.cli("show security ike trace").unwrap();
+    for part in [
+        "received 192.0.2.10:500 >",
+        "IKE_SA_INIT request 0",
+        "SA: 1 IKE: ",
+    ] {
+        assert!(trace.contains(part), "{part} in:\n{trace}");
+    }
     assert_eq!(
         ping(&site.enb, V4.enb_inner, V4.core, 2, 56).unwrap(),
         2,

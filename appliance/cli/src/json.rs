@@ -1,6 +1,7 @@
 //! Answers as JSON: the fields of [`ravelin_ctl::operator`] by name, with prefixes, selectors, SPIs, MAC addresses and names
 //! as the text that people write.
 
+use ravelin_ctl::failure::FailureEntry;
 use ravelin_ctl::flight::{Flight, FlightRecord};
 use ravelin_ctl::operator::{
     DaemonReply, IkeSa, Interface, IpsecSa, NextHop, ProcessStatus, Reply, Route,
@@ -48,6 +49,11 @@ fn daemon(answer: &DaemonReply) -> Value {
             let fields = list.iter().map(|(k, v)| (k.clone(), Value::from(*v)));
             json!({ "ike_statistics": Value::Object(fields.collect()) })
         }
+        DaemonReply::IkeFailures(all) => {
+            let entries = all.entries.iter().map(failure).collect();
+            json!({ "ike_failures": with(all, vec![("entries", entries)]) })
+        }
+        DaemonReply::IkeTrace(trace) => json!({ "ike_trace": trace }),
         DaemonReply::IpsecStatistics(sums) => json!({ "ipsec_statistics": sums }),
         DaemonReply::Interfaces(list) => {
             json!({ "interfaces": list.iter().map(interface).collect::<Vec<_>>() })
@@ -127,6 +133,10 @@ fn ike_sa(sa: &IkeSa) -> Value {
             ("remote_identity", text(&sa.remote_identity)),
         ],
     )
+}
+
+fn failure(entry: &FailureEntry) -> Value {
+    with(entry, vec![("identity", text(&entry.identity))])
 }
 
 fn ipsec_sa(sa: &IpsecSa) -> Value {

@@ -2,9 +2,11 @@
 
 use crate::command::{Filter, Parsed, Verb, Word};
 use crate::{CliError, Client, CommandError, json, pipe, pki, render};
+use ravelin_ctl::failure::FailureOrder;
 use ravelin_ctl::flight::{FlightChoice, FlightOrder};
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply, Power, Reply, Request};
 use ravelin_ctl::pki::{PkiOrder, PkiReply};
+use ravelin_ctl::trace::TraceOrder;
 use ravelin_types::PairId;
 use std::fs;
 use std::io::{self, BufRead, Read};
@@ -103,10 +105,17 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
     let value = parsed.values.first();
     let query = match parsed.verb {
         Verb::ClearIke => DaemonQuery::ClearIke(peer(value)?),
+        Verb::ClearIkeFailures => DaemonQuery::IkeFailures(FailureOrder::Clear(peer(value)?)),
         Verb::ClearIpsec => DaemonQuery::ClearIpsec(peer(value)?),
         Verb::RekeyIke => DaemonQuery::RekeyIke(index(value)?),
         Verb::RekeyIpsec => DaemonQuery::RekeyChild(index(value)?.map(PairId)),
         Verb::StartFlight { peer } => DaemonQuery::Flight(FlightOrder::Start(flight(value, peer)?)),
+        Verb::StartTrace => {
+            let peer = peer(value)?.ok_or_else(no_value)?;
+            DaemonQuery::IkeTrace(TraceOrder::Start(peer))
+        }
+        Verb::StopTrace => DaemonQuery::IkeTrace(TraceOrder::Stop),
+        Verb::ShowIkeTrace => DaemonQuery::IkeTrace(TraceOrder::Show),
         Verb::StopFlight => DaemonQuery::Flight(FlightOrder::Stop),
         Verb::ShowFlight => DaemonQuery::Flight(FlightOrder::Show),
         Verb::ShowBuffers => DaemonQuery::Buffers,
@@ -115,6 +124,7 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
         Verb::ShowDrops => DaemonQuery::Drops,
         Verb::ShowHighAvailability => DaemonQuery::HighAvailability,
         Verb::ShowIkeSas { .. } => DaemonQuery::IkeSas,
+        Verb::ShowIkeFailures => DaemonQuery::IkeFailures(FailureOrder::Show(peer(value)?)),
         Verb::ShowIkeStatistics => DaemonQuery::IkeStatistics,
         Verb::ShowInterfaces { .. } => DaemonQuery::Interfaces,
         Verb::ShowIpsecSas { .. } => DaemonQuery::IpsecSas,
@@ -188,15 +198,18 @@ fn peer(value: Option<&Word>) -> Result<Option<IpAddr>, CommandError> {
 }
 
 fn flight(value: Option<&Word>, by_peer: bool) -> Result<FlightChoice, CommandError> {
-    let absent = || CommandError::Incomplete {
-        at: 0,
-        expected: vec!["a value".to_owned()],
-    };
     if by_peer {
-        peer(value)?.map(FlightChoice::Peer).ok_or_else(absent)
+        peer(value)?.map(FlightChoice::Peer).ok_or_else(no_value)
     } else {
         let pair = index(value)?.map(PairId);
-        pair.map(FlightChoice::Pair).ok_or_else(absent)
+        pair.map(FlightChoice::Pair).ok_or_else(no_value)
+    }
+}
+
+fn no_value() -> CommandError {
+    CommandError::Incomplete {
+        at: 0,
+        expected: vec!["a value".to_owned()],
     }
 }
 

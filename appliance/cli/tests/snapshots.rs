@@ -69,6 +69,12 @@ fn ike() {
         "show security ike statistics",
         replies::ike_statistics,
     );
+    snapshot(
+        "ike_failures",
+        "show security ike failures",
+        replies::ike_failures,
+    );
+    snapshot("ike_trace", "show security ike trace", replies::ike_trace);
     let none = || Reply::Daemon(DaemonReply::IkeSas(Vec::new()));
     assert_eq!(shown(list, none()), "");
 }

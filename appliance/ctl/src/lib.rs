@@ -23,6 +23,7 @@ pub mod codec;
 pub mod cpu;
 pub mod daemon;
 pub mod day0;
+pub mod failure;
 pub mod flight;
 pub mod hello;
 pub mod host;
@@ -34,6 +35,7 @@ pub mod pki;
 pub mod plane;
 pub mod sa;
 pub mod stream;
+pub mod trace;
 
 pub use codec::{CodecError, Decoder, MAX_FRAME_OCTETS, encode};
 pub use hello::{Hello, PROTOCOL_VERSION, Role};

@@ -10,11 +10,13 @@ use crate::acceleration::Acceleration;
 use crate::buffers::Buffers;
 use crate::capture::{CaptureOrder, CaptureReply};
 use crate::cpu::WorkerCpu;
+use crate::failure::{FailureOrder, Failures};
 use crate::flight::{Flight, FlightOrder};
 use crate::host::wanted::{Class, PasswordHash};
 use crate::host::{Alarm, Platform};
 use crate::pki::{PkiOrder, PkiReply};
 use crate::sa::PairCounters;
+use crate::trace::{Trace, TraceOrder};
 
 /// The CLI to mgmtd.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,6 +121,10 @@ pub enum DaemonQuery {
     IpsecSas,
     /// iked: counters of the protocol.
     IkeStatistics,
+    /// iked: negotiations that failed.
+    IkeFailures(FailureOrder),
+    /// iked: what the messages of a peer say.
+    IkeTrace(TraceOrder),
     /// iked: delete IKE SAs, of one peer or all.
     ClearIke(Option<IpAddr>),
     /// iked: delete child SAs, of one peer or all.
@@ -158,6 +164,8 @@ impl DaemonQuery {
     pub fn changes(&self) -> bool {
         match self {
             DaemonQuery::ClearIke(_)
+            | DaemonQuery::IkeFailures(FailureOrder::Clear(_))
+            | DaemonQuery::IkeTrace(TraceOrder::Start(_) | TraceOrder::Stop)
             | DaemonQuery::ClearIpsec(_)
             | DaemonQuery::RekeyIke(_)
             | DaemonQuery::RekeyChild(_)
@@ -167,6 +175,8 @@ impl DaemonQuery {
             DaemonQuery::IkeSas
             | DaemonQuery::IpsecSas
             | DaemonQuery::IkeStatistics
+            | DaemonQuery::IkeFailures(FailureOrder::Show(_))
+            | DaemonQuery::IkeTrace(TraceOrder::Show)
             | DaemonQuery::IpsecStatistics
             | DaemonQuery::Interfaces
             | DaemonQuery::Routes
@@ -274,6 +284,10 @@ pub enum DaemonReply {
     IpsecSas(Vec<IpsecSa>),
     /// Answer to [`DaemonQuery::IkeStatistics`]: names and values.
     IkeStatistics(Vec<(String, u64)>),
+    /// Answer to [`FailureOrder::Show`].
+    IkeFailures(Failures),
+    /// Answer to [`TraceOrder::Show`], `None` when nobody was traced.
+    IkeTrace(Option<Trace>),
     /// Answer to [`DaemonQuery::IpsecStatistics`].
     IpsecStatistics(IpsecStatistics),
     /// Answer to [`DaemonQuery::Interfaces`].

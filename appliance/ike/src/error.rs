@@ -1,5 +1,7 @@
 //! Why a negotiation failed, at whose fault, on one line.
 
+mod sides;
+
 use std::net::SocketAddr;
 
 use ravelin_types::{Identity, TrafficSelector};
@@ -8,6 +10,7 @@ use crate::authority::Denial;
 use crate::msg::ParseError;
 use crate::proposal::Mismatch;
 use crate::registry::method_name;
+pub use sides::Sides;
 
 /// A failed negotiation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

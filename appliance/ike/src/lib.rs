@@ -27,6 +27,7 @@ pub mod proposal;
 pub mod selector;
 pub mod stats;
 pub mod timers;
+pub mod trace;
 pub mod window;
 pub mod work;
 
@@ -43,13 +44,14 @@ pub use authority::{
 pub use config::Config;
 pub use endpoint::{ChildSummary, Endpoint, IkeSummary, RestoreReport, RestoredChild};
 pub use environment::{Environment, EnvironmentError};
-pub use error::{Failure, Reason, Stage};
+pub use error::{Failure, Reason, Sides, Stage};
 pub use event::{
     ChildInstall, Datagram, DownReason, Event, EventKind, Half, IkeId, IkeUp, JournalSeq, Outer,
     Record, RecordOp, SessionId, Transmit,
 };
 pub use record::RecordError;
 pub use stats::{Count, Discard, Stats};
+pub use trace::{Direction, Trace, TraceEntry};
 pub use work::{Job, Work, WorkId, WorkResult};
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::event::{DownReason, Event, EventKind, JournalSeq, Record, RecordOp, T
 use crate::sa::Continuation;
 use crate::session::{Path, Session};
 use crate::stats::{Count, Discard, Stats};
+use crate::trace::Tracer;
 use crate::work::{Job, MAX_WORK, RESERVED_WORK, Work, WorkId};
 
 /// Failure lines queued; what is beyond is counted. Other events are bounded by what the daemon asks for and by the
@@ -43,6 +44,7 @@ pub(crate) struct Outbox {
     next_id: u64,
     id_ceiling: u64,
     failures: usize,
+    pub(crate) trace: Tracer,
     /// Other sessions that the step ends.
     pub(crate) ending: Vec<(u64, DownReason)>,
     /// A peer was authenticated: look for its other sessions.
@@ -108,6 +110,7 @@ impl Outbox {
         let after = JournalSeq(self.seq);
         for mut t in self.staged_transmits.drain(..) {
             t.after = after;
+            self.trace.leaves((t.local, t.remote), &t.data);
             self.transmits.push_back(t);
         }
         for kind in self.staged_events.drain(..) {
@@ -173,6 +176,7 @@ impl Ctx<'_> {
         stage: Stage,
         reason: Reason,
     ) {
+        self.out.trace.note(remote, || format!("{stage}: {reason}"));
         if self.out.failures >= MAX_QUEUED_FAILURES {
             self.stats.discard(Discard::EventFull);
             return;

@@ -1,7 +1,11 @@
 //! Names of IANA's registry "Internet Key Exchange Version 2 (IKEv2) Parameters", for the lines that tell why a negotiation failed:
 //! what a peer offers may be anything, so these are more than what we have.
 
+mod notification;
+
 use crate::msg::sa::{Transform, transform};
+
+pub(crate) use notification::{error_name, notification};
 
 /// The name of a transform type.
 pub(crate) fn type_name(kind: u8) -> &'static str {
@@ -121,6 +125,14 @@ fn integrity(id: u16) -> Option<&'static str> {
         14 => "HMAC_SHA2_512_256",
         _ => return None,
     })
+}
+
+/// A key exchange method by its name, or by its number.
+pub(crate) fn group_name(id: u16) -> String {
+    group(id).map_or_else(
+        || format!("{} {id}", type_name(transform::DH)),
+        str::to_owned,
+    )
 }
 
 fn group(id: u16) -> Option<&'static str> {

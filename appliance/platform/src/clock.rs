@@ -1,5 +1,7 @@
 //! The clock of the daemons: CLOCK_BOOTTIME, which runs on through a restart of a process and is the same for all of them.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use nix::time::{ClockId, clock_gettime};
 use ravelin_types::Time;
 
@@ -12,6 +14,13 @@ pub fn now() -> Time {
             Time(seconds * 1_000_000 + nanoseconds / 1_000)
         })
         .unwrap_or_default()
+}
+
+/// Microseconds since 1970 at the zero of our clock, of which `now` is the present; moves when the wall clock is set.
+pub fn epoch_us(now: Time) -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let since_us = since.map_or(0, |since| since.as_micros());
+    u64::try_from(since_us).unwrap_or(0).saturating_sub(now.0)
 }
 
 #[cfg(test)]

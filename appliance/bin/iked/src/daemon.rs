@@ -30,6 +30,7 @@ use tokio::sync::mpsc;
 
 use crate::config::ConfigStore;
 use crate::environment::DaemonEnvironment;
+use crate::failures::FailureLog;
 use crate::hold::{Change, Hold};
 use crate::install::{Notice, Plane};
 use crate::journal::{Gate, Journal};
@@ -104,6 +105,7 @@ pub struct Daemon<T, K> {
     socket_counters: Arc<SocketCounters>,
     config: ConfigStore,
     rate: RateLimit,
+    failures: FailureLog,
     /// Operators' questions that wait for counters, by our token: the request's number, and how long they wait.
     questions: BTreeMap<u64, (u32, Time)>,
     next_token: u64,
@@ -140,6 +142,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             socket_counters: parts.socket_counters,
             config: ConfigStore::default(),
             rate: RateLimit::default(),
+            failures: FailureLog::default(),
             questions: BTreeMap::new(),
             next_token: 0,
             work_under_way: 0,

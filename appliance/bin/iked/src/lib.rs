@@ -16,6 +16,7 @@
 pub mod config;
 pub mod daemon;
 pub mod environment;
+pub mod failures;
 pub mod hold;
 pub mod install;
 pub mod journal;

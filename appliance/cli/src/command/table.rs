@@ -7,6 +7,7 @@ use ravelin_ctl::pki::PkiObject;
 #[allow(missing_docs)]
 pub enum Verb {
     ClearIke,
+    ClearIkeFailures,
     ClearIpsec,
     ClearPki(PkiObject),
     /// `request security pki generate-key-pair`
@@ -16,6 +17,8 @@ pub enum Verb {
         peer: bool,
     },
     StopFlight,
+    StartTrace,
+    StopTrace,
     Exit,
     LoadCa,
     /// `request security pki local-certificate load`
@@ -49,10 +52,12 @@ pub enum Verb {
     ShowFlight,
     ShowHardware,
     ShowHighAvailability,
+    ShowIkeFailures,
     ShowIkeSas {
         detail: bool,
     },
     ShowIkeStatistics,
+    ShowIkeTrace,
     ShowInterfaces {
         terse: bool,
     },
@@ -154,6 +159,8 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     group("clear", "Clear information in the system"),
     group("clear security", "Clear security information"),
     group("clear security ike", "Clear IKE information"),
+    entry("clear security ike failures", "Forget all negotiations that failed", Verb::ClearIkeFailures),
+    entry("clear security ike failures <peer>", "IP address of one peer", Verb::ClearIkeFailures),
     entry("clear security ike security-associations", "Delete all IKE security associations", Verb::ClearIke),
     entry("clear security ike security-associations <peer>", "IP address of one peer", Verb::ClearIke),
     group("clear security ipsec", "Clear IPsec information"),
@@ -185,6 +192,11 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     entry("request security ike rekey all", "All of them", Verb::RekeyIke),
     group("request security ike rekey index", "One of them"),
     entry("request security ike rekey index <index>", "Its index", Verb::RekeyIke),
+    group("request security ike trace", "Put the messages of a peer in words"),
+    group("request security ike trace start", "Begin to trace a peer"),
+    group("request security ike trace start peer", "The peer"),
+    entry("request security ike trace start peer <peer>", "IP address of the peer", Verb::StartTrace),
+    entry("request security ike trace stop", "Keep what is traced", Verb::StopTrace),
     group("request security ipsec", "Make IPsec requests"),
     group("request security ipsec flight-recorder", "Record the packets of a tunnel"),
     group("request security ipsec flight-recorder start", "Begin to record a tunnel"),
@@ -242,9 +254,12 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     group("show security", "Show security information"),
     entry("show security drops", "Show discarded packets by reason", Verb::ShowDrops),
     group("show security ike", "Show Internet Key Exchange information"),
+    entry("show security ike failures", "Show negotiations that failed", Verb::ShowIkeFailures),
+    entry("show security ike failures <peer>", "IP address of one peer", Verb::ShowIkeFailures),
     entry("show security ike security-associations", "Show IKE security associations", Verb::ShowIkeSas { detail: false }),
     entry("show security ike security-associations detail", "Show all there is to know", Verb::ShowIkeSas { detail: true }),
     entry("show security ike statistics", "Show IKE counters", Verb::ShowIkeStatistics),
+    entry("show security ike trace", "Show what the messages of a peer say", Verb::ShowIkeTrace),
     group("show security ipsec", "Show IPsec information"),
     entry("show security ipsec acceleration", "Show which devices do the ciphers", Verb::ShowAcceleration),
     entry("show security ipsec flight-recorder", "Show what became of a tunnel's packets", Verb::ShowFlight),

@@ -7,6 +7,7 @@ mod buffers;
 mod chassis;
 mod cpu;
 mod day0;
+mod failures;
 mod flight;
 mod hardware;
 mod ike;
@@ -15,9 +16,11 @@ mod ipsec;
 mod pki;
 mod route;
 mod system;
+mod trace;
 
 use crate::command::Verb;
 use ravelin_ctl::operator::{DaemonReply, Reply};
+use ravelin_ctl::trace::TRACE_LENGTH_S;
 
 /// Width of the screen that everything fits.
 pub const WIDTH: usize = 80;
@@ -58,6 +61,13 @@ fn daemon(verb: Verb, answer: &DaemonReply) -> Option<String> {
         (Verb::ShowIkeSas { detail: false }, DaemonReply::IkeSas(list)) => ike::brief(list),
         (Verb::ShowIkeSas { detail: true }, DaemonReply::IkeSas(list)) => ike::detail(list),
         (Verb::ShowIkeStatistics, DaemonReply::IkeStatistics(list)) => ike::statistics(list),
+        (Verb::ShowIkeFailures, DaemonReply::IkeFailures(all)) => failures::text(all),
+        (Verb::ShowIkeTrace, DaemonReply::IkeTrace(all)) => trace::text(all.as_ref()),
+        (Verb::StartTrace, DaemonReply::Done(_)) => {
+            format!("tracing, for {TRACE_LENGTH_S} seconds at most\n")
+        }
+        (Verb::StopTrace, DaemonReply::Done(0)) => "nobody was being traced\n".to_owned(),
+        (Verb::StopTrace, DaemonReply::Done(_)) => "trace stopped\n".to_owned(),
         (Verb::ShowIpsecSas { detail: false }, DaemonReply::IpsecSas(list)) => ipsec::brief(list),
         (Verb::ShowIpsecSas { detail: true }, DaemonReply::IpsecSas(list)) => ipsec::detail(list),
         (Verb::ShowIpsecStatistics, DaemonReply::IpsecStatistics(sums)) => ipsec::statistics(sums),
@@ -90,6 +100,9 @@ fn daemon(verb: Verb, answer: &DaemonReply) -> Option<String> {
         (Verb::StopFlight, DaemonReply::Done(_)) => "recording stopped\n".to_owned(),
         (Verb::ClearIke | Verb::ClearIpsec, DaemonReply::Done(count)) => {
             format!("{count} security associations deleted\n")
+        }
+        (Verb::ClearIkeFailures, DaemonReply::Done(count)) => {
+            format!("{count} failures forgotten\n")
         }
         (Verb::RekeyIke | Verb::RekeyIpsec, DaemonReply::Done(count)) => {
             format!("{count} security associations being rekeyed\n")

@@ -1,11 +1,13 @@
 //! Answers as daemons give them, with ordinary and with the longest values.
 
 use ravelin_ctl::day0::{Kind, Outcome, Record, Source};
+use ravelin_ctl::failure::{FailureEntry, Failures};
 use ravelin_ctl::operator::{
     DaemonReply, Drop, HighAvailability, IkeSa, Interface, IpsecSa, IpsecStatistics, NextHop,
     ProcessStatus, Reply, Route, RouteList, Signal, TableSummary,
 };
 use ravelin_ctl::sa::PairCounters;
+use ravelin_ctl::trace::{Trace, TraceEntry, TraceKind};
 use ravelin_types::{Generation, Identity, PairId, Spi, TrafficSelector};
 
 const LONG_V6: &str = "2001:db8:1234:5678:9abc:def0:1234:5678";
@@ -60,6 +62,72 @@ pub fn ike_statistics() -> Reply {
         ("ike-sa-init requests".into(), 12),
         ("half-open refused by cookie".into(), 4_294_967_296),
     ]))
+}
+
+pub fn ike_failures() -> Reply {
+    let first = FailureEntry {
+        remote: "192.0.2.10:4500".parse().unwrap(),
+        identity: Some(Identity::Fqdn("enb1.ran.example".into())),
+        gateway: Some("enb".into()),
+        stage: "IKE_AUTH".into(),
+        what: "no proposal chosen: encryption".into(),
+        offered: Some("aes-128-cbc, aes-192-cbc, 3des-cbc, aes-128-ctr, aes-192-ctr".into()),
+        accepted: Some("aes-256-gcm".into()),
+        times: 17,
+        first_s: 93_784,
+        last_s: 3,
+    };
+    let second = FailureEntry {
+        remote: format!("[{LONG_V6}]:500").parse().unwrap(),
+        identity: None,
+        gateway: None,
+        stage: "IKE_SA_INIT".into(),
+        what: "no gateway is configured for this peer's address at 192.0.2.1:500".into(),
+        offered: None,
+        accepted: None,
+        times: 1,
+        ..first.clone()
+    };
+    Reply::Daemon(DaemonReply::IkeFailures(Failures {
+        entries: vec![first, second],
+        forgotten: 300,
+    }))
+}
+
+pub fn ike_trace() -> Reply {
+    let received = TraceEntry {
+        time_us: 1_700_000_000_123_456,
+        kind: TraceKind::Received,
+        local: Some("192.0.2.1:500".parse().unwrap()),
+        remote: "192.0.2.10:500".parse().unwrap(),
+        lines: vec![
+            "IKE_SA_INIT request 0, SPIs 2b2f9e9d8c1a5c2e 0000000000000000, 240 octets".into(),
+            "SA: 1 IKE: AES_GCM_16_256 PRF_HMAC_SHA2_256 ECP_256; 2 IKE: AES_CBC_256 \
+             HMAC_SHA2_256_128 PRF_HMAC_SHA2_256 MODP_2048"
+                .into(),
+            "Nonce: 32 octets".into(),
+        ],
+    };
+    let sent = TraceEntry {
+        time_us: 1_700_000_000_124_000,
+        kind: TraceKind::Sent,
+        local: Some(format!("[{LONG_V6}]:4500").parse().unwrap()),
+        remote: format!("[{LONG_V6}]:4500").parse().unwrap(),
+        ..received.clone()
+    };
+    let note = TraceEntry {
+        time_us: 1_700_000_001_000_000,
+        kind: TraceKind::Note,
+        local: None,
+        lines: vec!["IKE_AUTH: authentication failed: the pre-shared keys differ".into()],
+        ..received.clone()
+    };
+    Reply::Daemon(DaemonReply::IkeTrace(Some(Trace {
+        peer: "192.0.2.10".parse().unwrap(),
+        runs_s: Some(3000),
+        entries: vec![received, sent, note],
+        forgotten: 7,
+    })))
 }
 
 fn selector(prefix: &str) -> TrafficSelector {

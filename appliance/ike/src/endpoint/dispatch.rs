@@ -17,6 +17,7 @@ use crate::outbox::Ctx;
 use crate::sa::{Incoming, State, auth, established, init, mobike, send_back};
 use crate::session::{Content, IkeSa, Session};
 use crate::stats::{Count, Discard};
+use crate::trace::Direction;
 use crate::window::Verdict;
 
 /// Answers to requests of IKE SAs that we do not know, per second: enough for the peers of a gateway that has lost all its
@@ -49,10 +50,19 @@ impl<E: Environment> Endpoint<E> {
     /// Handles a datagram.
     pub fn handle(&mut self, now: Time, datagram: &Datagram<'_>) {
         self.stats.add(Count::Received);
+        self.out.trace.set_now(now);
+        let path = (datagram.local, datagram.remote);
         let message = match Message::parse(datagram.data) {
             Ok(message) => message,
-            Err(_) => return self.stats.discard(Discard::Malformed),
+            Err(error) => {
+                let octets = datagram.data.len();
+                let text = || format!("received {octets} octets that are malformed: {error}");
+                self.out.trace.note(path.1, text);
+                return self.stats.discard(Discard::Malformed);
+            }
         };
+        let octets = datagram.data.len();
+        (self.out.trace).plain(Direction::Received, path, &message, octets);
         let h = &message.header;
         if h.exchange == ExchangeType::IkeSaInit && !h.response {
             if h.spi_r == 0 && h.initiator && h.message_id == 0 && h.spi_i != 0 {
@@ -184,7 +194,7 @@ fn deliver(
         if !sa.window.awaits(h.message_id) {
             return Err(Fault::Discard(Discard::UnexpectedResponse));
         }
-        let Some(payloads) = join(ctx, sa, h, opened)? else {
+        let Some(payloads) = join(ctx, sa, h, opened, datagram)? else {
             return Ok(());
         };
         established::heard(ctx, session, &incoming);
@@ -202,6 +212,9 @@ fn deliver(
         Verdict::Repeat(data, gate) => {
             ctx.stats.add(Count::Repeated);
             sa.traffic.sent += 1;
+            let id = h.message_id;
+            let text = || format!("request {id} came again: the same answer is sent");
+            ctx.out.trace.note(incoming.remote, text);
             send_back(ctx, session, &incoming, data, gate);
             Ok(())
         }
@@ -214,7 +227,7 @@ fn deliver(
                 State::Established | State::Replaced | State::Closing => {}
                 _ => return Err(Fault::Discard(Discard::WrongExchange)),
             }
-            let Some(payloads) = join(ctx, sa, h, opened)? else {
+            let Some(payloads) = join(ctx, sa, h, opened, datagram)? else {
                 return Ok(());
             };
             if first {
@@ -238,17 +251,24 @@ fn join(
     sa: &mut IkeSa,
     header: &Header,
     opened: Opened<'_>,
+    datagram: &Datagram<'_>,
 ) -> Result<Option<Content>, Fault> {
-    match opened {
-        Opened::Whole(payloads) => Ok(Some(payloads)),
+    let content = match opened {
+        Opened::Whole(payloads) => Some(payloads),
         Opened::Piece(skf, piece) => {
             let whole = sa.join(header, skf, piece)?;
             if whole.is_some() {
                 ctx.stats.add(Count::Joined);
             }
-            Ok(whole)
+            whole
         }
+    };
+    if let Some(content) = &content {
+        let (path, octets) = ((datagram.local, datagram.remote), datagram.data.len());
+        let content = content.as_deref();
+        (ctx.out.trace).message(Direction::Received, path, header, content, octets);
     }
+    Ok(content)
 }
 
 /// Keeps the name of a gateway cheap to hand out.

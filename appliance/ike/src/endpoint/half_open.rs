@@ -307,6 +307,7 @@ impl<E: Environment> Endpoint<E> {
         .emit();
         self.stats.add(Count::Sent);
         let (vrf, local, remote) = (datagram.vrf, datagram.local, datagram.remote);
+        self.out.trace.leaves((local, remote), &data);
         let after = crate::event::JournalSeq(0);
         self.out.transmits.push_back(Transmit {
             after,

@@ -293,6 +293,7 @@ impl<E: Environment> Endpoint<E> {
         mut session: Session,
         step: impl FnOnce(&mut Ctx<'_>, &mut Session) -> Result<(), Fault>,
     ) {
+        self.out.trace.set_now(now);
         let config = Arc::clone(&self.config);
         let mut ctx = Ctx {
             now,
@@ -305,7 +306,11 @@ impl<E: Environment> Endpoint<E> {
             step(&mut ctx, &mut session).and_then(|()| established::go_on(&mut ctx, &mut session));
         match outcome {
             Ok(()) => {}
-            Err(Fault::Discard(reason)) => ctx.stats.discard(reason),
+            Err(Fault::Discard(reason)) => {
+                let text = || format!("discarded: {}", reason.name());
+                ctx.out.trace.note(session.path.remote, text);
+                ctx.stats.discard(reason);
+            }
             Err(fault) => {
                 let remote = session.path.remote;
                 if let Some(reason) = fault.reason() {

@@ -1,6 +1,6 @@
 //! Summaries for operators.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ravelin_types::{ChildId, Identity, IkeSuite, Numbers, Spi, Time, TrafficSelector, VolumeLife};
@@ -11,6 +11,7 @@ use crate::environment::Environment;
 use crate::event::{IkeId, Outer, SessionId};
 use crate::proposal::EspSuite;
 use crate::session::ChildState;
+use crate::trace::{Trace, Tracer};
 
 /// An IKE SA.
 #[derive(Clone, Debug)]
@@ -109,6 +110,26 @@ pub struct ChildSummary {
 }
 
 impl<E: Environment> Endpoint<E> {
+    /// Traces the messages of the peer at this address from now on, and of no other; an earlier trace is forgotten.
+    pub fn trace_start(&mut self, peer: IpAddr, now: Time, until: Time) {
+        self.out.trace = Tracer(Some(Box::new(Trace::new(peer, now, until))));
+    }
+
+    /// Ends the trace, if there is one; what it has can still be read.
+    pub fn trace_stop(&mut self, now: Time) -> bool {
+        let trace = self.out.trace.0.as_deref_mut();
+        trace.is_some_and(|trace| {
+            let runs = now < trace.until;
+            trace.until = trace.until.min(now);
+            runs
+        })
+    }
+
+    /// The trace, whether it still runs or not.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.out.trace.0.as_deref()
+    }
+
     /// All IKE SAs, half-open ones too, in no order.
     pub fn ike_sas(&self) -> impl Iterator<Item = IkeSummary> + '_ {
         self.sessions.values().flat_map(|s| {

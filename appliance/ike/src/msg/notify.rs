@@ -139,29 +139,3 @@ impl Notify {
         out.extend_from_slice(&self.data);
     }
 }
-
-/// The name of an error notification, for the one line a failure gets.
-pub fn error_name(number: u16) -> &'static str {
-    match number {
-        kind::UNSUPPORTED_CRITICAL_PAYLOAD => "UNSUPPORTED_CRITICAL_PAYLOAD",
-        kind::INVALID_IKE_SPI => "INVALID_IKE_SPI",
-        kind::INVALID_MAJOR_VERSION => "INVALID_MAJOR_VERSION",
-        kind::INVALID_SYNTAX => "INVALID_SYNTAX",
-        kind::INVALID_MESSAGE_ID => "INVALID_MESSAGE_ID",
-        kind::INVALID_SPI => "INVALID_SPI",
-        kind::NO_PROPOSAL_CHOSEN => "NO_PROPOSAL_CHOSEN",
-        kind::INVALID_KE_PAYLOAD => "INVALID_KE_PAYLOAD",
-        kind::AUTHENTICATION_FAILED => "AUTHENTICATION_FAILED",
-        kind::SINGLE_PAIR_REQUIRED => "SINGLE_PAIR_REQUIRED",
-        kind::NO_ADDITIONAL_SAS => "NO_ADDITIONAL_SAS",
-        kind::INTERNAL_ADDRESS_FAILURE => "INTERNAL_ADDRESS_FAILURE",
-        kind::FAILED_CP_REQUIRED => "FAILED_CP_REQUIRED",
-        kind::TS_UNACCEPTABLE => "TS_UNACCEPTABLE",
-        kind::INVALID_SELECTORS => "INVALID_SELECTORS",
-        kind::TEMPORARY_FAILURE => "TEMPORARY_FAILURE",
-        kind::CHILD_SA_NOT_FOUND => "CHILD_SA_NOT_FOUND",
-        kind::UNACCEPTABLE_ADDRESSES => "UNACCEPTABLE_ADDRESSES",
-        kind::UNEXPECTED_NAT_DETECTED => "UNEXPECTED_NAT_DETECTED",
-        _ => "an unknown error",
-    }
-}

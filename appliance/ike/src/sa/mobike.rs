@@ -20,9 +20,10 @@ use super::{Exchange, Incoming, Parts, Task, request, tasks};
 use crate::config::Gateway;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::Outer;
-use crate::msg::notify::{Notify, error_name, kind};
+use crate::msg::notify::{Notify, kind};
 use crate::msg::{ExchangeType, Payload};
 use crate::outbox::Ctx;
+use crate::registry::error_name;
 use crate::session::{DownReasonStored, Path, Session};
 
 /// Further addresses of a peer that are kept.

@@ -31,10 +31,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Fault, Reason, Stage};
 use crate::msg::notify::{Notify, kind};
-use crate::msg::{ExchangeType, Payload};
+use crate::msg::{ExchangeType, Header, Payload};
 use crate::outbox::Ctx;
 use crate::session::Session;
 use crate::stats::Count;
+use crate::trace::Direction;
 use crate::window::{Datagrams, GIVE_UP};
 
 /// The state of one IKE SA.
@@ -143,14 +144,28 @@ pub(crate) fn respond(
     let sa = session.ike_mut(ike)?;
     let header = sa.header(incoming.exchange, true, incoming.message_id);
     let data = sa.seal(ctx.env, &header, payloads)?;
-    if data.len() > 1 {
-        ctx.stats.add(Count::Cut);
-    }
+    let path = (incoming.local, incoming.remote);
+    sealed(ctx, path, &header, payloads, &data);
     sa.window.answer(incoming.message_id, data.clone(), gate);
     sa.traffic.sent += 1;
     session.volatile.dirty = true;
     send_back(ctx, session, incoming, data, gate);
     Ok(())
+}
+
+/// A message is ready to leave, in one datagram or in fragments.
+fn sealed(
+    ctx: &mut Ctx<'_>,
+    path: (SocketAddr, SocketAddr),
+    header: &Header,
+    payloads: &[Payload],
+    data: &[Vec<u8>],
+) {
+    if data.len() > 1 {
+        ctx.stats.add(Count::Cut);
+    }
+    let octets = data.iter().map(Vec::len).sum();
+    (ctx.out.trace).message(Direction::Sent, path, header, Ok(payloads), octets);
 }
 
 /// Sends to where the request came from.
@@ -260,9 +275,7 @@ pub(crate) fn request_within(
     let sa = session.ike_mut(ike)?;
     let header = sa.header(exchange_type, false, sa.window.next_request());
     let data = sa.seal(ctx.env, &header, payloads)?;
-    if data.len() > 1 {
-        ctx.stats.add(Count::Cut);
-    }
+    sealed(ctx, (path.local, path.remote), &header, payloads, &data);
     sa.window.send(data.clone(), exchange, gate, now, patience);
     sa.traffic.sent += 1;
     session.volatile.dirty = true;

@@ -218,6 +218,9 @@ fn ike_timeout(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) -> Result<(),
             let (data, gate) = (o.data.clone(), o.gate);
             sa.traffic.retransmitted += 1;
             ctx.stats.add(Count::Retransmitted);
+            let times = o.transmissions;
+            let text = || format!("no answer: the request leaves again, transmission {times}");
+            ctx.out.trace.note(path.remote, text);
             for datagram in data {
                 ctx.transmit(&path, datagram, gate);
             }

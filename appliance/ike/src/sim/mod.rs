@@ -16,6 +16,7 @@ mod mobike;
 mod node;
 mod rekey;
 mod remove;
+mod trace;
 mod world;
 
 pub(crate) use node::{Node, Rng, address};

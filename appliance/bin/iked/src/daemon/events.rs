@@ -70,6 +70,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
                 let _ = self.transport.keep_alive(vrf, local, remote);
             }
             EventKind::Failure(failure) => {
+                self.failures.note(&failure, now);
                 if let Some(suppressed) = self.rate.admit(failure.remote.ip(), now) {
                     log::warn!("{failure}{}", also(suppressed));
                 }

@@ -3,12 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ravelin_ctl::daemon::{Reply, Request};
+use ravelin_ctl::failure::FailureOrder;
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply, IkeSa, IpsecSa};
 use ravelin_ctl::pki::PkiOrder;
 use ravelin_ctl::sa::PairCounters;
+use ravelin_ctl::trace::{TRACE_LENGTH_S, TraceOrder};
 use ravelin_ike::{ChildSummary, EnvironmentError, IkeSummary};
+use ravelin_platform::clock::epoch_us;
 use ravelin_types::{Generation, NodeId, PairId, Spi, Time};
 
 use super::events::held_pair;
@@ -166,6 +170,24 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
         match query {
             DaemonQuery::IkeSas => DaemonReply::IkeSas(self.ike_sas(now)),
             DaemonQuery::IkeStatistics => DaemonReply::IkeStatistics(self.statistics()),
+            DaemonQuery::IkeFailures(FailureOrder::Show(peer)) => {
+                DaemonReply::IkeFailures(self.failures.list(*peer, now))
+            }
+            DaemonQuery::IkeFailures(FailureOrder::Clear(peer)) => {
+                DaemonReply::Done(self.failures.clear(*peer) as u64)
+            }
+            DaemonQuery::IkeTrace(TraceOrder::Start(peer)) => {
+                let until = now + Duration::from_secs(TRACE_LENGTH_S);
+                self.endpoint.trace_start(*peer, now, until);
+                DaemonReply::Done(1)
+            }
+            DaemonQuery::IkeTrace(TraceOrder::Stop) => {
+                DaemonReply::Done(self.endpoint.trace_stop(now).into())
+            }
+            DaemonQuery::IkeTrace(TraceOrder::Show) => {
+                let trace = self.endpoint.trace();
+                DaemonReply::IkeTrace(trace.map(|trace| show::trace(trace, epoch_us(now), now)))
+            }
             DaemonQuery::ClearIke(peer) => {
                 let fits = |sa: &IkeSummary| sa.current && of(*peer, sa.remote.ip());
                 let sessions: Vec<_> = self

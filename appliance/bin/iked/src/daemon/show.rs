@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ravelin_ctl::operator::{IkeSa, IpsecSa};
 use ravelin_ctl::sa::{PairCounters, SaPair};
-use ravelin_ike::{ChildSummary, IkeSummary};
+use ravelin_ctl::trace::{Trace, TraceEntry, TraceKind};
+use ravelin_ike::{self as ike, ChildSummary, IkeSummary};
 use ravelin_types::{IkeSuite, Time, UnitName};
 
 use crate::sockets::PORT_IKE;
@@ -77,6 +78,27 @@ pub(super) fn ipsec_sa(
         replay_window: pair.replay_window,
         remote_identity: child.peer.clone(),
         counters,
+    }
+}
+
+/// A trace; `epoch_us` is the wall clock at the zero of ours.
+pub(super) fn trace(trace: &ike::Trace, epoch_us: u64, now: Time) -> Trace {
+    let entry = |entry: &ike::TraceEntry| TraceEntry {
+        time_us: epoch_us + entry.at.0,
+        kind: match entry.direction {
+            ike::Direction::Received => TraceKind::Received,
+            ike::Direction::Sent => TraceKind::Sent,
+            ike::Direction::Note => TraceKind::Note,
+        },
+        local: entry.local,
+        remote: entry.remote,
+        lines: entry.lines.clone(),
+    };
+    Trace {
+        peer: trace.peer,
+        runs_s: (now < trace.until).then(|| trace.until.since(now).as_secs()),
+        entries: trace.entries.iter().map(entry).collect(),
+        forgotten: trace.forgotten,
     }
 }
 

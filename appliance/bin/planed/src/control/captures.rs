@@ -3,7 +3,7 @@
 //! A capture that nobody takes from ends here, so nothing is left of a client that has gone: neither a copy nor its cost.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use ravelin_ctl::capture::{
     ALL_INTERFACES, CaptureId, CaptureInterface, CaptureOrder, CaptureReply, CaptureSpec, Captured,
@@ -13,7 +13,7 @@ use ravelin_ctl::operator::DaemonReply;
 use ravelin_dataplane::tables::{IfIndex, InterfaceKind, PortTable};
 use ravelin_dataplane::watch::Watch;
 use ravelin_dataplane::watch::capture::{Capture, MAX_CAPTURES, Record, Tap};
-use ravelin_platform::clock::now;
+use ravelin_platform::clock::{epoch_us, now};
 use ravelin_types::{Time, UnitName};
 
 use super::Control;
@@ -199,11 +199,4 @@ fn captured(record: &Record, epoch_us: u64) -> Captured {
         esp: record.esp,
         data: record.data.clone(),
     }
-}
-
-/// Microseconds since 1970 at the zero of our clock.
-pub(super) fn epoch_us(now: Time) -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let since_us = since.map_or(0, |since| since.as_micros());
-    u64::try_from(since_us).unwrap_or(0).saturating_sub(now.0)
 }

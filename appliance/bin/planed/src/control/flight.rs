@@ -7,11 +7,10 @@ use ravelin_ctl::flight::{Flight, FlightChoice, FlightOrder, FlightRecord, Outco
 use ravelin_ctl::operator::DaemonReply;
 use ravelin_ctl::sa::Outer;
 use ravelin_dataplane::watch::recorder::{Done, Note, RECORDS, Recorder};
-use ravelin_platform::clock::now;
+use ravelin_platform::clock::{epoch_us, now};
 use ravelin_types::PairId;
 
 use super::Control;
-use super::captures::epoch_us;
 
 /// The recorder and what it has recorded.
 #[derive(Default)]

@@ -21,9 +21,10 @@ use crate::event::DownReason;
 use crate::identity;
 use crate::msg::auth::Auth;
 use crate::msg::delete::Delete;
-use crate::msg::notify::{Notify, error_name, kind};
+use crate::msg::notify::{Notify, kind};
 use crate::msg::{ExchangeType, ParseError, Payload, unknown_critical};
 use crate::outbox::Ctx;
+use crate::registry::error_name;
 use crate::sa::init::{Agreed, gateway_of, give_up, settle};
 use crate::sa::{
     Continuation, Exchange, Parts, State, Task, child, mobike, request, request_within,

@@ -1,0 +1,59 @@
+//! Traces of IKE: what the messages of one peer say.
+//!
+//! It has no keys, nonces or authentication data.
+
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+
+/// What is asked of the trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TraceOrder {
+    /// Trace this peer from now on, and no other; it ends by itself after [`TRACE_LENGTH_S`].
+    Start(IpAddr),
+    /// Trace nobody any more; what was traced stays.
+    Stop,
+    /// What was traced.
+    Show,
+}
+
+/// How long a trace runs, in seconds: longer than an engineer watches a peer that does not come up.
+pub const TRACE_LENGTH_S: u64 = 3600;
+
+/// What was traced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// Whose messages.
+    pub peer: IpAddr,
+    /// Seconds until it ends; none when it has ended.
+    pub runs_s: Option<u64>,
+    /// Oldest first.
+    pub entries: Vec<TraceEntry>,
+    /// Older ones that had to make room.
+    pub forgotten: u64,
+}
+
+/// One message, or what became of one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceEntry {
+    /// Microseconds since 1970.
+    pub time_us: u64,
+    /// What it is.
+    pub kind: TraceKind,
+    /// Our address and port; a note has none.
+    pub local: Option<SocketAddr>,
+    /// The peer's.
+    pub remote: SocketAddr,
+    /// The message in one line, then a line for each payload.
+    pub lines: Vec<String>,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TraceKind {
+    /// A message from the peer.
+    Received,
+    /// One to the peer.
+    Sent,
+    /// What became of one.
+    Note,
+}

@@ -1,0 +1,91 @@
+//! What a trace tells of a negotiation.
+
+use std::time::Duration;
+
+use super::*;
+use crate::trace::{Direction, TraceEntry};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn heads(entries: &[TraceEntry]) -> Vec<String> {
+    let head = |entry: &TraceEntry| {
+        let text = entry.lines[0].split(", SPIs").next().unwrap();
+        match entry.direction {
+            Direction::Received => format!("< {text}"),
+            Direction::Sent => format!("> {text}"),
+            Direction::Note => text.to_owned(),
+        }
+    };
+    entries.iter().map(head).collect()
+}
+
+fn traced(w: &World) -> Vec<TraceEntry> {
+    let trace = w.b.endpoint.trace().unwrap();
+    trace.entries.iter().cloned().collect()
+}
+
+#[test]
+fn a_set_up_is_told_message_by_message() {
+    let mut w = world(1);
+    let (peer, now) = (address(1).ip(), w.now);
+    w.b.endpoint.trace_start(peer, now, now + MINUTE);
+    w.establish();
+    let entries = traced(&w);
+    assert_eq!(
+        heads(&entries),
+        [
+            "< IKE_SA_INIT request 0",
+            "> IKE_SA_INIT response 0",
+            "< IKE_AUTH request 1",
+            "> IKE_AUTH response 1",
+        ]
+    );
+    let auth = entries[2].lines.join("\n");
+    for part in [
+        "IDi: enb1.ran.example",
+        "AUTH: pre-shared key, 32 octets",
+        "SA: 1 ESP SPI ",
+        "TSi: 172.16.1.0-172.16.1.255",
+        "Notify: INITIAL_CONTACT",
+    ] {
+        assert!(auth.contains(part), "{part} in:\n{auth}");
+    }
+    let init = entries[0].lines.join("\n");
+    assert!(
+        init.contains("Notify: NAT_DETECTION_SOURCE_IP, 20 octets"),
+        "{init}"
+    );
+    assert!(init.contains("KE: "), "{init}");
+}
+
+#[test]
+fn another_peer_is_not_traced_and_a_trace_ends() {
+    let mut w = world(2);
+    let (peer, now) = (address(1).ip(), w.now);
+    let other = "203.0.113.77".parse().unwrap();
+    w.b.endpoint.trace_start(other, now, now + MINUTE);
+    w.establish();
+    assert_eq!(heads(&traced(&w)), Vec::<String>::new());
+    let now = w.now;
+    w.b.endpoint.trace_start(peer, now, now + MINUTE);
+    assert!(w.b.endpoint.trace_stop(now));
+    assert!(!w.b.endpoint.trace_stop(now), "it had ended");
+    let ike = w.b.up()[0].ike;
+    assert!(w.b.endpoint.rekey_ike(ike, now));
+    w.pump();
+    w.run_for(Duration::from_secs(2));
+    assert_eq!(heads(&traced(&w)), Vec::<String>::new());
+}
+
+#[test]
+fn what_failed_is_told() {
+    let (mut a, b) = (peer(), gateway());
+    a.keys = crate::config::PreSharedKeys::shared(SecretBytes::new(b"another".to_vec()));
+    let mut w = World::new(3, config(a), config(b));
+    let (from, now) = (address(1).ip(), w.now);
+    w.b.endpoint.trace_start(from, now, now + MINUTE);
+    w.pump();
+    w.run_for(MINUTE);
+    let told = heads(&traced(&w)).join("\n");
+    assert!(told.contains("IKE_AUTH: authentication failed"), "{told}");
+}

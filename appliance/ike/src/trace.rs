@@ -1,0 +1,192 @@
+//! What IKE messages say, in words: every message of one peer, for the engineer who asks why it does not come up.
+//!
+//! A trace is asked for, of one peer's address, and ends by itself. It has what was under the protection, and no secrets: of nonces,
+//! public values and authentication data only how long they are. The last [`MAX_ENTRIES`] messages are kept.
+
+mod describe;
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+
+use ravelin_types::Time;
+
+use crate::msg::{Header, Message, ParseError, Payload};
+
+/// Messages kept: an hour of a peer that fails once a second, at four messages each time, would be 14,400; the last ones tell.
+pub const MAX_ENTRIES: usize = 1024;
+/// Lines of an entry, and characters of a line: a message may have hundreds of payloads, and all of them long.
+const MAX_LINES: usize = 64;
+const MAX_LINE: usize = 1024;
+
+/// Which way a message went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the peer.
+    Received,
+    /// To the peer.
+    Sent,
+    /// No message: what became of one.
+    Note,
+}
+
+/// One message, or what became of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceEntry {
+    /// When.
+    pub at: Time,
+    /// Which way.
+    pub direction: Direction,
+    /// Our address and port; a note has none.
+    pub local: Option<SocketAddr>,
+    /// The peer's.
+    pub remote: SocketAddr,
+    /// The message in one line, then a line for each payload.
+    pub lines: Vec<String>,
+}
+
+/// A trace under way, or one that has ended and can still be read.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// Whose messages.
+    pub peer: IpAddr,
+    /// When it ends.
+    pub until: Time,
+    /// Oldest first.
+    pub entries: VecDeque<TraceEntry>,
+    /// Entries that had to make room.
+    pub forgotten: u64,
+    now: Time,
+}
+
+impl Trace {
+    pub(crate) fn new(peer: IpAddr, now: Time, until: Time) -> Self {
+        Trace {
+            peer,
+            until,
+            entries: VecDeque::new(),
+            forgotten: 0,
+            now,
+        }
+    }
+
+    fn wants(&self, remote: SocketAddr) -> bool {
+        self.peer == remote.ip() && self.now < self.until
+    }
+
+    fn push(
+        &mut self,
+        direction: Direction,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+        lines: impl IntoIterator<Item = String>,
+    ) {
+        if self.entries.len() >= MAX_ENTRIES {
+            self.entries.pop_front();
+            self.forgotten += 1;
+        }
+        let lines = lines.into_iter().take(MAX_LINES).map(cut).collect();
+        self.entries.push_back(TraceEntry {
+            at: self.now,
+            direction,
+            local,
+            remote,
+            lines,
+        });
+    }
+}
+
+/// The trace of an endpoint. Without one, each call costs a test.
+#[derive(Debug, Default)]
+pub(crate) struct Tracer(pub(crate) Option<Box<Trace>>);
+
+impl Tracer {
+    /// What follows happens now.
+    pub(crate) fn set_now(&mut self, now: Time) {
+        if let Some(trace) = &mut self.0 {
+            trace.now = now;
+        }
+    }
+
+    fn of(&mut self, remote: SocketAddr) -> Option<&mut Trace> {
+        self.0.as_deref_mut().filter(|trace| trace.wants(remote))
+    }
+
+    /// A message, with what was under its protection.
+    pub(crate) fn message(
+        &mut self,
+        direction: Direction,
+        (local, remote): (SocketAddr, SocketAddr),
+        header: &Header,
+        content: Result<&[Payload], &ParseError>,
+        octets: usize,
+    ) {
+        if let Some(trace) = self.of(remote) {
+            let head = [describe::header(header, octets)];
+            let body: Vec<String> = match content {
+                Ok(payloads) => payloads.iter().map(describe::payload).collect(),
+                Err(error) => vec![format!("malformed: {error}")],
+            };
+            trace.push(direction, Some(local), remote, head.into_iter().chain(body));
+        }
+    }
+
+    /// A message as it came or leaves. One that is protected is told when it is opened, or was when it was made.
+    pub(crate) fn plain(
+        &mut self,
+        direction: Direction,
+        path: (SocketAddr, SocketAddr),
+        message: &Message,
+        octets: usize,
+    ) {
+        let protected = |p: &Payload| matches!(p, Payload::Sk(_) | Payload::Skf(_));
+        if !message.payloads.iter().any(protected) {
+            let content = Ok(message.payloads.as_slice());
+            self.message(direction, path, &message.header, content, octets);
+        }
+    }
+
+    /// A datagram that leaves.
+    pub(crate) fn leaves(&mut self, path: (SocketAddr, SocketAddr), data: &[u8]) {
+        if self.of(path.1).is_none() {
+            return;
+        }
+        if let Ok(message) = Message::parse(data) {
+            self.plain(Direction::Sent, path, &message, data.len());
+        }
+    }
+
+    /// What became of a message.
+    pub(crate) fn note(&mut self, remote: SocketAddr, text: impl FnOnce() -> String) {
+        if let Some(trace) = self.of(remote) {
+            trace.push(Direction::Note, None, remote, [text()]);
+        }
+    }
+}
+
+fn cut(mut line: String) -> String {
+    if let Some((end, _)) = line.char_indices().nth(MAX_LINE) {
+        line.truncate(end);
+        line.push_str(" ...");
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_make_room_and_long_lines_are_cut() {
+        let remote: SocketAddr = "192.0.2.10:500".parse().unwrap();
+        let trace = Trace::new(remote.ip(), Time(0), Time(1));
+        let mut tracer = Tracer(Some(Box::new(trace)));
+        for number in 0..MAX_ENTRIES + 3 {
+            tracer.note(remote, || format!("{number} {}", "ä".repeat(2 * MAX_LINE)));
+        }
+        let trace = tracer.0.unwrap();
+        assert_eq!((trace.entries.len(), trace.forgotten), (MAX_ENTRIES, 3));
+        let line = &trace.entries[0].lines[0];
+        assert!(line.starts_with("3 "), "{line}");
+        assert_eq!(line.chars().count(), MAX_LINE + 4);
+    }
+}
