@@ -107,6 +107,7 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
         Verb::ClearIke => DaemonQuery::ClearIke(peer(value)?),
         Verb::ClearIkeFailures => DaemonQuery::IkeFailures(FailureOrder::Clear(peer(value)?)),
         Verb::ClearIpsec => DaemonQuery::ClearIpsec(peer(value)?),
+        Verb::RedirectIke => DaemonQuery::RedirectIke(peer(value)?),
         Verb::RekeyIke => DaemonQuery::RekeyIke(index(value)?),
         Verb::RekeyIpsec => DaemonQuery::RekeyChild(index(value)?.map(PairId)),
         Verb::StartFlight { peer } => DaemonQuery::Flight(FlightOrder::Start(flight(value, peer)?)),

@@ -1,7 +1,8 @@
 //! iked's part of the configuration.
 
 use ravelin_types::{
-    DhGroup, EspTransform, Identity, IkeSuite, NodeId, Prefix, SecretBytes, Volume, VrfId,
+    DhGroup, EspTransform, Identity, IkeSuite, IpsecMode, IpsecProtocol, NodeId, Prefix,
+    SecretBytes, Volume, VrfId,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -58,8 +59,47 @@ pub struct GatewayConfig {
     pub nat_keepalive_s: u16,
     /// Tunnels move with the addresses of their ends (RFC 4555).
     pub mobike: bool,
+    /// Each end learns at once that the other has lost an IKE SA (RFC 6290).
+    pub quick_crash_detection: bool,
+    /// Where peers are sent that know redirects (RFC 5685).
+    pub redirect: Option<Redirect>,
+    /// Where peers get their addresses from.
+    pub pool: Option<AddressPool>,
     /// Tunnels through this gateway.
     pub vpns: Vec<VpnConfig>,
+}
+
+/// `security ike address-pool`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressPool {
+    /// Name.
+    pub name: String,
+    /// IPv4 addresses.
+    pub inet: Option<Prefix>,
+    /// IPv6 addresses.
+    pub inet6: Option<Prefix>,
+    /// DNS servers.
+    pub dns: Vec<IpAddr>,
+}
+
+/// `redirect`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redirect {
+    /// The other gateway.
+    pub to: IpAddr,
+    /// When.
+    pub at: RedirectAt,
+}
+
+/// When peers are sent elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RedirectAt {
+    /// In IKE_SA_INIT.
+    Init,
+    /// In IKE_AUTH.
+    Auth,
+    /// When an operator says so.
+    Order,
 }
 
 /// `local-identity`.
@@ -221,7 +261,9 @@ pub struct VpnConfig {
     pub tunnel_unit: u32,
     /// Routing instance of the inner packets.
     pub inner_vrf: VrfId,
-    /// ESP proposals in order of preference.
+    /// Tunnel or transport mode.
+    pub mode: IpsecMode,
+    /// Proposals in order of preference.
     pub proposals: Vec<EspProposal>,
     /// Group of `perfect-forward-secrecy`.
     pub pfs: Option<DhGroup>,
@@ -246,6 +288,8 @@ pub struct VpnConfig {
 /// `security ipsec proposal`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EspProposal {
+    /// ESP or AH.
+    pub protocol: IpsecProtocol,
     /// Algorithms.
     pub transform: EspTransform,
     /// Extended sequence numbers.

@@ -2,7 +2,9 @@
 //!
 //! The CLI talks to mgmtd with [`Request`]; mgmtd answers itself or passes a [`DaemonQuery`] on to a daemon.
 
-use ravelin_types::{Generation, Identity, PairId, Prefix, Spi, TrafficSelector, UnitName};
+use ravelin_types::{
+    Generation, Identity, IpsecMode, IpsecProtocol, PairId, Prefix, Spi, TrafficSelector, UnitName,
+};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
@@ -131,6 +133,8 @@ pub enum DaemonQuery {
     ClearIpsec(Option<IpAddr>),
     /// iked: rekey the IKE SA of this index, or all, now (`request security ike rekey index N|all`).
     RekeyIke(Option<u64>),
+    /// iked: send one peer, or all, to where their gateways redirect to (`request security ike redirect peer ADDRESS|all`).
+    RedirectIke(Option<IpAddr>),
     /// iked: rekey this child SA, or all, now (`request security ipsec rekey index N|all`).
     RekeyChild(Option<PairId>),
     /// planed: sums over all SAs.
@@ -168,6 +172,7 @@ impl DaemonQuery {
             | DaemonQuery::IkeTrace(TraceOrder::Start(_) | TraceOrder::Stop)
             | DaemonQuery::ClearIpsec(_)
             | DaemonQuery::RekeyIke(_)
+            | DaemonQuery::RedirectIke(_)
             | DaemonQuery::RekeyChild(_)
             | DaemonQuery::Capture(_)
             | DaemonQuery::Flight(FlightOrder::Start(_) | FlightOrder::Stop) => true,
@@ -351,6 +356,8 @@ pub struct IkeSa {
     pub dh_group: String,
     /// Whether a NAT lies between.
     pub nat: bool,
+    /// Addresses that the peer has from a pool.
+    pub leases: Vec<IpAddr>,
     /// Whether the tunnel moves with the addresses of its ends (RFC 4555).
     pub mobike: bool,
     /// Seconds since it came up.
@@ -392,6 +399,10 @@ pub struct IpsecSa {
     pub inbound_spi: Spi,
     /// The peer's SPI.
     pub outbound_spi: Spi,
+    /// ESP or AH.
+    pub protocol: IpsecProtocol,
+    /// Tunnel or transport.
+    pub mode: IpsecMode,
     /// Cipher by name.
     pub encryption: String,
     /// Integrity by name; `None` with an AEAD.

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ravelin_types::{
-    DhGroup, EspTransform, Identity, IkeSuite, SecretBytes, TrafficSelector, Volume, VrfId,
+    DhGroup, EspTransform, Identity, IkeSuite, IpsecMode, IpsecProtocol, Prefix, SecretBytes,
+    TrafficSelector, Volume, VrfId,
 };
 
 pub use authentication::{
@@ -81,8 +82,47 @@ pub struct Gateway {
     pub always_port_4500: bool,
     /// Tunnels move with the addresses of either end (RFC 4555).
     pub mobike: bool,
+    /// Peers get a token by which they learn at once that we have lost their IKE SA, and give us theirs (RFC 6290).
+    pub quick_crash_detection: bool,
+    /// Where peers are sent that know redirects (RFC 5685).
+    pub redirect: Option<Redirect>,
+    /// Where peers get their addresses from; `None`: they have their own.
+    pub pool: Option<AddressPool>,
     /// Tunnels.
     pub vpns: Vec<Vpn>,
+}
+
+/// Addresses for peers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressPool {
+    /// Of this name there is one pool, which several gateways may share.
+    pub name: String,
+    /// IPv4 addresses.
+    pub inet: Option<Prefix>,
+    /// IPv6 addresses.
+    pub inet6: Option<Prefix>,
+    /// DNS servers.
+    pub dns: Vec<IpAddr>,
+}
+
+/// Where peers go instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// The other gateway.
+    pub to: IpAddr,
+    /// When they hear of it.
+    pub at: RedirectAt,
+}
+
+/// When peers are sent elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RedirectAt {
+    /// In IKE_SA_INIT, before anything is computed; the identity is not known yet.
+    Init,
+    /// In IKE_AUTH.
+    Auth,
+    /// By [`crate::Endpoint::redirect`] alone.
+    Order,
 }
 
 /// Who may connect.
@@ -163,9 +203,11 @@ pub struct IkeProposal {
     pub lifetime_s: u32,
 }
 
-/// One acceptable suite of a child SA (ESP).
+/// One acceptable suite of a child SA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EspProposal {
+    /// ESP or AH.
+    pub protocol: IpsecProtocol,
     /// Encryption and integrity.
     pub transform: EspTransform,
     /// Extended sequence numbers.
@@ -234,6 +276,8 @@ pub struct Vpn {
     pub pfs: Option<DhGroup>,
     /// Pairs that may be agreed on or narrowed; one child SA each when we initiate.
     pub selectors: Vec<SelectorPair>,
+    /// Whether whole packets are protected, or what those between the outer addresses carry.
+    pub mode: IpsecMode,
     /// How long packets on a replaced inbound SA are still accepted.
     pub linger: Duration,
     /// We initiate, and again after each loss (static peers only).

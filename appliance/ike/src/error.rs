@@ -155,6 +155,18 @@ pub enum Reason {
     /// More child SAs than one IKE SA may have.
     #[error("the peer has {0} child SAs already")]
     TooManyChildren(usize),
+    /// The VPN is for transport mode alone.
+    #[error("vpn {0} is in transport mode, for which the peer did not ask")]
+    TransportOnly(String),
+    /// RFC 3948 section 3.1.2, and AH covers the addresses.
+    #[error("vpn {0} cannot be used through a NAT, in transport mode or with AH")]
+    BehindNat(String),
+    /// The gateway gives addresses, and the peer wants none.
+    #[error("the peer asks for no address, and its gateway serves only those with one of pool {0}")]
+    NoAddressAsked(String),
+    /// The pool is empty, or has no address of the family.
+    #[error("pool {0} has no address left of the kind that the peer asks for")]
+    NoAddress(String),
     /// The data plane did not take the pair.
     #[error("the data plane refused the pair of vpn {0}")]
     Install(String),

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use ravelin_crypto::{Secret, Zeroizing};
 use ravelin_types::{
-    ChildId, EspTransform, Identity, Numbers, Spi, TrafficSelector, VolumeLife, VrfId,
+    ChildId, EspTransform, Identity, IpsecMode, IpsecProtocol, Numbers, Spi, TrafficSelector,
+    VolumeLife, VrfId,
 };
 
 use crate::error::Failure;
@@ -181,6 +182,9 @@ pub enum DownReason {
     /// The peer does not answer.
     #[error("the peer does not answer")]
     PeerDead,
+    /// The peer has proven that it lost the IKE SA (RFC 6290).
+    #[error("the peer has restarted")]
+    PeerCrashed,
     /// The lifetime ended before a rekey succeeded.
     #[error("lifetime expired")]
     Expired,
@@ -247,6 +251,10 @@ pub struct ChildInstall {
     pub life: VolumeLife,
     /// Outer addresses.
     pub outer: Outer,
+    /// ESP or AH.
+    pub protocol: IpsecProtocol,
+    /// Tunnel or transport.
+    pub mode: IpsecMode,
     /// Encryption and integrity.
     pub transform: EspTransform,
     /// Extended sequence numbers.

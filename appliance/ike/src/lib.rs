@@ -31,7 +31,9 @@ pub mod trace;
 pub mod window;
 pub mod work;
 
+mod crash;
 mod keymat;
+mod lease;
 mod outbox;
 mod record;
 mod registry;
@@ -49,6 +51,7 @@ pub use event::{
     ChildInstall, Datagram, DownReason, Event, EventKind, Half, IkeId, IkeUp, JournalSeq, Outer,
     Record, RecordOp, SessionId, Transmit,
 };
+pub use lease::MAX_LEASES;
 pub use record::RecordError;
 pub use stats::{Count, Discard, Stats};
 pub use trace::{Direction, Trace, TraceEntry};

@@ -10,9 +10,11 @@ use ravelin_crypto::Zeroizing;
 use ravelin_types::{ChildId, Identity, Time};
 
 use crate::config::Config;
+use crate::crash::TokenSecret;
 use crate::environment::Environment;
 use crate::error::{Failure, Fault, Reason, Stage};
 use crate::event::{DownReason, Event, EventKind, JournalSeq, Record, RecordOp, Transmit};
+use crate::lease::Leases;
 use crate::sa::Continuation;
 use crate::session::{Path, Session};
 use crate::stats::{Count, Discard, Stats};
@@ -45,6 +47,10 @@ pub(crate) struct Outbox {
     id_ceiling: u64,
     failures: usize,
     pub(crate) trace: Tracer,
+    /// Addresses that peers hold.
+    pub(crate) leases: Leases,
+    /// Makes tokens of quick crash detection.
+    pub(crate) tokens: TokenSecret,
     /// Other sessions that the step ends.
     pub(crate) ending: Vec<(u64, DownReason)>,
     /// A peer was authenticated: look for its other sessions.
@@ -74,12 +80,22 @@ pub(crate) struct Ctx<'a> {
 }
 
 impl Outbox {
+    pub(crate) fn new(tokens: TokenSecret) -> Outbox {
+        Outbox {
+            tokens,
+            ..Outbox::default()
+        }
+    }
+
     /// A number that was never given out, in no life of the journal.
     pub(crate) fn new_id(&mut self) -> u64 {
         self.next_id += 1;
         if self.next_id > self.id_ceiling {
             self.id_ceiling = self.next_id + ID_BLOCK;
-            let ceiling = Zeroizing::new(crate::record::encode_endpoint(self.id_ceiling));
+            let ceiling = Zeroizing::new(crate::record::encode_endpoint(
+                self.id_ceiling,
+                &self.tokens,
+            ));
             self.record(SUBJECT_ENDPOINT, RecordOp::Put(ceiling));
         }
         self.next_id

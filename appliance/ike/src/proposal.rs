@@ -4,7 +4,9 @@
 //! (section 3.3.3). A proposal with a transform type that we do not know, or a transform with attributes that we do not
 //! know, is passed over (section 3.3.6).
 
-use ravelin_types::{DhGroup, EspEncr, EspInteg, EspTransform, IkeInteg, IkeSuite, Spi};
+use ravelin_types::{
+    DhGroup, EspEncr, EspInteg, EspTransform, IkeInteg, IkeSuite, IpsecProtocol, Spi,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{EspProposal, IkeProposal};
@@ -20,14 +22,16 @@ const NONE: u16 = 0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "SuiteIds", try_from = "SuiteIds")]
 pub struct EspSuite {
-    /// Encryption and integrity.
+    /// ESP or AH.
+    pub protocol: IpsecProtocol,
+    /// Encryption and integrity; of AH no cipher and an HMAC, or AES-GMAC.
     pub transform: EspTransform,
     /// Extended sequence numbers.
     pub extended_sequence: bool,
 }
 
 /// A suite by number, as records store it: encryption, key bits (0 without a Key Length attribute), integrity, extended sequence
-/// numbers; 0 where there is none.
+/// numbers, protocol; 0 where there is none.
 #[derive(Serialize, Deserialize)]
 struct SuiteIds([u16; 5]);
 
@@ -39,7 +43,10 @@ impl From<EspSuite> for SuiteIds {
             ids.key_bits.unwrap_or(NONE),
             ids.integ.unwrap_or(NONE),
             esn_id(s.extended_sequence),
-            NONE,
+            match s.protocol {
+                IpsecProtocol::Esp => NONE,
+                IpsecProtocol::Ah => protocol::AH.into(),
+            },
         ])
     }
 }
@@ -47,7 +54,9 @@ impl From<EspSuite> for SuiteIds {
 impl TryFrom<SuiteIds> for EspSuite {
     type Error = UnknownSuite;
 
-    fn try_from(SuiteIds([encr, bits, integ, esn, _]): SuiteIds) -> Result<Self, UnknownSuite> {
+    fn try_from(
+        SuiteIds([encr, bits, integ, esn, number]): SuiteIds,
+    ) -> Result<Self, UnknownSuite> {
         let bits = (bits != NONE).then_some(bits);
         let encr = EspEncr::from_iana(encr, bits).ok_or(UnknownSuite)?;
         let integ = match integ {
@@ -56,6 +65,11 @@ impl TryFrom<SuiteIds> for EspSuite {
         };
         let transform = EspTransform::new(encr, integ).map_err(|_| UnknownSuite)?;
         Ok(EspSuite {
+            protocol: match u8::try_from(number) {
+                Ok(0) => IpsecProtocol::Esp,
+                Ok(protocol::AH) => IpsecProtocol::Ah,
+                _ => return Err(UnknownSuite),
+            },
             transform,
             extended_sequence: esn == ESN_YES,
         })
@@ -101,9 +115,39 @@ impl EspProposal {
     /// Without the lifetime.
     pub fn suite(&self) -> EspSuite {
         EspSuite {
+            protocol: self.protocol,
             transform: self.transform,
             extended_sequence: self.extended_sequence,
         }
+    }
+}
+
+/// The protocol's number in proposals (RFC 7296 section 3.3.1).
+pub fn protocol_id(protocol: IpsecProtocol) -> u8 {
+    match protocol {
+        IpsecProtocol::Esp => protocol::ESP,
+        IpsecProtocol::Ah => protocol::AH,
+    }
+}
+
+/// The protocol of this number.
+pub(crate) fn protocol_of(number: u8) -> Option<IpsecProtocol> {
+    match number {
+        protocol::ESP => Some(IpsecProtocol::Esp),
+        protocol::AH => Some(IpsecProtocol::Ah),
+        _ => None,
+    }
+}
+
+/// The integrity transform of AH: that of the HMAC, or AES-GMAC as one (RFC 4543 section 5.2).
+fn ah_integrity(transform: EspTransform) -> u16 {
+    match (transform.integ(), transform.encr()) {
+        (Some(integ), _) => integ.iana(),
+        (None, EspEncr::Aes128Gmac) => 9,
+        (None, EspEncr::Aes192Gmac) => 10,
+        (None, EspEncr::Aes256Gmac) => 11,
+        // The configuration has no such pair; it is never agreed on.
+        (None, _) => NONE,
     }
 }
 
@@ -230,7 +274,7 @@ pub fn select_esp(
     let usable: Vec<&Proposal> = offered
         .proposals
         .iter()
-        .filter(|p| p.protocol == protocol::ESP && p.spi.len() == 4 && known_types(p))
+        .filter(|p| protocol_of(p.protocol).is_some() && p.spi.len() == 4 && known_types(p))
         .collect();
     for (ours, want) in accepted.iter().enumerate() {
         for p in &usable {
@@ -238,7 +282,8 @@ pub fn select_esp(
             let spi = <[u8; 4]>::try_from(p.spi.as_slice()).map_or(0, u32::from_be_bytes);
             let spi_fits = spi >= ravelin_types::SPI_MIN;
             if spi_fits
-                && cipher_fits(p, want.transform.into())
+                && p.protocol == protocol_id(want.protocol)
+                && algorithms_fit(p, want)
                 && has(p, transform::ESN, esn_id(want.extended_sequence), None)
             {
                 let suite = want.suite();
@@ -268,6 +313,17 @@ pub fn select_esp(
     Err(explain(&usable, &sets, checked))
 }
 
+fn algorithms_fit(p: &Proposal, want: &EspProposal) -> bool {
+    match want.protocol {
+        IpsecProtocol::Esp => cipher_fits(p, want.transform.into()),
+        // Section 3.3.3: "AH: INTEG, ESN".
+        IpsecProtocol::Ah => {
+            has(p, transform::INTEG, ah_integrity(want.transform), None)
+                && may_lack(p, transform::ENCR)
+        }
+    }
+}
+
 /// `None`: does not fit; `Some(None)`: fits without key exchange.
 fn choose_dh(p: &Proposal, policy: ChildDh) -> Option<Option<DhGroup>> {
     match policy {
@@ -288,9 +344,15 @@ pub fn ike_transforms(s: IkeSuite) -> Vec<Transform> {
     out
 }
 
-/// The transforms of an ESP suite.
+/// The transforms of a suite of a child SA.
 pub fn esp_transforms(s: EspSuite, dh: Option<DhGroup>) -> Vec<Transform> {
-    let mut out = cipher_transforms(s.transform.into());
+    let mut out = match s.protocol {
+        IpsecProtocol::Esp => cipher_transforms(s.transform.into()),
+        IpsecProtocol::Ah => vec![Transform::plain(
+            transform::INTEG,
+            ah_integrity(s.transform),
+        )],
+    };
     out.extend(dh.map(|group| Transform::plain(transform::DH, group.iana())));
     out.push(Transform::plain(
         transform::ESN,
@@ -321,11 +383,11 @@ pub fn offer_ike(accepted: &[IkeProposal], spi: &[u8]) -> Sa {
     }
 }
 
-/// What we offer for a child SA.
+/// What we offer for a child SA; AH and ESP in proposals of their own.
 pub fn offer_esp(accepted: &[EspProposal], dh: Option<DhGroup>, spi: Spi) -> Sa {
     let proposals = (1u8..).zip(accepted).map(|(number, a)| Proposal {
         number,
-        protocol: protocol::ESP,
+        protocol: protocol_id(a.protocol),
         spi: spi.0.to_be_bytes().to_vec(),
         transforms: esp_transforms(a.suite(), dh),
     });

@@ -6,9 +6,10 @@
 use ravelin_crypto::{DhPrivate, Zeroizing};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::crash::TokenSecret;
 use crate::session::Session;
 
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
 const KIND_ENDPOINT: u8 = 0;
 const KIND_SESSION: u8 = 1;
 
@@ -31,13 +32,17 @@ pub enum RecordError {
 }
 
 pub(crate) enum Stored {
-    Endpoint { id_ceiling: u64 },
+    Endpoint {
+        id_ceiling: u64,
+        tokens: TokenSecret,
+    },
     Session(Box<Session>),
 }
 
-pub(crate) fn encode_endpoint(id_ceiling: u64) -> Vec<u8> {
+pub(crate) fn encode_endpoint(id_ceiling: u64, tokens: &TokenSecret) -> Vec<u8> {
     let mut out = vec![VERSION, KIND_ENDPOINT];
     out.extend_from_slice(&id_ceiling.to_be_bytes());
+    out.extend_from_slice(tokens.expose());
     out
 }
 
@@ -53,17 +58,25 @@ pub(crate) fn decode(record: &[u8]) -> Result<Stored, RecordError> {
     let [version, kind, body @ ..] = record else {
         return Err(RecordError::Kind);
     };
+    // Who cannot read the sessions of another version needs the secret all the more.
+    if *kind == KIND_ENDPOINT {
+        return decode_endpoint(body).ok_or(RecordError::Kind);
+    }
     if *version != VERSION {
         return Err(RecordError::Version(*version));
     }
     match *kind {
-        KIND_ENDPOINT => {
-            let id_ceiling = u64::from_be_bytes(body.try_into().map_err(|_| RecordError::Kind)?);
-            Ok(Stored::Endpoint { id_ceiling })
-        }
         KIND_SESSION => Ok(Stored::Session(Box::new(postcard::from_bytes(body)?))),
         _ => Err(RecordError::Kind),
     }
+}
+
+fn decode_endpoint(body: &[u8]) -> Option<Stored> {
+    let (id_ceiling, secret) = body.split_first_chunk()?;
+    Some(Stored::Endpoint {
+        id_ceiling: u64::from_be_bytes(*id_ceiling),
+        tokens: TokenSecret::new(secret.try_into().ok()?),
+    })
 }
 
 /// A key pair under way, in the form that records store.

@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 
 use ravelin_crypto::{SkCipher, Zeroizing};
 use ravelin_types::{
-    ChildId, Identity, IkeSuite, Numbers, Spi, Time, TrafficSelector, VolumeLife, VrfId,
+    ChildId, Identity, IkeSuite, IpsecMode, IpsecProtocol, Numbers, Spi, Time, TrafficSelector,
+    VolumeLife, VrfId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,7 @@ use crate::keymat::{ChildKeys, IkeKeys};
 use crate::msg::{ExchangeType, Header, Payload, sk, skf};
 use crate::proposal::EspSuite;
 use crate::sa::child::Requested;
+use crate::sa::configure::Lease;
 use crate::sa::mobike::Mobility;
 use crate::sa::{Exchange, State, Task};
 use crate::stats::Discard;
@@ -53,6 +55,10 @@ pub(crate) struct Session {
     pub(crate) only_contact: bool,
     pub(crate) last_inbound: Time,
     pub(crate) last_outbound: Option<Time>,
+    /// Addresses that the peer has from a pool.
+    pub(crate) leases: Vec<Lease>,
+    /// The peer may be sent elsewhere (RFC 5685).
+    pub(crate) redirectable: bool,
     /// What there is of MOBIKE, once agreed on.
     pub(crate) mobility: Option<Box<Mobility>>,
     /// We are ending it for this reason.
@@ -152,6 +158,12 @@ impl Path {
     }
 }
 
+/// What bounds the selectors of the children of a session: in transport mode the path, and what the peer has from a pool.
+pub(crate) struct Ends<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) leases: &'a [Lease],
+}
+
 /// What an authentic message holds, or what is wrong with it.
 pub(crate) type Content = Result<Vec<Payload>, crate::msg::ParseError>;
 
@@ -176,6 +188,8 @@ pub(crate) struct IkeSa {
     pub(crate) expires_at: Option<Time>,
     /// Both ends know fragments (RFC 7383 section 2.3).
     pub(crate) fragmentation: bool,
+    /// By which the peer proves that it has lost this IKE SA (RFC 6290).
+    pub(crate) peer_token: Option<Vec<u8>>,
     /// TEMPORARY_FAILUREs since the last success.
     pub(crate) refusals: u32,
     #[serde(skip)]
@@ -240,6 +254,7 @@ impl IkeSa {
             hard_at: Time::MAX,
             expires_at: None,
             fragmentation: false,
+            peer_token: None,
             refusals: 0,
             preparing: None,
             ciphers: None,
@@ -404,6 +419,7 @@ pub(crate) struct Child {
     pub(crate) spi_in: Spi,
     pub(crate) spi_out: Spi,
     pub(crate) suite: EspSuite,
+    pub(crate) mode: IpsecMode,
     /// We started the exchange that made it.
     pub(crate) initiator: bool,
     pub(crate) keys: ChildKeys,
@@ -462,6 +478,8 @@ impl Session {
             only_contact: false,
             last_inbound: now,
             last_outbound: None,
+            leases: Vec::new(),
+            redirectable: false,
             mobility: None,
             closing: None,
             volatile: Volatile::default(),
@@ -488,9 +506,18 @@ impl Session {
         self.children.iter_mut().find(|c| c.id == id)
     }
 
-    /// The child that the peer receives on `spi`.
-    pub(crate) fn child_by_peer_spi(&self, spi: u32) -> Option<&Child> {
-        self.children.iter().find(|c| c.spi_out.0 == spi)
+    /// The child of this protocol that the peer receives on `spi`.
+    pub(crate) fn child_by_peer_spi(&self, protocol: IpsecProtocol, spi: u32) -> Option<&Child> {
+        let named = |c: &&Child| c.spi_out.0 == spi && c.suite.protocol == protocol;
+        self.children.iter().find(named)
+    }
+
+    /// What bounds the selectors of its children.
+    pub(crate) fn ends(&self) -> Ends<'_> {
+        Ends {
+            path: &self.path,
+            leases: &self.leases,
+        }
     }
 
     /// Something fresh and authentic came from the peer.

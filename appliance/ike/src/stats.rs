@@ -121,6 +121,12 @@ counted!(
         Cut = "messages sent as fragments",
         /// INVALID_IKE_SPI sent.
         InvalidIkeSpi = "invalid IKE SPI answered",
+        /// Tokens of quick crash detection sent.
+        TokenSent = "crash tokens sent",
+        /// IKE SAs that their peers have proven to have lost.
+        PeerCrashed = "IKE SAs lost by crashed peers",
+        /// Peers sent to another gateway.
+        Redirected = "peers redirected",
         /// Peers that moved.
         PeerMoved = "peers moved",
     }

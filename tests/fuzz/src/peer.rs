@@ -78,7 +78,9 @@ fn config() -> Arc<Config> {
     let ts = |text: &str| TrafficSelector::from_prefix(text.parse().unwrap());
     let vpn = Vpn {
         name: "vpn".into(),
+        mode: ravelin_types::IpsecMode::Tunnel,
         proposals: vec![EspProposal {
+            protocol: ravelin_types::IpsecProtocol::Esp,
             transform: ESP,
             extended_sequence: false,
             lifetime_s: 3600,
@@ -109,6 +111,9 @@ fn config() -> Arc<Config> {
         nat_keepalive: None,
         always_port_4500: false,
         mobike: false,
+        quick_crash_detection: false,
+        redirect: None,
+        pool: None,
         vpns: vec![vpn],
     };
     Arc::new(Config {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use ravelin_ctl::daemon::{Part, Reply};
 use ravelin_ctl::ike::{
     CaProfile, DpdMode, EspProposal, Establish, GatewayConfig, IkeConfig, LocalIdentity,
-    RemotePeer, RevocationMode, VpnConfig,
+    RedirectAt, RemotePeer, RevocationMode, VpnConfig,
 };
 use ravelin_ctl::sa::{DfBit, TfcPadding};
 use ravelin_ike::config as ike;
@@ -339,6 +339,21 @@ fn gateway_of(gateway: &GatewayConfig) -> Result<ike::Gateway, ConfigError> {
             .then(|| Duration::from_secs(u64::from(gateway.nat_keepalive_s))),
         always_port_4500: false,
         mobike: gateway.mobike,
+        quick_crash_detection: gateway.quick_crash_detection,
+        pool: gateway.pool.as_ref().map(|pool| ike::AddressPool {
+            name: pool.name.clone(),
+            inet: pool.inet,
+            inet6: pool.inet6,
+            dns: pool.dns.clone(),
+        }),
+        redirect: gateway.redirect.map(|redirect| ike::Redirect {
+            to: redirect.to,
+            at: match redirect.at {
+                RedirectAt::Init => ike::RedirectAt::Init,
+                RedirectAt::Auth => ike::RedirectAt::Auth,
+                RedirectAt::Order => ike::RedirectAt::Order,
+            },
+        }),
         vpns: gateway.vpns.iter().map(vpn_of).collect(),
     })
 }
@@ -354,6 +369,7 @@ fn vpn_of(vpn: &VpnConfig) -> ike::Vpn {
                 remote: TrafficSelector::from_prefix(pair.remote),
             })
             .collect(),
+        mode: vpn.mode,
         linger: LINGER,
         establish_immediately: vpn.establish == Establish::Immediately,
     }
@@ -361,6 +377,7 @@ fn vpn_of(vpn: &VpnConfig) -> ike::Vpn {
 
 fn esp_of(proposal: &EspProposal) -> ike::EspProposal {
     ike::EspProposal {
+        protocol: proposal.protocol,
         transform: proposal.transform,
         extended_sequence: proposal.extended_sequence,
         lifetime_s: proposal.lifetime_s,

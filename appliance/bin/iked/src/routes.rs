@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ravelin_ctl::sa::SaPair;
 use ravelin_routing::{AriProgress, AriRoute, AriRoutes, RoutingError, TABLE_MAIN};
-use ravelin_types::{PairId, Time, UnitName};
+use ravelin_types::{IpsecMode, PairId, Time, UnitName};
 
 /// An SA waits at most this long for its route to go: the kernel that does not answer must not keep SAs alive.
 const MAX_WAIT: Duration = Duration::from_secs(1);
@@ -207,7 +207,11 @@ impl<K: RouteKernel> Routes<K> {
     }
 }
 
+/// Of transport mode there are none: its packets go by the routes of the outer addresses.
 fn routes_of(pair: &SaPair) -> Vec<AriRoute> {
+    if pair.mode == IpsecMode::Transport {
+        return Vec::new();
+    }
     let device = UnitName::new("st0", pair.tunnel_unit).kernel();
     let prefixes = pair.remote_ts.iter().flat_map(|ts| ts.prefixes());
     prefixes

@@ -100,6 +100,9 @@ fn paragraph(out: &mut String, sa: &IkeSa) {
     ] {
         put(format!("   {name:<23}: "), value.to_owned());
     }
+    for address in &sa.leases {
+        put("  Assigned address: ".to_owned(), address.to_string());
+    }
     let mobike = if sa.mobike { "agreed" } else { "no" };
     put(
         format!("  NAT: {nat}, MOBIKE: {mobike}, "),

@@ -2,7 +2,9 @@
 
 use super::{line, system};
 use ravelin_ctl::operator::{IpsecSa, IpsecStatistics};
-use ravelin_types::{Identity, LIFE_KILOBYTE_OCTETS, Spi, TrafficSelector};
+use ravelin_types::{
+    Identity, IpsecMode, IpsecProtocol, LIFE_KILOBYTE_OCTETS, Spi, TrafficSelector,
+};
 use std::fmt::Write;
 
 /// Two lines per pair: `<` inbound, `>` outbound.
@@ -28,6 +30,13 @@ pub(super) fn brief(list: &[IpsecSa]) -> String {
     out
 }
 
+fn protocol(sa: &IpsecSa) -> &'static str {
+    match sa.protocol {
+        IpsecProtocol::Esp => "ESP",
+        IpsecProtocol::Ah => "AH",
+    }
+}
+
 /// `sha256` for `hmac-sha-256-128`.
 fn short_integrity(sa: &IpsecSa) -> String {
     let Some(name) = sa.integrity.as_deref() else {
@@ -45,7 +54,7 @@ fn direction(sa: &IpsecSa, arrow: &str, spi: Spi) -> String {
     let head = format!(
         "  {:<8}{:<20} {:<9}{:<13}{:<4}{:<5}{:<6}",
         format!("{arrow}{}", sa.pair.0),
-        format!("ESP:{}/{}", sa.encryption, short_integrity(sa)),
+        format!("{}:{}/{}", protocol(sa), sa.encryption, short_integrity(sa)),
         spi.to_string(),
         format!("{}/ {}", sa.lifetime_s, life_size(sa)),
         "-",
@@ -85,7 +94,11 @@ fn paragraph(out: &mut String, sa: &IpsecSa) {
     let carrier = if sa.udp_encapsulated {
         "ESP in UDP"
     } else {
-        "ESP"
+        protocol(sa)
+    };
+    let mode = match sa.mode {
+        IpsecMode::Tunnel => "Tunnel",
+        IpsecMode::Transport => "Transport",
     };
     let mut put = |head: String, last: String| out.push_str(&line(&head, &last));
     put(
@@ -107,7 +120,7 @@ fn paragraph(out: &mut String, sa: &IpsecSa) {
         }
     }
     put(
-        format!("  Bind-interface: {}, ", sa.tunnel),
+        format!("  Bind-interface: {}, Mode: {mode}, ", sa.tunnel),
         format!("Encapsulation: {carrier}"),
     );
     let window = if sa.replay_window == 0 {
@@ -130,7 +143,10 @@ fn paragraph(out: &mut String, sa: &IpsecSa) {
             format!("SPI: {spi}"),
         );
         put(
-            format!("    Protocol: ESP, Authentication: {integrity}, "),
+            format!(
+                "    Protocol: {}, Authentication: {integrity}, ",
+                protocol(sa)
+            ),
             format!("Encryption: {}", sa.encryption),
         );
     }

@@ -104,6 +104,9 @@ fn daemon(verb: Verb, answer: &DaemonReply) -> Option<String> {
         (Verb::ClearIkeFailures, DaemonReply::Done(count)) => {
             format!("{count} failures forgotten\n")
         }
+        (Verb::RedirectIke, DaemonReply::Done(count)) => {
+            format!("{count} peers redirected\n")
+        }
         (Verb::RekeyIke | Verb::RekeyIpsec, DaemonReply::Done(count)) => {
             format!("{count} security associations being rekeyed\n")
         }

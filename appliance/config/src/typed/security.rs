@@ -58,6 +58,9 @@ pub struct Ike {
     /// `policy`.
     #[serde(default)]
     pub policy: Vec<IkePolicy>,
+    /// `address-pool`.
+    #[serde(default, rename = "address-pool")]
+    pub address_pool: Vec<AddressPool>,
     /// `gateway`.
     #[serde(default)]
     pub gateway: Vec<Gateway>,
@@ -173,6 +176,40 @@ pub struct Gateway {
     /// Tunnels move with the addresses of their ends.
     #[serde(default, deserialize_with = "present")]
     pub mobike: bool,
+    /// Each end learns at once that the other has lost an IKE SA.
+    #[serde(default, deserialize_with = "present")]
+    pub quick_crash_detection: bool,
+    /// Name of the pool of its peers' addresses.
+    pub address_pool: Option<String>,
+    /// Where peers are sent.
+    pub redirect: Option<Redirect>,
+}
+
+/// `security ike address-pool`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AddressPool {
+    /// Name.
+    pub name: String,
+    /// IPv4 addresses.
+    #[serde(default, deserialize_with = "optional")]
+    pub inet: Option<Prefix>,
+    /// IPv6 addresses.
+    #[serde(default, deserialize_with = "optional")]
+    pub inet6: Option<Prefix>,
+    /// DNS servers.
+    #[serde(default)]
+    pub dns: Vec<IpAddr>,
+}
+
+/// `redirect`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Redirect {
+    /// The other gateway.
+    pub address: IpAddr,
+    /// `ike-sa-init`, `ike-auth` or `request`.
+    pub at: String,
 }
 
 /// `dynamic`: one identity and how it denotes the peers.
@@ -307,9 +344,11 @@ pub struct CryptoDevice {
 pub struct IpsecProposal {
     /// Name.
     pub name: String,
-    /// Cipher.
-    #[serde(deserialize_with = "text")]
-    pub encryption_algorithm: EspEncr,
+    /// `esp` or `ah`.
+    pub protocol: String,
+    /// Cipher; AH needs none.
+    #[serde(default, deserialize_with = "optional")]
+    pub encryption_algorithm: Option<EspEncr>,
     /// Integrity, unless the cipher is an AEAD.
     #[serde(default, deserialize_with = "optional")]
     pub authentication_algorithm: Option<EspInteg>,
@@ -361,6 +400,8 @@ pub struct Vpn {
     /// Tunnel interface.
     #[serde(deserialize_with = "text")]
     pub bind_interface: UnitName,
+    /// `tunnel` or `transport`.
+    pub mode: String,
     /// `clear`, `copy` or `set`.
     pub df_bit: String,
     /// DSCP of the outer header; else the inner packet's.

@@ -148,6 +148,18 @@ impl<E: Environment> Endpoint<E> {
         })
     }
 
+    /// Sends the peer to where its gateway redirects to. False: it does not know redirects, or the gateway has none.
+    pub fn redirect(&mut self, session: SessionId, now: Time) -> bool {
+        let found = self.sessions.get(&session.0);
+        let name = found.filter(|s| s.redirectable && s.established_at.is_some());
+        let gateway = name.and_then(|s| self.config.gateway(s.gateway.as_ref()?));
+        gateway.is_some_and(|g| g.redirect.is_some())
+            && self.with_session(now, session.0, |_, session| {
+                session.want(Task::Redirect, now);
+                Ok(())
+            })
+    }
+
     /// Deletes the session at both ends.
     pub fn close(&mut self, session: SessionId, now: Time) -> bool {
         self.with_session(now, session.0, |_, session| {

@@ -7,9 +7,10 @@ use ravelin_crypto::{Zeroizing, sha256};
 use ravelin_types::Time;
 
 use super::{Endpoint, MAX_TOMBSTONES, TOMBSTONE_LIFETIME, Tombstone};
+use crate::crash;
 use crate::environment::Environment;
 use crate::error::Fault;
-use crate::event::{Datagram, JournalSeq};
+use crate::event::{Datagram, DownReason, JournalSeq};
 use crate::msg::notify::{Notify, kind};
 use crate::msg::skf::Skf;
 use crate::msg::{ExchangeType, Header, Message, Payload};
@@ -122,7 +123,13 @@ impl<E: Environment> Endpoint<E> {
             if !h.response && self.strays.may_answer(now) {
                 self.stats.add(Count::InvalidIkeSpi);
                 let initiator = !h.initiator;
-                self.answer_stateless(datagram, &Header { initiator, ..*h }, invalid_spi());
+                let mut notifies = vec![invalid_spi()];
+                let token = Some(&self.out.tokens).filter(|_| self.gives_tokens && h.spi_r != 0);
+                if let Some(Ok(token)) = token.map(|t| t.notify(h.spi_i, h.spi_r)) {
+                    self.stats.add(Count::TokenSent);
+                    notifies.push(token);
+                }
+                self.answer_stateless(datagram, &Header { initiator, ..*h }, notifies);
             }
             return;
         };
@@ -180,6 +187,10 @@ fn deliver(
     let opened = match message.payloads.as_slice() {
         [Payload::Sk(sk)] => Opened::Whole(sa.open(sk, datagram.data)?),
         [Payload::Skf(skf)] => Opened::Piece(skf, sa.open_fragment(skf, datagram.data)?),
+        others if crash::proves_loss(sa, others) => {
+            lost_by_peer(ctx, session, ike);
+            return Ok(());
+        }
         others => {
             let notifies = others.iter().any(|p| matches!(p, Payload::Notify(_)));
             return Err(Fault::Discard(if notifies {
@@ -236,6 +247,16 @@ fn deliver(
             established::heard(ctx, session, &incoming);
             established::on_request(ctx, session, ike, &incoming, payloads)
         }
+    }
+}
+
+/// The peer has proven that it does not have this IKE SA any more (RFC 6290 section 4.5: it and its children are deleted silently).
+fn lost_by_peer(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) {
+    ctx.stats.add(Count::PeerCrashed);
+    if session.current == ike {
+        session.end(DownReason::PeerCrashed);
+    } else {
+        session.drop_ike(ike);
     }
 }
 

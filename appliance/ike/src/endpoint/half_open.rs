@@ -17,7 +17,7 @@ use crate::msg::notify::{Notify, kind};
 use crate::msg::{ExchangeType, Header, Message, Payload, unknown_critical};
 use crate::outbox::Ctx;
 use crate::proposal::select_ike;
-use crate::sa::{Continuation, Incoming, Parts, State, init, send_back};
+use crate::sa::{Continuation, Incoming, Parts, State, init, redirect, send_back};
 use crate::session::{IkeSa, Path, Session};
 use crate::stats::{Count, Discard};
 use crate::timers::HALF_OPEN_LIFETIME;
@@ -125,7 +125,7 @@ impl<E: Environment> Endpoint<E> {
                     initiator: false,
                     ..message.header
                 };
-                self.answer_stateless(datagram, &header, notify);
+                self.answer_stateless(datagram, &header, vec![notify]);
             }
             Ok(Outcome::Start(answer, job)) => self.open_session(now, key, *answer, job, datagram),
             Err(Fault::Discard(reason)) => self.stats.discard(reason),
@@ -172,6 +172,10 @@ impl<E: Environment> Endpoint<E> {
                 Some(Reason::NoGateway(datagram.local)),
             ));
         }
+        if let Some(notify) = redirect::at_init(&candidates, &parts, &nonce.0) {
+            self.stats.add(Count::Redirected);
+            return Ok(Outcome::Stateless(notify, None));
+        }
         let accepted: Vec<_> = candidates
             .iter()
             .flat_map(|g| g.proposals.iter().copied())
@@ -207,6 +211,7 @@ impl<E: Environment> Endpoint<E> {
             nat_remote,
             fragmentation: parts.notify(kind::FRAGMENTATION_SUPPORTED).is_some(),
             hashes: parts.signature_hashes(),
+            redirectable: redirect::is_supported(&parts),
         };
         Ok(Outcome::Start(
             Box::new(answer),
@@ -294,7 +299,7 @@ impl<E: Environment> Endpoint<E> {
         &mut self,
         datagram: &Datagram<'_>,
         header: &Header,
-        notify: Notify,
+        notifies: Vec<Notify>,
     ) {
         let header = Header {
             response: true,
@@ -302,7 +307,7 @@ impl<E: Environment> Endpoint<E> {
         };
         let data = Message {
             header,
-            payloads: vec![Payload::Notify(notify)],
+            payloads: notifies.into_iter().map(Payload::Notify).collect(),
         }
         .emit();
         self.stats.add(Count::Sent);

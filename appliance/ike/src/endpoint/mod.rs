@@ -23,6 +23,7 @@ pub use restore::{RestoreReport, RestoredChild};
 pub use show::{ChildSummary, IkeSummary};
 
 use crate::config::{Config, Gateway};
+use crate::crash::TokenSecret;
 use crate::environment::{Environment, EnvironmentError};
 use crate::error::{Fault, Stage};
 use crate::event::{DownReason, Event, EventKind, Record, RecordOp, SessionId, Transmit};
@@ -64,6 +65,12 @@ pub struct Endpoint<E> {
     tombstones: HashMap<u64, Tombstone>,
     graves: VecDeque<(Time, u64)>,
     strays: dispatch::Strays,
+    /// Some gateway gives its peers tokens of quick crash detection.
+    gives_tokens: bool,
+}
+
+fn gives_tokens(config: &Config) -> bool {
+    config.gateways.iter().any(|g| g.quick_crash_detection)
 }
 
 /// A static gateway that is to be up.
@@ -82,10 +89,11 @@ impl<E: Environment> Endpoint<E> {
     /// An endpoint without sessions. Call [`Endpoint::restore`] next, when there is a journal.
     pub fn new(config: Arc<Config>, mut env: E, now: Time) -> Result<Self, EnvironmentError> {
         let cookies = half_open::Cookies::new(&mut env, now)?;
+        let tokens = TokenSecret::fresh(&mut env)?;
         let mut endpoint = Endpoint {
             config: Arc::clone(&config),
             env,
-            out: Outbox::default(),
+            out: Outbox::new(tokens),
             stats: Stats::default(),
             sessions: HashMap::new(),
             by_spi: HashMap::new(),
@@ -101,8 +109,10 @@ impl<E: Environment> Endpoint<E> {
             tombstones: HashMap::new(),
             graves: VecDeque::new(),
             strays: dispatch::Strays::default(),
+            gives_tokens: false,
         };
         endpoint.want_static(now);
+        endpoint.gives_tokens = gives_tokens(&endpoint.config);
         Ok(endpoint)
     }
 
@@ -110,6 +120,11 @@ impl<E: Environment> Endpoint<E> {
     /// child SAs of VPNs that are gone are deleted; others keep what was negotiated until their next exchange.
     pub fn set_config(&mut self, config: Arc<Config>, now: Time) {
         let before = std::mem::replace(&mut self.config, config);
+        self.gives_tokens = gives_tokens(&self.config);
+        let pools = self.config.gateways.iter().filter_map(|g| g.pool.as_ref());
+        let prefixes = pools.flat_map(|p| [p.inet, p.inet6].map(|f| Some((p.name.as_str(), f?))));
+        let prefixes: Vec<_> = prefixes.flatten().collect();
+        self.out.leases.keep(&prefixes);
         self.want_static(now);
         let orphans: Vec<u64> = self
             .sessions
@@ -475,6 +490,12 @@ impl<E: Environment> Endpoint<E> {
                 remote: session.path.remote,
                 reason,
             });
+        }
+        if let Some(peer) = &session.peer {
+            for lease in session.leases.drain(..) {
+                let leases = &mut self.out.leases;
+                leases.release(&lease.pool, lease.address, session.id, peer);
+            }
         }
         for spi in session.volatile.indexed.drain(..) {
             self.by_spi.remove(&spi);

@@ -59,7 +59,10 @@ impl<E: Environment> Endpoint<E> {
         let mut report = RestoreReport::default();
         for record in records {
             match decode(record.as_ref()) {
-                Ok(Stored::Endpoint { id_ceiling }) => self.out.ids_above(id_ceiling),
+                Ok(Stored::Endpoint { id_ceiling, tokens }) => {
+                    self.out.ids_above(id_ceiling);
+                    self.out.tokens = tokens;
+                }
                 Ok(Stored::Session(session)) => self.take_up(*session, now, &mut report),
                 Err(e) => report.failed.push(e),
             }
@@ -87,6 +90,12 @@ impl<E: Environment> Endpoint<E> {
             self.out.ids_above(sa.id);
         }
         self.out.ids_above(session.id);
+        if let Some(peer) = &session.peer {
+            for lease in &session.leases {
+                let leases = &mut self.out.leases;
+                leases.restore(&lease.pool, lease.address, session.id, peer);
+            }
+        }
         for c in &session.children {
             self.out.ids_above(c.id.0);
             report.child_spis.push(c.spi_in);

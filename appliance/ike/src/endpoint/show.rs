@@ -3,7 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use ravelin_types::{ChildId, Identity, IkeSuite, Numbers, Spi, Time, TrafficSelector, VolumeLife};
+use ravelin_types::{
+    ChildId, Identity, IkeSuite, IpsecMode, Numbers, Spi, Time, TrafficSelector, VolumeLife,
+};
 
 use super::Endpoint;
 use super::dispatch::shared;
@@ -46,6 +48,8 @@ pub struct IkeSummary {
     pub nat: bool,
     /// The tunnel moves with the addresses of its ends (RFC 4555).
     pub mobike: bool,
+    /// Addresses that the peer has from a pool.
+    pub leases: Vec<IpAddr>,
     /// The peer is authenticated.
     pub established: bool,
     /// When this IKE SA was made.
@@ -87,6 +91,8 @@ pub struct ChildSummary {
     pub spi_out: Spi,
     /// Suite.
     pub suite: EspSuite,
+    /// Tunnel or transport.
+    pub mode: IpsecMode,
     /// Our side.
     pub local_ts: Vec<TrafficSelector>,
     /// The peer's side.
@@ -149,6 +155,7 @@ impl<E: Environment> Endpoint<E> {
                 suite: i.suite,
                 nat: s.path.nat_local || s.path.nat_remote,
                 mobike: s.mobility.is_some(),
+                leases: s.leases.iter().map(|l| l.address).collect(),
                 established: s.established_at.is_some(),
                 created_at: i.created_at,
                 rekey_at: i.soft_at,
@@ -178,6 +185,7 @@ impl<E: Environment> Endpoint<E> {
                     spi_in: c.spi_in,
                     spi_out: c.spi_out,
                     suite: c.suite,
+                    mode: c.mode,
                     local_ts: c.local_ts.clone(),
                     remote_ts: c.remote_ts.clone(),
                     active: c.active,
@@ -203,6 +211,29 @@ impl<E: Environment> Endpoint<E> {
     /// The environment, to look at.
     pub(crate) fn environment_ref(&self) -> &E {
         &self.env
+    }
+
+    /// The answer to a request of this IKE SA, as if it were not known.
+    pub(crate) fn test_lost(&self, spi_i: u64, spi_r: u64) -> Vec<u8> {
+        let header = crate::msg::Header {
+            spi_i,
+            spi_r,
+            exchange: crate::msg::ExchangeType::Informational,
+            initiator: false,
+            response: true,
+            message_id: 7,
+        };
+        let lost = crate::msg::notify::Notify::new(crate::msg::notify::kind::INVALID_IKE_SPI, &[]);
+        let token = self.out.tokens.notify(spi_i, spi_r).unwrap();
+        let payloads = [lost, token].map(crate::msg::Payload::Notify).to_vec();
+        crate::msg::Message { header, payloads }.emit()
+    }
+
+    /// As if every peer had said that it knows redirects.
+    pub(crate) fn test_redirectable(&mut self) {
+        self.sessions
+            .values_mut()
+            .for_each(|s| s.redirectable = true);
     }
 
     /// First messages remembered.

@@ -16,6 +16,9 @@ fn gateway(name: &str, remote: RemotePeer) -> Arc<Gateway> {
         dpd: None,
         nat_keepalive: None,
         mobike: false,
+        quick_crash_detection: false,
+        redirect: None,
+        pool: None,
         always_port_4500: false,
         vpns: vec![],
     })

@@ -85,6 +85,7 @@ fn the_expansion_is_prf_plus_in_the_order_of_the_rfc() {
 fn child_keys_come_initiator_first_and_a_key_exchange_changes_them() {
     let d = SecretBytes::new(vec![8; 32]);
     let esp = EspSuite {
+        protocol: ravelin_types::IpsecProtocol::Esp,
         transform: EspTransform::AES_128_GCM,
         extended_sequence: false,
     };
@@ -105,6 +106,7 @@ fn child_keys_come_initiator_first_and_a_key_exchange_changes_them() {
     .unwrap();
     assert_eq!(pfs.encr_i.expose(), &all.as_bytes()[..20]);
     let cbc = EspSuite {
+        protocol: ravelin_types::IpsecProtocol::Esp,
         transform: EspTransform::new(EspEncr::Aes256Cbc, Some(EspInteg::HmacSha256_128)).unwrap(),
         extended_sequence: false,
     };

@@ -59,6 +59,7 @@ fn the_keys_of_child_sas_are_those_of_nist() {
     let (nonce_i, nonce_r) = (hex(NI), hex(NR));
     let sk_d = SecretBytes::new(hex(DKM)[..32].to_vec());
     let esp = EspSuite {
+        protocol: ravelin_types::IpsecProtocol::Esp,
         transform: EspTransform::new(EspEncr::Aes256Cbc, Some(EspInteg::HmacSha256_128)).unwrap(),
         extended_sequence: false,
     };

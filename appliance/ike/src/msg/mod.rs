@@ -10,6 +10,7 @@
 pub mod auth;
 pub mod cert;
 pub mod certreq;
+pub mod cp;
 pub mod delete;
 pub mod error;
 pub mod header;

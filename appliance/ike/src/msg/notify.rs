@@ -1,7 +1,7 @@
 //! Notify payload (RFC 7296 section 3.10) and the notification numbers that are used here.
 
 use super::codec::Reader;
-use super::sa::{MAX_SPI_OCTETS, protocol};
+use super::sa::MAX_SPI_OCTETS;
 use super::{ParseError, ParseErrorKind};
 
 /// A notification.
@@ -56,6 +56,10 @@ pub mod kind {
     pub const UPDATE_SA_ADDRESSES: u16 = 16400;
     pub const COOKIE2: u16 = 16401;
     pub const NO_NATS_ALLOWED: u16 = 16402;
+    pub const QCD_TOKEN: u16 = 16419;
+    pub const REDIRECT_SUPPORTED: u16 = 16406;
+    pub const REDIRECT: u16 = 16407;
+    pub const REDIRECTED_FROM: u16 = 16408;
     pub const CHILDLESS_IKEV2_SUPPORTED: u16 = 16418;
     pub const FRAGMENTATION_SUPPORTED: u16 = 16430;
     pub const SIGNATURE_HASH_ALGORITHMS: u16 = 16431;
@@ -91,10 +95,10 @@ impl Notify {
         }
     }
 
-    /// A notification about the child SA that its sender receives on `spi`.
-    pub fn about_child(kind: u16, spi: u32) -> Notify {
+    /// A notification about the child SA that its sender receives on `spi` of this protocol.
+    pub fn about_child(kind: u16, protocol: u8, spi: u32) -> Notify {
         Notify {
-            protocol: protocol::ESP,
+            protocol,
             spi: spi.to_be_bytes().to_vec(),
             kind,
             data: Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::codec::{Reader, put_len};
 use super::{MAX_PAYLOADS, ParseError, ParseErrorKind};
-use super::{auth::Auth, cert::Cert, certreq::CertReq, delete::Delete, id::Id, ke::Ke};
+use super::{auth::Auth, cert::Cert, certreq::CertReq, cp::Cp, delete::Delete, id::Id, ke::Ke};
 use super::{nonce::Nonce, notify::Notify};
 use super::{opaque::Opaque, opaque::Unknown, sa::Sa, sk::Sk, skf::Skf, ts::Ts, vendor::Vendor};
 
@@ -120,7 +120,9 @@ pub enum Payload {
     Sk(Sk),
     /// A fragment of an encrypted envelope.
     Skf(Skf),
-    /// Known payloads whose content is not looked at here: CP, EAP.
+    /// Configuration.
+    Cp(Cp),
+    /// Known payloads whose content is not looked at here: EAP.
     Opaque(Opaque),
     /// Any other number.
     Unknown(Unknown),
@@ -145,6 +147,7 @@ impl Payload {
             Payload::TsR(_) => number::TS_R,
             Payload::Sk(_) => number::SK,
             Payload::Skf(_) => number::SKF,
+            Payload::Cp(_) => number::CP,
             Payload::Opaque(o) => o.kind,
             Payload::Unknown(u) => u.kind,
         }
@@ -174,7 +177,8 @@ impl Payload {
             number::TS_R => Payload::TsR(Ts::parse(r)?),
             number::SK => Payload::Sk(Sk::parse(next, r)),
             number::SKF => Payload::Skf(Skf::parse(next, r)?),
-            number::CP | number::EAP => Payload::Opaque(Opaque::parse(kind, r)),
+            number::CP => Payload::Cp(Cp::parse(r)?),
+            number::EAP => Payload::Opaque(Opaque::parse(kind, r)),
             _ => Payload::Unknown(Unknown {
                 kind,
                 critical,
@@ -198,6 +202,7 @@ impl Payload {
             Payload::TsI(p) | Payload::TsR(p) => p.emit(out),
             Payload::Sk(p) => p.emit(out),
             Payload::Skf(p) => p.emit(out),
+            Payload::Cp(p) => p.emit(out),
             Payload::Opaque(p) => out.extend_from_slice(&p.data),
             Payload::Unknown(p) => out.extend_from_slice(&p.data),
         }

@@ -97,6 +97,13 @@ fn payload() -> impl Strategy<Value = Payload> {
         (any::<u8>(), octets(64)).prop_map(|(method, data)| Payload::Auth(Auth { method, data })),
         (any::<u8>(), octets(64))
             .prop_map(|(encoding, data)| Payload::Cert(Cert { encoding, data })),
+        (any::<u8>(), vec((0u16..0x8000, octets(20)), 0..5)).prop_map(|(kind, list)| {
+            let attributes = list
+                .into_iter()
+                .map(|(kind, value)| super::cp::Attribute { kind, value });
+            let attributes = attributes.collect();
+            Payload::Cp(super::cp::Cp { kind, attributes })
+        }),
         (any::<u8>(), octets(64)).prop_map(|(encoding, authorities)| Payload::CertReq(CertReq {
             encoding,
             authorities
@@ -116,7 +123,7 @@ fn payload() -> impl Strategy<Value = Payload> {
         octets(30).prop_map(|v| Payload::Vendor(Vendor(v))),
         ts().prop_map(Payload::TsI),
         ts().prop_map(Payload::TsR),
-        (prop_oneof![Just(number::CP), Just(number::EAP)], octets(30))
+        (Just(number::EAP), octets(30))
             .prop_map(|(kind, data)| Payload::Opaque(Opaque { kind, data })),
         (54u8.., any::<bool>(), octets(30)).prop_map(|(kind, critical, data)| Payload::Unknown(
             Unknown {

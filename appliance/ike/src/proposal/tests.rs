@@ -16,6 +16,7 @@ fn ike(encr: IkeEncr, integ: Option<IkeInteg>, dh: DhGroup) -> IkeProposal {
 fn esp(encr: EspEncr) -> EspProposal {
     let integ = (!encr.is_aead()).then_some(EspInteg::HmacSha256_128);
     EspProposal {
+        protocol: ravelin_types::IpsecProtocol::Esp,
         transform: EspTransform::new(encr, integ).unwrap(),
         extended_sequence: false,
         lifetime_s: 3600,
@@ -158,6 +159,7 @@ fn suites_survive_their_stored_form() {
 fn every_esp_transform_is_offered_chosen_and_stored() {
     for transform in EspTransform::all() {
         let proposal = EspProposal {
+            protocol: ravelin_types::IpsecProtocol::Esp,
             transform,
             extended_sequence: false,
             lifetime_s: 3600,
@@ -174,6 +176,7 @@ fn every_esp_transform_is_offered_chosen_and_stored() {
         assert_eq!(read, chosen.suite);
         for other in EspTransform::all().filter(|other| *other != transform) {
             let other = EspProposal {
+                protocol: ravelin_types::IpsecProtocol::Esp,
                 transform: other,
                 extended_sequence: false,
                 lifetime_s: 3600,
@@ -188,6 +191,7 @@ fn every_esp_transform_is_offered_chosen_and_stored() {
 #[test]
 fn a_stored_suite_keeps_its_numbers() {
     let suite = EspSuite {
+        protocol: ravelin_types::IpsecProtocol::Esp,
         transform: EspTransform::AES_256_GCM,
         extended_sequence: false,
     };
@@ -199,6 +203,7 @@ fn a_stored_suite_keeps_its_numbers() {
 #[test]
 fn extended_sequence_numbers_are_agreed_or_refused() {
     let proposal = |extended_sequence| EspProposal {
+        protocol: ravelin_types::IpsecProtocol::Esp,
         extended_sequence,
         ..esp(EspEncr::Aes256Gcm)
     };

@@ -1,16 +1,17 @@
 //! INFORMATIONAL (RFC 7296 sections 1.4 and 1.5): deletion both ways, notifications, liveness.
 
-use ravelin_types::{ChildId, Time};
+use ravelin_types::{ChildId, IpsecProtocol, Time};
 
 use super::established::syntax;
-use super::{Exchange, Incoming, child, mobike, request, respond, tasks};
+use super::{Exchange, Incoming, Parts, child, configure, mobike, request, respond, tasks};
+use crate::crash;
 use crate::error::{Fault, Reason};
 use crate::event::DownReason;
 use crate::msg::delete::Delete;
 use crate::msg::notify::kind;
-use crate::msg::sa::protocol;
 use crate::msg::{ExchangeType, Payload};
 use crate::outbox::Ctx;
+use crate::proposal::{protocol_id, protocol_of};
 use crate::session::{ChildState, Session};
 use crate::stats::Count;
 
@@ -28,9 +29,16 @@ pub(crate) fn on_request(
         match payload {
             Payload::Delete(Delete::Ike) => whole = true,
             Payload::Delete(Delete::Children {
-                protocol: protocol::ESP,
+                protocol,
                 spis: named,
-            }) => spis.extend(named),
+            }) => {
+                let protocol = protocol_of(*protocol);
+                spis.extend(
+                    protocol
+                        .into_iter()
+                        .flat_map(|p| named.iter().map(move |s| (p, *s))),
+                );
+            }
             Payload::Notify(n) if n.kind == kind::AUTHENTICATION_FAILED => whole = true,
             Payload::Notify(n) if n.kind == kind::INVALID_SYNTAX => {
                 return syntax(ctx, session, ike, incoming, Reason::Missing("acceptable"));
@@ -47,28 +55,41 @@ pub(crate) fn on_request(
     if payloads.is_empty() {
         ctx.stats.add(Count::DpdAnswered);
     }
+    crash::keep(session.ike_mut(ike)?, &Parts::of(payloads));
     let answers = mobike::on_request(ctx, session, ike, incoming, payloads)?;
+    let configuration = configure::answer(payloads);
     let ours = delete_children(ctx, session, &spis);
-    let delete = Delete::Children {
-        protocol: protocol::ESP,
-        spis: ours,
-    };
-    let named = matches!(&delete, Delete::Children { spis, .. } if !spis.is_empty());
+    // Section 3.11: the SPIs of one payload are of one protocol.
+    let named = [IpsecProtocol::Esp, IpsecProtocol::Ah].map(|protocol| {
+        let spis = ours.iter().filter(|(p, _)| *p == protocol);
+        let spis: Vec<u32> = spis.map(|(_, spi)| *spi).collect();
+        (!spis.is_empty()).then(|| Payload::Delete(children(protocol, spis)))
+    });
     let payloads: Vec<Payload> = named
-        .then_some(Payload::Delete(delete))
         .into_iter()
+        .flatten()
         .chain(answers)
+        .chain(configuration)
         .collect();
     respond(ctx, session, ike, incoming, &payloads, None)
 }
 
+fn children(protocol: IpsecProtocol, spis: Vec<u32>) -> Delete {
+    let protocol = protocol_id(protocol);
+    Delete::Children { protocol, spis }
+}
+
 /// Removes the children that the peer receives on `spis`; returns our SPIs of them, for the response. Those that we are
 /// deleting too are left out (section 1.4.1), and are gone when the response to our own request comes.
-fn delete_children(ctx: &mut Ctx<'_>, session: &mut Session, spis: &[u32]) -> Vec<u32> {
+fn delete_children(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    spis: &[(IpsecProtocol, u32)],
+) -> Vec<(IpsecProtocol, u32)> {
     let mut ours = Vec::new();
     let mut lost = false;
-    for spi in spis {
-        let Some(found) = session.child_by_peer_spi(*spi) else {
+    for (protocol, spi) in spis {
+        let Some(found) = session.child_by_peer_spi(*protocol, *spi) else {
             remember(session, *spi);
             continue;
         };
@@ -80,7 +101,7 @@ fn delete_children(ctx: &mut Ctx<'_>, session: &mut Session, spis: &[u32]) -> Ve
         if under_way {
             continue;
         }
-        ours.push(spi_in.0);
+        ours.push((*protocol, spi_in.0));
         lost |= state == ChildState::Live && !has_successor(session, id) && !rekeying(session, id);
         child::remove(ctx, session, id);
     }
@@ -195,16 +216,13 @@ pub(crate) fn send_child(
     let Some(found) = session.child(id) else {
         return Ok(());
     };
-    let spis = vec![found.spi_in.0];
+    let delete = children(found.suite.protocol, vec![found.spi_in.0]);
     let gate = session
         .children
         .iter()
         .find(|c| c.replaces == Some(id) && c.epoch > 0)
         .map(|c| c.id);
-    let payloads = [Payload::Delete(Delete::Children {
-        protocol: protocol::ESP,
-        spis,
-    })];
+    let payloads = [Payload::Delete(delete)];
     let exchange = Exchange::DeleteChild(id);
     super::request_within(
         ctx,

@@ -87,6 +87,8 @@ pub(crate) struct Answer {
     pub(crate) fragmentation: bool,
     /// What the peer takes in signatures (RFC 7427).
     pub(crate) hashes: Option<Vec<u16>>,
+    /// The peer knows redirects (RFC 5685).
+    pub(crate) redirectable: bool,
 }
 
 /// SHA-1(SPIs | address | port) (section 2.23).
@@ -514,6 +516,7 @@ pub(crate) fn answer(
         hashes: a.hashes,
     });
     sa.expires_at = Some(now + HALF_OPEN_LIFETIME);
+    session.redirectable = a.redirectable;
     session.path.nat_local = a.nat_local;
     session.path.nat_remote = a.nat_remote;
     session.volatile.dirty = true;

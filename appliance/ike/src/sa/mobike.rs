@@ -8,10 +8,12 @@
 //! ```
 //!
 //! Initiator is here whoever started the session, also after rekeys (section 2.1). Once MOBIKE is agreed no packet from elsewhere
-//! moves the session by itself (section 3.8). Nothing moves to another address family: the data plane knows such a pair as another one.
+//! moves the session by itself (section 3.8). Nothing moves to another address family, nor in transport mode: the data plane
+//! knows such a pair as another one.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use ravelin_types::IpsecMode;
 use serde::{Deserialize, Serialize};
 
 use super::established::moved;
@@ -199,6 +201,11 @@ fn judge(
         gateway.is_some_and(|g| g.local_addresses.is_empty() || g.local_addresses.contains(&local));
     if !ours {
         return unacceptable("the gateway does not serve that address of ours");
+    }
+    let still = session.path.remote.ip() == remote && session.path.local.ip() == local;
+    let bound = |c: &crate::session::Child| c.mode == IpsecMode::Transport;
+    if !still && session.children.iter().any(bound) {
+        return unacceptable("transport mode stays where it is");
     }
     Ok(())
 }

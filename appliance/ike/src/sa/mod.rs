@@ -15,11 +15,13 @@
 
 pub(crate) mod auth;
 pub(crate) mod child;
+pub(crate) mod configure;
 pub(crate) mod delete;
 pub(crate) mod established;
 pub(crate) mod init;
 pub(crate) mod liveness;
 pub(crate) mod mobike;
+pub(crate) mod redirect;
 pub(crate) mod rekey;
 pub(crate) mod tasks;
 
@@ -104,6 +106,10 @@ pub(crate) enum Task {
     TellAddresses,
     /// Ask the peer whether it is where it says.
     ProvePeer,
+    /// Send the peer to another gateway (RFC 5685).
+    Redirect,
+    /// Give the peer our token of the IKE SA (RFC 6290).
+    TellToken,
 }
 
 /// What follows a job.
@@ -329,6 +335,11 @@ impl<'a> Parts<'a> {
     pub(crate) fn signature_hashes(&self) -> Option<Vec<u16>> {
         self.notify(kind::SIGNATURE_HASH_ALGORITHMS)
             .map(Notify::hash_numbers)
+    }
+
+    /// The peer wants, or has agreed to, transport mode (RFC 7296 section 1.3.1).
+    pub(crate) fn wants_transport(&self) -> bool {
+        self.notify(kind::USE_TRANSPORT_MODE).is_some()
     }
 
     /// The peer takes no padding against traffic analysis (RFC 7296 section 1.3.1).

@@ -14,6 +14,7 @@ use super::{
     Continuation, Exchange, Incoming, Parts, Refusal, State, Task, refuse, request, respond,
     respond_notify, tasks,
 };
+use crate::crash;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::{EventKind, IkeId, SessionId};
 use crate::keymat::{IkeKeys, Seeds};
@@ -44,6 +45,8 @@ pub(crate) struct Requested {
 pub(crate) struct Reply {
     choice: IkeChoice,
     nonce_r: Vec<u8>,
+    /// The peer's token of the new IKE SA (RFC 6290).
+    token: Option<Payload>,
 }
 
 /// A request whose key exchange is running.
@@ -246,7 +249,8 @@ pub(crate) fn complete(
         false,
         lifetime_s,
     )?;
-    let payloads = [
+    let token = crash::offer(ctx, session, choice.spi, spi)?;
+    let mut payloads = vec![
         Payload::Sa(chosen(
             choice.number,
             protocol::IKE,
@@ -259,6 +263,7 @@ pub(crate) fn complete(
             public,
         }),
     ];
+    payloads.extend(token);
     respond(ctx, session, ike, &incoming, &payloads, None)?;
     session.tasks.retain(|w| w.task != Task::RekeyIke);
     let now = ctx.now;
@@ -373,9 +378,11 @@ pub(crate) fn on_response(
         }
         _ => return failed(ctx, session, ike, None, Reason::NotOffered("a suite")),
     };
+    let token = parts.notify(kind::QCD_TOKEN).cloned();
     let reply = Reply {
         choice,
         nonce_r: nonce.0.clone(),
+        token: token.map(Payload::Notify),
     };
     ctx.work(
         session,
@@ -419,6 +426,10 @@ pub(crate) fn conclude(
         true,
         lifetime_s,
     )?;
+    crash::keep(session.ike_mut(new)?, &Parts::of(reply.token.as_slice()));
+    if gateway_of(ctx, session).is_some_and(|g| g.quick_crash_detection) {
+        session.want(Task::TellToken, ctx.now);
+    }
     let now = ctx.now;
     let Some(collision) = ours.collision.filter(|c| session.ike(c.theirs).is_some()) else {
         switch(ctx, session, new);

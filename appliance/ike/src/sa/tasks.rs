@@ -3,8 +3,9 @@
 use ravelin_types::{ChildId, Time};
 
 use super::init::gateway_of;
-use super::{Exchange, State, Task, child, delete, liveness, mobike, rekey};
+use super::{Exchange, State, Task, child, delete, liveness, mobike, redirect, rekey};
 use crate::config::Dpd;
+use crate::crash;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::DownReason;
 use crate::outbox::Ctx;
@@ -75,6 +76,8 @@ fn start(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64, task: &Task) -> Res
         Task::Dpd => liveness::probe(ctx, session, ike).map(|()| false),
         Task::UpdateAddresses => mobike::update(ctx, session, ike).map(|()| false),
         Task::TellAddresses => mobike::tell(ctx, session, ike).map(|()| false),
+        Task::Redirect => redirect::send(ctx, session, ike).map(|()| false),
+        Task::TellToken => crash::tell(ctx, session, ike).map(|()| false),
         Task::ProvePeer => mobike::prove_peer(ctx, session, ike).map(|()| false),
     }
 }

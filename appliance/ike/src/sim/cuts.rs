@@ -345,9 +345,9 @@ fn collisions_survive_a_cut_at_every_moment() {
         rekey_child(w, Side::A);
     };
     all(&[
-        exchange("two child rekeys", plain, both_children, (18, 17)),
-        exchange("two child rekeys, PFS", with_pfs, both_children, (21, 22)),
-        exchange("two IKE rekeys", plain, both_ikes, (20, 19)),
+        exchange("two child rekeys", plain, both_children, (17, 17)),
+        exchange("two child rekeys, PFS", with_pfs, both_children, (21, 21)),
+        exchange("two IKE rekeys", plain, both_ikes, (19, 19)),
         exchange("IKE and child rekey", plain, ike_and_child, (30, 26)),
         exchange("deletion and rekey", plain, delete_and_rekey, (15, 13)),
     ]);

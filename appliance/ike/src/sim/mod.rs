@@ -6,6 +6,7 @@
 mod authority;
 mod certificates;
 mod collide;
+mod configure;
 mod crash;
 mod cuts;
 mod establish;
@@ -13,9 +14,12 @@ mod fragments;
 mod hostile;
 mod liveness;
 mod mobike;
+mod modes;
 mod node;
+mod redirect;
 mod rekey;
 mod remove;
+mod tokens;
 mod trace;
 mod world;
 
@@ -66,6 +70,7 @@ pub(crate) fn vpn() -> Vpn {
     Vpn {
         name: "ran".into(),
         proposals: vec![EspProposal {
+            protocol: ravelin_types::IpsecProtocol::Esp,
             transform: EspTransform::AES_256_GCM,
             extended_sequence: false,
             lifetime_s: 3_600,
@@ -76,6 +81,7 @@ pub(crate) fn vpn() -> Vpn {
             local: ts("10.0.0.0/8"),
             remote: ts("172.16.0.0/12"),
         }],
+        mode: ravelin_types::IpsecMode::Tunnel,
         linger: Duration::from_secs(5),
         establish_immediately: false,
     }
@@ -105,6 +111,9 @@ pub(crate) fn gateway() -> Gateway {
         nat_keepalive: Some(crate::config::NAT_KEEPALIVE),
         always_port_4500: false,
         mobike: false,
+        quick_crash_detection: false,
+        redirect: None,
+        pool: None,
         vpns: vec![vpn()],
     }
 }

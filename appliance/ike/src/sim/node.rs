@@ -48,6 +48,16 @@ pub(crate) struct Env {
     pub(crate) in_use: Vec<Spi>,
 }
 
+impl Env {
+    pub(crate) fn new(seed: u64) -> Env {
+        Env {
+            rng: Rng::new(seed),
+            next_slot: 0x100,
+            in_use: Vec::new(),
+        }
+    }
+}
+
 impl Environment for Env {
     fn random(&mut self, out: &mut [u8]) -> Result<(), EnvironmentError> {
         out.iter_mut().for_each(|o| *o = self.rng.next() as u8);
@@ -113,11 +123,7 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new(name: &'static str, seed: u64, config: Arc<Config>) -> Node {
-        let env = Env {
-            rng: Rng::new(seed),
-            next_slot: 0x100,
-            in_use: Vec::new(),
-        };
+        let env = Env::new(seed);
         Node {
             name,
             endpoint: Endpoint::new(config, env, Time(0)).unwrap(),

@@ -2,6 +2,7 @@
 
 use crate::identity::payload_text;
 use crate::msg::cert::encoding;
+use crate::msg::cp::{Cp, cfg};
 use crate::msg::delete::Delete;
 use crate::msg::header::{ExchangeType, Header};
 use crate::msg::notify::Notify;
@@ -24,6 +25,26 @@ pub(super) fn header(h: &Header, octets: usize) -> String {
         "{exchange} {kind} {}, SPIs {:016x} {:016x}, {octets} octets",
         h.message_id, h.spi_i, h.spi_r
     )
+}
+
+/// `request: attribute 1, attribute 3 (0a000035)`
+fn configuration(cp: &Cp) -> String {
+    let kind = match cp.kind {
+        cfg::REQUEST => "request",
+        cfg::REPLY => "reply",
+        cfg::SET => "set",
+        cfg::ACK => "acknowledgement",
+        _ => "of unknown type",
+    };
+    let attributes = cp.attributes.iter().map(|a| {
+        let value: String = a.value.iter().map(|o| format!("{o:02x}")).collect();
+        if value.is_empty() {
+            format!("attribute {}", a.kind)
+        } else {
+            format!("attribute {} ({value})", a.kind)
+        }
+    });
+    format!("{kind}: {}", attributes.collect::<Vec<_>>().join(", "))
 }
 
 /// A payload by its name, with what it says.
@@ -62,6 +83,7 @@ pub(super) fn payload(payload: &Payload) -> String {
         Payload::TsI(ts) | Payload::TsR(ts) => selectors(ts),
         Payload::Sk(_) => "protected".to_owned(),
         Payload::Skf(skf) => format!("fragment {} of {}", skf.number, skf.total),
+        Payload::Cp(cp) => configuration(cp),
         Payload::Opaque(opaque) => format!("{} octets", opaque.data.len()),
         Payload::Unknown(unknown) => {
             let critical = if unknown.critical { "critical, " } else { "" };

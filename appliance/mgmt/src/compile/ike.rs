@@ -12,8 +12,8 @@ use ravelin_ctl::ike as part;
 use ravelin_ctl::ike::{Establish, IkeConfig, RemotePeer};
 use ravelin_ctl::sa::{self, DfBit};
 use ravelin_types::{
-    EspTransform, Identity, IkeInteg, IkeSuite, LIFE_KILOBYTE_OCTETS, NodeId, Prefix, Prf,
-    UnitName, Volume, VrfId,
+    EspEncr, EspTransform, Identity, IkeInteg, IkeSuite, IpsecMode, IpsecProtocol,
+    LIFE_KILOBYTE_OCTETS, NodeId, Prefix, Prf, UnitName, Volume, VrfId,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -75,10 +75,40 @@ fn gateway(
         dead_peer_detection: gateway.dead_peer_detection.as_ref().map(probing),
         nat_keepalive_s: gateway.nat_keepalive,
         mobike: gateway.mobike,
+        quick_crash_detection: gateway.quick_crash_detection,
+        pool: pool(config, gateway)?,
+        redirect: gateway.redirect.as_ref().map(|redirect| part::Redirect {
+            to: redirect.address,
+            at: match redirect.at.as_str() {
+                "ike-auth" => part::RedirectAt::Auth,
+                "request" => part::RedirectAt::Order,
+                _ => part::RedirectAt::Init,
+            },
+        }),
         vpns: vpns
             .map(|vpn| self::vpn(config, vpn, warnings))
             .collect::<Result<_, _>>()?,
     })
+}
+
+fn pool(config: &Config, gateway: &Gateway) -> Result<Option<part::AddressPool>, String> {
+    let Some(name) = &gateway.address_pool else {
+        return Ok(None);
+    };
+    let pool = config
+        .security
+        .ike
+        .address_pool
+        .iter()
+        .find(|p| p.name == *name);
+    // The model's leafref holds the name to an entry; this is for a model that would not.
+    let pool = pool.ok_or_else(|| format!("no address pool `{name}`"))?;
+    Ok(Some(part::AddressPool {
+        name: pool.name.clone(),
+        inet: pool.inet,
+        inet6: pool.inet6,
+        dns: pool.dns.clone(),
+    }))
 }
 
 /// Where a gateway listens: its `local-address`, or the first address of each family of its interface.
@@ -219,6 +249,7 @@ fn esp_proposals(
     if let Some(set) = &policy.proposal_set {
         let made = sets::esp(set).into_iter().map(|(encr, integ)| {
             Ok(part::EspProposal {
+                protocol: IpsecProtocol::Esp,
                 transform: EspTransform::new(encr, integ).map_err(|error| error.to_string())?,
                 extended_sequence: false,
                 lifetime_s: SET_ESP_LIFETIME_S,
@@ -238,7 +269,13 @@ fn esp_proposal(
     from: &IpsecProposal,
     warnings: &mut Vec<String>,
 ) -> Result<part::EspProposal, String> {
-    let (encr, integ) = (from.encryption_algorithm, from.authentication_algorithm);
+    let protocol = match from.protocol.as_str() {
+        "ah" => IpsecProtocol::Ah,
+        _ => IpsecProtocol::Esp,
+    };
+    // AH has no cipher.
+    let encr = from.encryption_algorithm.unwrap_or(EspEncr::Null);
+    let integ = from.authentication_algorithm;
     // The model refuses wrong pairs; this is for a model that would not.
     let transform = EspTransform::new(encr, integ)
         .map_err(|error| format!("proposal `{}`: {error}", from.name))?;
@@ -253,6 +290,7 @@ fn esp_proposal(
         say("does not encrypt");
     }
     Ok(part::EspProposal {
+        protocol,
         transform,
         extended_sequence: from.extended_sequence_number,
         lifetime_s: from.lifetime_seconds,
@@ -297,6 +335,10 @@ fn vpn(config: &Config, vpn: &Vpn, warnings: &mut Vec<String>) -> Result<part::V
         name: vpn.name.clone(),
         tunnel_unit: vpn.bind_interface.unit,
         inner_vrf: VrfId::DEFAULT,
+        mode: match vpn.mode.as_str() {
+            "transport" => IpsecMode::Transport,
+            _ => IpsecMode::Tunnel,
+        },
         proposals,
         pfs: policy.and_then(|p| p.pfs()),
         selectors: selectors(vpn),

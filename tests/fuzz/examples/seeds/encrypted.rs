@@ -31,7 +31,7 @@ pub fn seeds() -> Vec<Seed> {
     });
     let [sa, tsi, tsr] = child_request(0xc0de_0002);
     let child = vec![sa, nonce(), tsi, tsr];
-    let rekeys = Payload::Notify(Notify::about_child(REKEY_SA, CHILD_SPI));
+    let rekeys = Payload::Notify(Notify::about_child(REKEY_SA, 3, CHILD_SPI));
     let rekey_child = [vec![rekeys], child.clone()].concat();
     let rekey_ike = [ike_request(0x1122_3344_5566_7788), nonce(), ke];
     let spis = |spi| {

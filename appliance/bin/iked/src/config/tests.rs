@@ -10,7 +10,9 @@ fn config() -> IkeConfig {
         name: "v1".to_owned(),
         tunnel_unit: 3,
         inner_vrf: VrfId::DEFAULT,
+        mode: ravelin_types::IpsecMode::Tunnel,
         proposals: vec![EspProposal {
+            protocol: ravelin_types::IpsecProtocol::Esp,
             transform: EspTransform::AES_256_GCM,
             extended_sequence: false,
             lifetime_s: 3600,
@@ -50,6 +52,9 @@ fn config() -> IkeConfig {
         dead_peer_detection: None,
         nat_keepalive_s: 20,
         mobike: false,
+        quick_crash_detection: false,
+        redirect: None,
+        pool: None,
         vpns: vec![vpn],
     };
     IkeConfig {

@@ -2,7 +2,7 @@
 
 use ravelin_ctl::sa::{Outbound, Outer, SaHalf, SaPair};
 use ravelin_ike::{ChildInstall, ChildSummary, EventKind, Half};
-use ravelin_types::{IpsecMode, SecretBytes, Time};
+use ravelin_types::{SecretBytes, Time};
 
 use super::Daemon;
 use crate::config::TunnelParameters;
@@ -104,8 +104,8 @@ pub(super) fn pair_of(install: &ChildInstall, parameters: &TunnelParameters) -> 
         epoch: install.epoch,
         outer: outer_to(install.outer),
         transform: install.transform,
-        protocol: ravelin_types::IpsecProtocol::Esp,
-        mode: IpsecMode::Tunnel,
+        protocol: install.protocol,
+        mode: install.mode,
         extended_sequence: install.extended_sequence,
         inbound: half(&install.inbound),
         outbound: half(&install.outbound),
@@ -140,8 +140,8 @@ pub(super) fn held_pair(child: &ChildSummary, parameters: &TunnelParameters) -> 
         epoch: child.epoch,
         outer: outer_to(child.outer),
         transform: child.suite.transform,
-        protocol: ravelin_types::IpsecProtocol::Esp,
-        mode: IpsecMode::Tunnel,
+        protocol: child.suite.protocol,
+        mode: child.mode,
         extended_sequence: child.suite.extended_sequence,
         inbound: keyless(child.spi_in),
         outbound: keyless(child.spi_out),

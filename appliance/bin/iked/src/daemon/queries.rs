@@ -210,6 +210,13 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
                         .map(|pair| self.endpoint.close_child(pair, now)),
                 )
             }
+            DaemonQuery::RedirectIke(peer) => {
+                let fits = |sa: &IkeSummary| sa.current && of(*peer, sa.remote.ip());
+                let sas = self.endpoint.ike_sas().filter(fits);
+                let sessions: Vec<_> = sas.map(|sa| sa.session).collect();
+                let sent = |session| self.endpoint.redirect(session, now);
+                done(sessions.into_iter().map(sent))
+            }
             DaemonQuery::RekeyIke(index) => {
                 let fits = |sa: &IkeSummary| {
                     sa.current && sa.established && index.is_none_or(|index| sa.ike.0 == index)

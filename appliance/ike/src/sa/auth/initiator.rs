@@ -16,6 +16,7 @@ use super::proof::{self, Judged, Made, Proof};
 use super::{AuthSent, Peers, establish};
 use crate::authority::{Denial, Signature};
 use crate::config::Gateway;
+use crate::crash;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::DownReason;
 use crate::identity;
@@ -157,11 +158,15 @@ fn send(
     payloads.push(Payload::Auth(proof));
     if let Some(Task::NewChild { vpn, pair }) = session.tasks.front().map(|w| w.task.clone()) {
         session.tasks.pop_front();
-        if let Some(requested) = child::prepare(ctx, &gateway, &vpn, pair)? {
+        if let Some(requested) =
+            child::prepare(ctx, &gateway, &session.ends(), (vpn.as_str(), pair))?
+        {
             payloads.extend(child::offer_payloads(&gateway, &requested, None));
             auth.child = Some(Box::new(requested));
         }
     }
+    let (spi_i, spi_r) = session.ike_mut(ike).map(|sa| (sa.spi_i, sa.spi_r))?;
+    payloads.extend(crash::offer(ctx, session, spi_i, spi_r)?);
     payloads.extend(mobike::offer(&gateway, session.path.local.ip()));
     session.local_identity = Some(ours);
     session.ike_mut(ike)?.state = State::AuthSent(auth);
@@ -248,6 +253,7 @@ fn up(
     };
     let gateway = Arc::clone(&peers.gateway);
     mobike::settle(session, &gateway, &Parts::of(payloads));
+    crash::keep(session.ike_mut(ike)?, &Parts::of(payloads));
     establish(ctx, session, ike, peers)?;
     if let Some(requested) = auth.child {
         let nonces = (auth.nonce_i.as_slice(), auth.nonce_r.as_slice());

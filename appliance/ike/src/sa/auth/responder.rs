@@ -17,6 +17,7 @@ use super::proof::{self, Judged, Made, Proof};
 use super::{Peers, establish};
 use crate::authority::{Denial, Signature};
 use crate::config::Gateway;
+use crate::crash;
 use crate::error::{Fault, Reason, Stage, list_text};
 use crate::identity;
 use crate::msg::auth::Auth;
@@ -25,7 +26,10 @@ use crate::msg::notify::{Notify, kind};
 use crate::msg::{ParseError, Payload, unknown_critical};
 use crate::outbox::Ctx;
 use crate::proposal::{offer_ike, select_ike};
-use crate::sa::{Continuation, Incoming, Parts, Refusal, State, child, mobike, refuse, respond};
+use crate::sa::{
+    Continuation, Incoming, Parts, Refusal, State, child, configure, mobike, redirect, refuse,
+    respond,
+};
 use crate::session::Session;
 use crate::stats::{Count, Discard};
 use crate::timers::FAILED_LINGER;
@@ -307,6 +311,20 @@ fn choose_gateway(
     Err(refusal(kind::NO_PROPOSAL_CHOSEN, reason))
 }
 
+/// The addresses that the peer asks for, and a child within them.
+fn configured(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    gateway: &Gateway,
+    request: &[Payload],
+    offer: &child::Offer<'_>,
+    payloads: &mut Vec<Payload>,
+) -> Result<child::Agreed, Refusal> {
+    // RFC 7296 section 2.19: "CP(CFG_REPLY)" comes after AUTH and before the child.
+    payloads.extend(configure::assign(ctx, session, gateway, request)?);
+    child::negotiate(gateway, &session.ends(), offer, child::Context::Auth)
+}
+
 fn accept(
     ctx: &mut Ctx<'_>,
     session: &mut Session,
@@ -341,16 +359,23 @@ fn accept(
         initial_contact: parts.notify(kind::INITIAL_CONTACT).is_some(),
     };
     mobike::settle(session, &gateway, &parts);
+    crash::keep(session.ike_mut(ike)?, &parts);
     establish(ctx, session, ike, peers)?;
     let mut gate = None;
-    if let (Some(sa), Some(ts_i), Some(ts_r)) = (parts.sa, parts.ts_i, parts.ts_r) {
+    let elsewhere = redirect::at_auth(ctx, session, ike, &gateway)?;
+    let child = elsewhere
+        .is_none()
+        .then_some((parts.sa, parts.ts_i, parts.ts_r));
+    payloads.extend(elsewhere);
+    if let Some((Some(sa), Some(ts_i), Some(ts_r))) = child {
         let offer = child::Offer {
             sa,
             ts_i,
             ts_r,
+            transport: parts.wants_transport(),
             tfc_refused: parts.refuses_tfc(),
         };
-        let made = match child::negotiate(&gateway, &offer, child::Context::Auth) {
+        let made = match configured(ctx, session, &gateway, &request, &offer, &mut payloads) {
             Ok(agreed) => {
                 child::answer_in_auth(ctx, session, ike, agreed, &half.nonce_i, &half.nonce_r)?
             }
@@ -368,6 +393,8 @@ fn accept(
             }
         }
     }
+    let (spi_i, spi_r) = session.ike_mut(ike).map(|sa| (sa.spi_i, sa.spi_r))?;
+    payloads.extend(crash::offer(ctx, session, spi_i, spi_r)?);
     if session.mobility.is_some() {
         payloads.extend(mobike::offer(&gateway, incoming.local.ip()));
     }

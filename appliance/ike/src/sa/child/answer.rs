@@ -1,7 +1,7 @@
 //! The side that answers: a new child SA, or the rekey of one, wanted by the peer.
 
 use ravelin_crypto::Secret;
-use ravelin_types::{ChildId, DhGroup, Spi};
+use ravelin_types::{ChildId, DhGroup, IpsecMode, IpsecProtocol, Spi};
 
 use super::{Agreed, Collision, Context, Fresh, New, Offer, add, lowest, negotiate};
 use crate::environment::EnvironmentError;
@@ -9,10 +9,9 @@ use crate::error::{Fault, Reason, Stage};
 use crate::msg::ke::Ke;
 use crate::msg::nonce::Nonce;
 use crate::msg::notify::{Notify, kind};
-use crate::msg::sa::protocol;
 use crate::msg::{ExchangeType, Payload};
 use crate::outbox::Ctx;
-use crate::proposal::{answer as chosen, esp_transforms};
+use crate::proposal::{answer as chosen, esp_transforms, protocol_id, protocol_of};
 use crate::sa::init::gateway_of;
 use crate::sa::{
     Continuation, Exchange, Incoming, Parts, Refusal, Task, refuse, respond, respond_notify,
@@ -28,8 +27,8 @@ pub(crate) struct Answer {
     agreed: Agreed,
     nonce_i: Vec<u8>,
     old: Option<ChildId>,
-    /// The peer's SPI that REKEY_SA named.
-    named: Option<u32>,
+    /// What REKEY_SA named: protocol and the peer's SPI.
+    named: Option<(IpsecProtocol, u32)>,
     incoming: Incoming,
 }
 
@@ -95,12 +94,13 @@ fn build(
         choice,
         life,
         narrowed,
+        mode,
         tfc_refused,
     } = agreed;
     let transforms = esp_transforms(choice.suite, public.as_ref().map(|p| p.0));
     let mut payloads = vec![Payload::Sa(chosen(
         choice.number,
-        protocol::ESP,
+        protocol_id(choice.suite.protocol),
         &spi_in.0.to_be_bytes(),
         transforms,
     ))];
@@ -112,11 +112,15 @@ fn build(
     }
     payloads.push(Payload::TsI(selector::to_wire(&narrowed.remote)));
     payloads.push(Payload::TsR(selector::to_wire(&narrowed.local)));
+    if mode == IpsecMode::Transport {
+        payloads.push(Payload::Notify(Notify::new(kind::USE_TRANSPORT_MODE, &[])));
+    }
     let new = New {
         vpn,
         spi_in,
         spi_out: choice.spi,
         suite: choice.suite,
+        mode,
         local_ts: narrowed.local,
         remote_ts: narrowed.remote,
         life,
@@ -139,12 +143,16 @@ pub(crate) fn on_request(
     payloads: &[Payload],
 ) -> Result<(), Fault> {
     let parts = Parts::of(payloads);
-    let named = parts.notify(kind::REKEY_SA).and_then(Notify::child_spi);
+    let named = parts.notify(kind::REKEY_SA).and_then(|n| {
+        // Some leave the protocol of an ESP SA out.
+        let protocol = protocol_of(n.protocol).unwrap_or_default();
+        Some((protocol, n.child_spi()?))
+    });
     if let Some(notify) = obstacle(session, ike, named) {
         return respond_notify(ctx, session, ike, incoming, notify);
     }
     let old = named
-        .and_then(|spi| session.child_by_peer_spi(spi))
+        .and_then(|(protocol, spi)| session.child_by_peer_spi(protocol, spi))
         .map(|c| c.id);
     if session.children.len() >= MAX_CHILDREN {
         let reason = Reason::TooManyChildren(session.children.len());
@@ -175,9 +183,10 @@ pub(crate) fn on_request(
         sa,
         ts_i,
         ts_r,
+        transport: parts.wants_transport(),
         tfc_refused: parts.refuses_tfc(),
     };
-    let agreed = match negotiate(&gateway, &offer, Context::Create) {
+    let agreed = match negotiate(&gateway, &session.ends(), &offer, Context::Create) {
         Ok(agreed) => agreed,
         Err(refusal) => {
             ctx.stats.add(Count::ChildRefused);
@@ -214,7 +223,7 @@ pub(crate) fn on_request(
 }
 
 /// What must not be done now (RFC 7296 section 2.25).
-fn obstacle(session: &Session, ike: u64, named: Option<u32>) -> Option<Notify> {
+fn obstacle(session: &Session, ike: u64, named: Option<(IpsecProtocol, u32)>) -> Option<Notify> {
     let busy = Some(Notify::new(kind::TEMPORARY_FAILURE, &[]));
     let sa = session.ike(ike)?;
     let outstanding = sa.window.outstanding().map(|o| &o.exchange);
@@ -223,11 +232,14 @@ fn obstacle(session: &Session, ike: u64, named: Option<u32>) -> Option<Notify> {
     if !sa.is_established() || session.current != ike || rekeying || session.closing.is_some() {
         return busy;
     }
-    let spi = named?;
-    match session.child_by_peer_spi(spi).map(|c| c.state) {
+    let (protocol, spi) = named?;
+    match session.child_by_peer_spi(protocol, spi).map(|c| c.state) {
         // Its answer to a request of ours, not here yet, may have made it.
         None if creating => busy,
-        None => Some(Notify::about_child(kind::CHILD_SA_NOT_FOUND, spi)),
+        None => {
+            let protocol = protocol_id(protocol);
+            Some(Notify::about_child(kind::CHILD_SA_NOT_FOUND, protocol, spi))
+        }
         Some(ChildState::Deleting | ChildState::Withdrawn | ChildState::Replaced) => busy,
         Some(ChildState::Live) => None,
     }

@@ -10,17 +10,19 @@
 pub(crate) mod answer;
 pub(crate) mod start;
 
+use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ravelin_crypto::Secret;
-use ravelin_types::{ChildId, Numbers, Spi, Time, TrafficSelector};
+use ravelin_types::{ChildId, IpsecMode, IpsecProtocol, Numbers, Spi, Time, TrafficSelector};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use answer::{Answer, answer_in_auth};
 pub(crate) use start::{Reply, Requested, finish, offer_payloads, prepare};
 
 use super::Refusal;
-use crate::config::{ChildLife, Gateway, Vpn};
+use crate::config::{ChildLife, EspProposal, Gateway, SelectorPair, Vpn};
 use crate::error::{Fault, Reason, Stage, list_text};
 use crate::event::{ChildInstall, EventKind, Half, SessionId};
 use crate::keymat::ChildKeys;
@@ -30,7 +32,7 @@ use crate::msg::ts::Ts;
 use crate::outbox::Ctx;
 use crate::proposal::{ChildDh, EspChoice, EspSuite, select_esp};
 use crate::selector::{self, Narrowed};
-use crate::session::{Child, ChildState, Session};
+use crate::session::{Child, ChildState, Ends, Session};
 use crate::stats::Count;
 
 /// How long packets on a replaced SA are accepted when its VPN has left the configuration.
@@ -59,6 +61,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) sa: &'a Sa,
     pub(crate) ts_i: &'a Ts,
     pub(crate) ts_r: &'a Ts,
+    /// USE_TRANSPORT_MODE came with it.
+    pub(crate) transport: bool,
     /// ESP_TFC_PADDING_NOT_SUPPORTED came with it.
     pub(crate) tfc_refused: bool,
 }
@@ -69,6 +73,7 @@ pub(crate) struct Agreed {
     pub(crate) choice: EspChoice,
     pub(crate) life: ChildLife,
     pub(crate) narrowed: Narrowed,
+    pub(crate) mode: IpsecMode,
     pub(crate) tfc_refused: bool,
 }
 
@@ -89,6 +94,7 @@ pub(crate) fn lowest<'a>(a: &'a [u8], b: &'a [u8]) -> &'a [u8] {
 /// Chooses VPN, selectors and suite for an offer of the peer, as responder.
 pub(crate) fn negotiate(
     gateway: &Gateway,
+    ends: &Ends<'_>,
     offer: &Offer<'_>,
     context: Context,
 ) -> Result<Agreed, Refusal> {
@@ -96,19 +102,38 @@ pub(crate) fn negotiate(
         selector::from_wire(offer.ts_i),
         selector::from_wire(offer.ts_r),
     );
-    let mut mismatch = None;
+    let (mut mismatch, mut unfit) = (None, None);
     for vpn in &gateway.vpns {
-        let Some(narrowed) = selector::narrow(&local, &remote, &vpn.selectors) else {
+        let behind_nat = ends.path.nat_local || ends.path.nat_remote;
+        if behind_nat && vpn.mode == IpsecMode::Transport {
+            unfit = (offer.transport)
+                .then(|| Reason::BehindNat(vpn.name.clone()))
+                .or(unfit);
+            continue;
+        }
+        let Some(narrowed) = selector::narrow(&local, &remote, &pairs_of(vpn, ends)) else {
             continue;
         };
-        match select_esp(offer.sa, &vpn.proposals, dh_policy(vpn, context)) {
+        // RFC 7296 section 1.3.1: whoever has asked for transport mode gets tunnel mode when only that is configured.
+        if vpn.mode == IpsecMode::Transport && !offer.transport {
+            unfit = Some(Reason::TransportOnly(vpn.name.clone()));
+            continue;
+        }
+        let passes = |p: &&EspProposal| !behind_nat || p.protocol == IpsecProtocol::Esp;
+        let usable: Vec<_> = vpn.proposals.iter().filter(passes).copied().collect();
+        if usable.is_empty() {
+            unfit = Some(Reason::BehindNat(vpn.name.clone()));
+            continue;
+        }
+        match select_esp(offer.sa, &usable, dh_policy(vpn, context)) {
             Ok(choice) => {
-                let proposal = vpn.proposals.get(choice.ours);
+                let proposal = usable.get(choice.ours);
                 return Ok(Agreed {
                     vpn: vpn.name.clone(),
                     choice,
                     life: ChildLife::of(proposal),
                     narrowed,
+                    mode: vpn.mode,
                     tfc_refused: offer.tfc_refused,
                 });
             }
@@ -122,6 +147,10 @@ pub(crate) fn negotiate(
             Reason::Proposal(e),
         ));
     }
+    if let Some(reason) = unfit {
+        let kind = kind::NO_PROPOSAL_CHOSEN;
+        return Err(Refusal::new(context.stage(), kind, reason));
+    }
     let accepted: Vec<_> = gateway
         .vpns
         .iter()
@@ -133,6 +162,44 @@ pub(crate) fn negotiate(
         accepted: list_text(&accepted),
     };
     Err(Refusal::new(context.stage(), kind::TS_UNACCEPTABLE, reason))
+}
+
+/// The selectors of a VPN; in transport mode what they leave of the outer addresses, and of what the peer has from a pool.
+pub(crate) fn pairs_of<'a>(vpn: &'a Vpn, ends: &Ends<'_>) -> Cow<'a, [SelectorPair]> {
+    let mut pairs = Cow::Borrowed(vpn.selectors.as_slice());
+    if vpn.mode == IpsecMode::Transport {
+        let (local, remote) = (host(ends.path.local.ip()), host(ends.path.remote.ip()));
+        pairs = pairs
+            .iter()
+            .filter_map(|pair| {
+                Some(SelectorPair {
+                    local: pair.local.intersect(&local)?,
+                    remote: pair.remote.intersect(&remote)?,
+                })
+            })
+            .collect();
+    }
+    if !ends.leases.is_empty() {
+        let leased = ends.leases.iter().map(|lease| host(lease.address));
+        let within = |remote: TrafficSelector| {
+            pairs.iter().filter_map(move |pair| {
+                let (local, remote) = (pair.local, pair.remote.intersect(&remote)?);
+                Some(SelectorPair { local, remote })
+            })
+        };
+        pairs = leased.flat_map(within).collect();
+    }
+    pairs
+}
+
+fn host(address: IpAddr) -> TrafficSelector {
+    TrafficSelector {
+        first: address,
+        last: address,
+        protocol: 0,
+        port_first: 0,
+        port_last: u16::MAX,
+    }
 }
 
 fn dh_policy(vpn: &Vpn, context: Context) -> ChildDh {
@@ -156,6 +223,7 @@ pub(crate) struct New {
     pub(crate) spi_in: Spi,
     pub(crate) spi_out: Spi,
     pub(crate) suite: EspSuite,
+    pub(crate) mode: IpsecMode,
     pub(crate) local_ts: Vec<TrafficSelector>,
     pub(crate) remote_ts: Vec<TrafficSelector>,
     pub(crate) life: ChildLife,
@@ -195,6 +263,7 @@ pub(crate) fn add(
         spi_in: new.spi_in,
         spi_out: new.spi_out,
         suite: new.suite,
+        mode: new.mode,
         initiator: new.initiator,
         keys,
         local_ts: new.local_ts,
@@ -248,6 +317,8 @@ pub(crate) fn install(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
         ceilings: child.ceilings,
         life: child.volume,
         outer,
+        protocol: child.suite.protocol,
+        mode: child.mode,
         transform: child.suite.transform,
         extended_sequence: child.suite.extended_sequence,
         inbound: Half {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use ravelin_crypto::{DhPrivate, Secret};
-use ravelin_types::{ChildId, Spi, Time, TrafficSelector};
+use ravelin_types::{ChildId, IpsecMode, Spi, Time, TrafficSelector};
 use serde::{Deserialize, Serialize};
 
-use super::{Collision, Context, Fresh, New, add, lowest, remove};
+use super::{Collision, Context, Fresh, New, add, lowest, pairs_of, remove};
 use crate::config::{ChildLife, Gateway, SelectorPair, Vpn};
 use crate::error::{Fault, Reason};
 use crate::msg::ke::Ke;
@@ -14,13 +14,13 @@ use crate::msg::nonce::Nonce;
 use crate::msg::notify::{Notify, kind};
 use crate::msg::{ExchangeType, Payload};
 use crate::outbox::Ctx;
-use crate::proposal::{ChildDh, EspChoice, offer_esp, select_esp};
+use crate::proposal::{ChildDh, EspChoice, offer_esp, protocol_id, select_esp};
 use crate::record::StoredDh;
 use crate::registry::error_name;
 use crate::sa::init::gateway_of;
 use crate::sa::{Continuation, Exchange, Parts, Task, request, tasks};
 use crate::selector;
-use crate::session::{ChildState, DownReasonStored, MAX_CHILDREN, Session};
+use crate::session::{ChildState, DownReasonStored, Ends, MAX_CHILDREN, Session};
 use crate::stats::{Count, Discard};
 use crate::timers::{CHILD_RETRY, REPLACED_LIFETIME};
 use crate::work::Job;
@@ -40,6 +40,7 @@ pub(crate) struct Requested {
     dh: Option<StoredDh>,
     local_ts: Vec<TrafficSelector>,
     remote_ts: Vec<TrafficSelector>,
+    mode: IpsecMode,
     pub(crate) collision: Option<Collision<ChildId>>,
     /// SPIs that the peer deleted before its response, which made them, was here.
     pub(crate) deleted: Vec<u32>,
@@ -66,10 +67,13 @@ pub(crate) struct Reply {
 pub(crate) fn prepare(
     ctx: &mut Ctx<'_>,
     gateway: &Gateway,
-    vpn: &str,
-    pair: usize,
+    ends: &Ends<'_>,
+    (vpn, pair): (&str, usize),
 ) -> Result<Option<Requested>, Fault> {
-    let Some(selectors) = gateway.vpn(vpn).and_then(|v| v.selectors.get(pair)) else {
+    let Some(found) = gateway.vpn(vpn) else {
+        return Ok(None);
+    };
+    let Some(selectors) = pairs_of(found, ends).get(pair).copied() else {
         return Ok(None);
     };
     let Ok(spi_in) = ctx.env.allocate_child_spi() else {
@@ -85,23 +89,28 @@ pub(crate) fn prepare(
         dh: None,
         local_ts: vec![selectors.local],
         remote_ts: vec![selectors.remote],
+        mode: found.mode,
         collision: None,
         deleted: Vec::new(),
     }))
 }
 
-/// SA, TSi, TSr of a request.
+/// SA, TSi, TSr of a request, and whether it is to be transport mode.
 pub(crate) fn offer_payloads(
     gateway: &Gateway,
     r: &Requested,
     dh: Option<ravelin_types::DhGroup>,
 ) -> Vec<Payload> {
     let proposals = gateway.vpn(&r.vpn).map_or(&[][..], |v| &v.proposals);
-    vec![
+    let mut payloads = vec![
         Payload::Sa(offer_esp(proposals, dh, r.spi_in)),
         Payload::TsI(selector::to_wire(&r.local_ts)),
         Payload::TsR(selector::to_wire(&r.remote_ts)),
-    ]
+    ];
+    if r.mode == IpsecMode::Transport {
+        payloads.push(Payload::Notify(Notify::new(kind::USE_TRANSPORT_MODE, &[])));
+    }
+    payloads
 }
 
 /// Starts the exchange of a task; the key pair first when the VPN wants one. False: there is nothing to do.
@@ -162,16 +171,20 @@ pub(crate) fn send(
     };
     let mut payloads = Vec::new();
     let requested = match task {
-        Task::NewChild { vpn, pair } => prepare(ctx, &gateway, vpn, *pair)?,
+        Task::NewChild { vpn, pair } => {
+            prepare(ctx, &gateway, &session.ends(), (vpn.as_str(), *pair))?
+        }
         Task::RekeyChild(id) => {
             let Some(old) = session.child(*id).filter(|c| c.state == ChildState::Live) else {
                 return Ok(());
             };
             payloads.push(Payload::Notify(Notify::about_child(
                 kind::REKEY_SA,
+                protocol_id(old.suite.protocol),
                 old.spi_in.0,
             )));
             let known = old.initiator || old.active;
+            let mode = old.mode;
             let (vpn, local_ts, remote_ts) =
                 (old.vpn.clone(), old.local_ts.clone(), old.remote_ts.clone());
             let Ok(spi_in) = ctx.env.allocate_child_spi() else {
@@ -188,6 +201,7 @@ pub(crate) fn send(
                 dh: None,
                 local_ts,
                 remote_ts,
+                mode,
                 collision: None,
                 deleted: Vec::new(),
             })
@@ -326,6 +340,7 @@ pub(crate) fn finish(
         spi_in: requested.spi_in,
         spi_out: choice.spi,
         suite: choice.suite,
+        mode: requested.mode,
         local_ts,
         remote_ts,
         life,
@@ -421,6 +436,12 @@ fn check(
     };
     if context == Context::Create && parts.nonce.is_none() {
         return Err(Reason::Missing("Nonce"));
+    }
+    if parts.wants_transport() != (r.mode == IpsecMode::Transport) {
+        return Err(Reason::NotOffered(match r.mode {
+            IpsecMode::Transport => "tunnel mode",
+            IpsecMode::Tunnel => "transport mode",
+        }));
     }
     let vpn = gateway.vpn(&r.vpn).ok_or(Reason::NotOffered("a VPN"))?;
     let policy = match (context, &r.dh) {

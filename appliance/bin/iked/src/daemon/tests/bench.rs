@@ -524,7 +524,9 @@ fn config(node: usize) -> IkeConfig {
         name: "tunnel".to_owned(),
         tunnel_unit: 0,
         inner_vrf: VrfId::DEFAULT,
+        mode: ravelin_types::IpsecMode::Tunnel,
         proposals: vec![EspProposal {
+            protocol: ravelin_types::IpsecProtocol::Esp,
             transform: EspTransform::AES_128_GCM,
             extended_sequence: false,
             lifetime_s: 3600,
@@ -571,6 +573,9 @@ fn config(node: usize) -> IkeConfig {
         dead_peer_detection: None,
         nat_keepalive_s: 20,
         mobike: false,
+        quick_crash_detection: false,
+        redirect: None,
+        pool: None,
         vpns: vec![vpn],
     };
     IkeConfig {
