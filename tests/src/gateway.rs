@@ -235,6 +235,11 @@ impl Gateway {
         self.run_folder.join(format!("{daemon}.sock"))
     }
 
+    /// iked's folder of certificates and keys.
+    pub fn pki_folder(&self) -> PathBuf {
+        self.run_folder.join("pki")
+    }
+
     /// Files and logs.
     pub fn folder(&self) -> &Path {
         &self.folder

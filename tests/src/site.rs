@@ -6,7 +6,7 @@
 //! ```
 
 use crate::Result;
-use crate::gateway::Gateway;
+use crate::gateway::{DAEMONS, Gateway};
 use crate::netns::{Netns, veth};
 use crate::strongswan::{Child, Connection};
 use crate::traffic::ping;
@@ -116,6 +116,23 @@ impl Site {
     /// When it does not get ready.
     pub fn start_gateway_with(&self, configuration: &str) -> Result<Gateway> {
         self.settle(Gateway::start(&self.gw, &self.folder, configuration)?)
+    }
+
+    /// Starts the gateway with another configuration after `prepare`, as to give it certificates.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub fn start_gateway_prepared(
+        &self,
+        configuration: &str,
+        prepare: impl FnOnce(&Gateway),
+    ) -> Result<Gateway> {
+        let mut gateway = Gateway::start_some(&self.gw, &self.folder, configuration, &[])?;
+        prepare(&gateway);
+        for daemon in DAEMONS {
+            gateway.start_daemon(daemon)?;
+        }
+        self.settle(gateway)
     }
 
     /// Starts the gateway with [`CONFIGURATION`] and this fault on purpose.

@@ -81,14 +81,34 @@ impl StrongSwan {
     /// # Errors
     /// When it does not get ready.
     pub fn start(netns: &Netns, folder: &Path, connections: &[Connection]) -> Result<Self> {
+        Self::start_with(netns, folder, &swanctl_conf(connections), &[])
+    }
+
+    /// Starts charon with this swanctl.conf and with more files of its folder, as `x509/enb.pem`.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub fn start_with(
+        netns: &Netns,
+        folder: &Path,
+        configuration: &str,
+        files: &[(String, Vec<u8>)],
+    ) -> Result<Self> {
         let folder = folder.join("strongswan");
-        fs::create_dir_all(folder.join("conf.d"))
-            .map_err(|e| BenchError::io("make strongswan's folder", e))?;
+        for part in ["conf.d", "x509", "x509ca", "private"] {
+            fs::create_dir_all(folder.join(part))
+                .map_err(|e| BenchError::io("make strongswan's folder", e))?;
+        }
+        for (name, content) in files {
+            let path = folder.join(name);
+            fs::write(&path, content)
+                .map_err(|e| BenchError::io(format!("write {}", path.display()), e))?;
+        }
         write(
             &folder.join("strongswan.conf"),
             &daemon_conf(&folder, &crate::runtime_folder(netns.name())?),
         )?;
-        write(&folder.join("swanctl.conf"), &swanctl_conf(connections))?;
+        write(&folder.join("swanctl.conf"), configuration)?;
         let mut command = netns.command("/usr/bin/env");
         command
             .arg("-i")

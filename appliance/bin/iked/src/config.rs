@@ -1,23 +1,26 @@
 //! iked's part of the configuration: prepared, applied or forgotten at a generation (design decision D12), and split into
 //! what the IKE endpoint negotiates and what the daemon itself needs to install a pair.
 
+mod proof;
 mod subject;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ravelin_ctl::daemon::{Part, Reply};
 use ravelin_ctl::ike::{
-    CaProfile, DpdMode, EspProposal, Establish, GatewayConfig, IkeConfig, LocalIdentity,
+    Authentication, CaProfile, DpdMode, EspProposal, Establish, GatewayConfig, IkeConfig,
     RedirectAt, RemotePeer, RevocationMode, VpnConfig,
 };
 use ravelin_ctl::sa::{DfBit, TfcPadding};
 use ravelin_ike::config as ike;
 use ravelin_types::{Generation, NodeId, SecretBytes, TrafficSelector, VrfId};
 
-use crate::pki::Source;
+use crate::authority::Keys;
+use crate::pki::{Contents, Pki, Source};
+use proof::Proofs;
 
 /// How long packets on a replaced inbound SA are still accepted: above the reordering of any path that carries IKE.
 const LINGER: Duration = Duration::from_secs(5);
@@ -60,6 +63,12 @@ pub struct Compiled {
     pub hold_s: u32,
     /// Where revocation lists are.
     pub sources: Vec<Source>,
+    /// For the authority.
+    pub keys: Arc<Keys>,
+    /// What is missing among the certificates, a line each.
+    pub faults: Vec<String>,
+    source: Arc<IkeConfig>,
+    contents: Arc<Contents>,
 }
 
 /// A configuration that cannot be run.
@@ -105,6 +114,14 @@ pub enum ConfigError {
         /// Why.
         error: ravelin_pki::Error,
     },
+    /// More certificates than a message of IKE carries.
+    #[error("security ike gateway {gateway}: {error}")]
+    Proof {
+        /// Whose.
+        gateway: String,
+        /// What.
+        error: ike::ProofError,
+    },
     /// Too many.
     #[error("{count} gateways, at most {MAX_GATEWAYS} are possible")]
     TooMany {
@@ -148,9 +165,10 @@ impl ConfigStore {
     }
 
     /// Checks a part and holds it, in place of what was prepared before.
-    pub fn prepare(&mut self, generation: Generation, part: &Part) -> Reply {
+    pub fn prepare(&mut self, generation: Generation, part: &Part, pki: &Pki) -> Reply {
+        let running = self.running.as_ref().map(|(_, running)| &**running);
         let compiled = match part {
-            Part::Ike(config) => compile(config),
+            Part::Ike(config) => compile(&Arc::new(config.clone()), &pki.contents(), running),
             Part::Plane(_) => Err(ConfigError::WrongPart),
         };
         Reply::Prepared(match compiled {
@@ -182,6 +200,27 @@ impl ConfigStore {
         }
     }
 
+    /// Compiles what runs anew when certificates have changed since, and returns it.
+    pub fn refresh(&mut self, pki: &Pki) -> Option<Arc<Compiled>> {
+        let (generation, running) = self.running.as_ref()?;
+        let contents = pki.contents();
+        if Arc::ptr_eq(&contents, &running.contents) {
+            return None;
+        }
+        match compile(&running.source, &contents, Some(running)) {
+            Ok(compiled) => {
+                let compiled = Arc::new(compiled);
+                self.running = Some((*generation, Arc::clone(&compiled)));
+                Some(compiled)
+            }
+            // It was compiled before, and certificates make no difference to what can be refused.
+            Err(error) => {
+                log::error!("the certificates that changed are not taken up: {error}");
+                None
+            }
+        }
+    }
+
     /// Forgets what was prepared for this generation.
     pub fn abort(&mut self, generation: Generation) {
         if self
@@ -194,25 +233,35 @@ impl ConfigStore {
     }
 }
 
-/// Checks and translates.
+/// Checks and translates. Gateways that are as they are in `previous` stay the same allocation, by which negotiations know them.
 ///
 /// # Errors
 /// [`ConfigError`], naming the statement.
-pub fn compile(config: &IkeConfig) -> Result<Compiled, ConfigError> {
+pub fn compile(
+    config: &Arc<IkeConfig>,
+    contents: &Arc<Contents>,
+    previous: Option<&Compiled>,
+) -> Result<Compiled, ConfigError> {
     if config.gateways.len() > MAX_GATEWAYS {
         return Err(ConfigError::TooMany {
             count: config.gateways.len(),
         });
     }
+    let previous = previous.into_iter().flat_map(|p| &p.ike.gateways);
+    let previous: HashMap<&str, _> = previous.map(|g| (g.name.as_str(), g)).collect();
+    let mut names = HashSet::new();
+    let mut proofs = Proofs::new(config, contents);
     let mut ike = ike::Config::default();
     let mut out = Compiled {
         node: config.node,
         hold_s: config.hold_s,
         sources: config.ca_profiles.iter().filter_map(source).collect(),
+        source: Arc::clone(config),
+        contents: Arc::clone(contents),
         ..Compiled::default()
     };
     for gateway in &config.gateways {
-        if ike.gateway(&gateway.name).is_some() {
+        if !names.insert(&gateway.name) {
             return Err(ConfigError::GatewayTwice {
                 gateway: gateway.name.clone(),
             });
@@ -236,9 +285,14 @@ pub fn compile(config: &IkeConfig) -> Result<Compiled, ConfigError> {
                 out.listen.push((gateway.vrf, *address));
             }
         }
-        ike.gateways.push(Arc::new(gateway_of(gateway)?));
+        let made = gateway_of(gateway, &mut proofs)?;
+        let same = previous.get(made.name.as_str()).filter(|p| ****p == made);
+        ike.gateways
+            .push(same.map_or_else(|| Arc::new(made), |same| Arc::clone(same)));
     }
     out.ike = Arc::new(ike);
+    out.keys = Arc::new(proofs.keys);
+    out.faults = proofs.faults;
     Ok(out)
 }
 
@@ -260,13 +314,7 @@ fn check_gateway(gateway: &GatewayConfig) -> Result<(), ConfigError> {
     if gateway.proposals.is_empty() {
         return missing("proposal");
     }
-    let authentication = &gateway.authentication;
-    let certificates =
-        authentication.local_certificate.is_some() || !authentication.trusted_cas.is_empty();
-    if certificates {
-        return missing("support for certificates in this version");
-    }
-    if (authentication.pre_shared_key.as_ref()).is_none_or(SecretBytes::is_empty) {
+    if lacks_key(&gateway.authentication) {
         return missing("pre-shared key");
     }
     if gateway.vpns.iter().any(|vpn| vpn.proposals.is_empty()) {
@@ -276,6 +324,14 @@ fn check_gateway(gateway: &GatewayConfig) -> Result<(), ConfigError> {
         return missing("traffic selector");
     }
     Ok(())
+}
+
+/// A key is needed for each direction without certificates.
+fn lacks_key(authentication: &Authentication) -> bool {
+    let key = authentication.pre_shared_key.as_ref();
+    let needed =
+        authentication.local_certificate.is_none() || authentication.trusted_cas.is_empty();
+    needed && key.is_none_or(SecretBytes::is_empty)
 }
 
 fn parameters(vpn: &VpnConfig) -> TunnelParameters {
@@ -291,7 +347,14 @@ fn parameters(vpn: &VpnConfig) -> TunnelParameters {
     }
 }
 
-fn gateway_of(gateway: &GatewayConfig) -> Result<ike::Gateway, ConfigError> {
+fn gateway_of<'a>(
+    gateway: &'a GatewayConfig,
+    proofs: &mut Proofs<'a>,
+) -> Result<ike::Gateway, ConfigError> {
+    let proof = proofs.of(gateway).map_err(|error| ConfigError::Proof {
+        gateway: gateway.name.clone(),
+        error,
+    })?;
     Ok(ike::Gateway {
         name: gateway.name.clone(),
         vrf: gateway.vrf,
@@ -310,18 +373,15 @@ fn gateway_of(gateway: &GatewayConfig) -> Result<ike::Gateway, ConfigError> {
                 ike::RemotePeer::Pattern { address, pattern }
             }
         },
-        local_identity: match gateway.local_identity.clone() {
-            LocalIdentity::Stated(identity) => Some(identity),
-            LocalIdentity::Address | LocalIdentity::Subject => None,
-        },
+        local_identity: proof.identity,
         proposals: (gateway.proposals.iter())
             .map(|proposal| ike::IkeProposal {
                 suite: proposal.suite,
                 lifetime_s: proposal.lifetime_s,
             })
             .collect(),
-        local_proof: ike::LocalProof::PreSharedKey,
-        peer_proof: ike::PeerProof::PreSharedKey,
+        local_proof: proof.local,
+        peer_proof: proof.peer,
         keys: ike::PreSharedKeys {
             default: gateway.authentication.pre_shared_key.clone(),
             by_identity: Vec::new(),

@@ -22,12 +22,13 @@ use std::time::Duration;
 use ravelin_ctl::sa::{self, FromPlaned, ToPlaned};
 use ravelin_ctl::{Envelope, Hello, daemon as mgmt};
 use ravelin_ike::{
-    Datagram, Endpoint, EnvironmentError, Event, EventKind, NoAuthority, Work, WorkId, WorkResult,
+    Datagram, Endpoint, EnvironmentError, Event, EventKind, Work, WorkId, WorkResult,
 };
 use ravelin_types::{PairId, Time};
 use ravelin_vault::Live;
 use tokio::sync::mpsc;
 
+use crate::authority::Certificates;
 use crate::config::ConfigStore;
 use crate::environment::DaemonEnvironment;
 use crate::failures::FailureLog;
@@ -58,9 +59,9 @@ pub type MgmtEvent = LinkEvent<Envelope<mgmt::Reply>, Envelope<mgmt::Request>>;
 /// A finished computation.
 pub type Done = (WorkId, WorkResult);
 
-/// Runs a computation on a thread of the pool.
-pub fn run_work(work: Work) -> Done {
-    (work.id, work.job.run(&NoAuthority))
+/// What runs a computation on a thread of the pool.
+pub fn worker(authority: Arc<Certificates>) -> impl Fn(Work) -> Done + Clone + Send + 'static {
+    move |work| (work.id, work.job.run(&*authority))
 }
 
 /// What the daemon is made of; the caller opens them.
@@ -81,6 +82,8 @@ pub struct Parts<T, K> {
     pub pool: Pool<Work>,
     /// Where orders about certificates go.
     pub desk: Desk,
+    /// What the pool signs and judges by.
+    pub authority: Arc<Certificates>,
 }
 
 /// The daemon.
@@ -101,6 +104,7 @@ pub struct Daemon<T, K> {
     hold: Hold,
     pool: Pool<Work>,
     desk: Desk,
+    authority: Arc<Certificates>,
     transport: T,
     socket_counters: Arc<SocketCounters>,
     config: ConfigStore,
@@ -138,6 +142,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             hold: Hold::new(now),
             pool: parts.pool,
             desk: parts.desk,
+            authority: parts.authority,
             transport: parts.transport,
             socket_counters: parts.socket_counters,
             config: ConfigStore::default(),
@@ -294,6 +299,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
     /// Lets everything out that may leave, and returns when to call [`Daemon::handle_timeout`].
     pub fn settle(&mut self, now: Time) -> Time {
         self.endpoint.environment().set_now(now);
+        self.refresh_certificates(now);
         loop {
             let mut moved = self.drain_endpoint(now);
             self.journal.commit();

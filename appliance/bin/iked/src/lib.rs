@@ -13,6 +13,7 @@
 //! orders out (write-ahead, design decision D6).
 #![forbid(unsafe_code)]
 
+pub mod authority;
 pub mod config;
 pub mod daemon;
 pub mod environment;

@@ -365,4 +365,4 @@ fn load<T>(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -43,7 +43,7 @@ impl<J: Send + 'static> Pool<J> {
     pub fn start<R: Send + 'static>(
         threads: usize,
         bound: usize,
-        run: fn(J) -> R,
+        run: impl Fn(J) -> R + Clone + Send + 'static,
         results: &mpsc::Sender<R>,
     ) -> io::Result<Self> {
         let queue = Queue {
@@ -62,9 +62,10 @@ impl<J: Send + 'static> Pool<J> {
         };
         for index in 0..threads.max(1) {
             let (shared, results) = (Arc::clone(&pool.shared), results.clone());
+            let run = run.clone();
             let thread = thread::Builder::new()
                 .name(format!("iked-dh-{index}"))
-                .spawn(move || work(&shared, run, &results))?;
+                .spawn(move || work(&shared, &run, &results))?;
             pool.threads.push(thread);
         }
         Ok(pool)
@@ -103,7 +104,7 @@ impl<J> Drop for Pool<J> {
     }
 }
 
-fn work<J, R>(shared: &Shared<J>, run: fn(J) -> R, results: &mpsc::Sender<R>) {
+fn work<J, R>(shared: &Shared<J>, run: &impl Fn(J) -> R, results: &mpsc::Sender<R>) {
     loop {
         let mut queue = shared.lock();
         let job = loop {

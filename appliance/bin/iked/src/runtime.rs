@@ -16,7 +16,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, sleep};
 
-use crate::daemon::{Daemon, Done, MgmtEvent, Parts, PlaneEvent, run_work};
+use crate::authority::Certificates;
+use crate::daemon::{Daemon, Done, MgmtEvent, Parts, PlaneEvent, worker};
 use crate::environment::DaemonEnvironment;
 use crate::journal::Journal;
 use crate::link;
@@ -107,6 +108,7 @@ async fn serve(options: &Options) -> Result<(), RunError> {
     let (transport, queues) = UdpTransport::new(Arc::clone(&socket_counters));
     let threads = thread::available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS));
     let (results, done) = mpsc::channel(MAX_WORK);
+    let authority = Arc::new(Certificates::new(pki.clone()));
     let parts = Parts {
         journal,
         stored,
@@ -114,8 +116,9 @@ async fn serve(options: &Options) -> Result<(), RunError> {
         transport,
         socket_counters,
         kernel: AriRoutes::open()?,
-        pool: Pool::start(threads, MAX_WORK, run_work, &results)?,
+        pool: Pool::start(threads, MAX_WORK, worker(Arc::clone(&authority)), &results)?,
         desk: Desk::open(pki)?,
+        authority,
     };
     let daemon = Daemon::new(parts, clock::now())?;
 

@@ -3,7 +3,10 @@
 use ravelin_types::{DhGroup, EspTransform, Identity, IkeEncr, IkeInteg, IkeSuite, Prf};
 
 use super::*;
-use ravelin_ctl::ike::{Authentication, IkeProposal, Revocation};
+use crate::pki::tests::NOW;
+use ravelin_ctl::ike::{Authentication, IkeProposal, LocalIdentity, Revocation};
+
+mod certificates;
 
 fn config() -> IkeConfig {
     let vpn = VpnConfig {
@@ -68,7 +71,11 @@ fn config() -> IkeConfig {
 fn changed(change: impl FnOnce(&mut GatewayConfig)) -> Result<Compiled, ConfigError> {
     let mut config = config();
     change(&mut config.gateways[0]);
-    compile(&config)
+    without_certificates(config)
+}
+
+fn without_certificates(config: IkeConfig) -> Result<Compiled, ConfigError> {
+    compile(&Arc::new(config), &Arc::default(), None)
 }
 
 #[test]
@@ -77,7 +84,7 @@ fn it_is_split_between_endpoint_and_daemon() {
     let mut second = config.gateways[0].clone();
     second.name = "other".to_owned();
     config.gateways.push(second);
-    let compiled = compile(&config).unwrap();
+    let compiled = without_certificates(config.clone()).unwrap();
     assert_eq!(compiled.listen.len(), 2, "each address once");
     let key = ("enb".to_owned(), "v1".to_owned());
     assert_eq!(compiled.tunnels[&key].tunnel_unit, 3);
@@ -130,22 +137,25 @@ fn what_cannot_run_is_refused_by_name() {
     let mut twice = config();
     twice.gateways.push(twice.gateways[0].clone());
     assert!(matches!(
-        compile(&twice),
+        without_certificates(twice),
         Err(ConfigError::GatewayTwice { .. })
     ));
 }
 
 #[test]
 fn two_phases() {
+    let folder = tempfile::tempdir().unwrap();
+    let pki = Pki::open(folder.path(), NOW).unwrap();
     let mut store = ConfigStore::default();
     let part = Part::Ike(config());
     assert!(store.apply(Generation(1)).is_err());
-    assert_eq!(store.prepare(Generation(1), &part), Reply::Prepared(Ok(())));
+    let ready = Reply::Prepared(Ok(()));
+    assert_eq!(store.prepare(Generation(1), &part, &pki), ready);
     store.abort(Generation(2));
     assert!(store.apply(Generation(2)).is_err());
     assert!(store.apply(Generation(1)).is_ok());
     assert_eq!(store.generation(), Some(Generation(1)));
-    assert_eq!(store.prepare(Generation(2), &part), Reply::Prepared(Ok(())));
+    assert_eq!(store.prepare(Generation(2), &part, &pki), ready);
     store.abort(Generation(2));
     assert!(store.apply(Generation(2)).is_err());
     assert_eq!(store.generation(), Some(Generation(1)));
@@ -158,6 +168,7 @@ fn two_phases() {
             }],
             ..config()
         }),
+        &pki,
     );
     assert!(matches!(wrong, Reply::Prepared(Err(text)) if text.contains("enb")));
 }
@@ -187,7 +198,7 @@ fn lists_are_fetched_where_somebody_asks_for_them() {
         refresh_s: Some(3600),
     };
     assert_eq!(
-        compile(&config).unwrap().sources,
+        without_certificates(config).unwrap().sources,
         [source("a"), source("b")]
     );
 }

@@ -17,6 +17,7 @@ use ravelin_types::{Generation, NodeId, PairId, Spi, Time};
 
 use super::events::held_pair;
 use super::{COUNTERS_PATIENCE, Daemon, MAX_QUESTIONS, show};
+use crate::config::Compiled;
 use crate::routes::RouteKernel;
 use crate::sockets::Transport;
 
@@ -24,7 +25,9 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
     /// The answer, or `None` when it comes later or the request wants none.
     pub(super) fn answer(&mut self, id: u32, request: Request, now: Time) -> Option<Reply> {
         match request {
-            Request::Prepare { generation, part } => Some(self.config.prepare(generation, &part)),
+            Request::Prepare { generation, part } => {
+                Some(self.config.prepare(generation, &part, self.desk.pki()))
+            }
             Request::Apply(generation) => Some(Reply::Applied(self.apply(generation, now))),
             Request::Abort(generation) => {
                 self.config.abort(generation);
@@ -48,7 +51,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             .map_err(|error| error.to_string())?;
         self.hold.set_length(config.hold_s);
         self.desk.pki().set_sources(&config.sources);
-        self.endpoint.set_config(Arc::clone(&config.ike), now);
+        self.use_config(&config, now);
         if first {
             self.take_up(now);
             // Once more: it closes the sessions whose gateways are gone.
@@ -62,6 +65,22 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
         listening
             .map(|()| generation)
             .map_err(|error| error.to_string())
+    }
+
+    fn use_config(&mut self, config: &Compiled, now: Time) {
+        for fault in &config.faults {
+            log::error!("{fault}");
+        }
+        self.authority.set(Arc::clone(&config.keys));
+        self.endpoint.set_config(Arc::clone(&config.ike), now);
+    }
+
+    /// Takes up certificates that operators have changed.
+    pub(super) fn refresh_certificates(&mut self, now: Time) {
+        if let Some(config) = self.config.refresh(self.desk.pki()) {
+            log::info!("certificates have changed");
+            self.use_config(&config, now);
+        }
     }
 
     fn set_node(&mut self, node: NodeId) -> Result<(), EnvironmentError> {

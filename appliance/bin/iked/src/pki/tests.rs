@@ -16,7 +16,7 @@ pub fn certificate(der: &[u8]) -> Certificate {
     Certificate::from_der(der).unwrap()
 }
 
-fn local(issued: &Issued) -> Local {
+pub fn local(issued: &Issued) -> Local {
     let key = issued.key.private_key_to_pem_pkcs8().unwrap();
     let all = [&issued.certificate].into_iter().chain(&issued.chain);
     Local {
@@ -36,7 +36,7 @@ pub fn profile(name: &str, anchor: &[u8]) -> CaProfile {
     }
 }
 
-fn put(pki: &Pki, name: &str, local: Option<&Local>) -> Result<(), StoreError> {
+pub fn put(pki: &Pki, name: &str, local: Option<&Local>) -> Result<(), StoreError> {
     pki.change_local(name, |_| Ok(local.cloned()))
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ravelin_ctl::ike::{
@@ -24,7 +25,8 @@ use ravelin_types::{
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use super::super::{Daemon, Done, Parts, run_work};
+use super::super::{Daemon, Done, Parts, worker};
+use crate::authority::Certificates;
 use crate::environment::DaemonEnvironment;
 use crate::install::tests::Twin;
 use crate::journal::Journal;
@@ -205,6 +207,8 @@ impl Node {
         self.done = done;
         self.kernel = Kernel::default();
         self.frames = None;
+        let pki = Pki::open(&self.folder.path().join("pki"), wall_clock()).unwrap();
+        let authority = Arc::new(Certificates::new(pki.clone()));
         let parts = Parts {
             journal,
             stored,
@@ -212,9 +216,9 @@ impl Node {
             transport: MemoryTransport(Rc::clone(&self.wire)),
             socket_counters: std::sync::Arc::default(),
             kernel: self.kernel.clone(),
-            pool: Pool::start(1, 4096, run_work, &results).unwrap(),
-            desk: Desk::open(Pki::open(&self.folder.path().join("pki"), wall_clock()).unwrap())
-                .unwrap(),
+            pool: Pool::start(1, 4096, worker(Arc::clone(&authority)), &results).unwrap(),
+            desk: Desk::open(pki).unwrap(),
+            authority,
         };
         let mut daemon = Daemon::new(parts, now).unwrap();
         let hello = Hello::new(Role::Mgmtd, InstanceId(9));

@@ -1,0 +1,183 @@
+//! Certificates as proof of identity: [`ravelin_ike::Authority`] over ravelin-pki. Which keys sign for which gateway, and which CAs are
+//! trusted, comes from the configuration ([`crate::config`]) as [`Keys`], replaced whole; it is used by the threads of the pool.
+//!
+//! A peer's proof is judged in the order path, identity, kind of key, revocation, signature, so that a line of the log names what an
+//! operator has to mend first. Whoever has a path to a trusted CA makes the gateway fetch the revocation lists of that path.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use ravelin_ctl::ike::KeyKind;
+use ravelin_ike::{Authority, Denial, SignRequest, Signature, VerifyRequest, identity};
+use ravelin_pki::{
+    Accept, AuthSignature, Certificate, CheckMode, Curve, KeyAlgorithm, Local, OcspResponse, Path,
+    Scheme, Source, Status, Unknown, Validator, WallTime, check,
+};
+
+use crate::pki::{Pki, wall_clock};
+
+/// A key of ours, for one gateway.
+#[derive(Debug, Clone)]
+pub struct Signer {
+    /// The key with its certificates.
+    pub local: Arc<Local>,
+    /// What may be signed with.
+    pub accept: Accept,
+}
+
+/// Who judges the peers of gateways that demand the same.
+#[derive(Debug)]
+pub struct Judge {
+    /// The trusted CAs.
+    pub validator: Validator,
+    /// Of each CA profile, how much must be known about revocation.
+    pub modes: BTreeMap<String, CheckMode>,
+    /// Kinds of keys that peers may have; empty: any.
+    pub key_kinds: Vec<KeyKind>,
+    /// Trusted CAs without a certificate here, as a part of a sentence.
+    pub missing: Option<String>,
+    /// RSA below 2048 bits and SHA-1 are accepted.
+    pub allow_weak: bool,
+}
+
+/// What signs and judges, by the names of gateways.
+#[derive(Debug, Clone, Default)]
+pub struct Keys {
+    /// For gateways with a certificate of ours.
+    pub signers: HashMap<String, Signer>,
+    /// For gateways whose peers have certificates.
+    pub judges: HashMap<String, Arc<Judge>>,
+}
+
+/// The authority of the daemon.
+pub struct Certificates {
+    pki: Pki,
+    keys: RwLock<Arc<Keys>>,
+}
+
+impl Certificates {
+    /// Nobody is trusted and nothing signed before [`Self::set`].
+    pub fn new(pki: Pki) -> Self {
+        Self {
+            pki,
+            keys: RwLock::default(),
+        }
+    }
+
+    /// Replaces the keys.
+    pub fn set(&self, keys: Arc<Keys>) {
+        // Whoever panicked has not touched them: they are replaced whole.
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn denied(why: impl ToString) -> Denial {
+    Denial::new(&why.to_string())
+}
+
+/// Whether a configuration that names these kinds accepts the key.
+pub fn fits(kinds: &[KeyKind], key: KeyAlgorithm) -> bool {
+    let kind = match key {
+        KeyAlgorithm::Rsa { .. } => Some(KeyKind::Rsa),
+        KeyAlgorithm::Ecdsa(Curve::P256) => Some(KeyKind::EcdsaP256),
+        KeyAlgorithm::Ecdsa(Curve::P384) => Some(KeyKind::EcdsaP384),
+        KeyAlgorithm::Ecdsa(Curve::P521) => Some(KeyKind::EcdsaP521),
+        KeyAlgorithm::Ed25519 | KeyAlgorithm::Ed448 => None,
+    };
+    kinds.is_empty() || kind.is_some_and(|kind| kinds.contains(&kind))
+}
+
+impl Authority for Certificates {
+    fn sign(&self, request: &SignRequest) -> Result<Signature, Denial> {
+        let keys = self.keys();
+        let signer = (keys.signers.get(&request.credential))
+            .ok_or_else(|| denied("its certificate has left the configuration"))?;
+        let key = &signer.local.key;
+        let scheme = Scheme::choose(key, request.peer_hashes.as_deref(), signer.accept);
+        let signature = scheme.and_then(|s| AuthSignature::sign(key, s, &request.octets));
+        let AuthSignature { method, data } = signature.map_err(denied)?;
+        Ok(Signature { method, data })
+    }
+
+    fn verify(&self, request: &VerifyRequest) -> Result<(), Denial> {
+        let keys = self.keys();
+        let judge = (keys.judges.get(&request.trust))
+            .ok_or_else(|| denied("its trusted CAs have left the configuration"))?;
+        judge.judge(&self.pki, request, wall_clock())
+    }
+}
+
+impl Judge {
+    fn judge(&self, pki: &Pki, request: &VerifyRequest, now: WallTime) -> Result<(), Denial> {
+        let mut sent = request.certificates.iter();
+        let first = sent.next().ok_or_else(|| denied("no certificate"))?;
+        let first = Certificate::from_der(first)
+            .map_err(|error| denied(format!("the peer's certificate: {error}")))?;
+        // One that cannot be read helps no path, and may be of no use to it anyway.
+        let others: Vec<Certificate> = sent
+            .filter_map(|der| Certificate::from_der(der).ok())
+            .collect();
+        let path = self.validator.validate(&first, &others, &[], now);
+        let path = path.map_err(|error| match &self.missing {
+            Some(missing) => denied(format!("{error}; {missing}")),
+            None => denied(error),
+        })?;
+        let identity = identity::from_payload(&request.identity)
+            .ok_or_else(|| denied("the peer's identity is of no type that certificates have"))?;
+        first.speaks_for(&identity).map_err(denied)?;
+        let key = first.key_algorithm();
+        if !fits(&self.key_kinds, key) {
+            let why = "the proposals of its policy accept";
+            return Err(denied(format!(
+                "certificate `{first}` has a key of {key}, and {why} other kinds"
+            )));
+        }
+        self.check_revocation(pki, &path, request.ocsp.as_deref(), now)?;
+        let signature = AuthSignature {
+            method: request.method,
+            data: request.signature.clone(),
+        };
+        let accept = Accept {
+            sha1: self.allow_weak,
+        };
+        let verified = signature.verify(&first, &request.octets, accept);
+        verified.map(drop).map_err(denied)
+    }
+
+    fn check_revocation(
+        &self,
+        pki: &Pki,
+        path: &Path,
+        stapled: Option<&[u8]>,
+        now: WallTime,
+    ) -> Result<(), Denial> {
+        let mode = self.modes.get(&path.profile);
+        let mode = mode.copied().unwrap_or(CheckMode::Strict);
+        if mode == CheckMode::Disable {
+            return Ok(());
+        }
+        pki.watch_path(path, now);
+        let lists =
+            |certificate: &Certificate, issuer: &Certificate| pki.status(certificate, issuer, now);
+        // RFC 4806 section 3.1: the answer is about the peer's own certificate.
+        let answer = stapled
+            .zip(path.certificates.get(1))
+            .map(|(der, issuer)| OcspResponse::read(der, issuer, None, now, self.allow_weak));
+        let answers = |certificate: &Certificate, issuer: &Certificate| match &answer {
+            Some(Ok(answer)) => answer.status(certificate, issuer, now),
+            _ => Status::Unknown(Unknown::Nothing),
+        };
+        let sources: [&Source<'_>; 2] = [&lists, &answers];
+        check(path, mode, &sources).map_err(|error| match &answer {
+            Some(Err(unusable)) => denied(format!("{error}; what the peer sent: {unusable}")),
+            _ => denied(error),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! What the configuration and the store of certificates make of a gateway: how it proves who it is, and who judges its peers. What is
+//! missing in the store is told as a fault, and the gateway refuses its peers until it is there; everything else runs.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ravelin_ctl::ike::{Authentication, GatewayConfig, IkeConfig, LocalIdentity, RevocationMode};
+use ravelin_ike::Denial;
+use ravelin_ike::config::{Credential, LocalProof, MAX_AUTHORITIES, PeerProof, ProofError, Trust};
+use ravelin_ike::identity::of_address;
+use ravelin_pki::{Accept, Certificate, CheckMode, Local, Policy, Validator};
+use ravelin_types::Identity;
+
+use crate::authority::{Judge, Keys, Signer, fits};
+use crate::pki::Contents;
+
+/// Collects what signs and judges.
+pub(super) struct Proofs<'a> {
+    config: &'a IkeConfig,
+    contents: &'a Contents,
+    /// What gateways with the same policy share.
+    judges: HashMap<(&'a [String], String), Arc<Judge>>,
+    pub(super) keys: Keys,
+    /// What operators have to mend, each once.
+    pub(super) faults: Vec<String>,
+}
+
+/// How a gateway and its peers prove who they are.
+pub(super) struct Proof {
+    pub(super) local: LocalProof,
+    pub(super) peer: PeerProof,
+    /// Our address when `None`.
+    pub(super) identity: Option<Identity>,
+}
+
+impl<'a> Proofs<'a> {
+    pub(super) fn new(config: &'a IkeConfig, contents: &'a Contents) -> Self {
+        Self {
+            config,
+            contents,
+            judges: HashMap::new(),
+            keys: Keys::default(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// What becomes of a gateway.
+    ///
+    /// # Errors
+    /// When a chain or a list of CAs is more than a message of IKE carries.
+    pub(super) fn of(&mut self, gateway: &'a GatewayConfig) -> Result<Proof, ProofError> {
+        let mut proof = Proof {
+            local: LocalProof::PreSharedKey,
+            peer: PeerProof::PreSharedKey,
+            identity: match &gateway.local_identity {
+                LocalIdentity::Stated(identity) => Some(identity.clone()),
+                LocalIdentity::Address | LocalIdentity::Subject => None,
+            },
+        };
+        if let Some(name) = &gateway.authentication.local_certificate {
+            match self.local(gateway, name) {
+                Ok((credential, identity)) => {
+                    proof.local = LocalProof::Certificate(Arc::new(credential));
+                    proof.identity = identity.or(proof.identity);
+                }
+                Err(why) => {
+                    let gateway = &gateway.name;
+                    self.fault(format!("gateway {gateway} refuses its peers: {why}"));
+                    proof.local = LocalProof::Unable(Denial::new(&why));
+                }
+            }
+        }
+        if !gateway.authentication.trusted_cas.is_empty() {
+            proof.peer = PeerProof::Certificate(Arc::new(self.trust(gateway)?));
+        }
+        Ok(proof)
+    }
+
+    fn fault(&mut self, text: String) {
+        if !self.faults.contains(&text) {
+            self.faults.push(text);
+        }
+    }
+
+    /// Our certificate of this name, and our identity when that is its subject.
+    fn local(
+        &mut self,
+        gateway: &GatewayConfig,
+        name: &str,
+    ) -> Result<(Credential, Option<Identity>), String> {
+        let local = self.contents.locals.get(name);
+        let local = local.ok_or_else(|| format!("there is no local certificate `{name}`"))?;
+        let first = (local.certificates.first()).ok_or_else(|| {
+            format!("local certificate `{name}` has a key, and its certificate is not loaded yet")
+        })?;
+        let key = local.key.algorithm();
+        if !local.key.belongs_to(first) {
+            let what = format!("local certificate `{name}` (`{first}`)");
+            return Err(format!("{what} does not belong to its private key"));
+        }
+        if !fits(&gateway.authentication.key_kinds, key) {
+            let why = "the proposals of its policy accept other kinds";
+            return Err(format!(
+                "local certificate `{name}` has a key of {key}, and {why}"
+            ));
+        }
+        let subject = match &gateway.local_identity {
+            LocalIdentity::Subject => Some(Identity::Dn(first.subject().der().to_vec())),
+            LocalIdentity::Stated(identity) => speaks_for(first, identity).map(|()| None)?,
+            LocalIdentity::Address => {
+                speaks_for_one(first, &gateway.local_addresses).map(|()| None)?
+            }
+        };
+        let credential = Credential::new(&gateway.name, chain(local));
+        let credential = credential.map_err(|error| error.to_string())?;
+        let accept = Accept {
+            sha1: gateway.authentication.allow_weak,
+        };
+        let local = Arc::clone(local);
+        let signer = Signer { local, accept };
+        self.keys.signers.insert(gateway.name.clone(), signer);
+        Ok((credential, subject))
+    }
+
+    /// Whom the peers of a gateway are judged by.
+    fn trust(&mut self, gateway: &'a GatewayConfig) -> Result<Trust, ProofError> {
+        let authentication = &gateway.authentication;
+        let trusted = &authentication.trusted_cas[..];
+        let kinds = format!(
+            "{:?}{}",
+            authentication.key_kinds, authentication.allow_weak
+        );
+        let judge = match self.judges.get(&(trusted, kinds.clone())) {
+            Some(judge) => Arc::clone(judge),
+            None => {
+                let judge = Arc::new(self.judge(authentication));
+                self.judges.insert((trusted, kinds), Arc::clone(&judge));
+                judge
+            }
+        };
+        let hashes = judge.validator.certificate_request();
+        let hashes = hashes.chunks_exact(20).map_while(|h| h.try_into().ok());
+        let hashes = hashes.take(MAX_AUTHORITIES).collect();
+        // RFC 4806 section 3.1: peers that can are asked to bring the answer along.
+        let profiles = self.config.ca_profiles.iter();
+        let mut named = profiles.filter(|profile| trusted.contains(&profile.name));
+        let asks = named.any(|profile| profile.revocation.ocsp);
+        self.keys.judges.insert(gateway.name.clone(), judge);
+        Trust::new(&gateway.name, hashes, asks)
+    }
+
+    fn judge(&mut self, authentication: &Authentication) -> Judge {
+        let (mut profiles, mut missing, mut modes) = (vec![], vec![], vec![]);
+        for name in &authentication.trusted_cas {
+            match self.contents.profiles.get(name) {
+                Some(profile) => profiles.push((**profile).clone()),
+                None => missing.push(format!("CA profile {name} has no certificate loaded")),
+            }
+            let configured = self.config.ca_profiles.iter().find(|p| p.name == *name);
+            let mode = match configured.map(|p| p.revocation.mode) {
+                Some(RevocationMode::Disable) => CheckMode::Disable,
+                Some(RevocationMode::Soft) => CheckMode::Soft,
+                Some(RevocationMode::Strict) | None => CheckMode::Strict,
+            };
+            modes.push((name.clone(), mode));
+        }
+        for text in &missing {
+            self.fault(format!("{text}: peers that it certifies are refused"));
+        }
+        let policy = Policy {
+            allow_weak: authentication.allow_weak,
+            ..Policy::default()
+        };
+        Judge {
+            validator: Validator::new(profiles, policy),
+            modes: modes.into_iter().collect(),
+            key_kinds: authentication.key_kinds.clone(),
+            missing: (!missing.is_empty()).then(|| missing.join("; ")),
+            allow_weak: authentication.allow_weak,
+        }
+    }
+}
+
+/// What peers get: a root is of no use to them, they must have it anyway.
+fn chain(local: &Local) -> Vec<Vec<u8>> {
+    let certificates = local.certificates.iter().enumerate();
+    let sent = certificates.filter(|(at, c)| *at == 0 || !c.issuer().matches(c.subject()));
+    sent.map(|(_, c)| c.der().to_vec()).collect()
+}
+
+fn speaks_for(certificate: &Certificate, identity: &Identity) -> Result<(), String> {
+    let spoken = certificate.speaks_for(identity);
+    spoken.map_err(|error| format!("`local-identity`: {error}"))
+}
+
+/// Without `local-identity` we are an address, that of one of both families.
+fn speaks_for_one(certificate: &Certificate, ours: &[IpAddr]) -> Result<(), String> {
+    let mut all = ours
+        .iter()
+        .map(|a| speaks_for(certificate, &of_address(*a)));
+    match all.next() {
+        Some(Err(error)) if !all.any(|spoken| spoken.is_ok()) => Err(error),
+        _ => Ok(()),
+    }
+}

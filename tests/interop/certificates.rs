@@ -1,0 +1,438 @@
+//! Certificates against strongSwan: all kinds of keys and signatures, chains in fragments, one direction by a key, subjects as
+//! identities, and certificates that are refused, each with its reason in one line. strongSwan begins, and once we do.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use ravelin_pki::testca::{Fault, Hierarchy, Issued, KeyKind};
+use ravelin_pki::{AuthorityId, CaProfile, Certificate, Local, PrivateKey, Store, WallTime};
+use ravelin_tests::gateway::Gateway;
+use ravelin_tests::site::{CONFIGURATION, Site, V4};
+use ravelin_tests::strongswan::StrongSwan;
+use ravelin_tests::traffic::ping;
+use ravelin_tests::wait::wait_until;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const KEY: &str = "one direction";
+
+/// A CA with the certificate of a gateway below it, and the certificates of eNodeBs.
+struct Realm {
+    name: &'static str,
+    ca: Hierarchy,
+    gateway: Issued,
+    enbs: Vec<(String, Issued)>,
+}
+
+fn now() -> WallTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    WallTime(since.as_secs().try_into().unwrap())
+}
+
+fn certificate(der: &[u8]) -> Certificate {
+    Certificate::from_der(der).unwrap()
+}
+
+impl Realm {
+    fn new(name: &'static str, kind: KeyKind) -> Self {
+        let ca = Hierarchy::new(kind, now(), &format!("{name}.example")).unwrap();
+        let gateway = ca.issue("gw", &[]).unwrap();
+        let enb = ca.issue("enb", &[]).unwrap();
+        let enbs = vec![("enb".to_owned(), enb)];
+        Self {
+            name,
+            ca,
+            gateway,
+            enbs,
+        }
+    }
+
+    fn with_fault(&mut self, name: &str, fault: Fault) {
+        let issued = self.ca.faulty(name, fault).unwrap();
+        self.enbs.push((name.to_owned(), issued));
+    }
+
+    /// What strongSwan needs to be each eNodeB and to trust the gateway.
+    fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let pem = |der: &[u8]| certificate(der).to_pem().unwrap().into_bytes();
+        let realm = self.name;
+        let mut files = vec![
+            (format!("x509ca/{realm}-root.pem"), pem(self.ca.root())),
+            (format!("x509ca/{realm}-access.pem"), pem(self.ca.access())),
+        ];
+        for (name, issued) in &self.enbs {
+            let key = issued.key.private_key_to_pem_pkcs8().unwrap();
+            files.push((format!("x509/{realm}-{name}.pem"), pem(&issued.certificate)));
+            files.push((format!("private/{realm}-{name}.pem"), key));
+        }
+        files
+    }
+
+    /// The gateway's side in iked's store; the anchor is the root, or the CA right above the peers.
+    fn store(&self, store: &Store, anchor: &[u8]) {
+        let issued = &self.gateway;
+        let key = issued.key.private_key_to_pem_pkcs8().unwrap();
+        let all = [&issued.certificate].into_iter().chain(&issued.chain);
+        let local = Local {
+            key: PrivateKey::import(&key, &Default::default()).unwrap(),
+            certificates: all.map(|der| certificate(der)).collect(),
+        };
+        store
+            .save_local(&format!("gw-{}", self.name), &local)
+            .unwrap();
+        let profile = CaProfile {
+            name: self.name.to_owned(),
+            anchors: vec![certificate(anchor)],
+        };
+        store.save_profile(&profile).unwrap();
+    }
+}
+
+/// A gateway of the configuration with its policy and VPN: `who` are its statements on identities.
+struct Case {
+    name: &'static str,
+    policy: String,
+    who: String,
+    establish: &'static str,
+}
+
+impl Case {
+    fn of(realm: &'static str) -> Self {
+        Self {
+            name: realm,
+            policy: format!(
+                "certificate {{ local-certificate gw-{realm}; trusted-ca ca-profile {realm}; }}"
+            ),
+            who: format!(
+                "dynamic hostname .{realm}.example; local-identity hostname gw.{realm}.example;"
+            ),
+            establish: "responder-only",
+        }
+    }
+}
+
+/// The site's configuration with these gateways beside its own.
+fn configuration(profiles: &str, cases: &[Case]) -> String {
+    let proposal = "proposal certificates { dh-group group19; encryption-algorithm aes-256-gcm; }";
+    let (mut ike, mut ipsec) = (format!("{proposal}\n"), String::new());
+    for Case {
+        name,
+        policy,
+        who,
+        establish,
+    } in cases
+    {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            ike,
+            "policy {name} {{ proposals certificates; {policy} }}
+             gateway {name} {{ ike-policy {name}; {who} local-address 192.0.2.1; external-interface ge-0/0/0.0; }}"
+        );
+        let _ = writeln!(
+            ipsec,
+            "vpn {name} {{ bind-interface st0.0; ike {{ gateway {name}; ipsec-policy enb; }} establish-tunnels {establish};
+             traffic-selector inet {{ local-ip 198.51.100.0/24; remote-ip 10.45.0.0/24; }} }}"
+        );
+    }
+    let text = CONFIGURATION.replacen(
+        "    ike {\n",
+        &format!("    pki {{\n{profiles}}}\n    ike {{\n{ike}"),
+        1,
+    );
+    text.replacen("    ipsec {\n", &format!("    ipsec {{\n{ipsec}"), 1)
+}
+
+/// A connection of strongSwan, and its child of the same name.
+fn connection(name: &str, local: &str, remote: &str) -> String {
+    format!(
+        "  {name} {{
+    version = 2
+    local_addrs = {}
+    remote_addrs = {}
+    proposals = aes256gcm16-prfsha256-ecp256
+    rekey_time = 0
+    local {{
+{local}
+    }}
+    remote {{
+{remote}
+    }}
+    children {{
+      {name} {{
+        local_ts = 10.45.0.1/32
+        remote_ts = 198.51.100.0/24
+        esp_proposals = aes256gcm16
+        rekey_time = 0
+      }}
+    }}
+  }}
+",
+        V4.enb_outer, V4.gateway_outer
+    )
+}
+
+/// The eNodeB of a realm by a signature scheme.
+fn by_certificate(name: &str, realm: &str, enb: &str, auth: &str) -> String {
+    let local = format!("auth = {auth}\ncerts = {realm}-{enb}.pem\nid = {enb}.{realm}.example");
+    connection(
+        name,
+        &local,
+        &format!("auth = pubkey\nid = gw.{realm}.example"),
+    )
+}
+
+struct Scene {
+    site: Site,
+    gateway: Gateway,
+    peer: StrongSwan,
+}
+
+impl Scene {
+    /// Brings a tunnel up, sends through it and ends it. What strongSwan logged meanwhile.
+    fn connects(&mut self, name: &str) -> String {
+        let before = self.peer.log().len();
+        if let Err(error) = self.peer.initiate(name) {
+            let log = self.gateway.daemon("iked").unwrap().log();
+            panic!(
+                "{name}: {error}\niked: {log}\ncharon: {}",
+                &self.peer.log()[before..]
+            );
+        }
+        let answers = ping(&self.site.enb, V4.enb_inner, V4.core, 2, 56).unwrap();
+        assert_eq!(answers, 2, "{name}");
+        self.peer.terminate(name).unwrap();
+        self.peer.log()[before..].to_owned()
+    }
+
+    /// A tunnel that must not come up: the line that says why. iked writes five lines about a peer in ten seconds, so it is tried
+    /// until its line is there.
+    fn refused(&mut self, name: &str, reason: &str) {
+        let before = self.gateway.daemon("iked").unwrap().log().len();
+        let log = wait_until(name, Duration::from_secs(20), || {
+            assert!(self.peer.initiate(name).is_err(), "{name} is up");
+            let log = self.gateway.daemon("iked")?.log()[before..].to_owned();
+            Ok(log.contains("IKE_AUTH").then_some(log))
+        });
+        let log = log.unwrap();
+        let lines: Vec<&str> = log.lines().filter(|l| l.contains("IKE_AUTH")).collect();
+        assert!(
+            lines.len() == 1 && lines[0].contains(reason),
+            "{name}: one line with `{reason}`, not {lines:#?}"
+        );
+    }
+}
+
+#[test]
+fn certificates_of_all_kinds_against_strongswan() {
+    let rsa = Realm::new("rsa", KeyKind::Rsa(2048));
+    let mut p256 = Realm::new("p256", KeyKind::P256);
+    let mut p384 = Realm::new("p384", KeyKind::P384);
+    let mut ed25519 = Realm::new("ed25519", KeyKind::Ed25519);
+    let peer = ed25519.ca.issue("peer", &[]).unwrap();
+    ed25519.enbs.push(("peer".to_owned(), peer));
+    p256.with_fault("expired", Fault::Expired);
+    p256.with_fault("stranger", Fault::UnknownCa);
+    p256.with_fault("weak", Fault::WeakKey);
+    p384.with_fault("revoked", Fault::Revoked);
+
+    let subject = Case {
+        name: "subject",
+        who: "dynamic distinguished-name wildcard CN=enb; local-identity distinguished-name;"
+            .to_owned(),
+        ..Case::of("p256")
+    };
+    let ours_by_key = Case {
+        name: "peer-certificate",
+        policy: format!(
+            "pre-shared-key ascii-text \"{KEY}\"; certificate trusted-ca ca-profile p256;"
+        ),
+        who: "dynamic hostname .p256.example; local-identity hostname key.example;".to_owned(),
+        ..Case::of("p256")
+    };
+    let theirs_by_key = Case {
+        name: "our-certificate",
+        policy: format!(
+            "pre-shared-key ascii-text \"{KEY}\"; certificate local-certificate gw-p256;"
+        ),
+        who: "dynamic hostname .key.example; local-identity hostname gw.p256.example;".to_owned(),
+        ..Case::of("p256")
+    };
+    let outgoing = Case {
+        name: "outgoing",
+        who: "address 192.0.2.10; remote-identity hostname peer.ed25519.example; local-identity hostname gw.ed25519.example;".to_owned(),
+        establish: "immediately",
+        ..Case::of("ed25519")
+    };
+    let cases = [
+        outgoing,
+        Case::of("rsa"),
+        Case::of("p256"),
+        Case::of("p384"),
+        Case::of("ed25519"),
+        subject,
+        ours_by_key,
+        theirs_by_key,
+    ];
+    let open = |name| format!("ca-profile {name} {{ revocation-check disable; }}\n");
+    let profiles = [
+        open("rsa"),
+        open("p256"),
+        open("ed25519"),
+        "ca-profile p384;\n".to_owned(),
+    ];
+
+    let by_key = |name: &str| format!("auth = psk\nid = {name}");
+    let certificate_of = |enb: &str| format!("auth = pubkey\ncerts = p256-{enb}.pem\n");
+    let connections = [
+        by_certificate("pkcs1", "rsa", "enb", "rsa-sha256"),
+        by_certificate("pss", "rsa", "enb", "rsa/pss-sha384"),
+        by_certificate("p256", "p256", "enb", "pubkey"),
+        by_certificate("p384", "p384", "enb", "pubkey"),
+        by_certificate("ed25519", "ed25519", "enb", "pubkey"),
+        by_certificate("outgoing", "ed25519", "peer", "pubkey").replace("10.45.0.1", "10.45.0.2"),
+        by_certificate("expired", "p256", "expired", "pubkey"),
+        by_certificate("stranger", "p256", "stranger", "pubkey"),
+        by_certificate("weak", "p256", "weak", "pubkey"),
+        by_certificate("revoked", "p384", "revoked", "pubkey"),
+        connection(
+            "subject",
+            &certificate_of("enb"),
+            "auth = pubkey\nid = \"O=Ravelin Test, CN=gw\"",
+        ),
+        connection(
+            "other-subject",
+            &certificate_of("stranger"),
+            "auth = pubkey\nid = \"O=Ravelin Test, CN=gw\"",
+        ),
+        connection(
+            "peer-certificate",
+            &format!("{}id = enb.p256.example", certificate_of("enb")),
+            &by_key("key.example"),
+        ),
+        connection(
+            "our-certificate",
+            &by_key("a.key.example"),
+            "auth = pubkey\nid = gw.p256.example",
+        ),
+    ];
+    let secret = |name: &str, a: &str, b: &str| {
+        format!("  ike-{name} {{\n    id-1 = {a}\n    id-2 = {b}\n    secret = \"{KEY}\"\n  }}\n")
+    };
+    let swanctl = format!(
+        "connections {{\n{}}}\nsecrets {{\n{}{}}}\n",
+        connections.concat(),
+        secret("a", "key.example", "enb.p256.example"),
+        secret("b", "a.key.example", "gw.p256.example"),
+    );
+    let realms = [&rsa, &p256, &p384, &ed25519];
+    let files: Vec<_> = realms.iter().flat_map(|realm| realm.files()).collect();
+
+    let site = Site::new("certificates").unwrap();
+    let peer = StrongSwan::start_with(&site.enb, site.folder(), &swanctl, &files).unwrap();
+    let text = configuration(&profiles.concat(), &cases);
+    let fill = |folder: &Path| {
+        let store = Store::open(folder).unwrap();
+        for realm in [&rsa, &p256, &ed25519] {
+            realm.store(&store, realm.ca.root());
+        }
+        // The list of the CA right above is all that is needed when that is the anchor.
+        p384.store(&store, p384.ca.access());
+        let revoked: Vec<&Issued> = p384.enbs.iter().skip(1).map(|(_, issued)| issued).collect();
+        let list = p384.ca.revocation_list(&revoked, now()).unwrap();
+        let id = AuthorityId::of(&certificate(p384.ca.access()));
+        store.save_crl(&id, &list).unwrap();
+    };
+    let gateway = site
+        .start_gateway_prepared(&text, |gateway| fill(&gateway.pki_folder()))
+        .unwrap();
+    let mut scene = Scene {
+        site,
+        gateway,
+        peer,
+    };
+
+    // Ours comes first, by itself.
+    wait_until("the tunnel that we begin", Duration::from_secs(30), || {
+        Ok((scene.peer.established()? == 1).then_some(()))
+    })
+    .unwrap_or_else(|error| {
+        let log = scene.gateway.daemon("iked").unwrap().log();
+        panic!("{error}\niked: {log}\ncharon: {}", scene.peer.log());
+    });
+    assert!(
+        scene
+            .peer
+            .list_sas()
+            .unwrap()
+            .contains("gw.ed25519.example")
+    );
+    scene.peer.terminate("outgoing").unwrap();
+
+    let log = scene.connects("pkcs1");
+    assert!(
+        log.contains("authentication of 'enb.rsa.example' (myself) with RSA_EMSA_PKCS1_SHA2_256"),
+        "{log}"
+    );
+    assert!(
+        log.contains("authentication of 'gw.rsa.example' with RSA_EMSA_PSS"),
+        "{log}"
+    );
+    assert!(
+        log.contains("splitting IKE message") && log.contains("reassembled fragmented IKE message"),
+        "{log}"
+    );
+    let log = scene.connects("pss");
+    assert!(log.contains("(myself) with RSA_EMSA_PSS_SHA2_384"), "{log}");
+    let log = scene.connects("p256");
+    assert!(
+        log.contains("authentication of 'gw.p256.example' with ECDSA_WITH_SHA256_DER successful"),
+        "{log}"
+    );
+    for step in ["sending issuer cert", "received issuer cert"] {
+        let wanted = format!("{step} \"O=Ravelin Test, CN=Access CA\"");
+        assert!(log.contains(&wanted), "{log}");
+    }
+    let log = scene.connects("p384");
+    assert!(
+        log.contains("authentication of 'gw.p384.example' with ECDSA_WITH_SHA384_DER successful"),
+        "{log}"
+    );
+    let log = scene.connects("ed25519");
+    assert!(
+        log.contains("authentication of 'gw.ed25519.example' with ED25519 successful"),
+        "{log}"
+    );
+    let log = scene.connects("subject");
+    assert!(
+        log.contains("authentication of 'O=Ravelin Test, CN=gw' with ECDSA"),
+        "{log}"
+    );
+    let log = scene.connects("peer-certificate");
+    assert!(
+        log.contains("authentication of 'key.example' with pre-shared key successful"),
+        "{log}"
+    );
+    let log = scene.connects("our-certificate");
+    assert!(
+        log.contains("authentication of 'a.key.example' (myself) with pre-shared key"),
+        "{log}"
+    );
+
+    scene.refused(
+        "expired",
+        "certificate `CN=expired,O=Ravelin Test` of CA profile p256: expired at ",
+    );
+    scene.refused(
+        "stranger",
+        "of CA profile p256: its issuer `CN=Access CA,O=Ravelin Test` is not known",
+    );
+    scene.refused("weak", "its key of RSA 1024 is too weak");
+    scene.refused(
+        "revoked",
+        "certificate `CN=revoked,O=Ravelin Test` of CA profile p384: it is revoked",
+    );
+    scene.refused("other-subject", "a distinguished name with CN=enb");
+    // And nothing of that harms who is good.
+    scene.connects("p384");
+}
