@@ -252,6 +252,14 @@ impl CrlCache {
         }
     }
 
+    /// What was to be fetched did not come. When its place is no longer one of the list's, that says nothing about the others.
+    pub fn missed(&mut self, fetch: &Fetch, now: WallTime) {
+        let entry = self.authorities.get(&fetch.authority);
+        if entry.is_some_and(|entry| entry.places().any(|url| *url == fetch.url)) {
+            self.failed(&fetch.authority, now);
+        }
+    }
+
     /// What is known about a certificate that `issuer` has issued.
     pub fn status(&self, certificate: &Certificate, issuer: &Certificate, now: WallTime) -> Status {
         let entry = self.authorities.get(&AuthorityId::of(issuer));

@@ -8,6 +8,7 @@ pub mod desk;
 mod fetch;
 mod files;
 mod http;
+pub mod ocsp;
 mod view;
 
 use std::collections::BTreeMap;
@@ -73,6 +74,7 @@ struct Shared {
     sources: Mutex<Vec<Source>>,
     /// Why lists were not fetched, one line for a CA.
     failures: Mutex<BTreeMap<AuthorityId, String>>,
+    answers: ocsp::Answers,
     /// Wakes who fetches.
     wake: OnceLock<SyncSender<()>>,
 }
@@ -96,6 +98,7 @@ impl Pki {
             lists: RwLock::new(CrlCache::new(false)),
             sources: Mutex::default(),
             failures: Mutex::default(),
+            answers: ocsp::Answers::default(),
             wake: OnceLock::new(),
         }));
         for profile in pki.contents().profiles.values() {
@@ -104,11 +107,12 @@ impl Pki {
         Ok(pki)
     }
 
-    /// Fetches revocation lists from now on, as long as there is a handle.
+    /// Fetches revocation lists and asks responders of OCSP from now on, as long as there is a handle.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start_fetching(&self) -> io::Result<()> {
+        ocsp::start(self)?;
         match self.wakes() {
             Some(wake) => fetch::start(Arc::downgrade(&self.0), wake),
             None => Ok(()),

@@ -192,6 +192,16 @@ fn the_configuration_says_where_and_how_often() {
     assert_eq!(b.due(after(60)), ["http://learnt/"]);
     b.take(&[], NOW, after(60)).unwrap();
     assert_eq!(b.cache.next(), Some(after(3660)));
+    // What comes late from a place that has been withdrawn delays no other.
+    b.cache.drop_list(&id);
+    let late = b.cache.due(after(60)).remove(0);
+    assert_eq!(late.url, "http://configured/");
+    b.cache.configure(&id, &url("http://other/"), Some(3600));
+    b.cache.missed(&late, after(60));
+    assert_eq!(b.due(after(60)), ["http://other/"]);
+    b.cache
+        .configure(&id, &url("http://configured/"), Some(3600));
+    b.take(&[], NOW, after(60)).unwrap();
     // The same once more changes nothing; without an interval the list says it.
     b.cache
         .configure(&id, &url("http://configured/"), Some(3600));

@@ -22,17 +22,31 @@ impl OcspRequest {
     pub fn new(certificate: &Certificate, issuer: &Certificate) -> Result<Self, Error> {
         let mut nonce = vec![0; NONCE_OCTETS];
         ravelin_crypto::random(&mut nonce)?;
-        let id = certificate_id(certificate, issuer)?;
-        let request = element(SEQUENCE, &id);
-        let requests = element(SEQUENCE, &request);
         let extension = nonce_extension(&nonce);
         let extensions = element(0xa2, &element(SEQUENCE, &extension));
-        let to_sign = constructed(SEQUENCE, &[&requests, &extensions]);
-        Ok(Self {
-            der: element(SEQUENCE, &to_sign),
-            nonce,
-        })
+        let der = question(certificate, issuer, &extensions)?;
+        Ok(Self { der, nonce })
     }
+
+    /// The DER of the same question without a nonce, for responders that prepare their answers (RFC 5019).
+    ///
+    /// # Errors
+    /// [`Error::Library`].
+    pub fn plain(certificate: &Certificate, issuer: &Certificate) -> Result<Vec<u8>, Error> {
+        question(certificate, issuer, &[])
+    }
+}
+
+fn question(
+    certificate: &Certificate,
+    issuer: &Certificate,
+    extensions: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let id = certificate_id(certificate, issuer)?;
+    let request = element(SEQUENCE, &id);
+    let requests = element(SEQUENCE, &request);
+    let to_sign = constructed(SEQUENCE, &[&requests, extensions]);
+    Ok(element(SEQUENCE, &to_sign))
 }
 
 /// CertID with SHA-1, which every responder knows.

@@ -97,7 +97,7 @@ impl Pki {
             }
             Err(error) => {
                 if missed || matches!(error, FetchError::Format(_)) {
-                    self.lists_mut().failed(id, wall_clock());
+                    self.lists_mut().missed(fetch, wall_clock());
                 }
                 let line = format!("{url}: {error}");
                 log::warn!("revocation list {}: {line}", id.file_stem());

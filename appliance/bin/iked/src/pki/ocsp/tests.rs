@@ -1,0 +1,196 @@
+use super::*;
+use crate::pki::http::tests::server;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// OpenSSL is the CA and its responder, and so another hand than the one that asks.
+const CA: &str = "
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -keyout ca.key -out ca.pem \
+        -subj /CN=ca -addext basicConstraints=critical,CA:TRUE
+    for n in 1 2 3; do
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout enb$n.key -out enb$n.csr -subj /CN=enb$n
+        echo subjectAltName=DNS:enb$n.example >enb$n.ext
+        openssl x509 -req -in enb$n.csr -CA ca.pem -CAkey ca.key -set_serial $n -days 9 -extfile enb$n.ext -out enb$n.pem
+    done
+    printf 'V\\t400101000000Z\\t\\t01\\tunknown\\t/CN=enb1\\n' >index.txt
+    printf 'R\\t400101000000Z\\t240101000000Z\\t02\\tunknown\\t/CN=enb2\\n' >>index.txt";
+const ANSWER: &str = "openssl ocsp -index index.txt -CA ca.pem -rsigner ca.pem -rkey ca.key -reqin request \
+    -respout answer -ndays 1";
+
+struct Bench {
+    folder: TempDir,
+    pki: Pki,
+    responder: Responder,
+}
+
+fn shell(folder: &Path, script: &str) {
+    let mut command = Command::new("sh");
+    command.args(["-ec", script]).current_dir(folder);
+    let done = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    assert!(done.unwrap().success(), "{script}");
+}
+
+/// A responder that answers all questions, and returns its URL.
+fn responder(folder: &Path) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let folder = folder.to_owned();
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let mut request = vec![];
+            let mut piece = [0; 4096];
+            let body = loop {
+                let count = stream.read(&mut piece).unwrap();
+                request.extend_from_slice(&piece[..count]);
+                let head = request.windows(4).position(|w| w == b"\r\n\r\n");
+                let Some(body) = head.map(|at| at + 4) else {
+                    continue;
+                };
+                let text = String::from_utf8_lossy(&request[..body]).into_owned();
+                let length = text.split("Content-Length: ").nth(1).unwrap();
+                let length: usize = length.lines().next().unwrap().parse().unwrap();
+                if request.len() >= body + length {
+                    break body;
+                }
+            };
+            fs::write(folder.join("request"), &request[body..]).unwrap();
+            shell(&folder, ANSWER);
+            let answer = fs::read(folder.join("answer")).unwrap();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
+                answer.len()
+            );
+            let _ = stream.write_all(&[head.as_bytes(), &answer].concat());
+        }
+    });
+    url
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        shell(folder.path(), CA);
+        let pki = Pki::open(&folder.path().join("pki"), wall_clock()).unwrap();
+        let responder = Responder {
+            url: Some(responder(folder.path())),
+            no_nonce: false,
+        };
+        Self {
+            folder,
+            pki,
+            responder,
+        }
+    }
+
+    fn certificate(&self, name: &str) -> Certificate {
+        let pem = fs::read(self.folder.path().join(format!("{name}.pem"))).unwrap();
+        Certificate::from_file(&pem).unwrap().remove(0)
+    }
+
+    fn status(&self, name: &str, now: WallTime) -> Status {
+        let (certificate, ca) = (self.certificate(name), self.certificate("ca"));
+        self.pki
+            .ocsp_status(&certificate, &ca, &self.responder, now)
+    }
+
+    /// The status, and after that what there was to ask, asked. Returns how many questions.
+    fn ask(&self, questions: &Receiver<Question>, name: &str, now: WallTime) -> usize {
+        assert!(matches!(self.status(name, now), Status::Unknown(_)));
+        let asked: Vec<Question> = questions.try_iter().collect();
+        asked.iter().for_each(|question| self.pki.ask(question));
+        asked.len()
+    }
+}
+
+fn after(seconds: i64) -> WallTime {
+    WallTime(wall_clock().0 + seconds)
+}
+
+#[test]
+fn answers_are_there_when_the_peer_tries_again() {
+    let mut bench = Bench::new();
+    let questions = bench.pki.0.answers.questions().unwrap();
+    for no_nonce in [false, true] {
+        bench.responder.no_nonce = no_nonce;
+        for (name, expected) in [("enb1", Status::Good), ("enb2", Status::Revoked)] {
+            assert_eq!(bench.ask(&questions, name, after(0)), 1);
+            assert_eq!(bench.status(name, after(1)), expected);
+            // A day is over: asked again about what was good.
+            let later = bench.status(name, after(2 * 86_400));
+            let past = matches!(later, Status::Unknown(Unknown::Stale(_)));
+            assert_eq!(past, name == "enb1");
+            assert_eq!(questions.try_iter().count(), usize::from(past));
+        }
+        bench.pki.0.answers.tables().answers.clear();
+    }
+    // The responder does not know it: asked again, later.
+    assert_eq!(bench.ask(&questions, "enb3", after(0)), 1);
+    assert_eq!(bench.ask(&questions, "enb3", after(1)), 0);
+    assert_eq!(bench.ask(&questions, "enb3", after(7)), 1);
+}
+
+#[test]
+fn a_responder_that_is_away_is_asked_for_nobody() {
+    let mut bench = Bench::new();
+    let questions = bench.pki.0.answers.questions().unwrap();
+    let good = bench.responder.url.take();
+    assert_eq!(bench.ask(&questions, "enb1", after(0)), 0, "no URL at all");
+    bench.responder.url = Some(server(vec![|stream, _| {
+        stream.write_all(b"HTTP/1.1 503 Busy\r\n\r\n")
+    }]));
+    assert_eq!(bench.ask(&questions, "enb1", after(0)), 1);
+    assert_eq!(bench.ask(&questions, "enb2", after(1)), 0);
+    // Another one is asked, and knows.
+    bench.responder.url = good;
+    assert_eq!(bench.ask(&questions, "enb2", after(1)), 1);
+    assert_eq!(bench.status("enb2", after(1)), Status::Revoked);
+}
+
+#[test]
+fn the_thread_asks_and_ends_with_the_last_handle() {
+    let bench = Bench::new();
+    let questions = bench.pki.0.answers.questions().unwrap();
+    let shared = std::sync::Arc::downgrade(&bench.pki.0);
+    let (told, ended) = sync_channel(1);
+    let thread = thread::spawn(move || {
+        run(&shared, &questions);
+        told.send(()).unwrap();
+    });
+    let mut tries = 0;
+    while bench.status("enb1", after(0)) != Status::Good {
+        tries += 1;
+        assert!(tries < 1000);
+        let _ = ended.recv_timeout(Duration::from_millis(20));
+    }
+    drop(bench);
+    ended.recv().unwrap();
+    thread.join().unwrap();
+}
+
+#[test]
+fn answers_are_bounded() {
+    let bench = Bench::new();
+    let (ca, enb) = (bench.certificate("ca"), bench.certificate("enb1"));
+    let mut tables = bench.pki.0.answers.tables();
+    for n in 0..MAX_ANSWERS as i64 {
+        let (id, _) = key(&enb, &ca);
+        tables.answer((id, n.to_be_bytes().to_vec()), WallTime(n));
+    }
+    tables.answer(key(&enb, &ca), WallTime(1 << 40));
+    assert_eq!(tables.answers.len(), MAX_ANSWERS);
+    let (id, _) = key(&enb, &ca);
+    assert!(
+        !tables
+            .answers
+            .contains_key(&(id.clone(), 0i64.to_be_bytes().to_vec()))
+    );
+    assert!(
+        tables
+            .answers
+            .contains_key(&(id, 1i64.to_be_bytes().to_vec()))
+    );
+}
