@@ -29,6 +29,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("ravelin-bin-mgmtd", 4),
     ("ravelin-bin-cli", 4),
     ("ravelin-bin-host", 4),
+    ("ravelin-bin-enb", 4),
     ("ravelin-misbehave", 4),
     // The harness of virtual machines: beside the appliance, not part of it.
     ("ravelin-qemu", 4),

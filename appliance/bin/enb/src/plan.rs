@@ -1,0 +1,121 @@
+//! What each eNodeB is configured to: the same for all but address, identity and inner address.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ravelin_ike::Config;
+use ravelin_ike::config::{
+    Dpd, DpdMode, EspProposal, Gateway, IkeProposal, Limits, LocalProof, PeerProof, PreSharedKeys,
+    RemotePeer, SelectorPair, Vpn,
+};
+use ravelin_types::{
+    Identity, IpsecMode, IpsecProtocol, Prefix, SecretBytes, TrafficSelector, Volume, VrfId,
+};
+
+use crate::arguments::Arguments;
+
+/// Name of the gateway and of its only VPN in the configuration of each eNodeB.
+pub const GATEWAY: &str = "gateway";
+/// Intervals without an answer until the gateway is dead.
+const DPD_THRESHOLD: u8 = 5;
+/// Packets that are under way when a child SA is replaced are nobody's concern here.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The configuration of the eNodeB at this place.
+pub fn config(arguments: &Arguments, key: &SecretBytes, index: u32) -> Config {
+    let number = arguments.first.saturating_add(index);
+    let local = arguments.local[index as usize % arguments.local.len()];
+    let inner = nth(arguments.inner, number.saturating_sub(1));
+    let everything = TrafficSelector::any(arguments.inner.is_ipv6());
+    let vpn = Vpn {
+        name: GATEWAY.to_owned(),
+        mode: IpsecMode::Tunnel,
+        proposals: vec![EspProposal {
+            protocol: IpsecProtocol::Esp,
+            transform: arguments.esp,
+            extended_sequence: false,
+            lifetime_s: arguments.esp_lifetime_s,
+            volume: Volume::UNLIMITED,
+        }],
+        pfs: arguments.pfs,
+        selectors: vec![SelectorPair {
+            local: TrafficSelector::from_prefix(Prefix::host(inner)),
+            remote: (arguments.remote).map_or(everything, TrafficSelector::from_prefix),
+        }],
+        linger: LINGER,
+        establish_immediately: false,
+    };
+    let gateway = Gateway {
+        name: GATEWAY.to_owned(),
+        vrf: VrfId::DEFAULT,
+        local_addresses: vec![local],
+        remote: RemotePeer::Static {
+            address: arguments.gateway,
+            identity: arguments.gateway_id.clone(),
+        },
+        local_identity: Some(identity(&arguments.identity, number)),
+        proposals: vec![IkeProposal {
+            suite: arguments.ike,
+            lifetime_s: arguments.ike_lifetime_s,
+        }],
+        local_proof: LocalProof::PreSharedKey,
+        peer_proof: PeerProof::PreSharedKey,
+        keys: PreSharedKeys::shared(key.clone()),
+        dpd: arguments.dpd.map(|interval| Dpd {
+            mode: DpdMode::ProbeIdle,
+            interval,
+            threshold: DPD_THRESHOLD,
+        }),
+        nat_keepalive: None,
+        always_port_4500: false,
+        mobike: false,
+        quick_crash_detection: false,
+        redirect: None,
+        pool: None,
+        vpns: vec![vpn],
+    };
+    Config {
+        gateways: vec![Arc::new(gateway)],
+        limits: Limits::default(),
+    }
+}
+
+fn identity(pattern: &str, number: u32) -> Identity {
+    let text = pattern.replace("{}", &format!("{number:05}"));
+    if text.contains('@') {
+        Identity::Email(text)
+    } else {
+        Identity::Fqdn(text)
+    }
+}
+
+/// The address so many after the first; beyond the last one it begins anew.
+fn nth(first: IpAddr, after: u32) -> IpAddr {
+    match first {
+        IpAddr::V4(v4) => IpAddr::V4(v4.to_bits().wrapping_add(after).into()),
+        IpAddr::V6(v6) => IpAddr::V6(v6.to_bits().wrapping_add(after.into()).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_enb_has_its_own_identity_and_inner_address_and_a_turn_of_the_addresses() {
+        let arguments = Arguments {
+            gateway: "192.0.2.1".parse().unwrap(),
+            local: vec!["192.0.2.10".parse().unwrap(), "192.0.2.11".parse().unwrap()],
+            first: 255,
+            ..Arguments::default()
+        };
+        let key = SecretBytes::new(b"key".to_vec());
+        let gateway = config(&arguments, &key, 2).gateways[0].clone();
+        assert_eq!(gateway.local_addresses, [arguments.local[0]]);
+        let identity = Identity::Fqdn("enb-00257.enb.example".to_owned());
+        assert_eq!(gateway.local_identity, Some(identity));
+        let local = gateway.vpns[0].selectors[0].local.as_prefix();
+        assert_eq!(local, "10.0.1.1/32".parse().ok());
+    }
+}

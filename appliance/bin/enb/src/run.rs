@@ -1,0 +1,245 @@
+//! A run: set-up of all, hold with churn, deletion; each phase ends when nothing of it is under way.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use ravelin_ike::EnvironmentError;
+use ravelin_platform::clock;
+use ravelin_types::{SecretBytes, Time};
+
+use crate::arguments::Arguments;
+use crate::fleet::Fleet;
+use crate::network::{BindError, Network};
+use crate::pace::Pace;
+use crate::plan;
+use crate::report::Report;
+
+/// The longest sleep.
+const MAX_SLEEP: Duration = Duration::from_secs(1);
+/// A gateway that does not confirm deletions is not waited for longer than this after the last one that it did.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why there was no run, or it was cut short.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A file.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// An address.
+    #[error("{0}")]
+    Bind(#[from] BindError),
+    /// Randomness.
+    #[error("{0}")]
+    Environment(#[from] EnvironmentError),
+    /// Sockets, signals.
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs; true when all that was wanted was set up, nothing was lost, and what was to be deleted was.
+///
+/// # Errors
+/// What cannot be done at all.
+pub fn run(arguments: &Arguments) -> Result<bool, RunError> {
+    let key = key(&arguments.psk_file)?;
+    let network = Network::open(&arguments.local)?;
+    let now = clock::now();
+    let configs = (0..arguments.count).map(|index| plan::config(arguments, &key, index));
+    let mut run = Run {
+        fleet: Fleet::new(configs, now)?,
+        network,
+        signals: signals()?,
+        interrupted: false,
+    };
+    let mut report = Report::new(arguments);
+    run.set_up(arguments)?;
+    report.set_up(&run.fleet, clock::now());
+    print!("{}", report.set_up_text());
+    write(&report, arguments.json.as_deref())?;
+    run.hold(arguments)?;
+    if !arguments.leave {
+        run.close_all(arguments)?;
+    }
+    report.end(&run.fleet, run.network.unsent);
+    print!("{}", report.end_text());
+    write(&report, arguments.json.as_deref())?;
+    Ok(report.is_success(arguments))
+}
+
+struct Run {
+    fleet: Fleet,
+    network: Network,
+    signals: SignalFd,
+    interrupted: bool,
+}
+
+impl Run {
+    fn set_up(&mut self, arguments: &Arguments) -> Result<(), RunError> {
+        let mut pace = Pace::new(arguments.rate, clock::now());
+        let mut next = 0;
+        loop {
+            let now = clock::now();
+            let window = arguments.window as usize;
+            let mut wake = None;
+            while next < self.fleet.len() && self.fleet.standing().setting_up < window {
+                if !pace.take(now) {
+                    wake = pace.next_at();
+                    break;
+                }
+                self.fleet.start(next, now);
+                next += 1;
+            }
+            let done = next == self.fleet.len() && self.fleet.standing().setting_up == 0;
+            if done || self.interrupted {
+                return Ok(());
+            }
+            self.turn(wake)?;
+        }
+    }
+
+    fn hold(&mut self, arguments: &Arguments) -> Result<(), RunError> {
+        let until = clock::now() + arguments.hold;
+        let mut pace = Pace::new(arguments.churn, clock::now());
+        let mut next = 0;
+        let mut restarting = Vec::new();
+        loop {
+            let now = clock::now();
+            if now >= until || self.interrupted {
+                return Ok(());
+            }
+            let mut wake = until;
+            if arguments.churn.is_some() {
+                if pace.take(now) {
+                    if self.fleet.close(next, now) {
+                        restarting.push(next);
+                    }
+                    next = (next + 1) % self.fleet.len().max(1);
+                }
+                wake = pace.next_at().map_or(until, |at| at.min(until));
+                restarting.retain(|index| !self.fleet.start(*index, now));
+            }
+            self.turn(Some(wake))?;
+        }
+    }
+
+    fn close_all(&mut self, arguments: &Arguments) -> Result<(), RunError> {
+        self.interrupted = false;
+        let mut next = 0;
+        let mut progress = (self.fleet.outcome().deleted, clock::now());
+        loop {
+            let now = clock::now();
+            while next < self.fleet.len()
+                && self.fleet.standing().closing < arguments.window as usize
+            {
+                self.fleet.close(next, now);
+                next += 1;
+            }
+            let deleted = self.fleet.outcome().deleted;
+            if deleted != progress.0 {
+                progress = (deleted, now);
+            }
+            let over = next == self.fleet.len() && self.fleet.standing().closing == 0;
+            if over || self.interrupted || now.since(progress.1) > CLOSE_PATIENCE {
+                return Ok(());
+            }
+            self.turn(None)?;
+        }
+    }
+
+    /// Sends what is to be sent, waits for something to happen, and lets the eNodeBs handle it.
+    fn turn(&mut self, wake: Option<Time>) -> Result<(), RunError> {
+        self.send();
+        let now = clock::now();
+        let wake = wake.into_iter().chain(self.fleet.next_timeout()).min();
+        let pause = wake.map_or(MAX_SLEEP, |at| at.since(now).min(MAX_SLEEP));
+        self.wait(pause)?;
+        if self
+            .signals
+            .read_signal()
+            .map_err(io::Error::from)?
+            .is_some()
+        {
+            self.interrupted = true;
+        }
+        let now = clock::now();
+        let fleet = &mut self.fleet;
+        self.network
+            .receive(|local, remote, data| fleet.handle(local, remote, data, now))?;
+        self.fleet.handle_timeout(clock::now());
+        self.send();
+        Ok(())
+    }
+
+    fn send(&mut self) {
+        for transmit in self.fleet.take_transmits() {
+            self.network.send(&transmit);
+        }
+    }
+
+    fn wait(&self, pause: Duration) -> Result<(), RunError> {
+        let sockets = self.network.descriptors().chain([self.signals.as_fd()]);
+        let mut polled: Vec<PollFd<'_>> = sockets
+            .map(|socket| PollFd::new(socket, PollFlags::POLLIN))
+            .collect();
+        // Rounded up, so that what waits for the time does not spin.
+        let millis = u16::try_from(pause.as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
+        match poll(&mut polled, PollTimeout::from(millis)) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Err(error) => Err(io::Error::from(error).into()),
+        }
+    }
+}
+
+fn signals() -> io::Result<SignalFd> {
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGINT);
+    set.add(Signal::SIGTERM);
+    set.thread_block()?;
+    Ok(SignalFd::with_flags(
+        &set,
+        SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC,
+    )?)
+}
+
+fn key(path: &Path) -> Result<SecretBytes, RunError> {
+    let read = std::fs::read(path).map_err(|source| file(path, source))?;
+    let mut key = SecretBytes::new(read);
+    let line = key.expose().strip_suffix(b"\n").map(<[u8]>::to_vec);
+    if let Some(line) = line {
+        key = SecretBytes::new(line);
+    }
+    if key.is_empty() {
+        let empty = io::Error::new(io::ErrorKind::InvalidData, "holds no key");
+        return Err(file(path, empty));
+    }
+    Ok(key)
+}
+
+/// Whoever waits for the file finds it whole.
+fn write(report: &Report, path: Option<&Path>) -> Result<(), RunError> {
+    let Some(path) = path else {
+        return Ok(());
+    };
+    let new = path.with_extension("new");
+    let text = format!("{:#}\n", report.json());
+    std::fs::write(&new, text)
+        .and_then(|()| std::fs::rename(&new, path))
+        .map_err(|source| file(path, source))
+}
+
+fn file(path: &Path, source: io::Error) -> RunError {
+    RunError::File {
+        path: path.display().to_string(),
+        source,
+    }
+}
