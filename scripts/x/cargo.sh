@@ -46,7 +46,8 @@ testca() {
 	as_owner cargo run --quiet -p ravelin-pki --features testca --bin ravelin-testca -- "$@"
 }
 
-# bench WHICH [ARGUMENTS]: `esp` measures the released planed beside its peer, `stages` the pipeline inside of one process.
+# bench WHICH [ARGUMENTS]: `esp` and `ike` measure the released planed and iked beside their peers, `stages` the pipeline inside of one
+# process.
 bench() {
 	which=${1:-esp}
 	[ $# -eq 0 ] || shift
@@ -61,8 +62,9 @@ bench() {
 		RAVELIN_PLANED_SHA256=$(sha256sum "$CARGO_TARGET_DIR/release/ravelin-planed" | cut -d' ' -f1)
 		export RAVELIN_PLANED_SHA256
 		;;
+	ike) as_owner cargo build --release -p ravelin-bin-iked -p ravelin-bin-enb ;;
 	stages) ;;
-	*) die "unknown benchmark '$which'; there are esp and stages" ;;
+	*) die "unknown benchmark '$which'; there are esp, ike and stages" ;;
 	esac
 	# Cargo starts it in the folder of its package.
 	before=

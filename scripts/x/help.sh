@@ -32,6 +32,10 @@ usage: sudo ./x [--native] COMMAND [ARGUMENTS]        (as root, sudo is not need
                                  --targets: only what the targets are about, two minutes; --quick: of that up to 1,000 SAs;
                                  --workers: only two workers beside one; --scale: only how long 65,536 SA pairs and a million
                                  routes take to get into planed
+  bench ike [--quick|--scale] [--json FILE]
+                                 tunnels that iked sets up per second of CPU time, beside strongSwan's charon, and 65,536 of them at
+                                 once: time, memory, idle CPU, restart; in five minutes. --quick: one short round of the comparison;
+                                 --scale: only the 65,536
   bench stages [--json FILE]     what the pipeline costs per packet inside of one process, without ports
   bench stages --update-guard    writes what the stages cost in instructions to tests/guard/instructions.txt, by which ./x test
                                  judges; after a change that is meant
