@@ -74,19 +74,26 @@ impl DhPrivate {
     /// [`Error::PeerPublicLength`], [`Error::PeerPublicInvalid`], [`Error::PeerResult`]: the peer's value is refused.
     /// [`Error::Library`].
     pub fn agree(&self, peer_public: &[u8]) -> Result<Secret, Error> {
-        let expected = self.group.public_octets();
-        if peer_public.len() != expected {
-            return Err(Error::PeerPublicLength {
-                group: self.group,
-                got: peer_public.len(),
-                expected,
-            });
-        }
+        check_length(self.group, peer_public)?;
         match self.group.kind() {
             DhKind::Modp { .. } => modp::agree(self.group, &self.private, peer_public),
             DhKind::Ecp { .. } => ecp::agree(self.group, &self.private, &self.public, peer_public),
             DhKind::Montgomery { .. } => montgomery::agree(self.group, &self.private, peer_public),
         }
+    }
+
+    /// A fresh public value of ours and the shared secret, for the responder: [`DhPrivate::generate`] and [`DhPrivate::agree`] at once.
+    ///
+    /// # Errors
+    /// As of both.
+    pub fn answer(group: DhGroup, peer_public: &[u8]) -> Result<(Vec<u8>, Secret), Error> {
+        check_length(group, peer_public)?;
+        if let DhKind::Montgomery { .. } = group.kind() {
+            return montgomery::answer(group, peer_public);
+        }
+        let private = Self::generate(group)?;
+        let shared = private.agree(peer_public)?;
+        Ok((private.public, shared))
     }
 
     /// Form for the journal: group id (2 octets, big-endian) | public value (its fixed length) | private value.
@@ -118,6 +125,18 @@ impl DhPrivate {
             public: public.to_vec(),
         })
     }
+}
+
+fn check_length(group: DhGroup, peer_public: &[u8]) -> Result<(), Error> {
+    let expected = group.public_octets();
+    if peer_public.len() == expected {
+        return Ok(());
+    }
+    Err(Error::PeerPublicLength {
+        group,
+        got: peer_public.len(),
+        expected,
+    })
 }
 
 impl fmt::Debug for DhPrivate {

@@ -1,6 +1,7 @@
 //! Keyed message authentication: HMAC, AES-XCBC and AES-CMAC, untruncated. [`crate::prf`] and [`crate::SkCipher`] stand on it.
 
-use openssl::hash::MessageDigest;
+use openssl::error::ErrorStack;
+use openssl::md_ctx::MdCtx;
 use openssl::pkey::PKey;
 use openssl::sign::Signer;
 use openssl::symm::{Cipher, Crypter, Mode};
@@ -8,9 +9,13 @@ use ravelin_types::Prf;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, library};
+use crate::hash::Digest;
 
 /// Octets of an AES block, and of the keys of XCBC and CMAC.
 const BLOCK_OCTETS: usize = 16;
+
+/// The longest block of a hash function, that of SHA-512.
+const MAX_BLOCK_OCTETS: usize = 128;
 
 type Block = Zeroizing<[u8; BLOCK_OCTETS]>;
 
@@ -18,23 +23,50 @@ type Block = Zeroizing<[u8; BLOCK_OCTETS]>;
 /// say; HMAC takes any.
 pub(crate) fn mac(alg: Prf, key: &[u8], parts: &[&[u8]]) -> Result<Zeroizing<Vec<u8>>, Error> {
     let digest = match alg {
-        Prf::HmacMd5 => MessageDigest::md5(),
-        Prf::HmacSha1 => MessageDigest::sha1(),
-        Prf::HmacSha256 => MessageDigest::sha256(),
-        Prf::HmacSha384 => MessageDigest::sha384(),
-        Prf::HmacSha512 => MessageDigest::sha512(),
+        Prf::HmacMd5 => Digest::Md5,
+        Prf::HmacSha1 => Digest::Sha1,
+        Prf::HmacSha256 => Digest::Sha256,
+        Prf::HmacSha384 => Digest::Sha384,
+        Prf::HmacSha512 => Digest::Sha512,
         Prf::Aes128Xcbc => return xcbc(&*xcbc_key(key)?, parts),
         Prf::Aes128Cmac => return cmac(&*cmac_key(key)?, parts),
     };
     hmac(digest, key, parts)
 }
 
-fn hmac(digest: MessageDigest, key: &[u8], parts: &[&[u8]]) -> Result<Zeroizing<Vec<u8>>, Error> {
-    // OpenSSL refuses an empty key. HMAC pads keys with zeros to the block, so one zero octet is the same key.
-    let key = if key.is_empty() { &[0] } else { key };
-    let key = PKey::hmac(key).map_err(library("HMAC key"))?;
-    let signer = Signer::new(digest, &key).map_err(library("HMAC init"))?;
-    finish(signer, parts)
+/// RFC 2104 section 2: `H(K ^ opad | H(K ^ ipad | text))`, with K padded by zeros to the block, and hashed before if it is longer. By
+/// two plain digests, because OpenSSL takes several times as long to make a key of its own for each code.
+fn hmac(digest: Digest, key: &[u8], parts: &[&[u8]]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    const IPAD: u8 = 0x36;
+    const OPAD: u8 = 0x5c;
+    let md = digest.fetched()?;
+    let coded = || -> Result<_, ErrorStack> {
+        let mut context = MdCtx::new()?;
+        let mut code = Zeroizing::new(vec![0; md.size()]);
+        let mut pad = Zeroizing::new([0; MAX_BLOCK_OCTETS]);
+        let pad = &mut pad[..digest.block_octets()];
+        if key.len() > pad.len() {
+            context.digest_init(md)?;
+            context.digest_update(key)?;
+            context.digest_final(pad)?;
+        } else {
+            pad[..key.len()].copy_from_slice(key);
+        }
+        pad.iter_mut().for_each(|octet| *octet ^= IPAD);
+        context.digest_init(md)?;
+        context.digest_update(pad)?;
+        for part in parts {
+            context.digest_update(part)?;
+        }
+        context.digest_final(&mut code)?;
+        pad.iter_mut().for_each(|octet| *octet ^= IPAD ^ OPAD);
+        context.digest_init(md)?;
+        context.digest_update(pad)?;
+        context.digest_update(&code)?;
+        context.digest_final(&mut code)?;
+        Ok(code)
+    };
+    coded().map_err(library("HMAC"))
 }
 
 fn cmac(key: &[u8; BLOCK_OCTETS], parts: &[&[u8]]) -> Result<Zeroizing<Vec<u8>>, Error> {

@@ -10,6 +10,8 @@
 
 mod aead;
 
+use std::sync::OnceLock;
+
 use openssl::cipher::{Cipher, CipherRef};
 use openssl::cipher_ctx::{CipherCtx, CipherCtxRef};
 use openssl::error::ErrorStack;
@@ -166,7 +168,8 @@ impl SkCipher {
         };
         let mut context = CipherCtx::new().map_err(library("cipher context"))?;
         let key = Some(self.key.as_bytes());
-        init(&mut context, Some(cipher(self.encr)), key, Some(&start))
+        cipher(self.encr)
+            .and_then(|cipher| init(&mut context, Some(cipher), key, Some(&start)))
             .map_err(library("cipher init"))?;
         context.set_padding(false);
         // OpenSSL asks for one spare block.
@@ -203,22 +206,35 @@ fn openssl_key(encr: IkeEncr, key: &[u8]) -> Vec<u8> {
     }
 }
 
-fn cipher(encr: IkeEncr) -> &'static CipherRef {
+/// Fetched once: with the constants of its older interface OpenSSL 3 searches its providers for each message.
+fn cipher(encr: IkeEncr) -> Result<&'static CipherRef, ErrorStack> {
+    static FETCHED: [OnceLock<Cipher>; IkeEncr::ALL.len()] =
+        [const { OnceLock::new() }; IkeEncr::ALL.len()];
+    let slot = &FETCHED[encr as usize];
+    if let Some(cipher) = slot.get() {
+        return Ok(cipher);
+    }
+    let cipher = Cipher::fetch(None, name(encr), None)?;
+    Ok(slot.get_or_init(|| cipher))
+}
+
+/// OpenSSL's name.
+fn name(encr: IkeEncr) -> &'static str {
     match (encr.mode(), encr.cipher_key_octets()) {
-        (IkeCipherMode::Cbc { block_octets: 8 }, _) => Cipher::des_ede3_cbc(),
-        (IkeCipherMode::Cbc { .. }, 16) => Cipher::aes_128_cbc(),
-        (IkeCipherMode::Cbc { .. }, 24) => Cipher::aes_192_cbc(),
-        (IkeCipherMode::Cbc { .. }, _) => Cipher::aes_256_cbc(),
-        (IkeCipherMode::Ctr, 16) => Cipher::aes_128_ctr(),
-        (IkeCipherMode::Ctr, 24) => Cipher::aes_192_ctr(),
-        (IkeCipherMode::Ctr, _) => Cipher::aes_256_ctr(),
-        (IkeCipherMode::Ccm { .. }, 16) => Cipher::aes_128_ccm(),
-        (IkeCipherMode::Ccm { .. }, 24) => Cipher::aes_192_ccm(),
-        (IkeCipherMode::Ccm { .. }, _) => Cipher::aes_256_ccm(),
-        (IkeCipherMode::Gcm { .. }, 16) => Cipher::aes_128_gcm(),
-        (IkeCipherMode::Gcm { .. }, 24) => Cipher::aes_192_gcm(),
-        (IkeCipherMode::Gcm { .. }, _) => Cipher::aes_256_gcm(),
-        (IkeCipherMode::ChaCha20Poly1305, _) => Cipher::chacha20_poly1305(),
+        (IkeCipherMode::Cbc { block_octets: 8 }, _) => "DES-EDE3-CBC",
+        (IkeCipherMode::Cbc { .. }, 16) => "AES-128-CBC",
+        (IkeCipherMode::Cbc { .. }, 24) => "AES-192-CBC",
+        (IkeCipherMode::Cbc { .. }, _) => "AES-256-CBC",
+        (IkeCipherMode::Ctr, 16) => "AES-128-CTR",
+        (IkeCipherMode::Ctr, 24) => "AES-192-CTR",
+        (IkeCipherMode::Ctr, _) => "AES-256-CTR",
+        (IkeCipherMode::Ccm { .. }, 16) => "AES-128-CCM",
+        (IkeCipherMode::Ccm { .. }, 24) => "AES-192-CCM",
+        (IkeCipherMode::Ccm { .. }, _) => "AES-256-CCM",
+        (IkeCipherMode::Gcm { .. }, 16) => "AES-128-GCM",
+        (IkeCipherMode::Gcm { .. }, 24) => "AES-192-GCM",
+        (IkeCipherMode::Gcm { .. }, _) => "AES-256-GCM",
+        (IkeCipherMode::ChaCha20Poly1305, _) => "ChaCha20-Poly1305",
     }
 }
 

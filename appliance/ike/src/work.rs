@@ -62,13 +62,8 @@ impl Job {
         WorkResult(match self {
             Job::Generate(group) => DhPrivate::generate(group).map(Outcome::Generated),
             Job::Agree(private, public) => private.agree(&public).map(Outcome::Agreed),
-            Job::GenerateAndAgree(group, peer) => DhPrivate::generate(group).and_then(|private| {
-                let shared = private.agree(&peer)?;
-                Ok(Outcome::Answered {
-                    public: private.public().to_vec(),
-                    shared,
-                })
-            }),
+            Job::GenerateAndAgree(group, peer) => DhPrivate::answer(group, &peer)
+                .map(|(public, shared)| Outcome::Answered { public, shared }),
             Job::Sign(request) => Ok(Outcome::Signed(authority.sign(&request))),
             Job::Verify(request) => Ok(Outcome::Verified(authority.verify(&request))),
         })

@@ -1,5 +1,7 @@
 //! Groups 19 to 21, NIST P-256, P-384 and P-521 (RFC 5903), and 27 to 30, Brainpool (RFC 6954). A public value is x | y, the shared secret is x alone.
 
+use std::sync::OnceLock;
+
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::derive::Deriver;
 use openssl::ec::{EcGroup, EcKey, EcPoint, EcPointRef, PointConversionForm};
@@ -15,14 +17,14 @@ const UNCOMPRESSED: u8 = 4;
 
 pub(super) fn generate(group: DhGroup) -> Result<(Secret, Vec<u8>), Error> {
     let curve = curve(group)?;
-    let key = EcKey::generate(&curve).map_err(library("ECP key generation"))?;
+    let key = EcKey::generate(curve).map_err(library("ECP key generation"))?;
     let private = key
         .private_key()
         .to_vec_padded(i32::try_from(group.shared_octets()).unwrap_or(0))
         .map_err(library("ECP private value"))?;
     Ok((
         Secret::new(private),
-        encode(group, &curve, key.public_key())?,
+        encode(group, curve, key.public_key())?,
     ))
 }
 
@@ -37,11 +39,11 @@ pub(super) fn public_of(group: DhGroup, private: &[u8]) -> Result<Vec<u8>, Error
     if d.num_bits() == 0 || d >= order {
         return Err(Error::PrivateInvalid { group });
     }
-    let mut point = EcPoint::new(&curve).map_err(library("ECP point"))?;
+    let mut point = EcPoint::new(curve).map_err(library("ECP point"))?;
     point
-        .mul_generator2(&curve, &d, &mut context)
+        .mul_generator2(curve, &d, &mut context)
         .map_err(library("ECP public value"))?;
-    encode(group, &curve, &point)
+    encode(group, curve, &point)
 }
 
 pub(super) fn agree(
@@ -51,21 +53,20 @@ pub(super) fn agree(
     peer_public: &[u8],
 ) -> Result<Secret, Error> {
     let curve = curve(group)?;
-    // RFC 6989 section 2.3: both coordinates below p and the point on the curve. The cofactor is 1 and the point at infinity has no
-    // encoding of this length.
-    let peer = decode(&curve, peer_public).map_err(|_| Error::PeerPublicInvalid { group })?;
+    // RFC 6989 section 2.3: both coordinates below p and the point on the curve, which decoding checks. The cofactor is 1 and the point
+    // at infinity has no encoding of this length, so that such a point is of the whole group: OpenSSL need not multiply it by the
+    // order to see that, neither as a check of the key nor when it is set as the peer's.
+    let peer = decode(curve, peer_public).map_err(|_| Error::PeerPublicInvalid { group })?;
     let peer =
-        EcKey::from_public_key(&curve, &peer).map_err(|_| Error::PeerPublicInvalid { group })?;
-    peer.check_key()
-        .map_err(|_| Error::PeerPublicInvalid { group })?;
+        EcKey::from_public_key(curve, &peer).map_err(|_| Error::PeerPublicInvalid { group })?;
     let peer = PKey::from_ec_key(peer).map_err(library("ECP public value"))?;
-    let ours = decode(&curve, public)?;
-    let ours = EcKey::from_private_components(&curve, &*scalar(private.as_bytes())?, &ours)
+    let ours = decode(curve, public)?;
+    let ours = EcKey::from_private_components(curve, &*scalar(private.as_bytes())?, &ours)
         .map_err(library("ECP private value"))?;
     let ours = PKey::from_ec_key(ours).map_err(library("ECP private value"))?;
     let mut deriver = Deriver::new(&ours).map_err(library("ECP agreement"))?;
     deriver
-        .set_peer(&peer)
+        .set_peer_ex(&peer, false)
         .map_err(|_| Error::PeerPublicInvalid { group })?;
     let shared = Secret::new(
         deriver
@@ -79,17 +80,23 @@ pub(super) fn agree(
     }
 }
 
-fn curve(group: DhGroup) -> Result<EcGroup, Error> {
-    let nid = match group {
-        DhGroup::Ecp384 => Nid::SECP384R1,
-        DhGroup::Ecp521 => Nid::SECP521R1,
-        DhGroup::Brainpool224 => Nid::BRAINPOOL_P224R1,
-        DhGroup::Brainpool256 => Nid::BRAINPOOL_P256R1,
-        DhGroup::Brainpool384 => Nid::BRAINPOOL_P384R1,
-        DhGroup::Brainpool512 => Nid::BRAINPOOL_P512R1,
-        _ => Nid::X9_62_PRIME256V1,
+/// Made once: OpenSSL computes tables of its own for each.
+fn curve(group: DhGroup) -> Result<&'static EcGroup, Error> {
+    static CURVES: [OnceLock<EcGroup>; 7] = [const { OnceLock::new() }; 7];
+    let (slot, nid) = match group {
+        DhGroup::Ecp384 => (0, Nid::SECP384R1),
+        DhGroup::Ecp521 => (1, Nid::SECP521R1),
+        DhGroup::Brainpool224 => (2, Nid::BRAINPOOL_P224R1),
+        DhGroup::Brainpool256 => (3, Nid::BRAINPOOL_P256R1),
+        DhGroup::Brainpool384 => (4, Nid::BRAINPOOL_P384R1),
+        DhGroup::Brainpool512 => (5, Nid::BRAINPOOL_P512R1),
+        _ => (6, Nid::X9_62_PRIME256V1),
     };
-    EcGroup::from_curve_name(nid).map_err(library("ECP curve"))
+    if let Some(curve) = CURVES[slot].get() {
+        return Ok(curve);
+    }
+    let curve = EcGroup::from_curve_name(nid).map_err(library("ECP curve"))?;
+    Ok(CURVES[slot].get_or_init(|| curve))
 }
 
 fn scalar(private: &[u8]) -> Result<BigNum, Error> {

@@ -18,10 +18,10 @@ pub(super) fn seal(
     plaintext: &[u8],
 ) -> Result<Vec<u8>, Error> {
     let tag_octets = encr.icv_octets().unwrap_or(0);
-    let sealed = || {
+    let sealed = || -> Result<_, ErrorStack> {
         let mut context = CipherCtx::new()?;
         let init: Init = CipherCtxRef::encrypt_init;
-        init(&mut context, Some(cipher(encr)), None, None)?;
+        init(&mut context, Some(cipher(encr)?), None, None)?;
         context.set_iv_length(nonce.len())?;
         if is_ccm(encr) {
             context.set_tag_length(tag_octets)?;
@@ -54,7 +54,7 @@ pub(super) fn open(
     let opened = || -> Result<_, ErrorStack> {
         let mut context = CipherCtx::new()?;
         let init: Init = CipherCtxRef::decrypt_init;
-        init(&mut context, Some(cipher(encr)), None, None)?;
+        init(&mut context, Some(cipher(encr)?), None, None)?;
         context.set_iv_length(nonce.len())?;
         if is_ccm(encr) {
             context.set_tag(tag)?;
