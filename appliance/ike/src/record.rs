@@ -13,10 +13,6 @@ const VERSION: u8 = 7;
 const KIND_ENDPOINT: u8 = 0;
 const KIND_SESSION: u8 = 1;
 
-/// Octets reserved for encoding a session, so that growing does not leave copies of keys behind. A session with one child
-/// takes about 1,500; one with every table full about 60,000.
-const SCRATCH_OCTETS: usize = 4096;
-
 /// A record that cannot be taken up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
@@ -48,10 +44,10 @@ pub(crate) fn encode_endpoint(id_ceiling: u64, tokens: &TokenSecret) -> Vec<u8> 
 
 pub(crate) fn encode_session(session: &Session) -> Result<Zeroizing<Vec<u8>>, RecordError> {
     let size = postcard::experimental::serialized_size(session)?;
-    let mut out = Vec::with_capacity((size + 2).max(SCRATCH_OCTETS));
+    // Sized beforehand, so that growing does not leave copies of keys behind.
+    let mut out = Vec::with_capacity(2 + size);
     out.extend_from_slice(&[VERSION, KIND_SESSION]);
-    let long = Zeroizing::new(postcard::to_extend(session, out)?);
-    Ok(Zeroizing::new(long.to_vec()))
+    Ok(Zeroizing::new(postcard::to_extend(session, out)?))
 }
 
 pub(crate) fn decode(record: &[u8]) -> Result<Stored, RecordError> {

@@ -382,8 +382,10 @@ impl Vault {
         Err(io_error(&self.path, "append", source))
     }
 
+    /// What lies behind the last batch was wiped after an earlier one.
     fn wipe_buffer(&mut self) {
-        self.buffer.zeroize(); // clears the length too
+        self.buffer.as_mut_slice().zeroize();
+        self.buffer.clear();
         if self.buffer.capacity() > KEPT_BUFFER_OCTETS {
             self.buffer = Vec::new();
         }
