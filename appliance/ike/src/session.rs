@@ -486,6 +486,18 @@ impl Session {
         }
     }
 
+    /// Adds an IKE SA. Most sessions have one for most of their life; a vector that grows by itself has room for four.
+    pub(crate) fn add_ike(&mut self, ike: IkeSa) {
+        self.ikes.reserve_exact(1);
+        self.ikes.push(ike);
+    }
+
+    /// Adds a child, likewise.
+    pub(crate) fn add_child(&mut self, child: Child) {
+        self.children.reserve_exact(1);
+        self.children.push(child);
+    }
+
     pub(crate) fn ike(&self, id: u64) -> Option<&IkeSa> {
         self.ikes.iter().find(|i| i.id == id)
     }
@@ -534,6 +546,7 @@ impl Session {
 
     pub(crate) fn drop_ike(&mut self, id: u64) {
         self.ikes.retain(|i| i.id != id);
+        self.ikes.shrink_to_fit();
         self.tasks.retain(|w| w.task != Task::DeleteIke(id));
         self.volatile.dirty = true;
     }

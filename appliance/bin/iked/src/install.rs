@@ -48,7 +48,7 @@ enum Status {
 }
 
 struct Wanted {
-    pair: SaPair,
+    pair: Box<SaPair>,
     status: Status,
     deferrals: u8,
 }
@@ -139,7 +139,7 @@ impl Plane {
 
     /// The pair, when it is wanted.
     pub fn pair(&self, pair: PairId) -> Option<&SaPair> {
-        self.wanted.get(&pair).map(|wanted| &wanted.pair)
+        self.wanted.get(&pair).map(|wanted| &*wanted.pair)
     }
 
     /// Whether a datagram that depends on the pair may leave: the pair is in planed, or not wanted any more.
@@ -161,7 +161,7 @@ impl Plane {
         self.wanted.insert(
             id,
             Wanted {
-                pair,
+                pair: Box::new(pair),
                 status,
                 deferrals: 0,
             },
@@ -403,7 +403,7 @@ impl Plane {
                 .filter(|w| w.status == Status::Queued)
             {
                 wanted.status = Status::Sent;
-                batch.push(wanted.pair.clone());
+                batch.push(SaPair::clone(&wanted.pair));
             }
             self.ops.pop_front();
         }

@@ -93,7 +93,7 @@ impl<E: Environment> Endpoint<E> {
             nat_local: false,
             nat_remote: false,
         };
-        let mut session = Session::new(id, true, path, now);
+        let mut session = Box::new(Session::new(id, true, path, now));
         session.gateway = Some(gateway.name.clone());
         session.only_contact = match gateway.static_identity(remote) {
             Some(peer) => !(self.by_peer).contains_key(&(gateway.name.clone(), peer)),
@@ -114,7 +114,7 @@ impl<E: Environment> Endpoint<E> {
         };
         let mut sa = IkeSa::new(ike, true, State::Starting(starting), now);
         sa.expires_at = Some(now + HALF_OPEN_LIFETIME);
-        session.ikes.push(sa);
+        session.add_ike(sa);
         self.initiated.insert(gateway.name.clone(), id);
         let group = proposal.suite.dh();
         self.step(now, session, |ctx, session| {

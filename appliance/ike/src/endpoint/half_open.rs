@@ -263,13 +263,13 @@ impl<E: Environment> Endpoint<E> {
             nat_local: false,
             nat_remote: false,
         };
-        let mut session = Session::new(id, false, path, now);
+        let mut session = Box::new(Session::new(id, false, path, now));
         let mut sa = IkeSa::new(ike, false, State::Answering, now);
         sa.spi_i = key.1;
         sa.window.answering = true;
         sa.expires_at = Some(now + HALF_OPEN_LIFETIME);
         session.current = ike;
-        session.ikes.push(sa);
+        session.add_ike(sa);
         self.first_messages.insert(key, id);
         session.volatile.first_message = Some(key);
         self.step(now, session, |ctx, session| {

@@ -51,7 +51,8 @@ pub struct Endpoint<E> {
     env: E,
     out: Outbox,
     stats: Stats,
-    sessions: HashMap<u64, Session>,
+    /// Boxed: each step takes one out and puts it back, and half of the table is empty.
+    sessions: HashMap<u64, Box<Session>>,
     by_spi: HashMap<u64, u64>,
     by_child: HashMap<ChildId, u64>,
     first_messages: HashMap<(SocketAddr, u64), u64>,
@@ -162,7 +163,7 @@ impl<E: Environment> Endpoint<E> {
 
     /// Sessions that move (RFC 4555) follow the addresses of their gateways.
     fn readdress(&mut self, before: &Config, now: Time) {
-        let changed = |s: &&Session| {
+        let changed = |s: &&Box<Session>| {
             let name = s.gateway.as_ref().filter(|_| s.mobility.is_some());
             let addresses = |c: &Config| Some(c.gateway(name?)?.local_addresses.clone());
             addresses(before) != addresses(&self.config)
@@ -175,7 +176,7 @@ impl<E: Environment> Endpoint<E> {
 
     /// Sessions whose own address their gateway does not have any more.
     fn sessions_without_address(&self) -> Vec<u64> {
-        let moved = |s: &&Session| {
+        let moved = |s: &&Box<Session>| {
             let gateway = s.gateway.as_ref().and_then(|g| self.config.gateway(g));
             gateway.is_some_and(|g| {
                 let ours = &g.local_addresses;
@@ -305,7 +306,7 @@ impl<E: Environment> Endpoint<E> {
     fn step(
         &mut self,
         now: Time,
-        mut session: Session,
+        mut session: Box<Session>,
         step: impl FnOnce(&mut Ctx<'_>, &mut Session) -> Result<(), Fault>,
     ) {
         self.out.trace.set_now(now);
@@ -338,7 +339,7 @@ impl<E: Environment> Endpoint<E> {
     }
 
     /// Ends a step: tables, record, release of what was staged; then what the step means for other sessions.
-    fn finish(&mut self, now: Time, mut session: Session) {
+    fn finish(&mut self, now: Time, mut session: Box<Session>) {
         let id = session.id;
         session.volatile.passage = self.passage;
         if self.out.sends() {

@@ -63,7 +63,7 @@ impl<E: Environment> Endpoint<E> {
                     self.out.ids_above(id_ceiling);
                     self.out.tokens = tokens;
                 }
-                Ok(Stored::Session(session)) => self.take_up(*session, now, &mut report),
+                Ok(Stored::Session(session)) => self.take_up(session, now, &mut report),
                 Err(e) => report.failed.push(e),
             }
         }
@@ -80,7 +80,7 @@ impl<E: Environment> Endpoint<E> {
         SPREAD.mul_f64(f64::from(drawn) / 65_536.0)
     }
 
-    fn take_up(&mut self, mut session: Session, now: Time, report: &mut RestoreReport) {
+    fn take_up(&mut self, mut session: Box<Session>, now: Time, report: &mut RestoreReport) {
         report.sessions += 1;
         for sa in &mut session.ikes {
             sa.iv.epoch = sa.iv.epoch.saturating_add(1);

@@ -305,7 +305,7 @@ fn successor(
     (sa.suite, sa.keys) = (Some(suite), Some(keys));
     (sa.soft_at, sa.hard_at) = (lifetime.soft_at, lifetime.hard_at);
     sa.fragmentation = fragmentation;
-    session.ikes.push(sa);
+    session.add_ike(sa);
     session.volatile.dirty = true;
     Ok(id)
 }

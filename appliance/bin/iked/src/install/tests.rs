@@ -448,7 +448,7 @@ proptest! {
         settle(&mut plane, &mut twin);
         prop_assert!(plane.is_ready());
         let wanted: BTreeMap<PairId, SaPair> =
-            plane.wanted.iter().map(|(id, wanted)| (*id, wanted.pair.clone())).collect();
+            plane.wanted.iter().map(|(id, wanted)| (*id, SaPair::clone(&wanted.pair))).collect();
         prop_assert_eq!(&twin.pairs, &wanted);
         prop_assert_eq!(wanted.len(), ids.values().filter(|id| plane.pair(PairId(**id)).is_some()).count());
     }

@@ -279,7 +279,7 @@ pub(crate) fn add(
         hard_at: lifetime.hard_at,
         volume: lifetime.by_volume(new.life.volume),
     };
-    session.children.push(child);
+    session.add_child(child);
     session.volatile.dirty = true;
     if new.install {
         ctx.stats.add(Count::ChildUp);
@@ -360,6 +360,7 @@ pub(crate) fn remove(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
         return;
     };
     let child = session.children.remove(at);
+    session.children.shrink_to_fit();
     session.volatile.dirty = true;
     session.tasks.retain(|w| {
         w.task != super::Task::DeleteChild(id) && w.task != super::Task::RekeyChild(id)
