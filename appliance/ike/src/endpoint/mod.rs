@@ -141,6 +141,7 @@ impl<E: Environment> Endpoint<E> {
             self.close(SessionId(id), now);
         }
         self.readdress(&before, now);
+        self.reprobe(&before, now);
         for id in self.sessions_without_address() {
             // The peer hears of it if the deletion still gets out; its answer would not reach us.
             self.close(SessionId(id), now);
@@ -161,14 +162,32 @@ impl<E: Environment> Endpoint<E> {
         }
     }
 
+    /// Probes begin and end with the configuration of their gateway, spread as after a restart.
+    fn reprobe(&mut self, before: &Config, now: Time) {
+        let changed = |s: &Session| {
+            let dpd = |c: &Config| Some(c.gateway(s.gateway.as_ref()?)?.dpd);
+            dpd(before) != dpd(&self.config)
+        };
+        let changed: Vec<u64> =
+            (self.sessions.values().filter(|s| changed(s)).map(|s| s.id)).collect();
+        for id in changed {
+            let heard = now - self.liveness_spread();
+            self.with_session(now, id, |_, session| {
+                session.last_inbound = session.last_inbound.max(heard);
+                Ok(())
+            });
+        }
+    }
+
     /// Sessions that move (RFC 4555) follow the addresses of their gateways.
     fn readdress(&mut self, before: &Config, now: Time) {
-        let changed = |s: &&Box<Session>| {
+        let changed = |s: &Session| {
             let name = s.gateway.as_ref().filter(|_| s.mobility.is_some());
             let addresses = |c: &Config| Some(c.gateway(name?)?.local_addresses.clone());
             addresses(before) != addresses(&self.config)
         };
-        let mobile: Vec<u64> = (self.sessions.values().filter(changed).map(|s| s.id)).collect();
+        let mobile: Vec<u64> =
+            (self.sessions.values().filter(|s| changed(s)).map(|s| s.id)).collect();
         for id in mobile {
             self.with_session(now, id, mobike::readdress);
         }
@@ -176,14 +195,14 @@ impl<E: Environment> Endpoint<E> {
 
     /// Sessions whose own address their gateway does not have any more.
     fn sessions_without_address(&self) -> Vec<u64> {
-        let moved = |s: &&Box<Session>| {
+        let moved = |s: &Session| {
             let gateway = s.gateway.as_ref().and_then(|g| self.config.gateway(g));
             gateway.is_some_and(|g| {
                 let ours = &g.local_addresses;
                 !ours.is_empty() && !ours.contains(&s.path.local.ip())
             })
         };
-        let sessions = self.sessions.values().filter(moved);
+        let sessions = self.sessions.values().filter(|s| moved(s));
         sessions.map(|s| s.id).collect()
     }
 

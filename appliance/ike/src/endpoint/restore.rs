@@ -71,7 +71,7 @@ impl<E: Environment> Endpoint<E> {
     }
 
     /// Probes after a restart are spread over the interval, so that all peers are not asked at once.
-    fn liveness_spread(&mut self) -> Duration {
+    pub(super) fn liveness_spread(&mut self) -> Duration {
         let mut octets = [0u8; 2];
         let drawn = self
             .env

@@ -92,6 +92,26 @@ fn optimized_probes_only_when_traffic_goes_out_and_none_comes_in() {
 }
 
 #[test]
+fn probes_begin_and_end_with_the_configuration() {
+    let mut w = probed(9, None);
+    w.run_for(seconds(300));
+    assert_eq!(w.b.count(Count::DpdSent), 0);
+    let mut b = gateway();
+    b.dpd = probing(DpdMode::ProbeIdle, 10, 3);
+    let now = w.now;
+    w.b.endpoint.set_config(config(b.clone()), now);
+    w.run_for(seconds(50));
+    let sent = w.b.count(Count::DpdSent);
+    assert!((4..=5).contains(&sent), "{sent} probes in 50 s");
+    b.dpd = None;
+    let now = w.now;
+    w.b.endpoint.set_config(config(b), now);
+    w.run_for(seconds(300));
+    assert_eq!(w.b.count(Count::DpdSent), sent);
+    assert!(w.b.downs().is_empty());
+}
+
+#[test]
 fn a_peer_that_vanishes_in_a_rekey_is_dead_in_the_configured_time() {
     for what in ["child", "ike"] {
         let mut w = probed(3, probing(DpdMode::ProbeIdle, 2, 2));
