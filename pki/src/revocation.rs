@@ -14,9 +14,10 @@ use crate::path::Path;
 use crate::time::WallTime;
 
 /// How much a gateway wants to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CheckMode {
     /// A certificate whose status is not known is refused.
+    #[default]
     Strict,
     /// Only a certificate that is known to be revoked is refused.
     Soft,

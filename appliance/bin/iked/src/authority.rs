@@ -14,6 +14,7 @@ use ravelin_pki::{
     Scheme, Source, Status, Unknown, Validator, WallTime, check,
 };
 
+use crate::pki::ocsp::Responder;
 use crate::pki::{Pki, wall_clock};
 
 /// A key of ours, for one gateway.
@@ -30,14 +31,23 @@ pub struct Signer {
 pub struct Judge {
     /// The trusted CAs.
     pub validator: Validator,
-    /// Of each CA profile, how much must be known about revocation.
-    pub modes: BTreeMap<String, CheckMode>,
+    /// Of each CA profile, what must be known about revocation.
+    pub checks: BTreeMap<String, Check>,
     /// Kinds of keys that peers may have; empty: any.
     pub key_kinds: Vec<KeyKind>,
     /// Trusted CAs without a certificate here, as a part of a sentence.
     pub missing: Option<String>,
     /// RSA below 2048 bits and SHA-1 are accepted.
     pub allow_weak: bool,
+}
+
+/// What must be known about revocation below one CA profile.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Check {
+    /// How much; strict where nothing is said.
+    pub mode: CheckMode,
+    /// Who is asked by OCSP, beside the revocation lists.
+    pub responder: Option<Responder>,
 }
 
 /// What signs and judges, by the names of gateways.
@@ -155,9 +165,8 @@ impl Judge {
         stapled: Option<&[u8]>,
         now: WallTime,
     ) -> Result<(), Denial> {
-        let mode = self.modes.get(&path.profile);
-        let mode = mode.copied().unwrap_or(CheckMode::Strict);
-        if mode == CheckMode::Disable {
+        let wanted = self.checks.get(&path.profile).cloned().unwrap_or_default();
+        if wanted.mode == CheckMode::Disable {
             return Ok(());
         }
         pki.watch_path(path, now);
@@ -171,8 +180,12 @@ impl Judge {
             Some(Ok(answer)) => answer.status(certificate, issuer, now),
             _ => Status::Unknown(Unknown::Nothing),
         };
-        let sources: [&Source<'_>; 2] = [&lists, &answers];
-        check(path, mode, &sources).map_err(|error| match &answer {
+        let responders = |certificate: &Certificate, issuer: &Certificate| match &wanted.responder {
+            Some(responder) => pki.ocsp_status(certificate, issuer, responder, now),
+            None => Status::Unknown(Unknown::Nothing),
+        };
+        let sources: [&Source<'_>; 3] = [&lists, &answers, &responders];
+        check(path, wanted.mode, &sources).map_err(|error| match &answer {
             Some(Err(unusable)) => denied(format!("{error}; what the peer sent: {unusable}")),
             _ => denied(error),
         })

@@ -18,10 +18,15 @@ struct Scene {
 }
 
 fn judge(profiles: Vec<CaProfile>, mode: CheckMode) -> Judge {
-    let modes = profiles.iter().map(|p| (p.name.clone(), mode)).collect();
+    let check = Check {
+        mode,
+        responder: None,
+    };
+    let names = profiles.iter().map(|p| p.name.clone());
+    let checks = names.map(|name| (name, check.clone())).collect();
     Judge {
         validator: Validator::new(profiles, Policy::default()),
-        modes,
+        checks,
         key_kinds: vec![],
         missing: None,
         allow_weak: false,

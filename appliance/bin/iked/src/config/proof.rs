@@ -1,19 +1,22 @@
 //! What the configuration and the store of certificates make of a gateway: how it proves who it is, and who judges its peers. What is
 //! missing in the store is told as a fault, and the gateway refuses its peers until it is there; everything else runs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ravelin_ctl::ike::{Authentication, GatewayConfig, IkeConfig, LocalIdentity, RevocationMode};
+use ravelin_ctl::ike::{
+    Authentication, GatewayConfig, IkeConfig, LocalIdentity, Revocation, RevocationMode,
+};
 use ravelin_ike::Denial;
 use ravelin_ike::config::{Credential, LocalProof, MAX_AUTHORITIES, PeerProof, ProofError, Trust};
 use ravelin_ike::identity::of_address;
 use ravelin_pki::{Accept, Certificate, CheckMode, Local, Policy, Validator};
 use ravelin_types::Identity;
 
-use crate::authority::{Judge, Keys, Signer, fits};
+use crate::authority::{Check, Judge, Keys, Signer, fits};
 use crate::pki::Contents;
+use crate::pki::ocsp::Responder;
 
 /// Collects what signs and judges.
 pub(super) struct Proofs<'a> {
@@ -151,19 +154,15 @@ impl<'a> Proofs<'a> {
     }
 
     fn judge(&mut self, authentication: &Authentication) -> Judge {
-        let (mut profiles, mut missing, mut modes) = (vec![], vec![], vec![]);
+        let (mut profiles, mut missing, mut checks) = (vec![], vec![], BTreeMap::new());
         for name in &authentication.trusted_cas {
             match self.contents.profiles.get(name) {
                 Some(profile) => profiles.push((**profile).clone()),
                 None => missing.push(format!("CA profile {name} has no certificate loaded")),
             }
             let configured = self.config.ca_profiles.iter().find(|p| p.name == *name);
-            let mode = match configured.map(|p| p.revocation.mode) {
-                Some(RevocationMode::Disable) => CheckMode::Disable,
-                Some(RevocationMode::Soft) => CheckMode::Soft,
-                Some(RevocationMode::Strict) | None => CheckMode::Strict,
-            };
-            modes.push((name.clone(), mode));
+            let check = configured.map(|profile| check(&profile.revocation));
+            checks.insert(name.clone(), check.unwrap_or_default());
         }
         for text in &missing {
             self.fault(format!("{text}: peers that it certifies are refused"));
@@ -174,11 +173,25 @@ impl<'a> Proofs<'a> {
         };
         Judge {
             validator: Validator::new(profiles, policy),
-            modes: modes.into_iter().collect(),
+            checks,
             key_kinds: authentication.key_kinds.clone(),
             missing: (!missing.is_empty()).then(|| missing.join("; ")),
             allow_weak: authentication.allow_weak,
         }
+    }
+}
+
+fn check(revocation: &Revocation) -> Check {
+    Check {
+        mode: match revocation.mode {
+            RevocationMode::Disable => CheckMode::Disable,
+            RevocationMode::Soft => CheckMode::Soft,
+            RevocationMode::Strict => CheckMode::Strict,
+        },
+        responder: revocation.ocsp.then(|| Responder {
+            url: revocation.ocsp_url.clone(),
+            no_nonce: !revocation.ocsp_nonce,
+        }),
     }
 }
 

@@ -32,7 +32,7 @@ const RETRY_S: i64 = 5;
 const RETRY_MOST_S: i64 = 300;
 
 /// The responder of a CA.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Responder {
     /// From the configuration; else the certificate names it.
     pub url: Option<String>,

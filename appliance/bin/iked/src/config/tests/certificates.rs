@@ -8,7 +8,6 @@ use ravelin_ctl::ike::{
 use ravelin_ike::config::{LocalProof, PeerProof};
 use ravelin_pki::CheckMode;
 use ravelin_pki::testca::Hierarchy;
-use std::collections::BTreeMap;
 use tempfile::TempDir;
 
 fn ca_profile(name: &str, mode: RevocationMode, ocsp: bool) -> CaProfile {
@@ -141,8 +140,10 @@ fn what_is_missing_is_told_and_taken_up_when_it_comes() {
     assert_eq!((trust.authorities().len(), trust.ocsp()), (1, false));
     let judge = &second.keys.judges["enb"];
     let modes = [("access", CheckMode::Soft), ("other", CheckMode::Disable)];
-    let modes = modes.map(|(name, mode)| (name.to_owned(), mode));
-    assert_eq!(judge.modes, BTreeMap::from(modes));
+    for (name, mode) in modes {
+        assert_eq!((judge.checks[name].mode, name), (mode, name));
+        assert_eq!(judge.checks[name].responder, None);
+    }
     // The same again is the same gateway.
     let third = scene.run(|_| {});
     assert!(Arc::ptr_eq(&third.ike.gateways[0], gateway));

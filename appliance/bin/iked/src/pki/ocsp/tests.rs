@@ -1,16 +1,25 @@
 use super::*;
+use crate::authority::{Certificates, Check, Judge, Keys};
 use crate::pki::http::tests::server;
+use ravelin_crypto::Secret;
+use ravelin_ike::identity::to_payload;
+use ravelin_ike::{Authority, VerifyRequest};
+use ravelin_pki::{
+    Accept, AuthSignature, CaProfile, CheckMode, Policy, PrivateKey, Scheme, Validator,
+};
+use ravelin_types::Identity;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// OpenSSL is the CA and its responder, and so another hand than the one that asks.
 const CA: &str = "
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -keyout ca.key -out ca.pem \
-        -subj /CN=ca -addext basicConstraints=critical,CA:TRUE
+        -subj /CN=ca -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign
     for n in 1 2 3; do
         openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout enb$n.key -out enb$n.csr -subj /CN=enb$n
         echo subjectAltName=DNS:enb$n.example >enb$n.ext
@@ -169,6 +178,63 @@ fn the_thread_asks_and_ends_with_the_last_handle() {
     drop(bench);
     ended.recv().unwrap();
     thread.join().unwrap();
+}
+
+#[test]
+fn a_strict_gateway_takes_a_peer_once_the_responder_has_said_that_it_is_good() {
+    let bench = Bench::new();
+    let questions = bench.pki.0.answers.questions().unwrap();
+    let profile = CaProfile {
+        name: "ca".to_owned(),
+        anchors: vec![bench.certificate("ca")],
+    };
+    let check = Check {
+        mode: CheckMode::Strict,
+        responder: Some(bench.responder.clone()),
+    };
+    let judge = Judge {
+        validator: Validator::new(vec![profile], Policy::default()),
+        checks: [("ca".to_owned(), check)].into(),
+        key_kinds: vec![],
+        missing: None,
+        allow_weak: false,
+    };
+    let authority = Certificates::new(bench.pki.clone());
+    let judges = [("gw".to_owned(), Arc::new(judge))].into();
+    authority.set(Arc::new(Keys {
+        judges,
+        ..Keys::default()
+    }));
+    let octets = b"what is signed".to_vec();
+    let verdict = |name: &str| {
+        let pem = fs::read(bench.folder.path().join(format!("{name}.key"))).unwrap();
+        let key = PrivateKey::import(&pem, &Secret::default()).unwrap();
+        let scheme = Scheme::choose(&key, Some(&[2]), Accept::default()).unwrap();
+        let signature = AuthSignature::sign(&key, scheme, &octets).unwrap();
+        let request = VerifyRequest {
+            trust: "gw".to_owned(),
+            identity: to_payload(&Identity::Fqdn(format!("{name}.example"))),
+            certificates: vec![bench.certificate(name).der().to_vec()],
+            ocsp: None,
+            method: signature.method,
+            signature: signature.data,
+            octets: octets.clone(),
+        };
+        let verdict = authority.verify(&request);
+        verdict.map_err(|denial| denial.to_string())
+    };
+    for (name, then) in [("enb1", Ok(())), ("enb2", Err("is revoked"))] {
+        let first = verdict(name).unwrap_err();
+        assert!(first.contains("is not known"), "{first}");
+        let asked: Vec<Question> = questions.try_iter().collect();
+        assert_eq!(asked.len(), 1);
+        bench.pki.ask(&asked[0]);
+        let second = verdict(name);
+        match then {
+            Ok(()) => assert_eq!(second, Ok(())),
+            Err(part) => assert!(second.unwrap_err().contains(part)),
+        }
+    }
 }
 
 #[test]
