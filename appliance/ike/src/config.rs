@@ -4,6 +4,7 @@
 //! DF policy, replay window): the daemon finds those by the names of gateway and VPN in the events.
 
 mod authentication;
+mod gateways;
 mod pattern;
 
 use std::net::IpAddr;
@@ -19,6 +20,7 @@ pub use authentication::{
     Credential, LocalProof, MAX_AUTHORITIES, MAX_CHAIN_OCTETS, MAX_NAME_OCTETS, PeerProof,
     ProofError, Trust,
 };
+pub use gateways::Gateways;
 pub use pattern::IdentityPattern;
 
 /// Default of [`Limits::half_open_max`]: 8,192 times some 2 KiB; legitimate set-ups at 3,000/s over a 1 s path need 3,000.
@@ -30,7 +32,7 @@ pub const COOKIE_THRESHOLD: usize = 1024;
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// In order: the first that fits a peer is taken.
-    pub gateways: Vec<Arc<Gateway>>,
+    pub gateways: Gateways,
     /// Bounds that operators may move.
     pub limits: Limits,
 }
@@ -291,13 +293,6 @@ pub struct SelectorPair {
     pub local: TrafficSelector,
     /// Behind the peer.
     pub remote: TrafficSelector,
-}
-
-impl Config {
-    /// The gateway of this name.
-    pub fn gateway(&self, name: &str) -> Option<&Arc<Gateway>> {
-        self.gateways.iter().find(|g| g.name == name)
-    }
 }
 
 impl Gateway {

@@ -1,11 +1,10 @@
 //! Who a peer may be: matching of identities against gateways (RFC 7296 section 3.5, RFC 4301 section 4.4.3).
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use ravelin_types::{Identity, VrfId};
 
-use crate::config::{Config, Gateway, RemotePeer};
+use crate::config::{Gateway, RemotePeer};
 use crate::msg::id::Id;
 
 /// The longest identity that is accepted: that of a distinguished name with every usual attribute.
@@ -118,19 +117,6 @@ fn has_suffix(name: &str, suffix: &str) -> bool {
         .get(at..)
         .is_some_and(|end| end.eq_ignore_ascii_case(suffix));
     ends && !suffix.is_empty() && (at == 0 || name.as_bytes().get(at - 1) == Some(&b'.'))
-}
-
-impl Config {
-    /// Gateways that may serve a peer at these addresses; those with exactly this address first.
-    pub fn candidates(&self, vrf: VrfId, local: IpAddr, remote: IpAddr) -> Vec<&Arc<Gateway>> {
-        let mut out: Vec<_> = self
-            .gateways
-            .iter()
-            .filter(|g| g.fits_addresses(vrf, local, remote))
-            .collect();
-        out.sort_by_key(|g| g.remote.address().is_none());
-        out
-    }
 }
 
 #[cfg(test)]

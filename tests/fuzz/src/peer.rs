@@ -117,7 +117,7 @@ fn config() -> Arc<Config> {
         vpns: vec![vpn],
     };
     Arc::new(Config {
-        gateways: vec![Arc::new(gateway)],
+        gateways: [Arc::new(gateway)].into_iter().collect(),
         limits: Limits::default(),
     })
 }

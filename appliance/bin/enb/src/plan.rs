@@ -76,7 +76,7 @@ pub fn config(arguments: &Arguments, key: &SecretBytes, index: u32) -> Config {
         vpns: vec![vpn],
     };
     Config {
-        gateways: vec![Arc::new(gateway)],
+        gateways: [Arc::new(gateway)].into_iter().collect(),
         limits: Limits::default(),
     }
 }

@@ -4,7 +4,7 @@
 mod proof;
 mod subject;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -247,9 +247,6 @@ pub fn compile(
             count: config.gateways.len(),
         });
     }
-    let previous = previous.into_iter().flat_map(|p| &p.ike.gateways);
-    let previous: HashMap<&str, _> = previous.map(|g| (g.name.as_str(), g)).collect();
-    let mut names = HashSet::new();
     let mut proofs = Proofs::new(config, contents);
     let mut ike = ike::Config::default();
     let mut out = Compiled {
@@ -261,7 +258,7 @@ pub fn compile(
         ..Compiled::default()
     };
     for gateway in &config.gateways {
-        if !names.insert(&gateway.name) {
+        if ike.gateways.named(&gateway.name).is_some() {
             return Err(ConfigError::GatewayTwice {
                 gateway: gateway.name.clone(),
             });
@@ -286,9 +283,10 @@ pub fn compile(
             }
         }
         let made = gateway_of(gateway, &mut proofs)?;
-        let same = previous.get(made.name.as_str()).filter(|p| ****p == made);
+        let same = previous.and_then(|p| p.ike.gateways.named(&made.name));
+        let same = same.filter(|same| ***same == made);
         ike.gateways
-            .push(same.map_or_else(|| Arc::new(made), |same| Arc::clone(same)));
+            .push(same.map_or_else(|| Arc::new(made), Arc::clone));
     }
     out.ike = Arc::new(ike);
     out.keys = Arc::new(proofs.keys);

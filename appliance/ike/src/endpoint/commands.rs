@@ -28,7 +28,7 @@ impl<E: Environment> Endpoint<E> {
         let Some(id) = self.initiated.get(gateway).copied() else {
             return self.connect(gateway, vpn, now);
         };
-        let found = self.config.gateway(gateway).cloned();
+        let found = self.config.gateways.named(gateway).cloned();
         let Some(found) = found else { return false };
         self.with_session(now, id, |_, session| {
             for task in first_children(&found, vpn) {
@@ -73,7 +73,7 @@ impl<E: Environment> Endpoint<E> {
 
     /// Starts a session with a static gateway.
     pub(super) fn connect(&mut self, name: &str, vpn: Option<&str>, now: Time) -> bool {
-        let Some(gateway) = self.config.gateway(name).cloned() else {
+        let Some(gateway) = self.config.gateways.named(name).cloned() else {
             return false;
         };
         let (Some((local, remote)), Some(proposal)) =
@@ -152,7 +152,7 @@ impl<E: Environment> Endpoint<E> {
     pub fn redirect(&mut self, session: SessionId, now: Time) -> bool {
         let found = self.sessions.get(&session.0);
         let name = found.filter(|s| s.redirectable && s.established_at.is_some());
-        let gateway = name.and_then(|s| self.config.gateway(s.gateway.as_ref()?));
+        let gateway = name.and_then(|s| self.config.gateways.named(s.gateway.as_ref()?));
         gateway.is_some_and(|g| g.redirect.is_some())
             && self.with_session(now, session.0, |_, session| {
                 session.want(Task::Redirect, now);
@@ -333,7 +333,7 @@ impl<E: Environment> Endpoint<E> {
     fn dpd_mode(&self, child: ChildId) -> Option<DpdMode> {
         let id = self.session_of_child(child)?;
         let gateway = self.sessions.get(&id)?.gateway.as_ref()?;
-        self.config.gateway(gateway)?.dpd.map(|d| d.mode)
+        self.config.gateways.named(gateway)?.dpd.map(|d| d.mode)
     }
 
     fn session_of_ike(&self, ike: IkeId) -> Option<u64> {

@@ -162,9 +162,11 @@ impl<E: Environment> Endpoint<E> {
         if self.half_open >= self.config.limits.half_open_max {
             return Err(Fault::Discard(Discard::HalfOpenFull));
         }
-        let candidates =
-            self.config
-                .candidates(datagram.vrf, datagram.local.ip(), datagram.remote.ip());
+        let candidates = self.config.gateways.candidates(
+            datagram.vrf,
+            datagram.local.ip(),
+            datagram.remote.ip(),
+        );
         if candidates.is_empty() {
             let notify = Notify::new(kind::NO_PROPOSAL_CHOSEN, &[]);
             return Ok(Outcome::Stateless(

@@ -133,7 +133,7 @@ impl<E: Environment> Endpoint<E> {
             .filter(|s| {
                 s.gateway
                     .as_ref()
-                    .is_some_and(|g| self.config.gateway(g).is_none())
+                    .is_some_and(|g| self.config.gateways.named(g).is_none())
             })
             .map(|s| s.id)
             .collect();
@@ -165,7 +165,7 @@ impl<E: Environment> Endpoint<E> {
     /// Probes begin and end with the configuration of their gateway, spread as after a restart.
     fn reprobe(&mut self, before: &Config, now: Time) {
         let changed = |s: &Session| {
-            let dpd = |c: &Config| Some(c.gateway(s.gateway.as_ref()?)?.dpd);
+            let dpd = |c: &Config| Some(c.gateways.named(s.gateway.as_ref()?)?.dpd);
             dpd(before) != dpd(&self.config)
         };
         let changed: Vec<u64> =
@@ -183,7 +183,7 @@ impl<E: Environment> Endpoint<E> {
     fn readdress(&mut self, before: &Config, now: Time) {
         let changed = |s: &Session| {
             let name = s.gateway.as_ref().filter(|_| s.mobility.is_some());
-            let addresses = |c: &Config| Some(c.gateway(name?)?.local_addresses.clone());
+            let addresses = |c: &Config| Some(c.gateways.named(name?)?.local_addresses.clone());
             addresses(before) != addresses(&self.config)
         };
         let mobile: Vec<u64> =
@@ -196,7 +196,10 @@ impl<E: Environment> Endpoint<E> {
     /// Sessions whose own address their gateway does not have any more.
     fn sessions_without_address(&self) -> Vec<u64> {
         let moved = |s: &Session| {
-            let gateway = s.gateway.as_ref().and_then(|g| self.config.gateway(g));
+            let gateway = s
+                .gateway
+                .as_ref()
+                .and_then(|g| self.config.gateways.named(g));
             gateway.is_some_and(|g| {
                 let ours = &g.local_addresses;
                 !ours.is_empty() && !ours.contains(&s.path.local.ip())
@@ -209,7 +212,10 @@ impl<E: Environment> Endpoint<E> {
     fn children_without_vpn(&self) -> Vec<ChildId> {
         let sessions = self.sessions.values().filter(|s| s.closing.is_none());
         let found = sessions.flat_map(|s| {
-            let gateway = s.gateway.as_ref().and_then(|g| self.config.gateway(g));
+            let gateway = s
+                .gateway
+                .as_ref()
+                .and_then(|g| self.config.gateways.named(g));
             let live = s.children.iter().filter(|c| c.state == ChildState::Live);
             live.filter(move |c| gateway.is_some_and(|g| g.vpn(&c.vpn).is_none()))
         });

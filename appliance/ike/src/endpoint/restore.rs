@@ -128,7 +128,7 @@ impl<E: Environment> Endpoint<E> {
         let orphan = session
             .gateway
             .as_ref()
-            .is_some_and(|g| self.config.gateway(g).is_none());
+            .is_some_and(|g| self.config.gateways.named(g).is_none());
         if orphan {
             tasks::close(&mut session, DownReasonStored::Closed, now);
         }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::PreSharedKeys;
 use ravelin_types::SecretBytes;
+use std::sync::Arc;
 
 fn gateway(name: &str, remote: RemotePeer) -> Arc<Gateway> {
     Arc::new(Gateway {
@@ -88,30 +89,6 @@ fn a_static_peer_is_its_address_by_default() {
         "198.51.100.8".parse().unwrap()
     ));
     assert!(!g.fits_addresses(VrfId(1), "192.0.2.1".parse().unwrap(), address));
-}
-
-#[test]
-fn exact_addresses_come_before_dynamic_gateways() {
-    let address = "198.51.100.7".parse().unwrap();
-    let config = Config {
-        gateways: vec![
-            gateway("dynamic", RemotePeer::HostnameSuffix("x".into())),
-            gateway(
-                "static",
-                RemotePeer::Static {
-                    address,
-                    identity: None,
-                },
-            ),
-        ],
-        ..Config::default()
-    };
-    let names: Vec<_> = config
-        .candidates(VrfId::DEFAULT, "192.0.2.1".parse().unwrap(), address)
-        .iter()
-        .map(|g| g.name.clone())
-        .collect();
-    assert_eq!(names, ["static", "dynamic"]);
 }
 
 #[test]

@@ -236,7 +236,7 @@ pub(crate) fn gateway_of(ctx: &Ctx<'_>, session: &Session) -> Option<Arc<Gateway
     session
         .gateway
         .as_ref()
-        .and_then(|name| ctx.config.gateway(name))
+        .and_then(|name| ctx.config.gateways.named(name))
         .cloned()
 }
 
@@ -439,7 +439,10 @@ pub(crate) fn settle(
 /// What the responder says of certificates, without knowing yet which gateway it will be: what any at this address uses.
 fn about_certificates(ctx: &Ctx<'_>, session: &Session, incoming: &Incoming) -> Vec<Payload> {
     let (local, remote) = (incoming.local.ip(), incoming.remote.ip());
-    let gateways = ctx.config.candidates(session.path.vrf, local, remote);
+    let gateways = ctx
+        .config
+        .gateways
+        .candidates(session.path.vrf, local, remote);
     let mut payloads = Vec::new();
     if gateways.iter().any(|g| g.uses_certificates()) {
         payloads.push(hash_algorithms());

@@ -324,7 +324,7 @@ pub(crate) fn expire_child(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId
 /// When [`on_timeout`] is to be called next.
 pub(crate) fn deadline(config: &crate::config::Config, session: &Session) -> Option<Time> {
     let gateway = session.gateway.as_ref();
-    let gateway = gateway.and_then(|name| config.gateway(name));
+    let gateway = gateway.and_then(|name| config.gateways.named(name));
     let dpd = gateway.and_then(|g| g.dpd);
     let ikes = session.ikes.iter().flat_map(|i| {
         let owed = i.window.unanswered();

@@ -241,7 +241,9 @@ fn a_pattern_picks_the_gateway_and_an_initiator_names_nobody() {
         (gateway.name, gateway.remote) = (name.into(), pattern(None, begin));
         Arc::new(gateway)
     };
-    *gateways = vec![named("macro", "macro"), named("enb", "enb")];
+    *gateways = [named("macro", "macro"), named("enb", "enb")]
+        .into_iter()
+        .collect();
     let mut w = World::new(13, config(a), both);
     w.establish();
     let chosen = w.b.endpoint.ike_sas().next().unwrap().gateway;

@@ -141,7 +141,7 @@ pub(crate) fn peer() -> Gateway {
 
 pub(crate) fn config(gateway: Gateway) -> Arc<Config> {
     Arc::new(Config {
-        gateways: vec![Arc::new(gateway)],
+        gateways: [Arc::new(gateway)].into_iter().collect(),
         limits: Limits::default(),
     })
 }

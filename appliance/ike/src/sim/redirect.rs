@@ -96,7 +96,10 @@ fn a_gateway_that_stays_at_the_same_address_keeps_its_peers() {
     let mut stays = gateway();
     stays.name = "stays".into();
     let both = Config {
-        gateways: vec![Arc::new(redirecting(RedirectAt::Init)), Arc::new(stays)],
+        gateways: [redirecting(RedirectAt::Init), stays]
+            .map(Arc::new)
+            .into_iter()
+            .collect(),
         limits: Limits::default(),
     };
     let mut w = World::new(2, config(peer()), Arc::new(both));

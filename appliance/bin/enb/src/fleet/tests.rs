@@ -39,7 +39,7 @@ fn gateway(enb: &Gateway, key: &[u8], suffix: &str) -> Config {
         remote: everything,
     }];
     Config {
-        gateways: vec![Arc::new(gateway)],
+        gateways: [Arc::new(gateway)].into_iter().collect(),
         ..Config::default()
     }
 }

@@ -88,7 +88,7 @@ fn it_is_split_between_endpoint_and_daemon() {
     assert_eq!(compiled.listen.len(), 2, "each address once");
     let key = ("enb".to_owned(), "v1".to_owned());
     assert_eq!(compiled.tunnels[&key].tunnel_unit, 3);
-    let gateway = compiled.ike.gateway("enb").unwrap();
+    let gateway = compiled.ike.gateways.named("enb").unwrap();
     assert_eq!(
         gateway.proposals[0].suite,
         config.gateways[0].proposals[0].suite

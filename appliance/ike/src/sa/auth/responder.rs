@@ -114,7 +114,7 @@ fn resume(
 ) -> Result<(), Fault> {
     let sa = session.ike_mut(ike)?;
     sa.window.answering = false;
-    let current = ctx.config.gateway(&gateway.name);
+    let current = ctx.config.gateways.named(&gateway.name);
     let same = current.is_some_and(|g| Arc::ptr_eq(g, gateway));
     if same && matches!(sa.state, State::HalfOpen(_)) {
         Ok(())
@@ -262,7 +262,10 @@ fn choose_gateway(
 ) -> Result<Arc<Gateway>, Refusal> {
     let refusal = |kind, reason| Refusal::new(Stage::Auth, kind, reason);
     let (local, remote) = (incoming.local.ip(), incoming.remote.ip());
-    let candidates = ctx.config.candidates(session.path.vrf, local, remote);
+    let candidates = ctx
+        .config
+        .gateways
+        .candidates(session.path.vrf, local, remote);
     let peer = identity::from_payload(id_i);
     let fitting: Vec<_> = candidates
         .iter()
