@@ -163,3 +163,53 @@ fn the_enodeb_moves_and_comes_back() {
         recovers(&site, "the end of the old tunnel");
     }
 }
+
+/// With MOBIKE (RFC 4555) the eNodeB takes its tunnel along: the same IKE SA, nothing in clear.
+#[test]
+fn the_enodeb_takes_its_tunnel_along() {
+    for (name, outer, new, prefix) in [
+        ("mobike4", V4, "192.0.2.11", 24),
+        ("mobike6", V6, "2001:db8:a::11", 64),
+    ] {
+        let site = Site::new(name).unwrap();
+        let mobile = CONFIGURATION.replace("version v2-only;", "mobike;");
+        let gateway = site.start_gateway_with(&mobile).unwrap();
+        let mut connection = enb_connection("enb", outer);
+        connection.local = "%any".to_owned();
+        let peer = StrongSwan::start(&site.enb, site.folder(), &[connection]).unwrap();
+        let capture = Capture::start(&site.enb, "enb0", site.folder(), "outer").unwrap();
+        peer.initiate("enb-s1").unwrap();
+        recovers(&site, "the start");
+        let old = outer.enb_outer;
+        let detail = "show security ike security-associations detail";
+        assert!(gateway.cli(detail).unwrap().contains("MOBIKE: agreed"));
+        site.enb
+            .sh(&format!(
+                "sysctl -qw net.ipv4.conf.enb0.promote_secondaries=1
+                 ip addr add {new}/{prefix} dev enb0
+                 ip addr del {old}/{prefix} dev enb0"
+            ))
+            .unwrap();
+        let moved: IpAddr = new.parse().unwrap();
+        wait_until("the gateway to follow", RECOVERY, || {
+            Ok((knows(&gateway, moved) && !knows(&gateway, old)).then_some(()))
+        })
+        .unwrap();
+        recovers(&site, "the move of the eNodeB");
+        let log = peer.log();
+        // The ESP in charon's process cannot move an SA: the peer then rekeys it by itself, once.
+        for (text, most) in [
+            ("generating IKE_SA_INIT request", 1),
+            ("generating CREATE_CHILD_SA request", 1),
+        ] {
+            let count = log.matches(text).count();
+            assert!(count <= most, "{count} times {text}");
+        }
+        // The gateway has asked whether the eNodeB is there before it sent anything there.
+        assert!(log.contains("N(COOKIE2)"), "{log}");
+        let trace = capture.finish().unwrap();
+        let inner = [V4.core, V6.core, V4.enb_inner, V6.enb_inner];
+        assert_eq!(trace.cleartext_from(&inner), 0);
+        assert!(trace.esp_between(moved, outer.gateway_outer) > 0);
+    }
+}
