@@ -104,7 +104,7 @@ impl Report {
         for name in NOT_YET.iter().filter(|_| !self.rows.is_empty()) {
             let _ = writeln!(
                 text,
-                "{name:<12} not yet: iked's configuration has no certificates"
+                "{name:<12} not yet: ravelin-enb proves itself by a pre-shared key only"
             );
         }
         if let Some(scale) = &self.scale {
