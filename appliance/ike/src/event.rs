@@ -20,7 +20,7 @@ use crate::error::Failure;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JournalSeq(pub u64);
 
-/// A journal record. A later record of the same subject replaces the earlier.
+/// A journal record.
 pub struct Record {
     /// Its position.
     pub seq: JournalSeq,
@@ -30,11 +30,13 @@ pub struct Record {
     pub op: RecordOp,
 }
 
-/// What to do with the stored record of a subject.
+/// What to do with the stored records of a subject.
 pub enum RecordOp {
-    /// Replace it by these octets, which hold keys.
+    /// Replace everything by these octets, which hold keys.
     Put(Zeroizing<Vec<u8>>),
-    /// Drop it.
+    /// Add this behind what is there, so that little is written for little that changed.
+    Append(Zeroizing<Vec<u8>>),
+    /// Drop everything.
     Remove,
 }
 

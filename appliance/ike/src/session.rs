@@ -26,7 +26,7 @@ use crate::sa::configure::Lease;
 use crate::sa::mobike::Mobility;
 use crate::sa::{Exchange, State, Task};
 use crate::stats::Discard;
-use crate::window::{Datagrams, Window};
+use crate::window::{Datagrams, Side, Window};
 
 /// IKE SAs of one session: the old one and those of two simultaneous rekeys, and one more rekeyed soon after.
 pub const MAX_IKE_SAS: usize = 6;
@@ -72,6 +72,10 @@ pub(crate) struct Session {
 pub(crate) struct Volatile {
     /// Changed since the last record.
     pub(crate) dirty: bool,
+    /// Of this IKE SA one side of the window changed since the last record, whatever else did.
+    pub(crate) stepped: Option<(u64, Side)>,
+    /// Records of steps since the last whole one.
+    pub(crate) steps: usize,
     /// A record exists.
     pub(crate) recorded: bool,
     /// The session is over.
@@ -530,6 +534,12 @@ impl Session {
             path: &self.path,
             leases: &self.leases,
         }
+    }
+
+    /// The window of an IKE SA changed on one side, and nothing else did: what that did cost is written, not the session.
+    pub(crate) fn step(&mut self, ike: u64, side: Side) {
+        let other = self.volatile.stepped.replace((ike, side));
+        self.volatile.dirty |= other.is_some_and(|o| o != (ike, side));
     }
 
     /// Something fresh and authentic came from the peer.

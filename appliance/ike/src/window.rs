@@ -32,8 +32,9 @@ pub(crate) struct Window {
     pub(crate) answering: bool,
 }
 
+/// The last response to the peer.
 #[derive(Serialize, Deserialize)]
-struct Cached {
+pub(crate) struct Cached {
     id: u32,
     data: Datagrams,
     gate: Option<ChildId>,
@@ -54,6 +55,21 @@ pub(crate) struct Outstanding {
     /// Its response is being worked on; lost in a crash, we repeat the request and the peer its response.
     #[serde(skip)]
     pub(crate) answered: bool,
+}
+
+/// Whose requests a change of the window concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Ours,
+    Peers,
+}
+
+/// One side of the window: all that changes with a request that changes nothing else. Written from references, read as
+/// values.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Half<O, C> {
+    Ours { next_request: u32, outstanding: O },
+    Peers { expected: u32, last: C },
 }
 
 /// What to do with a request.
@@ -85,6 +101,31 @@ impl Window {
         self.expected = id.wrapping_add(1);
         self.answering = false;
         self.last = Some(Cached { id, data, gate });
+    }
+
+    /// One side, to be written down.
+    pub(crate) fn half(&self, side: Side) -> Half<&Option<Outstanding>, &Option<Cached>> {
+        match side {
+            Side::Ours => Half::Ours {
+                next_request: self.next_request,
+                outstanding: &self.outstanding,
+            },
+            Side::Peers => Half::Peers {
+                expected: self.expected,
+                last: &self.last,
+            },
+        }
+    }
+
+    /// Takes up one side that was written down.
+    pub(crate) fn set_half(&mut self, half: Half<Option<Outstanding>, Option<Cached>>) {
+        match half {
+            Half::Ours {
+                next_request,
+                outstanding,
+            } => (self.next_request, self.outstanding) = (next_request, outstanding),
+            Half::Peers { expected, last } => (self.expected, self.last) = (expected, last),
+        }
     }
 
     pub(crate) fn next_request(&self) -> u32 {

@@ -61,10 +61,13 @@ impl Environment for Env {
     fn release_child_spi(&mut self, _: Spi) {}
 }
 
+/// The records of each subject, in their order.
+pub type Journal = BTreeMap<u64, Vec<Vec<u8>>>;
+
 /// What the peer holds after the handshake.
 pub struct Peer {
     config: Arc<Config>,
-    journal: BTreeMap<u64, Vec<u8>>,
+    journal: Journal,
     pub spi_r: u64,
     to_endpoint: SkCipher,
     from_endpoint: SkCipher,
@@ -127,7 +130,7 @@ pub fn deliver(
     endpoint: &mut Endpoint<Env>,
     data: &[u8],
     now: Time,
-    journal: &mut BTreeMap<u64, Vec<u8>>,
+    journal: &mut Journal,
 ) -> Vec<Transmit> {
     let datagram = Datagram {
         vrf: VrfId::DEFAULT,
@@ -139,11 +142,7 @@ pub fn deliver(
     pump(endpoint, now, journal)
 }
 
-pub fn pump(
-    endpoint: &mut Endpoint<Env>,
-    now: Time,
-    journal: &mut BTreeMap<u64, Vec<u8>>,
-) -> Vec<Transmit> {
+pub fn pump(endpoint: &mut Endpoint<Env>, now: Time, journal: &mut Journal) -> Vec<Transmit> {
     loop {
         let mut quiet = true;
         while let Some(work) = endpoint.poll_work() {
@@ -152,9 +151,17 @@ pub fn pump(
         }
         while let Some(record) = endpoint.poll_record() {
             match record.op {
-                RecordOp::Put(octets) => journal.insert(record.subject, octets.to_vec()),
-                RecordOp::Remove => journal.remove(&record.subject),
-            };
+                RecordOp::Put(octets) => {
+                    drop(journal.insert(record.subject, vec![octets.to_vec()]))
+                }
+                RecordOp::Append(octets) => {
+                    let written = journal.get_mut(&record.subject);
+                    written
+                        .expect("a whole record before it")
+                        .push(octets.to_vec());
+                }
+                RecordOp::Remove => drop(journal.remove(&record.subject)),
+            }
         }
         while let Some(event) = endpoint.poll_event() {
             quiet = false;
@@ -299,7 +306,7 @@ impl Peer {
     }
 
     /// An endpoint in the state after the handshake, and its journal.
-    pub fn established(&self, now: Time) -> (Endpoint<Env>, BTreeMap<u64, Vec<u8>>) {
+    pub fn established(&self, now: Time) -> (Endpoint<Env>, Journal) {
         let mut endpoint = Endpoint::new(Arc::clone(&self.config), Env(2), now).unwrap();
         let report = endpoint.restore(self.journal.values(), now);
         assert_eq!((report.sessions, report.failed.len()), (1, 0));

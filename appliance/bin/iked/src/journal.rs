@@ -18,7 +18,8 @@ const MAX_HELD: usize = 16_384;
 pub struct Journal {
     vault: Vault,
     durable: JournalSeq,
-    waiting: HashMap<u64, Record>,
+    /// By subject: its last whole record, what was added behind it, or its removal.
+    waiting: HashMap<u64, Vec<Record>>,
     newest: JournalSeq,
     failing: bool,
 }
@@ -59,11 +60,13 @@ impl Journal {
     pub fn push(&mut self, record: Record) {
         self.newest = self.newest.max(record.seq);
         let unwritten = !self.vault.contains(record.subject);
-        if unwritten && matches!(record.op, RecordOp::Remove) {
+        match record.op {
             // Came and went while the vault took nothing: set-ups of unauthenticated peers must not pile up here.
-            self.waiting.remove(&record.subject);
-        } else {
-            self.waiting.insert(record.subject, record);
+            RecordOp::Remove if unwritten => drop(self.waiting.remove(&record.subject)),
+            RecordOp::Append(_) => self.waiting.entry(record.subject).or_default().push(record),
+            RecordOp::Put(_) | RecordOp::Remove => {
+                drop(self.waiting.insert(record.subject, vec![record]));
+            }
         }
     }
 
@@ -96,12 +99,13 @@ impl Journal {
             self.failing = false;
             return;
         }
-        let mut records: Vec<&Record> = self.waiting.values().collect();
+        let mut records: Vec<&Record> = self.waiting.values().flatten().collect();
         records.sort_unstable_by_key(|record| record.seq);
         let ops: Vec<Op<'_>> = records
             .iter()
             .map(|record| match &record.op {
                 RecordOp::Put(octets) => Op::Replace(record.subject, octets),
+                RecordOp::Append(octets) => Op::Append(record.subject, octets),
                 RecordOp::Remove => Op::Remove(record.subject),
             })
             .collect();

@@ -40,6 +40,9 @@ use crate::work::Work;
 /// until liveness detection finds it; beyond this the oldest goes.
 pub const MAX_SESSIONS_PER_PEER: usize = 4;
 
+/// Records of steps behind a whole one: together they are about as large as that, so a journal is at most twice its sessions.
+const MAX_STEPS: usize = 16;
+
 /// Ended IKE SAs whose last response can still be repeated: those of one burst of deletes.
 pub const MAX_TOMBSTONES: usize = 4096;
 
@@ -248,9 +251,7 @@ impl<E: Environment> Endpoint<E> {
             self.tear_down(now, &mut session, reason);
         } else {
             self.index(&mut session);
-            if session.volatile.dirty {
-                self.store(&mut session);
-            }
+            self.store(&mut session);
             self.schedule(&mut session);
             self.sessions.insert(id, session);
         }
@@ -266,13 +267,28 @@ impl<E: Environment> Endpoint<E> {
         }
     }
 
+    /// Records what changed.
     fn store(&mut self, session: &mut Session) {
+        let volatile = &mut session.volatile;
+        let step = volatile.stepped.take();
+        let whole = std::mem::take(&mut volatile.dirty) || step.is_some() && !volatile.recorded;
         // Encoding into memory fails only when the format cannot hold a value, which no session has.
-        if let Ok(octets) = record::encode_session(session) {
-            self.out.record(session.id, RecordOp::Put(octets));
-            session.volatile.recorded = true;
+        match step.filter(|_| !whole && volatile.steps < MAX_STEPS) {
+            Some((ike, side)) => {
+                if let Ok(octets) = record::encode_step(session, ike, side) {
+                    self.out.record(session.id, RecordOp::Append(octets));
+                    session.volatile.steps += 1;
+                }
+            }
+            None if whole || step.is_some() => {
+                if let Ok(octets) = record::encode_session(session) {
+                    self.out.record(session.id, RecordOp::Put(octets));
+                    session.volatile.recorded = true;
+                    session.volatile.steps = 0;
+                }
+            }
+            None => {}
         }
-        session.volatile.dirty = false;
     }
 
     /// Brings the tables up to date with the session.

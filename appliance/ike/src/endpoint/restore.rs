@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Endpoint;
 use crate::environment::Environment;
 use crate::event::SessionId;
-use crate::record::{RecordError, Stored, decode};
+use crate::record::{RecordError, Stored, decode_all};
 use crate::sa::{State, init, tasks};
 use crate::session::{DownReasonStored, Session};
 
@@ -50,20 +50,21 @@ pub struct RestoredChild {
 }
 
 impl<E: Environment> Endpoint<E> {
-    /// Takes up the last record of each subject, in any order.
-    pub fn restore<R: AsRef<[u8]>>(
+    /// Takes up the subjects, in any order: of each one its records in their order.
+    pub fn restore<S: AsRef<[R]>, R: AsRef<[u8]>>(
         &mut self,
-        records: impl IntoIterator<Item = R>,
+        subjects: impl IntoIterator<Item = S>,
         now: Time,
     ) -> RestoreReport {
         let mut report = RestoreReport::default();
-        for record in records {
-            match decode(record.as_ref()) {
+        for records in subjects {
+            match decode_all(records.as_ref()) {
                 Ok(Stored::Endpoint { id_ceiling, tokens }) => {
                     self.out.ids_above(id_ceiling);
                     self.out.tokens = tokens;
                 }
                 Ok(Stored::Session(session)) => self.take_up(session, now, &mut report),
+                Ok(Stored::Step(_)) => report.failed.push(RecordError::Step),
                 Err(e) => report.failed.push(e),
             }
         }

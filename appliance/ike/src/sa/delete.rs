@@ -54,6 +54,8 @@ pub(crate) fn on_request(
     }
     if payloads.is_empty() {
         ctx.stats.add(Count::DpdAnswered);
+    } else {
+        session.volatile.dirty = true;
     }
     crash::keep(session.ike_mut(ike)?, &Parts::of(payloads));
     let answers = mobike::on_request(ctx, session, ike, incoming, payloads)?;

@@ -9,6 +9,7 @@ use crate::msg::{ExchangeType, ParseError, Payload, unknown_critical};
 use crate::outbox::Ctx;
 use crate::session::Session;
 use crate::stats::{Count, Discard};
+use crate::window::Side;
 
 /// Handles a request whose message ID is the expected one.
 pub(crate) fn on_request(
@@ -123,7 +124,7 @@ pub(crate) fn on_response(
             Ok(())
         }
         Some(Exchange::Dpd) => {
-            session.volatile.dirty = true;
+            session.step(ike, Side::Ours);
             mobike::probed(ctx, session, ike, &Parts::of(&payloads))
         }
         Some(Exchange::UpdateAddresses) => {

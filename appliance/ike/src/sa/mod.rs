@@ -38,6 +38,7 @@ use crate::outbox::Ctx;
 use crate::session::Session;
 use crate::stats::Count;
 use crate::trace::Direction;
+use crate::window::Side;
 use crate::window::{Datagrams, GIVE_UP};
 
 /// The state of one IKE SA.
@@ -154,7 +155,11 @@ pub(crate) fn respond(
     sealed(ctx, path, &header, payloads, &data);
     sa.window.answer(incoming.message_id, data.clone(), gate);
     sa.traffic.sent += 1;
-    session.volatile.dirty = true;
+    if payloads.is_empty() {
+        session.step(ike, Side::Peers);
+    } else {
+        session.volatile.dirty = true;
+    }
     send_back(ctx, session, incoming, data, gate);
     Ok(())
 }
@@ -282,9 +287,14 @@ pub(crate) fn request_within(
     let header = sa.header(exchange_type, false, sa.window.next_request());
     let data = sa.seal(ctx.env, &header, payloads)?;
     sealed(ctx, (path.local, path.remote), &header, payloads, &data);
+    let asks_only = matches!(exchange, Exchange::Dpd);
     sa.window.send(data.clone(), exchange, gate, now, patience);
     sa.traffic.sent += 1;
-    session.volatile.dirty = true;
+    if asks_only {
+        session.step(ike, Side::Ours);
+    } else {
+        session.volatile.dirty = true;
+    }
     for datagram in data {
         ctx.transmit(&path, datagram, gate);
     }

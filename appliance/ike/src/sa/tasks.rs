@@ -181,17 +181,28 @@ pub(crate) fn on_timeout(ctx: &mut Ctx<'_>, session: &mut Session) -> Result<(),
         }
     }
     child_timeouts(ctx, session);
-    if let Some(dpd) = dpd_of(ctx, session) {
-        let busy = session
-            .ike(session.current)
-            .is_some_and(|i| !i.window.is_idle());
-        let due = liveness::probe_at(session, dpd).is_some_and(|at| at <= ctx.now);
-        if due && !busy && session.closing.is_none() {
+    liveness::keep_alive(ctx, session);
+    start_waiting(ctx, session)?;
+    probe_if_due(ctx, session)
+}
+
+/// Any other request would have asked the peer too, so the window is free, or a probe is not needed.
+fn probe_if_due(ctx: &mut Ctx<'_>, session: &mut Session) -> Result<(), Fault> {
+    let dpd = dpd_of(ctx, session).filter(|_| session.closing.is_none());
+    let probe_at = dpd.and_then(|dpd| liveness::probe_at(session, dpd));
+    let busy = session
+        .ike(session.current)
+        .is_some_and(|i| !i.window.is_idle());
+    if busy || probe_at.is_none_or(|at| at > ctx.now) {
+        return Ok(());
+    }
+    match free_ike(session, &Task::Dpd) {
+        Some(ike) => liveness::probe(ctx, session, ike),
+        None => {
             session.want(Task::Dpd, ctx.now);
+            Ok(())
         }
     }
-    liveness::keep_alive(ctx, session);
-    start_waiting(ctx, session)
 }
 
 fn ike_timeout(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) -> Result<(), Fault> {

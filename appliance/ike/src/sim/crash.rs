@@ -42,6 +42,45 @@ fn a_restored_endpoint_repeats_its_outstanding_request_and_its_last_response() {
 }
 
 #[test]
+fn probes_are_written_behind_the_session_and_not_with_it() {
+    let mut w = world(3);
+    w.establish();
+    w.run_for(Duration::from_secs(35));
+    let size = |records: &[Vec<u8>]| records.iter().map(Vec::len).sum::<usize>();
+    for node in [&w.a, &w.b] {
+        let records = node.journal.values().last().unwrap();
+        let (whole, steps) = records.split_first().unwrap();
+        assert!(steps.len() >= 4, "{} has {}", node.name, steps.len());
+        let octets = size(steps) / steps.len();
+        assert!(
+            octets < 120 && 8 * octets < whole.len(),
+            "{octets}, {}",
+            whole.len()
+        );
+    }
+    for _ in 0..20 {
+        w.run_for(Duration::from_secs(31));
+        for side in [Side::A, Side::B] {
+            let records = w.node(side).journal.values().last().unwrap();
+            assert!(size(&records[1..]) < 2 * records[0].len());
+            w.crash(side);
+        }
+    }
+    assert!(w.is_up());
+    w.check_agreement();
+    w.check_nonces();
+    // A step alone, or behind what is no session, is nothing to take up.
+    let records = w.a.journal.values().last().unwrap().clone();
+    let other = [w.a.journal[&0][0].clone(), records[1].clone()];
+    for damaged in [&records[1..], &other[..], &[]] {
+        let env = super::node::Env::new(9);
+        let mut endpoint = crate::Endpoint::new(Arc::clone(&w.configs[0]), env, w.now).unwrap();
+        let report = endpoint.restore([damaged], w.now);
+        assert_eq!((report.sessions, report.failed.len()), (0, 1));
+    }
+}
+
+#[test]
 fn a_restored_endpoint_starts_what_waited_only_after_the_whole_journal_is_taken_up() {
     let mut w = world(5);
     w.establish();

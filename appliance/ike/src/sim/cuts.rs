@@ -365,6 +365,11 @@ fn informational_exchanges_survive_a_cut_at_every_moment() {
     };
     all(&[
         quiet("liveness", (8, 8)),
+        // So many probes that the session is written as a whole again in between.
+        Scenario {
+            span: Duration::from_secs(110),
+            ..exchange("liveness for long", || world(1), |_| {}, (40, 30))
+        },
         // What the initiator's operator closed stays closed.
         Scenario {
             childless: true,

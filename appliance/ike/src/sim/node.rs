@@ -97,7 +97,7 @@ pub(crate) struct Installed {
 pub(crate) struct Node {
     pub(crate) name: &'static str,
     pub(crate) endpoint: Endpoint<Env>,
-    pub(crate) journal: BTreeMap<u64, Vec<u8>>,
+    pub(crate) journal: BTreeMap<u64, Vec<Vec<u8>>>,
     durable: JournalSeq,
     pub(crate) plane: BTreeMap<ChildId, Installed>,
     pub(crate) events: Vec<EventKind>,
@@ -189,9 +189,17 @@ impl Node {
                 assert!(record.seq > self.durable);
                 self.durable = record.seq;
                 match record.op {
-                    RecordOp::Put(octets) => self.journal.insert(record.subject, octets.to_vec()),
-                    RecordOp::Remove => self.journal.remove(&record.subject),
-                };
+                    RecordOp::Put(octets) => {
+                        self.journal.insert(record.subject, vec![octets.to_vec()]);
+                    }
+                    RecordOp::Append(octets) => {
+                        let written = self.journal.get_mut(&record.subject).unwrap();
+                        written.push(octets.to_vec());
+                    }
+                    RecordOp::Remove => {
+                        self.journal.remove(&record.subject);
+                    }
+                }
             }
             if let Some(event) = self.endpoint.poll_event() {
                 if self.dies() {

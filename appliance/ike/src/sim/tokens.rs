@@ -161,7 +161,7 @@ fn without_the_statement_there_is_no_token() {
 #[test]
 fn the_secret_outlives_records_of_another_version() {
     let mut w = established(7);
-    for record in w.b.journal.values_mut() {
+    for record in w.b.journal.values_mut().flatten() {
         record[0] = record[0].wrapping_add(1);
     }
     let report = {

@@ -99,9 +99,13 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
     /// is installed again under a new epoch, and only then its keys are needed here.
     fn take_up(&mut self, now: Time) {
         let (mut sessions, mut held) = (0, HashSet::<PairId>::new());
-        for live in std::mem::take(&mut self.stored) {
-            let report = self.endpoint.restore([live.payload.as_slice()], now);
-            for error in &report.failed {
+        let mut stored = std::mem::take(&mut self.stored);
+        // Stable: the records of a session stay in their order.
+        stored.sort_by_key(|live| live.subject);
+        for records in stored.chunk_by(|a, b| a.subject == b.subject) {
+            let payloads: Vec<&[u8]> = records.iter().map(|live| &live.payload[..]).collect();
+            let report = self.endpoint.restore([payloads], now);
+            for (error, live) in report.failed.iter().zip(records) {
                 log::error!("session {} of the vault is lost: {error}", live.subject);
                 self.journal.forget(live.subject);
             }

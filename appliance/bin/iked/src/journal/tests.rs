@@ -51,6 +51,28 @@ fn records_come_back_after_a_restart_newest_per_subject() {
 }
 
 #[test]
+fn what_is_appended_comes_back_behind_the_whole_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("vault");
+    let (mut journal, _) = Journal::open(&path).unwrap();
+    let append = |seq, subject, text: &str| Record {
+        op: RecordOp::Append(Zeroizing::new(text.as_bytes().to_vec())),
+        ..put(seq, subject, "")
+    };
+    journal.push(put(1, 1, "superseded"));
+    journal.push(append(2, 1, "too"));
+    journal.push(put(3, 1, "whole"));
+    journal.push(append(4, 1, "first step"));
+    journal.commit();
+    journal.push(append(5, 1, "second step"));
+    journal.commit();
+    drop(journal);
+    let (_, live) = Journal::open(&path).unwrap();
+    let live: Vec<&[u8]> = live.iter().map(|l| &l.payload[..]).collect();
+    assert_eq!(live, [&b"whole"[..], b"first step", b"second step"]);
+}
+
+#[test]
 fn a_record_that_the_vault_refuses_holds_everything_back() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = Journal::open(&dir.path().join("vault")).unwrap();
