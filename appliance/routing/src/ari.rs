@@ -7,6 +7,7 @@
 //! the caller adds after the SA is in the data plane and removes the SA after [`AriProgress::changed`] says that the
 //! route is gone.
 
+use crate::kernel::LinkWatch;
 use crate::netlink::Requester;
 use crate::record::{NextHop, RouteRecord, RouteTarget};
 use crate::{RTPROT_ARI_TS, RoutingError};
@@ -62,6 +63,7 @@ type Key = (u32, Prefix);
 #[derive(Debug)]
 pub struct AriRoutes {
     requester: Requester,
+    links: LinkWatch,
     /// Newest owner last.
     wanted: HashMap<Key, Vec<(AriOwner, String)>>,
     installed: HashMap<Key, String>,
@@ -79,6 +81,7 @@ impl AriRoutes {
     pub fn open() -> Result<Self, RoutingError> {
         Ok(Self {
             requester: Requester::open()?,
+            links: LinkWatch::open()?,
             wanted: HashMap::new(),
             installed: HashMap::new(),
             queue: VecDeque::new(),
@@ -149,6 +152,15 @@ impl AriRoutes {
                 device: names.get(&ifindex).cloned().unwrap_or_default(),
             })
             .collect())
+    }
+
+    /// Whether a device came, went or changed since the last call: the kernel drops the routes of one that goes down, and says
+    /// nothing of it.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn devices_changed(&mut self) -> Result<bool, RoutingError> {
+        self.links.changed()
     }
 
     /// Compares the kernel with what is wanted and queues the differences: after a restart once all owners are back, and

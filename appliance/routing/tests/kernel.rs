@@ -236,8 +236,12 @@ fn selector_routes_are_reconciled_after_a_restart_and_a_flap() {
         assert_eq!((ups, changed.len() - ups), (10, 100));
         assert_eq!(after.list().unwrap().len(), 110);
 
+        after.devices_changed().unwrap();
+        assert!(!after.devices_changed().unwrap());
         ip("link set st0-0 down");
         ip("link set st0-0 up");
+        assert!(after.devices_changed().unwrap());
+        assert!(!after.devices_changed().unwrap(), "told once");
         assert_eq!(after.list().unwrap(), []);
         after.reconcile().unwrap();
         assert_eq!(settle(&mut after).len(), 110);

@@ -15,8 +15,13 @@ use ravelin_types::{IpsecMode, PairId, Time, UnitName};
 const MAX_WAIT: Duration = Duration::from_secs(1);
 /// Routes that a single pair may bring: a selector may be a range that needs many prefixes.
 const MAX_ROUTES_PER_PAIR: usize = 64;
-/// The kernel drops routes silently when a tunnel device goes down; a comparison finds them.
-const RECONCILE_INTERVAL: Duration = Duration::from_secs(10);
+/// How often it is asked whether devices changed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// After a change of devices, or a failure, the kernel's routes are compared with what is wanted. For what nobody tells of they
+/// are compared now and then: reading tens of thousands takes a tenth of a second.
+const RECONCILE_INTERVAL: Duration = Duration::from_secs(600);
+/// What failed is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What the kernel's side must do; [`AriRoutes`] does it.
 pub trait RouteKernel {
@@ -27,6 +32,11 @@ pub trait RouteKernel {
     fn add(&mut self, owner: PairId, route: &AriRoute) -> Result<(), RoutingError>;
     /// Drops the pair's wish.
     fn remove(&mut self, owner: PairId, route: &AriRoute);
+    /// Whether devices came, went or changed since the last call.
+    ///
+    /// # Errors
+    /// The socket's.
+    fn devices_changed(&mut self) -> Result<bool, RoutingError>;
     /// Compares the kernel with what is wanted.
     ///
     /// # Errors
@@ -48,6 +58,10 @@ impl RouteKernel for AriRoutes {
         AriRoutes::remove(self, owner, route);
     }
 
+    fn devices_changed(&mut self) -> Result<bool, RoutingError> {
+        AriRoutes::devices_changed(self)
+    }
+
     fn reconcile(&mut self) -> Result<(), RoutingError> {
         AriRoutes::reconcile(self)
     }
@@ -67,6 +81,7 @@ pub struct Routes<K> {
     leaving: VecDeque<(PairId, u32, Time)>,
     next_step: Option<Time>,
     next_reconcile: Time,
+    next_look: Time,
     failures: u64,
 }
 
@@ -81,6 +96,7 @@ impl<K: RouteKernel> Routes<K> {
             leaving: VecDeque::new(),
             next_step: None,
             next_reconcile: Time::MAX,
+            next_look: Time::MAX,
             failures: 0,
         }
     }
@@ -115,6 +131,7 @@ impl<K: RouteKernel> Routes<K> {
     /// planed forwards and has our pairs: the kernel gets what they want, and loses what nobody wants.
     pub fn restore(&mut self, now: Time) {
         self.live = true;
+        self.next_look = now;
         let by_pair = std::mem::take(&mut self.by_pair);
         for (pair, routes) in &by_pair {
             self.add(*pair, routes);
@@ -126,6 +143,7 @@ impl<K: RouteKernel> Routes<K> {
     /// planed is lost for too long: all routes go, those of a former life too. The pairs' wishes are kept.
     pub fn withdraw(&mut self, now: Time) {
         self.live = false;
+        self.next_look = Time::MAX;
         for (pair, routes) in &self.by_pair {
             for route in routes {
                 self.kernel.remove(*pair, route);
@@ -145,7 +163,8 @@ impl<K: RouteKernel> Routes<K> {
 
     /// When [`Routes::step`] wants to be called.
     pub fn next(&self) -> Time {
-        self.next_step.unwrap_or(Time::MAX).min(self.next_reconcile)
+        let step = self.next_step.unwrap_or(Time::MAX);
+        step.min(self.next_reconcile).min(self.next_look)
     }
 
     /// A tunnel device may have come or gone: what the kernel has is compared soon, if it has been before.
@@ -161,11 +180,12 @@ impl<K: RouteKernel> Routes<K> {
 
     /// Works on the routes; returns the pairs (with linger) that may leave planed now.
     pub fn step(&mut self, now: Time) -> Vec<(PairId, u32)> {
+        self.look(now);
         if now >= self.next_reconcile {
             self.next_reconcile = now + RECONCILE_INTERVAL;
             match self.kernel.reconcile() {
                 Ok(()) => self.next_step = Some(now),
-                Err(error) => self.failed(&error),
+                Err(error) => self.failed(&error, now),
             }
         }
         let mut drained = self.next_step.is_none();
@@ -173,14 +193,14 @@ impl<K: RouteKernel> Routes<K> {
             match self.kernel.step(now) {
                 Ok(progress) => {
                     for (_, error) in &progress.failed {
-                        self.failed(error);
+                        self.failed(error, now);
                     }
                     drained = progress.next.is_none();
                     self.next_step = progress.next;
                 }
                 Err(error) => {
-                    self.failed(&error);
-                    self.next_step = Some(now + RECONCILE_INTERVAL);
+                    self.failed(&error, now);
+                    self.next_step = Some(now + RETRY_INTERVAL);
                 }
             }
         }
@@ -195,7 +215,23 @@ impl<K: RouteKernel> Routes<K> {
         left
     }
 
-    fn failed(&mut self, error: &RoutingError) {
+    fn look(&mut self, now: Time) {
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now + LOOK_INTERVAL;
+        match self.kernel.devices_changed() {
+            Ok(true) => self.suspect(now),
+            Ok(false) => {}
+            Err(error) => self.failed(&error, now),
+        }
+    }
+
+    fn failed(&mut self, error: &RoutingError, now: Time) {
+        // Not before it is known what is wanted.
+        if self.next_reconcile < Time::MAX {
+            self.next_reconcile = self.next_reconcile.min(now + RETRY_INTERVAL);
+        }
         self.failures += 1;
         // The first of each burst; the counter has the rest.
         if self.failures.is_power_of_two() {

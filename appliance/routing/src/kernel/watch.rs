@@ -4,6 +4,7 @@ use crate::RoutingError;
 use crate::netlink::receive;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
+use nix::sys::socket::MsgFlags;
 
 /// RTNLGRP_LINK.
 const LINK_GROUP: u32 = 1;
@@ -42,20 +43,36 @@ impl LinkWatch {
     /// # Errors
     /// The socket's.
     pub fn wait(&mut self) -> Result<(), RoutingError> {
-        loop {
-            let error = match receive(&self.socket, &mut self.datagram, 0) {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            let number = match &error {
-                RoutingError::Socket { source, .. } => source.raw_os_error(),
-                _ => None,
-            };
-            match number.map(Errno::from_raw) {
-                Some(Errno::ENOBUFS) => return Ok(()),
-                Some(Errno::EINTR) => {}
-                _ => return Err(error),
-            }
+        while !self.hear(MsgFlags::empty())? {}
+        Ok(())
+    }
+
+    /// Whether a link changed since the last call.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn changed(&mut self) -> Result<bool, RoutingError> {
+        let mut changed = false;
+        while self.hear(MsgFlags::MSG_DONTWAIT)? {
+            changed = true;
+        }
+        Ok(changed)
+    }
+
+    /// True when a notice came, or some were lost.
+    fn hear(&mut self, flags: MsgFlags) -> Result<bool, RoutingError> {
+        let error = match receive(&self.socket, &mut self.datagram, flags.bits()) {
+            Ok(()) => return Ok(true),
+            Err(error) => error,
+        };
+        let number = match &error {
+            RoutingError::Socket { source, .. } => source.raw_os_error(),
+            _ => None,
+        };
+        match number.map(Errno::from_raw) {
+            Some(Errno::ENOBUFS) => Ok(true),
+            Some(Errno::EINTR | Errno::EAGAIN) => Ok(false),
+            _ => Err(error),
         }
     }
 }

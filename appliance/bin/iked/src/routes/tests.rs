@@ -13,6 +13,8 @@ use crate::install::tests::pair;
 struct Twin {
     wanted: BTreeSet<(PairId, String)>,
     stuck: bool,
+    device_changed: bool,
+    broken: bool,
     compared: u32,
 }
 
@@ -35,8 +37,18 @@ impl RouteKernel for Kernel {
             .remove(&(owner, format!("{} {}", route.prefix, route.device)));
     }
 
+    fn devices_changed(&mut self) -> Result<bool, RoutingError> {
+        Ok(std::mem::take(&mut self.0.borrow_mut().device_changed))
+    }
+
     fn reconcile(&mut self) -> Result<(), RoutingError> {
         self.0.borrow_mut().compared += 1;
+        if self.0.borrow().broken {
+            return Err(RoutingError::Full {
+                table: "routes",
+                bound: 0,
+            });
+        }
         Ok(())
     }
 
@@ -87,7 +99,7 @@ fn routes_follow_the_selectors_but_never_the_default() {
     assert_eq!(wanted, ["10.1.0.0/16 st0-0", "2001:db8:1::/48 st0-0"]);
     assert_eq!(routes.next(), ms(1));
     assert!(routes.step(ms(1)).is_empty());
-    assert_eq!(routes.next(), ms(10_000), "the next comparison");
+    assert_eq!(routes.next(), ms(1_000), "the next look at the devices");
 }
 
 #[test]
@@ -111,7 +123,7 @@ fn the_sa_leaves_after_its_route_or_when_the_kernel_is_stuck() {
 }
 
 #[test]
-fn the_kernel_is_compared_now_and_then() {
+fn the_kernel_is_compared_when_devices_change_and_now_and_then() {
     let kernel = Kernel::default();
     let mut routes = Routes::new(kernel.clone());
     routes.devices_may_have_changed(ms(1));
@@ -123,10 +135,28 @@ fn the_kernel_is_compared_now_and_then() {
     routes.restore(ms(5));
     assert_eq!(routes.next(), ms(5));
     routes.step(ms(5));
-    assert_eq!(kernel.0.borrow().compared, 1);
-    assert_eq!(routes.next(), ms(10_005));
-    routes.devices_may_have_changed(ms(100));
-    assert_eq!(routes.next(), ms(100));
+    let compared = || kernel.0.borrow().compared;
+    assert_eq!((compared(), routes.next()), (1, ms(1_005)));
+    for at in 1..590 {
+        routes.step(ms(at * 1000 + 5));
+    }
+    assert_eq!((compared(), routes.next()), (1, ms(590_005)));
+    kernel.0.borrow_mut().device_changed = true;
+    routes.step(ms(590_005));
+    assert_eq!(compared(), 2);
+    routes.devices_may_have_changed(ms(590_100));
+    assert_eq!(routes.next(), ms(590_100));
+    kernel.0.borrow_mut().broken = true;
+    routes.step(ms(590_100));
+    kernel.0.borrow_mut().broken = false;
+    routes.step(ms(600_099));
+    assert_eq!(compared(), 3);
+    routes.step(ms(600_100));
+    assert_eq!(compared(), 4, "what failed is tried again");
+    routes.step(ms(1_200_099));
+    assert_eq!(compared(), 4);
+    routes.step(ms(1_200_100));
+    assert_eq!(compared(), 5);
 }
 
 #[test]

@@ -92,6 +92,10 @@ impl RouteKernel for Kernel {
             .remove(&(format!("{} {}", route.prefix, route.device), owner));
     }
 
+    fn devices_changed(&mut self) -> Result<bool, RoutingError> {
+        Ok(false)
+    }
+
     fn reconcile(&mut self) -> Result<(), RoutingError> {
         Ok(())
     }
