@@ -111,6 +111,15 @@ impl Hierarchy {
         self.below(&self.access, template)
     }
 
+    /// The same for a key that is there already.
+    fn issue_for(&self, name: &str, key: &key::TestKey) -> Result<Issued, Error> {
+        Ok(Issued {
+            certificate: self.access.issue(&self.template(name, &[]), key)?,
+            key: key.clone().into_openssl(),
+            chain: vec![self.access.certificate.clone()],
+        })
+    }
+
     fn template(&self, name: &str, names: &[Identity]) -> Template {
         let mut template = Template::end_entity(name, self.now);
         let own = Identity::Fqdn(format!("{name}.{}", self.domain));

@@ -18,6 +18,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("ravelin-ike", 1),
     ("ravelin-pki", 1),
     ("ravelin-vault", 1),
+    ("ravelin-authority", 2),
     ("ravelin-dataplane", 2),
     ("ravelin-routing", 2),
     ("ravelin-cli", 3),

@@ -17,6 +17,8 @@ options of make
   --key KIND       rsa-2048, rsa-3072, rsa-4096, p256 (default), p384 or ed25519
   --gateways N     certificates gw1.DOMAIN and so on (default 1, at most 10000)
   --enbs N         certificates enb1.DOMAIN and so on (default 2, at most 10000)
+  --fleet N        certificates enb-00001.DOMAIN and so on (default 0, at most 10000), which have one key,
+                   fleet.key: for `ravelin-enb --certificate FOLDER/enb-{}.pem --key FOLDER/fleet.key`
   --domain NAME    the domain of their host names (default example.net)
   --fault NAME     a certificate bad-NAME with that fault; may be repeated; `all` for each of them
 
@@ -62,7 +64,7 @@ fn make(folder: &str, options: &[&str]) -> Result<(), String> {
     let mut contents = Contents {
         gateways: 1,
         enodebs: 2,
-        faults: vec![],
+        ..Contents::default()
     };
     for option in options.chunks(2) {
         let &[option, value] = option else {
@@ -80,6 +82,7 @@ fn make(folder: &str, options: &[&str]) -> Result<(), String> {
             "--key" => kind = value.parse().map_err(|()| wrong())?,
             "--gateways" => contents.gateways = count()?,
             "--enbs" => contents.enodebs = count()?,
+            "--fleet" => contents.fleet = count()?,
             "--domain" => domain = value,
             "--fault" if value == "all" => contents.faults = Fault::ALL.to_vec(),
             "--fault" => contents.faults.push(value.parse().map_err(|()| wrong())?),

@@ -5,16 +5,19 @@ use std::path::Path;
 
 use openssl::x509::X509;
 
+use super::key::TestKey;
 use super::{Error, Fault, Hierarchy, Issued};
 use crate::store::files;
 
 /// What is made beside the CAs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Contents {
     /// Gateways `gw1` and so on.
     pub gateways: u32,
     /// eNodeBs `enb1` and so on.
     pub enodebs: u32,
+    /// eNodeBs `enb-00001` and so on, which have one key: those that a load generator plays.
+    pub fleet: u32,
     /// One certificate for each, `bad-<fault>`.
     pub faults: Vec<Fault>,
 }
@@ -29,6 +32,7 @@ impl Hierarchy {
     /// | `access.crl` | its revocation list, in DER |
     /// | `<name>.pem` | a certificate and the CAs above it but the root |
     /// | `<name>.key` | its private key, PKCS#8 in PEM, without a passphrase |
+    /// | `fleet.key` | the private key of the whole fleet |
     ///
     /// # Errors
     /// [`Error`].
@@ -46,6 +50,25 @@ impl Hierarchy {
         };
         put("root.pem".into(), &pem(&[self.root()])?, 0o644)?;
         put("access.pem".into(), &pem(&[self.access()])?, 0o644)?;
+        let mut put_chain = |name: &str, issued: &Issued, key: Option<&str>| {
+            let ders = [&issued.certificate].into_iter().chain(&issued.chain);
+            let ders: Vec<&[u8]> = ders.map(Vec::as_slice).collect();
+            put(format!("{name}.pem"), &pem(&ders)?, 0o644)?;
+            match key {
+                Some(key) => put(
+                    key.to_owned(),
+                    &issued.key.private_key_to_pem_pkcs8()?,
+                    0o600,
+                ),
+                None => Ok(()),
+            }
+        };
+        let fleet = TestKey::generate(self.kind)?;
+        for n in 1..=contents.fleet {
+            let name = format!("enb-{n:05}");
+            let issued = self.issue_for(&name, &fleet)?;
+            put_chain(&name, &issued, (n == 1).then_some("fleet.key"))?;
+        }
         let mut made = vec![];
         for n in 1..=contents.gateways {
             let name = format!("gw{n}");
@@ -65,17 +88,7 @@ impl Hierarchy {
             made.push((issued, name));
         }
         for (issued, name) in &made {
-            let chain = issued.chain.iter().map(Vec::as_slice);
-            let all: Vec<&[u8]> = [issued.certificate.as_slice()]
-                .into_iter()
-                .chain(chain)
-                .collect();
-            put(format!("{name}.pem"), &pem(&all)?, 0o644)?;
-            put(
-                format!("{name}.key"),
-                &issued.key.private_key_to_pem_pkcs8()?,
-                0o600,
-            )?;
+            put_chain(name, issued, Some(&format!("{name}.key")))?;
         }
         let revoked: Vec<&Issued> = revoked.iter().collect();
         let list = self.revocation_list(&revoked, self.now)?;

@@ -45,12 +45,13 @@ fn a_folder_has_what_was_asked_for() {
     let contents = Contents {
         gateways: 1,
         enodebs: 2,
+        fleet: 3,
         faults: Fault::ALL.to_vec(),
     };
     // Twice: what is there is replaced.
     for _ in 0..2 {
         let count = ca.write(&folder, &contents).unwrap();
-        assert_eq!(count, 3 + 2 * (3 + Fault::ALL.len()));
+        assert_eq!(count, 3 + 4 + 2 * (3 + Fault::ALL.len()));
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), count);
     }
     let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
@@ -59,6 +60,15 @@ fn a_folder_has_what_was_asked_for() {
     assert_eq!(chain[1].der(), ca.access());
     let key = PrivateKey::import(&read("enb2.key"), &Secret::default()).unwrap();
     assert!(key.belongs_to(&chain[0]));
+    let of_all = PrivateKey::import(&read("fleet.key"), &Secret::default()).unwrap();
+    for n in 1..=3 {
+        let one = Certificate::from_file(&read(&format!("enb-0000{n}.pem"))).unwrap();
+        assert_eq!(
+            one[0].alt_names()[0].to_string(),
+            format!("enb-0000{n}.example.net")
+        );
+        assert!(of_all.belongs_to(&one[0]));
+    }
     assert!(X509Crl::from_der(&read("access.crl")).is_ok());
     let mode = std::fs::metadata(folder.join("enb2.key"))
         .unwrap()

@@ -12,6 +12,7 @@ use ravelin_types::{
 use crate::environment::MAX_ENBS;
 
 const USAGE: &str = "usage: ravelin-enb --gateway ADDRESS --local ADDRESS[,ADDRESS...] --psk-file FILE [OPTIONS]
+       ravelin-enb --gateway ADDRESS --local ADDRESS[,ADDRESS...] --certificate FILE --key FILE --ca FILE [OPTIONS]
 
 Sets up an IKE SA and a child SA for each of many eNodeBs, keeps them as long as wanted, deletes them, and reports.
 Exit status: 0 when all that was wanted was set up and kept, 1 when not, 2 for a wrong command line.
@@ -21,7 +22,11 @@ who
   --gateway-id ID        what the gateway must prove to be (default its address)
   --local ADDRESSES      our addresses, comma-separated; the eNodeBs take turns. UDP 500 and 4500 must be free there
   --identity PATTERN     identities of the eNodeBs, {} is the number (default enb-{}.enb.example: enb-00001.enb.example)
-  --psk-file FILE        the pre-shared key of all of them, without the line's end
+  --psk-file FILE        the pre-shared key of all of them, without the line's end; for the side without a certificate
+  --certificate FILE     the eNodeBs prove themselves by certificates: PEM, an eNodeB's own first, then the CAs above it. With {} in
+                         its name there is one file for each, as in certs/enb-{}.pem: certs/enb-00001.pem
+  --key FILE             the private key of it, PEM without a passphrase; {} as before, or one key for all
+  --ca FILE              the gateway proves itself by a certificate of one of these CAs, in PEM; it may be revoked
 what
   --count N              eNodeBs (default 1)
   --first N              number of the first one (default 1)
@@ -89,8 +94,12 @@ pub struct Arguments {
     pub local: Vec<IpAddr>,
     /// With `{}` for the number.
     pub identity: String,
-    /// File of the key.
-    pub psk_file: PathBuf,
+    /// File of the pre-shared key; there when one side has no certificate.
+    pub psk_file: Option<PathBuf>,
+    /// Files of the eNodeBs' certificates and of their keys, with `{}` for the number.
+    pub certificate: Option<[String; 2]>,
+    /// File of the CAs of the gateway's certificate.
+    pub ca: Option<PathBuf>,
     /// eNodeBs.
     pub count: u32,
     /// Number of the first.
@@ -132,7 +141,8 @@ impl Arguments {
     /// Names the argument at fault.
     pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, ArgumentError> {
         let mut arguments = arguments;
-        let (mut gateway, mut local, mut psk_file) = (None, Vec::new(), None);
+        let (mut gateway, mut local) = (None, Vec::new());
+        let (mut certificate, mut key) = (None, None);
         let mut parsed = Self::default();
         while let Some(option) = arguments.next() {
             match option.as_str() {
@@ -142,7 +152,7 @@ impl Arguments {
                     parsed.leave = true;
                     continue;
                 }
-                known if !USAGE.contains(&format!("\n  {known} ")) && !is_required(known) => {
+                known if !USAGE.contains(&format!("\n  {known} ")) => {
                     return Err(ArgumentError::Unknown(option));
                 }
                 _ => {}
@@ -154,7 +164,10 @@ impl Arguments {
                 "--gateway-id" => parsed.gateway_id = Some(identity(&given.value)),
                 "--local" => local = given.list("addresses")?,
                 "--identity" => parsed.identity = given.value,
-                "--psk-file" => psk_file = Some(PathBuf::from(given.value)),
+                "--psk-file" => parsed.psk_file = Some(PathBuf::from(given.value)),
+                "--certificate" => certificate = Some(given.value),
+                "--key" => key = Some(given.value),
+                "--ca" => parsed.ca = Some(PathBuf::from(given.value)),
                 "--count" => parsed.count = given.number(MAX_ENBS)?,
                 "--first" => parsed.first = given.number(u32::MAX)?,
                 "--inner" => parsed.inner = given.read("an address")?,
@@ -174,7 +187,17 @@ impl Arguments {
             }
         }
         parsed.gateway = gateway.ok_or(ArgumentError::Missing("--gateway"))?;
-        parsed.psk_file = psk_file.ok_or(ArgumentError::Missing("--psk-file"))?;
+        parsed.certificate = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some([certificate, key]),
+            (None, None) => None,
+            (Some(_), None) => return Err(ArgumentError::Missing("--key")),
+            (None, Some(_)) => return Err(ArgumentError::Missing("--certificate")),
+        };
+        if parsed.psk_file.is_none() && (parsed.certificate.is_none() || parsed.ca.is_none()) {
+            return Err(ArgumentError::Missing(
+                "--psk-file, or --certificate, --key and --ca,",
+            ));
+        }
         parsed.local = local;
         if parsed.local.is_empty() {
             return Err(ArgumentError::Missing("--local"));
@@ -187,11 +210,6 @@ impl Arguments {
     }
 }
 
-/// The options of the first line.
-fn is_required(option: &str) -> bool {
-    ["--gateway", "--local", "--psk-file"].contains(&option)
-}
-
 impl Default for Arguments {
     fn default() -> Self {
         let unspecified = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -200,7 +218,9 @@ impl Default for Arguments {
             gateway_id: None,
             local: Vec::new(),
             identity: "enb-{}.enb.example".to_owned(),
-            psk_file: PathBuf::new(),
+            psk_file: None,
+            certificate: None,
+            ca: None,
             count: 1,
             first: 1,
             inner: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ravelin_ike::{
-    Config, Count, Datagram, Endpoint, EnvironmentError, Event, EventKind, NoAuthority, SessionId,
+    Authority, Config, Count, Datagram, Endpoint, EnvironmentError, Event, EventKind, SessionId,
     Transmit,
 };
 use ravelin_types::{Time, VrfId};
@@ -34,6 +34,7 @@ enum Phase {
 
 struct Enb {
     endpoint: Endpoint<EnbEnvironment>,
+    authority: Arc<dyn Authority>,
     phase: Phase,
     session: Option<SessionId>,
     /// What its endpoint last said was wrong.
@@ -81,15 +82,19 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Idle ones with these configurations.
+    /// Idle ones with these configurations, and with who signs and judges for them.
     ///
     /// # Errors
     /// When the random generator fails.
-    pub fn new(configs: impl Iterator<Item = Config>, now: Time) -> Result<Self, EnvironmentError> {
-        let make = |(index, config)| {
+    pub fn new(
+        members: impl IntoIterator<Item = (Config, Arc<dyn Authority>)>,
+        now: Time,
+    ) -> Result<Self, EnvironmentError> {
+        let make = |(index, (config, authority))| {
             let environment = EnbEnvironment::new(index);
             Ok(Enb {
                 endpoint: Endpoint::new(Arc::new(config), environment, now)?,
+                authority,
                 phase: Phase::Idle,
                 session: None,
                 complaint: None,
@@ -97,7 +102,7 @@ impl Fleet {
             })
         };
         Ok(Self {
-            enbs: (0..).zip(configs).map(make).collect::<Result<_, _>>()?,
+            enbs: (0..).zip(members).map(make).collect::<Result<_, _>>()?,
             timers: BTreeSet::new(),
             outcome: Outcome::default(),
             standing: Standing::default(),
@@ -231,7 +236,7 @@ impl Enb {
         let mut moved = false;
         while self.endpoint.poll_record().is_some() {}
         while let Some(work) = self.endpoint.poll_work() {
-            let result = work.job.run(&NoAuthority);
+            let result = work.job.run(&*self.authority);
             self.endpoint.complete(now, work.id, result);
             moved = true;
         }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `arguments.rs` | the command line |
 //! | `plan.rs` | what each eNodeB is configured to |
+//! | `proof.rs` | keys and certificates, of the eNodeBs and of whom they trust |
 //! | `fleet.rs` | the eNodeBs: datagrams and time in, datagrams and outcomes out |
 //! | `pace.rs` | when the next one starts, or starts anew |
 //! | `network.rs` | sockets |
@@ -23,6 +24,7 @@ mod fleet;
 mod network;
 mod pace;
 mod plan;
+mod proof;
 mod report;
 mod run;
 

@@ -6,16 +6,14 @@ use std::time::Duration;
 
 use ravelin_ike::Config;
 use ravelin_ike::config::{
-    Dpd, DpdMode, EspProposal, Gateway, IkeProposal, Limits, LocalProof, PeerProof, PreSharedKeys,
-    RemotePeer, SelectorPair, Vpn,
+    Dpd, DpdMode, EspProposal, Gateway, IkeProposal, Limits, RemotePeer, SelectorPair, Vpn,
 };
-use ravelin_types::{
-    Identity, IpsecMode, IpsecProtocol, Prefix, SecretBytes, TrafficSelector, Volume, VrfId,
-};
+use ravelin_types::{Identity, IpsecMode, IpsecProtocol, Prefix, TrafficSelector, Volume, VrfId};
 
 use crate::arguments::Arguments;
+use crate::proof::Proof;
 
-/// Name of the gateway and of its only VPN in the configuration of each eNodeB.
+/// Name of the gateway, of its only VPN and of what proves who they are, in the configuration of each eNodeB.
 pub const GATEWAY: &str = "gateway";
 /// Intervals without an answer until the gateway is dead.
 const DPD_THRESHOLD: u8 = 5;
@@ -23,8 +21,8 @@ const DPD_THRESHOLD: u8 = 5;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// The configuration of the eNodeB at this place.
-pub fn config(arguments: &Arguments, key: &SecretBytes, index: u32) -> Config {
-    let number = arguments.first.saturating_add(index);
+pub fn config(arguments: &Arguments, proof: &Proof, index: u32) -> Config {
+    let number = number(arguments, index);
     let local = arguments.local[index as usize % arguments.local.len()];
     let inner = nth(arguments.inner, number.saturating_sub(1));
     let everything = TrafficSelector::any(arguments.inner.is_ipv6());
@@ -59,9 +57,9 @@ pub fn config(arguments: &Arguments, key: &SecretBytes, index: u32) -> Config {
             suite: arguments.ike,
             lifetime_s: arguments.ike_lifetime_s,
         }],
-        local_proof: LocalProof::PreSharedKey,
-        peer_proof: PeerProof::PreSharedKey,
-        keys: PreSharedKeys::shared(key.clone()),
+        local_proof: proof.local.clone(),
+        peer_proof: proof.peer.clone(),
+        keys: proof.keys.clone(),
         dpd: arguments.dpd.map(|interval| Dpd {
             mode: DpdMode::ProbeIdle,
             interval,
@@ -81,8 +79,18 @@ pub fn config(arguments: &Arguments, key: &SecretBytes, index: u32) -> Config {
     }
 }
 
+/// The number of the eNodeB at this place.
+pub fn number(arguments: &Arguments, index: u32) -> u32 {
+    arguments.first.saturating_add(index)
+}
+
+/// The text with the number in place of `{}`.
+pub fn numbered(pattern: &str, number: u32) -> String {
+    pattern.replace("{}", &format!("{number:05}"))
+}
+
 fn identity(pattern: &str, number: u32) -> Identity {
-    let text = pattern.replace("{}", &format!("{number:05}"));
+    let text = numbered(pattern, number);
     if text.contains('@') {
         Identity::Email(text)
     } else {
@@ -101,6 +109,7 @@ fn nth(first: IpAddr, after: u32) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proof::Proofs;
 
     #[test]
     fn each_enb_has_its_own_identity_and_inner_address_and_a_turn_of_the_addresses() {
@@ -110,8 +119,8 @@ mod tests {
             first: 255,
             ..Arguments::default()
         };
-        let key = SecretBytes::new(b"key".to_vec());
-        let gateway = config(&arguments, &key, 2).gateways[0].clone();
+        let proof = Proofs::new(&arguments).unwrap().of(257).unwrap();
+        let gateway = config(&arguments, &proof, 2).gateways[0].clone();
         assert_eq!(gateway.local_addresses, [arguments.local[0]]);
         let identity = Identity::Fqdn("enb-00257.enb.example".to_owned());
         assert_eq!(gateway.local_identity, Some(identity));

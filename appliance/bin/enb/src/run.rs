@@ -10,13 +10,14 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use ravelin_ike::EnvironmentError;
 use ravelin_platform::clock;
-use ravelin_types::{SecretBytes, Time};
+use ravelin_types::Time;
 
 use crate::arguments::Arguments;
 use crate::fleet::Fleet;
 use crate::network::{BindError, Network};
 use crate::pace::Pace;
 use crate::plan;
+use crate::proof::{FileError, Proofs};
 use crate::report::Report;
 
 /// The longest sleep.
@@ -35,6 +36,9 @@ pub enum RunError {
         /// Why.
         source: io::Error,
     },
+    /// Keys and certificates.
+    #[error(transparent)]
+    Proof(#[from] FileError),
     /// An address.
     #[error("{0}")]
     Bind(#[from] BindError),
@@ -51,12 +55,15 @@ pub enum RunError {
 /// # Errors
 /// What cannot be done at all.
 pub fn run(arguments: &Arguments) -> Result<bool, RunError> {
-    let key = key(&arguments.psk_file)?;
+    let mut proofs = Proofs::new(arguments)?;
+    let members = (0..arguments.count).map(|index| {
+        let proof = proofs.of(plan::number(arguments, index))?;
+        Ok((plan::config(arguments, &proof, index), proof.authority))
+    });
+    let members = members.collect::<Result<Vec<_>, FileError>>()?;
     let network = Network::open(&arguments.local)?;
-    let now = clock::now();
-    let configs = (0..arguments.count).map(|index| plan::config(arguments, &key, index));
     let mut run = Run {
-        fleet: Fleet::new(configs, now)?,
+        fleet: Fleet::new(members, clock::now())?,
         network,
         signals: signals()?,
         interrupted: false,
@@ -209,20 +216,6 @@ fn signals() -> io::Result<SignalFd> {
         &set,
         SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC,
     )?)
-}
-
-fn key(path: &Path) -> Result<SecretBytes, RunError> {
-    let read = std::fs::read(path).map_err(|source| file(path, source))?;
-    let mut key = SecretBytes::new(read);
-    let line = key.expose().strip_suffix(b"\n").map(<[u8]>::to_vec);
-    if let Some(line) = line {
-        key = SecretBytes::new(line);
-    }
-    if key.is_empty() {
-        let empty = io::Error::new(io::ErrorKind::InvalidData, "holds no key");
-        return Err(file(path, empty));
-    }
-    Ok(key)
 }
 
 /// Whoever waits for the file finds it whole.

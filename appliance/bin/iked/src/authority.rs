@@ -7,24 +7,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use ravelin_authority::{Claim, Signer};
 use ravelin_ctl::ike::KeyKind;
-use ravelin_ike::{Authority, Denial, SignRequest, Signature, VerifyRequest, identity};
+use ravelin_ike::{Authority, Denial, SignRequest, Signature, VerifyRequest};
 use ravelin_pki::{
-    Accept, AuthSignature, Certificate, CheckMode, Curve, KeyAlgorithm, Local, OcspResponse, Path,
-    Scheme, Source, Status, Unknown, Validator, WallTime, check,
+    Accept, Certificate, CheckMode, Curve, KeyAlgorithm, OcspResponse, Path, Source, Status,
+    Unknown, Validator, WallTime, check,
 };
 
 use crate::pki::ocsp::Responder;
 use crate::pki::{Pki, wall_clock};
-
-/// A key of ours, for one gateway.
-#[derive(Debug, Clone)]
-pub struct Signer {
-    /// The key with its certificates.
-    pub local: Arc<Local>,
-    /// What may be signed with.
-    pub accept: Accept,
-}
 
 /// Who judges the peers of gateways that demand the same.
 #[derive(Debug)]
@@ -106,11 +98,7 @@ impl Authority for Certificates {
         let keys = self.keys();
         let signer = (keys.signers.get(&request.credential))
             .ok_or_else(|| denied("its certificate has left the configuration"))?;
-        let key = &signer.local.key;
-        let scheme = Scheme::choose(key, request.peer_hashes.as_deref(), signer.accept);
-        let signature = scheme.and_then(|s| AuthSignature::sign(key, s, &request.octets));
-        let AuthSignature { method, data } = signature.map_err(denied)?;
-        Ok(Signature { method, data })
+        signer.sign(request)
     }
 
     fn verify(&self, request: &VerifyRequest) -> Result<(), Denial> {
@@ -123,39 +111,25 @@ impl Authority for Certificates {
 
 impl Judge {
     fn judge(&self, pki: &Pki, request: &VerifyRequest, now: WallTime) -> Result<(), Denial> {
-        let mut sent = request.certificates.iter();
-        let first = sent.next().ok_or_else(|| denied("no certificate"))?;
-        let first = Certificate::from_der(first)
-            .map_err(|error| denied(format!("the peer's certificate: {error}")))?;
-        // One that cannot be read helps no path, and may be of no use to it anyway.
-        let others: Vec<Certificate> = sent
-            .filter_map(|der| Certificate::from_der(der).ok())
-            .collect();
-        let path = self.validator.validate(&first, &others, &[], now);
+        let claim = Claim::read(request)?;
+        let path = claim.path(&self.validator, now);
         let path = path.map_err(|error| match &self.missing {
             Some(missing) => denied(format!("{error}; {missing}")),
             None => denied(error),
         })?;
-        let identity = identity::from_payload(&request.identity)
-            .ok_or_else(|| denied("the peer's identity is of no type that certificates have"))?;
-        first.speaks_for(&identity).map_err(denied)?;
-        let key = first.key_algorithm();
+        claim.identity()?;
+        let certificate = &claim.certificate;
+        let key = certificate.key_algorithm();
         if !fits(&self.key_kinds, key) {
             let why = "the proposals of its policy accept";
             return Err(denied(format!(
-                "certificate `{first}` has a key of {key}, and {why} other kinds"
+                "certificate `{certificate}` has a key of {key}, and {why} other kinds"
             )));
         }
         self.check_revocation(pki, &path, request.ocsp.as_deref(), now)?;
-        let signature = AuthSignature {
-            method: request.method,
-            data: request.signature.clone(),
-        };
-        let accept = Accept {
+        claim.signature(Accept {
             sha1: self.allow_weak,
-        };
-        let verified = signature.verify(&first, &request.octets, accept);
-        verified.map(drop).map_err(denied)
+        })
     }
 
     fn check_revocation(

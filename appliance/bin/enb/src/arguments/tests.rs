@@ -37,9 +37,30 @@ fn every_option_of_the_help_is_taken() {
 }
 
 #[test]
+fn each_side_has_a_certificate_or_the_pre_shared_key() {
+    let addresses = "--gateway 192.0.2.1 --local 192.0.2.10";
+    let (own, ca) = ("--certificate {}.pem --key k.pem", "--ca ca.pem");
+    let both = parse(&format!("{addresses} {own} {ca}")).unwrap();
+    assert_eq!(
+        both.certificate,
+        Some(["{}.pem", "k.pem"].map(str::to_owned))
+    );
+    assert_eq!((both.ca, both.psk_file), (Some("ca.pem".into()), None));
+    for one in [own, ca] {
+        parse(&format!("{addresses} {one}")).unwrap_err();
+        parse(&format!("{NEEDED} {one}")).unwrap();
+    }
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     let missing = parse("--gateway 192.0.2.1 --local 192.0.2.2").unwrap_err();
-    assert_eq!(missing, ArgumentError::Missing("--psk-file"));
+    assert_eq!(
+        missing.to_string(),
+        "--psk-file, or --certificate, --key and --ca, is missing"
+    );
+    assert_eq!(complaint("--key k.pem"), "--certificate is missing");
+    assert_eq!(complaint("--certificate c.pem"), "--key is missing");
     assert_eq!(complaint("--speed 1"), "unexpected argument `--speed`");
     assert_eq!(complaint("--rate"), "--rate needs a value");
     assert_eq!(

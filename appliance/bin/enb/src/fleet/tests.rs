@@ -3,14 +3,22 @@
 use super::*;
 use crate::arguments::Arguments;
 use crate::plan;
+use crate::proof::{Proof, Proofs};
 use ravelin_ike::config::{Gateway, RemotePeer, SelectorPair};
-use ravelin_types::{Identity, SecretBytes, TrafficSelector};
+use ravelin_pki::WallTime;
+use ravelin_pki::testca::{Contents, Hierarchy, KeyKind};
+use ravelin_types::{Identity, TrafficSelector};
+use std::path::Path;
+use std::time::SystemTime;
+use tempfile::TempDir;
 
 const COUNT: u32 = 20;
 
 struct World {
+    _files: TempDir,
     fleet: Fleet,
     gateway: Endpoint<EnbEnvironment>,
+    authority: Arc<dyn Authority>,
     now: Time,
     /// Of the gateway.
     answered: usize,
@@ -20,20 +28,20 @@ fn arguments() -> Arguments {
     Arguments {
         gateway: "192.0.2.1".parse().unwrap(),
         local: vec!["192.0.2.10".parse().unwrap()],
-        gateway_id: Some(Identity::Fqdn("secgw.example".into())),
+        gateway_id: Some(Identity::Fqdn("gw1.enb.example".into())),
         count: COUNT,
         ..Arguments::default()
     }
 }
 
 /// The mirror image of an eNodeB's.
-fn gateway(enb: &Gateway, key: &[u8], suffix: &str) -> Config {
+fn gateway(enb: &Gateway, proof: Proof, suffix: &str) -> Config {
     let everything = TrafficSelector::any(false);
     let mut gateway = enb.clone();
     gateway.local_addresses = vec!["192.0.2.1".parse().unwrap()];
     gateway.remote = RemotePeer::HostnameSuffix(suffix.into());
-    gateway.local_identity = Some(Identity::Fqdn("secgw.example".into()));
-    gateway.keys = ravelin_ike::config::PreSharedKeys::shared(SecretBytes::new(key.to_vec()));
+    gateway.local_identity = Some(Identity::Fqdn("gw1.enb.example".into()));
+    (gateway.local_proof, gateway.peer_proof) = (proof.local, proof.peer);
     gateway.vpns[0].selectors = vec![SelectorPair {
         local: everything,
         remote: everything,
@@ -46,15 +54,34 @@ fn gateway(enb: &Gateway, key: &[u8], suffix: &str) -> Config {
 
 impl World {
     fn new(arguments: &Arguments, suffix: &str) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let psk = files.path().join("key");
+        std::fs::write(&psk, "a key\n").unwrap();
+        let arguments = Arguments {
+            psk_file: Some(psk),
+            ..arguments.clone()
+        };
+        Self::proved(files, &arguments, &arguments, suffix)
+    }
+
+    /// With the files of the eNodeBs and of the gateway.
+    fn proved(files: TempDir, enbs: &Arguments, theirs: &Arguments, suffix: &str) -> Self {
         let now = Time(1_000_000);
-        let key = SecretBytes::new(b"a key".to_vec());
-        let configs = (0..arguments.count).map(|index| plan::config(arguments, &key, index));
-        let enb = plan::config(arguments, &key, 0);
-        let config = gateway(&enb.gateways[0], b"a key", suffix);
+        let mut proofs = Proofs::new(enbs).unwrap();
+        let members = (0..enbs.count).map(|index| {
+            let proof = proofs.of(plan::number(enbs, index)).unwrap();
+            (plan::config(enbs, &proof, index), proof.authority)
+        });
+        let members: Vec<_> = members.collect();
+        let proof = Proofs::new(theirs).unwrap().of(1).unwrap();
+        let authority = Arc::clone(&proof.authority);
+        let config = gateway(&members[0].0.gateways[0], proof, suffix);
         let environment = EnbEnvironment::new(0);
         Self {
-            fleet: Fleet::new(configs, now).unwrap(),
+            _files: files,
+            fleet: Fleet::new(members, now).unwrap(),
             gateway: Endpoint::new(Arc::new(config), environment, now).unwrap(),
+            authority,
             now,
             answered: 0,
         }
@@ -97,7 +124,7 @@ impl World {
             let Some(work) = self.gateway.poll_work() else {
                 return;
             };
-            let result = work.job.run(&NoAuthority);
+            let result = work.job.run(&*self.authority);
             self.gateway.complete(self.now, work.id, result);
         }
     }
@@ -130,6 +157,73 @@ fn all_come_up_and_go_down_and_come_up_again() {
         assert_eq!((outcome.failed, outcome.lost), (0, 0));
     }
     assert_eq!(world.gateway.ike_sas().count(), 0);
+}
+
+/// What the test CA gives the eNodeBs and the gateway.
+fn certified(folder: &Path) -> [Arguments; 2] {
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let now = WallTime(since.as_secs() as i64);
+    let ca = Hierarchy::new(KeyKind::P256, now, "enb.example").unwrap();
+    let contents = Contents {
+        gateways: 1,
+        fleet: COUNT,
+        ..Contents::default()
+    };
+    ca.write(folder, &contents).unwrap();
+    let file = |name: &str| format!("{}/{name}", folder.display());
+    let with = |name: &str, key: &str| Arguments {
+        certificate: Some([file(&format!("{name}.pem")), file(&format!("{key}.key"))]),
+        ca: Some(file("root.pem").into()),
+        ..arguments()
+    };
+    [with("enb-{}", "fleet"), with("gw1", "gw1")]
+}
+
+#[test]
+fn both_sides_prove_themselves_by_certificates() {
+    let files = tempfile::tempdir().unwrap();
+    let [enbs, gateway] = certified(files.path());
+    let mut world = World::proved(files, &enbs, &gateway, "enb.example");
+    world.start_all();
+    world.run(true);
+    assert_eq!(
+        world.fleet.standing().up,
+        COUNT as usize,
+        "{:?}",
+        world.fleet.outcome()
+    );
+}
+
+#[test]
+fn a_certificate_of_another_and_files_that_do_not_fit_are_told() {
+    let files = tempfile::tempdir().unwrap();
+    let [enbs, mut gateway] = certified(files.path());
+    let path = |name: &str| files.path().join(name).display().to_string();
+    let complaint = |certificate, key| {
+        let arguments = Arguments {
+            certificate: Some([certificate, key]),
+            ..enbs.clone()
+        };
+        let proof = Proofs::new(&arguments).unwrap().of(1);
+        proof.err().unwrap().to_string()
+    };
+    let text = complaint(path("gw1.pem"), path("fleet.key"));
+    let wanted = "gw1.pem: the first certificate does not belong to the key in";
+    assert!(
+        text.contains(wanted) && text.ends_with("fleet.key"),
+        "{text}"
+    );
+    let text = complaint(path("gw1.key"), path("gw1.key"));
+    assert!(text.contains("gw1.key: "), "{text}");
+    assert!(complaint(path("none.pem"), path("gw1.key")).contains("none.pem: "));
+    gateway.certificate = enbs.certificate.clone();
+    let mut world = World::proved(files, &enbs, &gateway, "enb.example");
+    world.start_all();
+    world.run(true);
+    let outcome = world.fleet.outcome();
+    assert_eq!(outcome.failed, u64::from(COUNT));
+    let reasons: Vec<_> = outcome.reasons.keys().collect();
+    assert!(reasons[0].contains("does not speak for"), "{reasons:?}");
 }
 
 #[test]

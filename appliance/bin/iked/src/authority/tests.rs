@@ -2,7 +2,7 @@ use super::*;
 use crate::pki::tests::{hierarchy, local, profile};
 use ravelin_ike::identity::to_payload;
 use ravelin_pki::testca::{Fault, Hierarchy, Issued};
-use ravelin_pki::{AuthorityId, CaProfile, Policy};
+use ravelin_pki::{AuthSignature, AuthorityId, CaProfile, Policy, Scheme};
 use ravelin_types::Identity;
 use tempfile::TempDir;
 
@@ -126,14 +126,6 @@ fn a_signature_of_ours_is_accepted_by_another_of_us() {
     sign.credential = "other".to_owned();
     let error = scene.authority.sign(&sign).unwrap_err().to_string();
     assert_eq!(error, "its certificate has left the configuration");
-}
-
-#[test]
-fn what_endpoints_offer_is_what_is_verified() {
-    assert_eq!(
-        ravelin_ike::authority::HASH_ALGORITHMS,
-        ravelin_pki::HASH_ALGORITHMS
-    );
 }
 
 #[test]

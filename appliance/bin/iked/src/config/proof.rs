@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ravelin_authority::{Signer, trust};
 use ravelin_ctl::ike::{
     Authentication, GatewayConfig, IkeConfig, LocalIdentity, Revocation, RevocationMode,
 };
 use ravelin_ike::Denial;
-use ravelin_ike::config::{Credential, LocalProof, MAX_AUTHORITIES, PeerProof, ProofError, Trust};
+use ravelin_ike::config::{Credential, LocalProof, PeerProof, ProofError, Trust};
 use ravelin_ike::identity::of_address;
-use ravelin_pki::{Accept, Certificate, CheckMode, Local, Policy, Validator};
+use ravelin_pki::{Accept, Certificate, CheckMode, Policy, Validator};
 use ravelin_types::Identity;
 
-use crate::authority::{Check, Judge, Keys, Signer, fits};
+use crate::authority::{Check, Judge, Keys, fits};
 use crate::pki::Contents;
 use crate::pki::ocsp::Responder;
 
@@ -115,13 +116,14 @@ impl<'a> Proofs<'a> {
                 speaks_for_one(first, &gateway.local_addresses).map(|()| None)?
             }
         };
-        let credential = Credential::new(&gateway.name, chain(local));
-        let credential = credential.map_err(|error| error.to_string())?;
-        let accept = Accept {
-            sha1: gateway.authentication.allow_weak,
+        let signer = Signer {
+            local: Arc::clone(local),
+            accept: Accept {
+                sha1: gateway.authentication.allow_weak,
+            },
         };
-        let local = Arc::clone(local);
-        let signer = Signer { local, accept };
+        let credential = signer.credential(&gateway.name);
+        let credential = credential.map_err(|error| error.to_string())?;
         self.keys.signers.insert(gateway.name.clone(), signer);
         Ok((credential, subject))
     }
@@ -142,15 +144,13 @@ impl<'a> Proofs<'a> {
                 judge
             }
         };
-        let hashes = judge.validator.certificate_request();
-        let hashes = hashes.chunks_exact(20).map_while(|h| h.try_into().ok());
-        let hashes = hashes.take(MAX_AUTHORITIES).collect();
         // RFC 4806 section 3.1: peers that can are asked to bring the answer along.
         let profiles = self.config.ca_profiles.iter();
         let mut named = profiles.filter(|profile| trusted.contains(&profile.name));
         let asks = named.any(|profile| profile.revocation.ocsp);
+        let trust = trust(&gateway.name, &judge.validator, asks);
         self.keys.judges.insert(gateway.name.clone(), judge);
-        Trust::new(&gateway.name, hashes, asks)
+        trust
     }
 
     fn judge(&mut self, authentication: &Authentication) -> Judge {
@@ -193,13 +193,6 @@ fn check(revocation: &Revocation) -> Check {
             no_nonce: !revocation.ocsp_nonce,
         }),
     }
-}
-
-/// What peers get: a root is of no use to them, they must have it anyway.
-fn chain(local: &Local) -> Vec<Vec<u8>> {
-    let certificates = local.certificates.iter().enumerate();
-    let sent = certificates.filter(|(at, c)| *at == 0 || !c.issuer().matches(c.subject()));
-    sent.map(|(_, c)| c.der().to_vec()).collect()
 }
 
 fn speaks_for(certificate: &Certificate, identity: &Identity) -> Result<(), String> {
