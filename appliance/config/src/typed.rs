@@ -3,6 +3,7 @@
 //! One struct per container or list of the model that something acts on; a statement without a field here is legal but
 //! without effect, so a field is added together with what acts on it. Names are those of the model.
 
+mod access;
 mod chassis;
 mod interfaces;
 mod pki;
@@ -11,6 +12,7 @@ mod routing;
 mod security;
 mod system;
 
+pub use access::{Access, AccessClient, AccessProfile, ClientIke};
 pub use chassis::{Chassis, HighAvailability, Monitor, RedundancyGroup};
 pub use interfaces::{Family, Interface, InterfaceAddress, Unit};
 pub use pki::{CaProfile, CrlSource, OcspSource, Pki, RevocationCheck};
@@ -43,6 +45,9 @@ pub struct Config {
     /// `security`.
     #[serde(default, rename = "ravelin-security:security")]
     pub security: Security,
+    /// `access`.
+    #[serde(default, rename = "ravelin-access:access")]
+    pub access: Access,
 }
 
 impl Config {

@@ -26,4 +26,5 @@ pub const SOURCES: &[Source] = &[
     module!("ravelin-security-ike"),
     module!("ravelin-security-ipsec"),
     module!("ravelin-security-flow"),
+    module!("ravelin-access"),
 ];

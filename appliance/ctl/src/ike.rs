@@ -219,6 +219,11 @@ pub enum RemotePeer {
         /// What the subject has.
         pattern: SubjectPattern,
     },
+    /// Whoever can prove the identity that it states.
+    Anyone {
+        /// Of one peer; else any number of peers at any address.
+        address: Option<IpAddr>,
+    },
 }
 
 /// `security ike proposal`.

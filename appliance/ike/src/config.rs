@@ -148,6 +148,11 @@ pub enum RemotePeer {
         /// What fits.
         pattern: Arc<dyn IdentityPattern>,
     },
+    /// Whoever can prove the identity that it states.
+    Anyone {
+        /// The address of one; else any number of them at any address.
+        address: Option<IpAddr>,
+    },
 }
 
 /// Pre-shared keys of a gateway.
@@ -164,7 +169,7 @@ impl RemotePeer {
     pub fn address(&self) -> Option<IpAddr> {
         match self {
             RemotePeer::Static { address, .. } => Some(*address),
-            RemotePeer::Pattern { address, .. } => *address,
+            RemotePeer::Pattern { address, .. } | RemotePeer::Anyone { address } => *address,
             RemotePeer::HostnameSuffix(_) | RemotePeer::Identity(_) => None,
         }
     }

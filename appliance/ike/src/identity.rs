@@ -66,6 +66,7 @@ impl Gateway {
                 matches!(identity, Identity::Fqdn(name) if has_suffix(name, suffix))
             }
             RemotePeer::Pattern { pattern, .. } => pattern.accepts(identity),
+            RemotePeer::Anyone { .. } => true,
         }
     }
 
@@ -79,7 +80,7 @@ impl Gateway {
             RemotePeer::Static { identity: None, .. } | RemotePeer::HostnameSuffix(_) => {
                 Some(of_address(address))
             }
-            RemotePeer::Pattern { .. } => None,
+            RemotePeer::Pattern { .. } | RemotePeer::Anyone { .. } => None,
         }
     }
 
@@ -96,6 +97,7 @@ impl Gateway {
             } => address.to_string(),
             RemotePeer::HostnameSuffix(suffix) => format!("*.{suffix}"),
             RemotePeer::Pattern { pattern, .. } => pattern.to_string(),
+            RemotePeer::Anyone { .. } => "any identity".to_owned(),
         }
     }
 

@@ -370,6 +370,7 @@ fn gateway_of<'a>(
                 })?;
                 ike::RemotePeer::Pattern { address, pattern }
             }
+            RemotePeer::Anyone { address } => ike::RemotePeer::Anyone { address },
         },
         local_identity: proof.identity,
         proposals: (gateway.proposals.iter())

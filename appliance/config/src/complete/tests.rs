@@ -25,7 +25,8 @@ fn statements_and_values_come_from_the_model() {
             "interfaces",
             "routing-options",
             "routing-instances",
-            "security"
+            "security",
+            "access"
         ]
     );
     assert_eq!(texts("security", "ip"), ["ipsec"]);

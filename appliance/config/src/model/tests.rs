@@ -224,7 +224,7 @@ fn errors_name_place_path_and_what_was_expected() {
         (
             "            dynamic {\n                hostname .example.net;\n                ike-user-type group-ike-id;\n            }\n",
             "",
-            "[security ike gateway avpn_ike_gw] a statement is missing: address or dynamic",
+            "[security ike gateway avpn_ike_gw] a statement is missing: address, dynamic or access-profile",
         ),
         (
             "local-ip 0.0.0.0/0;",

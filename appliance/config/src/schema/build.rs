@@ -181,9 +181,19 @@ impl Builder {
             name: choice.arg.clone(),
             parent: place.parent,
         });
-        for (case, sub) in choice.subs.iter().enumerate() {
+        self.alternatives(choice, (number, 0), place)
+    }
+
+    /// Adds the cases under a choice, by their numbers from `first` on.
+    fn alternatives(
+        &mut self,
+        from: &Statement,
+        (choice, first): (u32, u32),
+        place: &Place,
+    ) -> Result<(), ModelError> {
+        for (case, sub) in (first..).zip(&from.subs) {
             let mut inside = place.clone();
-            inside.cases.push((number, case as u32));
+            inside.cases.push((choice, case));
             match sub.keyword.as_str() {
                 "case" => self.expand(&sub.subs, &inside)?,
                 _ => self.expand(std::slice::from_ref(sub), &inside)?,
@@ -209,11 +219,24 @@ impl Builder {
         let mut inside = place.clone();
         for segment in augment.arg.split('/').filter(|s| !s.is_empty()) {
             let name = segment.rsplit(':').next().unwrap_or(segment);
-            inside.parent = self.schema.child(inside.parent, name).ok_or_else(|| {
-                self.error(place.home, augment, format!("no node `{name}` to augment"))
-            })?;
+            let Some(child) = self.schema.child(inside.parent, name) else {
+                let end = self.end_of_choice(inside.parent, name).ok_or_else(|| {
+                    self.error(place.home, augment, format!("no node `{name}` to augment"))
+                })?;
+                return self.alternatives(augment, end, &inside);
+            };
+            inside.parent = child;
         }
         self.expand(&augment.subs, &inside)
+    }
+
+    /// The number of a choice, and of the next case in it.
+    fn end_of_choice(&self, parent: SchemaId, name: &str) -> Option<(u32, u32)> {
+        let mut choices = self.schema.choices.iter();
+        let choice = choices.position(|c| c.name == name && c.parent == parent)? as u32;
+        let cases = self.schema.nodes.iter().flat_map(|node| &node.cases);
+        let last = cases.filter(|case| case.0 == choice).map(|case| case.1);
+        Some((choice, last.max().map_or(0, |last| last + 1)))
     }
 
     fn add(&mut self, from: &Statement, kind: Kind, place: &Place) -> Result<(), ModelError> {

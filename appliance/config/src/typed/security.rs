@@ -152,8 +152,11 @@ pub struct PreSharedKey {
 pub struct Gateway {
     /// Name.
     pub name: String,
-    /// Name of its policy.
-    pub ike_policy: String,
+    /// Name of its policy, unless it has an access profile.
+    pub ike_policy: Option<String>,
+    /// Name of its access profile.
+    #[serde(rename = "ravelin-access:access-profile")]
+    pub access_profile: Option<String>,
     /// Address of a static peer.
     pub address: Option<IpAddr>,
     /// A group of peers.
@@ -244,6 +247,9 @@ pub struct RemoteIdentity {
     pub stated: IdentityChoice,
     /// The subject of the peer's certificate.
     pub distinguished_name: Option<Subject>,
+    /// Any that the peer can prove.
+    #[serde(default, deserialize_with = "present")]
+    pub general_ikeid: bool,
 }
 
 /// `distinguished-name` of peers: attributes of their subjects.

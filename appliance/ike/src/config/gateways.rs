@@ -18,6 +18,8 @@ pub struct Gateways {
     by_address: HashMap<IpAddr, Vec<usize>>,
     /// Those of peers at any address.
     dynamic: Vec<usize>,
+    /// Those of anyone at any address.
+    anyone: Vec<usize>,
 }
 
 impl Gateways {
@@ -29,6 +31,7 @@ impl Gateways {
             RemotePeer::Static { address, .. } => {
                 self.by_address.entry(*address).or_default().push(at);
             }
+            RemotePeer::Anyone { address: None } => self.anyone.push(at),
             _ => self.dynamic.push(at),
         }
         self.list.push(gateway);
@@ -39,11 +42,12 @@ impl Gateways {
         self.by_name.get(name).and_then(|at| self.list.get(*at))
     }
 
-    /// Those for a peer at these addresses: of this very address, then of any, each in order.
+    /// Those for a peer at these addresses: of this very address, then of any, then of any address and identity, each in order.
     pub fn candidates(&self, vrf: VrfId, local: IpAddr, remote: IpAddr) -> Vec<&Arc<Gateway>> {
         let exact = self.by_address.get(&remote).into_iter().flatten();
         let gateways = exact
             .chain(&self.dynamic)
+            .chain(&self.anyone)
             .filter_map(|at| self.list.get(*at));
         gateways
             .filter(|gateway| gateway.fits_addresses(vrf, local, remote))
@@ -91,6 +95,7 @@ mod tests {
     #[test]
     fn exact_addresses_come_before_dynamic_gateways_and_others_not_at_all() {
         let gateways: Gateways = [
+            named("anyone", RemotePeer::Anyone { address: None }),
             named("dynamic", RemotePeer::HostnameSuffix("x".into())),
             named("another", only("198.51.100.8")),
             named("first", only("198.51.100.7")),
@@ -104,11 +109,12 @@ mod tests {
             found.iter().map(|g| g.name.clone()).collect::<Vec<_>>()
         };
         let exact = names(VrfId::DEFAULT, "198.51.100.7");
-        assert_eq!(exact, ["first", "second", "dynamic"]);
-        assert_eq!(names(VrfId::DEFAULT, "203.0.113.1"), ["dynamic"]);
+        assert_eq!(exact, ["first", "second", "dynamic", "anyone"]);
+        let others = names(VrfId::DEFAULT, "203.0.113.1");
+        assert_eq!(others, ["dynamic", "anyone"]);
         assert!(names(VrfId(1), "198.51.100.7").is_empty());
         assert_eq!(gateways.named("second").unwrap().name, "second");
         assert!(gateways.named("third").is_none());
-        assert_eq!(gateways.len(), 4);
+        assert_eq!(gateways.len(), 5);
     }
 }

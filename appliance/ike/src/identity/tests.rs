@@ -53,6 +53,25 @@ fn a_suffix_matches_whole_labels_without_case() {
 }
 
 #[test]
+fn anyone_may_come_to_a_gateway_of_anyone() {
+    let g = gateway("all", RemotePeer::Anyone { address: None });
+    assert!(g.accepts_identity(&fqdn("enb.example")));
+    assert!(g.accepts_identity(&Identity::KeyId(vec![0])));
+    assert_eq!(g.accepted_text(), "any identity");
+    let only = "198.51.100.7".parse().unwrap();
+    let g = gateway(
+        "one",
+        RemotePeer::Anyone {
+            address: Some(only),
+        },
+    );
+    let (vrf, ours) = (VrfId::DEFAULT, "192.0.2.1".parse().unwrap());
+    assert!(g.fits_addresses(vrf, ours, only));
+    assert!(!g.fits_addresses(vrf, ours, "198.51.100.8".parse().unwrap()));
+    assert_eq!(g.static_identity(only), None);
+}
+
+#[test]
 fn every_identity_type_matches_itself_only() {
     let all = [
         fqdn("enb.example"),

@@ -1,5 +1,6 @@
 //! iked's part: gateways with their proposals, keys and tunnels.
 
+mod access;
 mod authentication;
 
 use super::{CompileError, sets};
@@ -28,15 +29,19 @@ pub(super) fn compile(
 ) -> IkeConfig {
     let mut gateways = Vec::new();
     for gateway in &config.security.ike.gateway {
-        match self::gateway(config, gateway, warnings) {
+        let made = match &gateway.access_profile {
+            Some(profile) => access::gateways(config, gateway, profile, warnings),
+            None => self::gateway(config, gateway, warnings).map(|made| vec![made]),
+        };
+        match made {
             Ok(made) => {
-                if made.vpns.is_empty() {
+                if made.iter().all(|made| made.vpns.is_empty()) {
                     warnings.push(format!(
                         "[security ike gateway {}] no VPN uses this gateway: its peers get no tunnel",
                         gateway.name
                     ));
                 }
-                gateways.push(made);
+                gateways.extend(made);
             }
             Err(message) => errors.push(CompileError {
                 path: format!("security ike gateway {}", gateway.name),
@@ -57,18 +62,46 @@ fn gateway(
     gateway: &Gateway,
     warnings: &mut Vec<String>,
 ) -> Result<part::GatewayConfig, String> {
-    let policies = &config.security.ike.policy;
-    let policy = policies.iter().find(|p| p.name == gateway.ike_policy);
-    // The model's leafref holds the name to an entry; this is for a model that would not.
-    let policy = policy.ok_or_else(|| format!("no policy `{}`", gateway.ike_policy))?;
-    let local_addresses = local_addresses(config, gateway)?;
+    let name = gateway.ike_policy.as_deref().unwrap_or_default();
     let vpns = config.security.ipsec.vpn.iter();
     let vpns = vpns.filter(|vpn| vpn.ike.gateway == gateway.name);
-    Ok(part::GatewayConfig {
+    let peers = Peers {
         name: gateway.name.clone(),
-        vrf: VrfId::DEFAULT,
-        local_addresses,
         remote: remote(gateway)?,
+        policy: policy(config, name)?,
+        vpns: vpns
+            .map(|vpn| self::vpn(config, vpn, warnings))
+            .collect::<Result<_, _>>()?,
+    };
+    serve(config, gateway, peers, warnings)
+}
+
+fn policy<'a>(config: &'a Config, name: &str) -> Result<&'a IkePolicy, String> {
+    let policy = config.security.ike.policy.iter().find(|p| p.name == name);
+    // The model's leafref holds the name to an entry; this is for a model that would not.
+    policy.ok_or_else(|| format!("no policy `{name}`"))
+}
+
+/// Peers of a gateway: all of them, or those of one client of its access profile.
+struct Peers<'a> {
+    name: String,
+    remote: RemotePeer,
+    policy: &'a IkePolicy,
+    vpns: Vec<part::VpnConfig>,
+}
+
+fn serve(
+    config: &Config,
+    gateway: &Gateway,
+    peers: Peers<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<part::GatewayConfig, String> {
+    let policy = peers.policy;
+    Ok(part::GatewayConfig {
+        name: peers.name,
+        vrf: VrfId::DEFAULT,
+        local_addresses: local_addresses(config, gateway)?,
+        remote: peers.remote,
         local_identity: local_identity(gateway),
         proposals: proposals(config, policy, warnings)?,
         authentication: authentication(config, gateway, policy)?,
@@ -85,9 +118,7 @@ fn gateway(
                 _ => part::RedirectAt::Init,
             },
         }),
-        vpns: vpns
-            .map(|vpn| self::vpn(config, vpn, warnings))
-            .collect::<Result<_, _>>()?,
+        vpns: peers.vpns,
     })
 }
 
@@ -153,6 +184,11 @@ fn unit_addresses(config: &Config, name: &UnitName) -> Vec<IpAddr> {
 fn remote(gateway: &Gateway) -> Result<RemotePeer, String> {
     if let Some(address) = gateway.address {
         let who = &gateway.remote_identity;
+        if who.general_ikeid {
+            return Ok(RemotePeer::Anyone {
+                address: Some(address),
+            });
+        }
         if let Some(subject) = &who.distinguished_name {
             return Ok(subject_peer(Some(address), subject));
         }
@@ -163,6 +199,9 @@ fn remote(gateway: &Gateway) -> Result<RemotePeer, String> {
         .dynamic
         .as_ref()
         .ok_or("neither `address` nor `dynamic`")?;
+    if dynamic.identity.general_ikeid {
+        return Ok(RemotePeer::Anyone { address: None });
+    }
     if let Some(subject) = &dynamic.identity.distinguished_name {
         return Ok(subject_peer(None, subject));
     }
@@ -390,3 +429,6 @@ fn selectors(vpn: &Vpn) -> Vec<part::SelectorPair> {
     });
     stated.collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,6 +186,11 @@ fn protected(config: &Config, name: &UnitName, unit: &Unit) -> Vec<Prefix> {
     let selectors = vpns
         .filter(|vpn| vpn.bind_interface == *name)
         .flat_map(|vpn| vpn.traffic_selector.iter().map(|ts| ts.remote_ip));
+    let clients = config.access.profile.iter().flat_map(|p| &p.client);
+    let clients = clients.filter(|client| client.ike.interface_id == *name);
+    let selectors = selectors.chain(
+        clients.flat_map(|client| client.ike.traffic_selector.iter().map(|ts| ts.remote_ip)),
+    );
     let stated = unit.protected_prefix.iter().copied();
     let all = stated.chain(routes.map(|r| r.prefix)).chain(selectors);
     let mut all: Vec<Prefix> = all.filter(|p| !p.is_default()).collect();

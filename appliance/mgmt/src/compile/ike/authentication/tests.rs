@@ -1,11 +1,7 @@
 use super::*;
 use crate::compile::compile;
-use crate::compile::tests::SITE;
-use ravelin_config::Model;
+use crate::compile::tests::{MODEL, SITE};
 use ravelin_ctl::ike::IkeConfig;
-use std::sync::LazyLock;
-
-static MODEL: LazyLock<Model> = LazyLock::new(|| Model::new().unwrap());
 
 const PSK: &str = "pre-shared-key ascii-text \"backhaul-secret\"; ## SECRET-DATA";
 const METHOD: &str = "authentication-method pre-shared-keys;";

@@ -1,0 +1,66 @@
+use super::*;
+use crate::compile::tests::{MODEL, SITE, compiled};
+
+#[test]
+fn extensions_of_ike_and_the_mode_of_a_tunnel_are_carried() {
+    let text = SITE
+        .replace("gateway enb-v4 {\n", "address-pool p { inet 10.45.7.0/24; dns 10.0.0.53; }\n gateway enb-v4 {\n mobike; quick-crash-detection; address-pool p; redirect { address 192.0.2.3; at ike-auth; }\n")
+        .replace("vpn enb-v4 {\n", "vpn enb-v4 {\n mode transport;\n")
+        .replace("protocol esp;\n            encryption-algorithm aes-256-gcm;", "protocol ah; authentication-algorithm hmac-sha-256-128;");
+    let ike = compiled(&text).ike;
+    let (v4, v6) = (&ike.gateways[0], &ike.gateways[1]);
+    assert!(v4.mobike && v4.quick_crash_detection);
+    let redirect = v4.redirect.unwrap();
+    assert_eq!(
+        (redirect.to.to_string().as_str(), redirect.at),
+        ("192.0.2.3", part::RedirectAt::Auth)
+    );
+    let pool = v4.pool.as_ref().unwrap();
+    assert_eq!(
+        (pool.name.as_str(), pool.inet6, pool.dns.len()),
+        ("p", None, 1)
+    );
+    assert_eq!(pool.inet.unwrap().to_string(), "10.45.7.0/24");
+    assert!(!v6.mobike && v6.pool.is_none() && v6.redirect.is_none());
+    assert_eq!(v4.vpns[0].mode, IpsecMode::Transport);
+    assert_eq!(v6.vpns[0].mode, IpsecMode::Tunnel);
+    assert_eq!(v4.vpns[0].proposals[0].protocol, IpsecProtocol::Ah);
+    for (to, why) in [
+        (
+            "protocol ah; encryption-algorithm aes-256-gcm;",
+            "does not encrypt",
+        ),
+        ("protocol ah;", "`encryption-algorithm` is missing"),
+        (
+            "protocol esp; authentication-algorithm hmac-sha-256-128;",
+            "`encryption-algorithm` is missing",
+        ),
+    ] {
+        let text = SITE.replace(
+            "protocol esp;\n            encryption-algorithm aes-256-gcm;",
+            to,
+        );
+        let refused = MODEL
+            .load("t.conf", &text)
+            .map(drop)
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains(why), "{to}: {refused}");
+    }
+}
+
+#[test]
+fn general_ikeid_is_anyone() {
+    let dynamic = "hostname .enb.example;\n                ike-user-type group-ike-id;";
+    let text = SITE
+        .replacen(
+            &format!("dynamic {{\n                {dynamic}\n            }}"),
+            "address 192.0.2.10;\n            remote-identity general-ikeid;",
+            1,
+        )
+        .replacen(dynamic, "general-ikeid;", 1);
+    let address = Some("192.0.2.10".parse().unwrap());
+    let remotes = compiled(&text).ike.gateways.into_iter().map(|g| g.remote);
+    let anyone = [address, None].map(|address| RemotePeer::Anyone { address });
+    assert_eq!(remotes.collect::<Vec<_>>(), anyone);
+}

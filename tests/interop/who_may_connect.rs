@@ -1,0 +1,174 @@
+//! Peers that the configuration does not name, tried by strongSwan: any identity (`general-ikeid`) beside a group of host names, and
+//! the clients of an access profile, `*` among them.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use ravelin_tests::gateway::Gateway;
+use ravelin_tests::site::{CONFIGURATION, Site, V4, enb_connection};
+use ravelin_tests::strongswan::{Child, Connection, StrongSwan};
+use ravelin_tests::traffic::ping;
+
+const STRANGERS_KEY: &str = "strangers-secret";
+
+/// The site's configuration with a gateway at the same address for anyone who has [`STRANGERS_KEY`]. It stands before the others and
+/// yet takes nothing from them.
+fn configuration() -> String {
+    let policy = format!(
+        "policy strangers {{
+            proposals ike-gcm;
+            pre-shared-key ascii-text {STRANGERS_KEY};
+        }}
+        gateway strangers {{
+            ike-policy strangers;
+            dynamic general-ikeid;
+            local-identity hostname secgw.example;
+            local-address 192.0.2.1;
+            external-interface ge-0/0/0.0;
+        }}
+        gateway enb-v4 {{\n"
+    );
+    let vpn = "vpn strangers {
+            bind-interface st0.0;
+            ike {
+                gateway strangers;
+                ipsec-policy enb;
+            }
+        }
+        vpn enb-v6 {\n";
+    CONFIGURATION
+        .replace("gateway enb-v4 {\n", &policy)
+        .replace("vpn enb-v6 {\n", vpn)
+}
+
+/// The eNodeB's connection by another name, identity and key, for this inner address.
+fn peer(name: &str, identity: &str, key: &str, inner: &str) -> Connection {
+    let child = Child::new(&format!("{name}-s1"), inner, "198.51.100.0/24");
+    Connection {
+        local_id: identity.to_owned(),
+        psk: key.to_owned(),
+        children: vec![child],
+        ..enb_connection(name, V4)
+    }
+}
+
+/// Gateway and identity of each peer that is up.
+fn peers(gateway: &Gateway) -> Vec<(String, String)> {
+    let report = gateway
+        .report("show security ike security-associations")
+        .unwrap();
+    let list = report["ike_security_associations"].as_array().unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let up = list.iter().filter(|sa| sa["state"] == "UP");
+    let mut all: Vec<_> = up
+        .map(|sa| (text(&sa["gateway"]), text(&sa["remote_identity"])))
+        .collect();
+    all.sort();
+    all
+}
+
+/// The site's configuration with an access profile for its first gateway.
+fn profiled() -> String {
+    let (head, tail) = CONFIGURATION.split_once("        vpn enb-v4 {\n").unwrap();
+    let (_, tail) = tail.split_once("        vpn enb-v6 {\n").unwrap();
+    let text = format!("{head}        vpn enb-v6 {{\n{tail}");
+    let (head, tail) = text.split_once("gateway enb-v4 {\n").unwrap();
+    let (_, tail) = tail.split_once("local-identity").unwrap();
+    let client = "ike-policy enb; ipsec-policy enb; interface-id st0.0;";
+    format!(
+        "{head}gateway enb-v4 {{
+            access-profile ran;
+            local-identity{tail}
+access {{
+    profile ran {{
+        client * {{ ike {{ {client} pre-shared-key ascii-text {STRANGERS_KEY}; }} }}
+        client *.enb.example {{ ike {{ {client} }} }}
+        client enb2.enb.example {{ ike {{ {client}
+            traffic-selector own {{ local-ip 198.51.100.0/24; remote-ip 10.45.0.2/32; }} }} }}
+    }}
+}}
+"
+    )
+}
+
+#[test]
+fn clients_of_an_access_profile_get_what_is_theirs() {
+    let site = Site::new("access_profile").unwrap();
+    let gateway = site.start_gateway_with(&profiled()).unwrap();
+    let mut narrow = peer(
+        "narrow",
+        "enb2.enb.example",
+        "backhaul-secret",
+        "10.45.0.0/16",
+    );
+    narrow.children[0].remote_ts = "0.0.0.0/0".to_owned();
+    let connections = [
+        narrow,
+        peer(
+            "group",
+            "enb1.enb.example",
+            "backhaul-secret",
+            "10.45.0.1/32",
+        ),
+        peer(
+            "new",
+            "new.elsewhere.example",
+            STRANGERS_KEY,
+            "10.45.0.3/32",
+        ),
+        peer("thief", "enb3.enb.example", STRANGERS_KEY, "10.45.0.4/32"),
+    ];
+    let strongswan = StrongSwan::start(&site.enb, site.folder(), &connections).unwrap();
+    for name in ["narrow", "group", "new"] {
+        strongswan.initiate(&format!("{name}-s1")).unwrap();
+    }
+    strongswan.initiate("thief-s1").unwrap_err();
+    let wanted = [
+        ("enb-v4:*", "new.elsewhere.example"),
+        ("enb-v4:*.enb.example", "enb1.enb.example"),
+        ("enb-v4:enb2.enb.example", "enb2.enb.example"),
+    ];
+    let wanted = wanted.map(|(gateway, who)| (gateway.to_owned(), who.to_owned()));
+    assert_eq!(peers(&gateway), wanted);
+    let narrowed = "local  10.45.0.2/32";
+    let sas = strongswan.list_sas().unwrap();
+    assert!(sas.contains(narrowed), "{sas}");
+    let inner = V4.enb_inner;
+    assert_eq!(ping(&site.enb, inner, V4.core, 3, 56).unwrap(), 3);
+}
+
+#[test]
+fn anyone_with_the_key_is_served_under_its_own_identity() {
+    let site = Site::new("who_may_connect").unwrap();
+    let gateway = site.start_gateway_with(&configuration()).unwrap();
+    let connections = [
+        peer(
+            "known",
+            "enb1.enb.example",
+            "backhaul-secret",
+            "10.45.0.1/32",
+        ),
+        peer(
+            "mail",
+            "field@elsewhere.example",
+            STRANGERS_KEY,
+            "10.45.0.2/32",
+        ),
+        peer("keyid", "keyid:cell-4711", STRANGERS_KEY, "10.45.0.3/32"),
+        peer("thief", "thief.example", "backhaul-secret", "10.45.0.4/32"),
+    ];
+    let strongswan = StrongSwan::start(&site.enb, site.folder(), &connections).unwrap();
+    for name in ["known", "mail", "keyid"] {
+        strongswan.initiate(&format!("{name}-s1")).unwrap();
+    }
+    strongswan.initiate("thief-s1").unwrap_err();
+    let wanted = [
+        ("enb-v4", "enb1.enb.example"),
+        ("strangers", "field@elsewhere.example"),
+        ("strangers", "keyid:cell-4711"),
+    ];
+    let wanted = wanted.map(|(gateway, who)| (gateway.to_owned(), who.to_owned()));
+    assert_eq!(peers(&gateway), wanted);
+    let failures = gateway.cli("show security ike failures").unwrap();
+    assert!(failures.contains("thief.example"), "{failures}");
+}
