@@ -8,7 +8,8 @@
 
 mod text;
 
-use x509_parser::asn1_rs::{Any, FromDer, Tag, ToDer};
+use ravelin_types::dn;
+use x509_parser::asn1_rs::{Any, FromDer, ToDer};
 use x509_parser::error::X509Error;
 use x509_parser::x509::X509Name;
 
@@ -150,37 +151,12 @@ fn folded(text: &str) -> String {
 
 /// The value of an attribute, or `None` for a string with octets that its kind does not allow.
 fn value(any: &Any<'_>) -> Option<Value> {
-    let utf8 = |octets: &[u8]| std::str::from_utf8(octets).ok().map(str::to_owned);
-    let text = match any.tag() {
-        Tag::Utf8String => utf8(any.data)?,
-        Tag::PrintableString | Tag::Ia5String | Tag::NumericString | Tag::VisibleString => {
-            if !any.data.is_ascii() {
-                return None;
-            }
-            utf8(any.data)?
-        }
-        // As everybody reads it: ISO 8859-1.
-        Tag::TeletexString => any.data.iter().copied().map(char::from).collect(),
-        Tag::BmpString => {
-            let units: Vec<u16> = units(any.data, u16::from_be_bytes)?;
-            char::decode_utf16(units).collect::<Result<_, _>>().ok()?
-        }
-        Tag::UniversalString => {
-            let numbers: Vec<u32> = units(any.data, u32::from_be_bytes)?;
-            numbers
-                .into_iter()
-                .map(char::from_u32)
-                .collect::<Option<_>>()?
-        }
-        _ => return any.to_der_vec().ok().map(Value::Other),
-    };
-    Some(Value::Text(text))
-}
-
-/// Octets as units of `N`, or `None` when some are left over.
-fn units<const N: usize, T>(octets: &[u8], read: fn([u8; N]) -> T) -> Option<Vec<T>> {
-    let units = octets.chunks(N).map(|unit| unit.try_into().ok().map(read));
-    units.collect()
+    let tag = u8::try_from(any.tag().0).ok()?;
+    match dn::Value::read(tag, any.data) {
+        dn::Value::Text(text) => Some(Value::Text(text)),
+        dn::Value::Malformed => None,
+        dn::Value::Other => any.to_der_vec().ok().map(Value::Other),
+    }
 }
 
 #[cfg(test)]

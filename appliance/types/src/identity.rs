@@ -1,6 +1,6 @@
 //! IKE identities (RFC 7296 section 3.5).
 
-use crate::ParseError;
+use crate::{ParseError, dn};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -96,7 +96,10 @@ impl fmt::Display for Identity {
             Identity::Ipv4(a) => a.fmt(f),
             Identity::Ipv6(a) => a.fmt(f),
             Identity::Fqdn(s) | Identity::Email(s) => f.write_str(s),
-            Identity::Dn(b) => write!(f, "dn:{}", hex(b)),
+            Identity::Dn(b) => match dn::text(b) {
+                Some(text) => f.write_str(&text),
+                None => write!(f, "dn:0x{}", hex(b)),
+            },
             Identity::KeyId(b) => match std::str::from_utf8(b) {
                 Ok(s) if !s.is_empty() && s.chars().all(|c| c.is_ascii_graphic()) => {
                     write!(f, "keyid:{s}")

@@ -4,6 +4,7 @@
 //! (for the control sockets), and parses its text form with an error that names the text.
 #![forbid(unsafe_code)]
 
+pub mod dn;
 mod error;
 mod esp;
 mod hardware;

@@ -2,25 +2,20 @@
 
 use std::fmt;
 
-use super::{Attribute, DistinguishedName, Value};
+use super::DistinguishedName;
 use crate::der;
 use crate::error::Error;
+use ravelin_types::dn::{self, ATTRIBUTES};
 use x509_parser::asn1_rs::Oid;
 
-/// Short names of attributes and how their values are written: RFC 4514 section 3, RFC 5280 appendix A, RFC 2985.
-const ATTRIBUTES: &[(&str, &str, u8)] = &[
-    ("CN", "2.5.4.3", der::UTF8_STRING),
-    ("serialNumber", "2.5.4.5", der::PRINTABLE_STRING),
-    ("C", "2.5.4.6", der::PRINTABLE_STRING),
-    ("L", "2.5.4.7", der::UTF8_STRING),
-    ("ST", "2.5.4.8", der::UTF8_STRING),
-    ("STREET", "2.5.4.9", der::UTF8_STRING),
-    ("O", "2.5.4.10", der::UTF8_STRING),
-    ("OU", "2.5.4.11", der::UTF8_STRING),
-    ("UID", "0.9.2342.19200300.100.1.1", der::UTF8_STRING),
-    ("DC", "0.9.2342.19200300.100.1.25", der::IA5_STRING),
-    ("emailAddress", "1.2.840.113549.1.9.1", der::IA5_STRING),
-];
+/// How the values of an attribute are written.
+fn tag_of(short_name: &str) -> u8 {
+    match short_name {
+        "serialNumber" | "C" => der::PRINTABLE_STRING,
+        "DC" | "emailAddress" => der::IA5_STRING,
+        _ => der::UTF8_STRING,
+    }
+}
 
 impl DistinguishedName {
     /// Reads the text of RFC 4514, with spaces allowed around its commas and short names of attributes in any case.
@@ -67,8 +62,8 @@ fn attribute(part: &str) -> Result<Vec<u8>, Error> {
     let name = name.trim();
     let known = ATTRIBUTES
         .iter()
-        .find(|(short, oid, _)| name.eq_ignore_ascii_case(short) || name == *oid);
-    let (_, oid, tag) = known.ok_or_else(|| {
+        .find(|(short, oid)| name.eq_ignore_ascii_case(short) || name == *oid);
+    let (short, oid) = known.ok_or_else(|| {
         wrong("an attribute CN, serialNumber, C, L, ST, STREET, O, OU, UID, DC or emailAddress")
     })?;
     let value = unescaped(value).ok_or_else(|| wrong("a value with complete escapes"))?;
@@ -76,7 +71,8 @@ fn attribute(part: &str) -> Result<Vec<u8>, Error> {
         return Err(wrong("an attribute with a value"));
     }
     let printable = |c: char| c.is_ascii_alphanumeric() || " '()+,-./:=?".contains(c);
-    let fits = match *tag {
+    let tag = tag_of(short);
+    let fits = match tag {
         der::PRINTABLE_STRING => value.chars().all(printable),
         der::IA5_STRING => value.is_ascii(),
         _ => true,
@@ -89,7 +85,7 @@ fn attribute(part: &str) -> Result<Vec<u8>, Error> {
         der::SEQUENCE,
         &[
             &der::element(der::OID, oid.as_bytes()),
-            &der::element(*tag, value.as_bytes()),
+            &der::element(tag, value.as_bytes()),
         ],
     ))
 }
@@ -122,48 +118,7 @@ fn unescaped(text: &str) -> Option<String> {
 
 impl fmt::Display for DistinguishedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, rdn) in self.rdns.iter().rev().enumerate() {
-            if index > 0 {
-                f.write_str(",")?;
-            }
-            for (index, attribute) in rdn.iter().enumerate() {
-                if index > 0 {
-                    f.write_str("+")?;
-                }
-                attribute.fmt(f)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Attribute {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = ATTRIBUTES.iter().find(|(_, oid, _)| *oid == self.oid);
-        f.write_str(known.map_or(self.oid.as_str(), |(short, _, _)| short))?;
-        f.write_str("=")?;
-        let text = match &self.value {
-            Value::Text(text) => text,
-            Value::Other(element) => {
-                f.write_str("#")?;
-                return element.iter().try_for_each(|o| write!(f, "{o:02x}"));
-            }
-        };
-        let last = text.chars().count().saturating_sub(1);
-        for (index, c) in text.chars().enumerate() {
-            let at_end = c == ' ' && (index == 0 || index == last);
-            if at_end || c == '#' && index == 0 || r#"",+;<=>\"#.contains(c) {
-                write!(f, "\\{c}")?;
-            } else if c.is_control() {
-                // A name must not be able to write lines into a log.
-                let mut octets = [0; 4];
-                for octet in c.encode_utf8(&mut octets).bytes() {
-                    write!(f, "\\{octet:02x}")?;
-                }
-            } else {
-                write!(f, "{c}")?;
-            }
-        }
-        Ok(())
+        // What was read as a name is one.
+        f.write_str(&dn::text(&self.der).unwrap_or_default())
     }
 }
