@@ -70,6 +70,7 @@ fn daemon(answer: &DaemonReply) -> Value {
         DaemonReply::Cpu(workers) => json!({ "workers": workers }),
         DaemonReply::Buffers(all) => json!({ "buffers": all }),
         DaemonReply::Acceleration(all) => json!({ "acceleration": all }),
+        DaemonReply::Alarms(list) => json!({ "alarms": list }),
         DaemonReply::Pki(reply) => pki(reply),
         DaemonReply::Done(count) => json!({ "done": count }),
         DaemonReply::Failed(line) => json!({ "errors": [line] }),

@@ -161,6 +161,8 @@ pub enum DaemonQuery {
     Acceleration,
     /// iked: certificates and keys.
     Pki(Box<PkiOrder>),
+    /// iked: what is wrong with its certificates and its vault.
+    Alarms,
 }
 
 impl DaemonQuery {
@@ -191,6 +193,7 @@ impl DaemonQuery {
             | DaemonQuery::Cpu
             | DaemonQuery::Buffers
             | DaemonQuery::Acceleration
+            | DaemonQuery::Alarms
             | DaemonQuery::HighAvailability => false,
         }
     }
@@ -317,6 +320,8 @@ pub enum DaemonReply {
     Acceleration(Acceleration),
     /// Answer to [`DaemonQuery::Pki`].
     Pki(Box<PkiReply>),
+    /// Answer to [`DaemonQuery::Alarms`].
+    Alarms(Vec<Alarm>),
     /// How many objects an order touched.
     Done(u64),
     /// Why not.

@@ -1,9 +1,10 @@
 //! A daemon's connection as the manager sees it: numbered requests, and what each answer is awaited for.
 
 use ravelin_ctl::daemon::Request;
-use ravelin_ctl::operator::Reply;
+use ravelin_ctl::host::Alarm;
+use ravelin_ctl::operator::{DaemonQuery, Reply};
 use ravelin_ctl::stream::Writer;
-use ravelin_ctl::{Envelope, Hello};
+use ravelin_ctl::{Envelope, Hello, Role};
 use ravelin_types::Generation;
 use std::collections::HashMap;
 use std::net::Shutdown;
@@ -25,8 +26,18 @@ pub(crate) enum Awaited {
     Applied(Generation),
     /// An operator waits here.
     Operator(Sender<Reply>),
-    /// An operator waits for the alarms, to which the crypto devices may add some.
-    Alarms(Sender<Reply>),
+    /// An operator waits for the alarms, to which this daemon may add some.
+    Alarms(Gathering),
+}
+
+/// Alarms on their way together.
+pub(crate) struct Gathering {
+    /// Who waits for them.
+    pub answer: Sender<Reply>,
+    /// Those of the daemons that have answered.
+    pub found: Vec<Alarm>,
+    /// Whom to ask yet, the last first.
+    pub left: Vec<Role>,
 }
 
 /// A connected daemon.
@@ -69,14 +80,35 @@ impl Link {
 
     /// Sends a request whose answer is awaited.
     pub fn ask(&mut self, request: Request, awaited: Awaited) -> Result<(), Unsent> {
-        let of_operator = matches!(awaited, Awaited::Operator(_) | Awaited::Alarms(_));
+        let of_operator = matches!(awaited, Awaited::Operator(_));
+        let id = self.number(request, of_operator)?;
+        self.awaited.insert(id, awaited);
+        Ok(())
+    }
+
+    /// Asks for alarms; gives back who waits for them when the daemon cannot be asked.
+    pub fn ask_alarms(
+        &mut self,
+        query: DaemonQuery,
+        gathering: Gathering,
+    ) -> Result<(), Gathering> {
+        match self.number(Request::Operator(query), true) {
+            Ok(id) => {
+                self.awaited.insert(id, Awaited::Alarms(gathering));
+                Ok(())
+            }
+            Err(_) => Err(gathering),
+        }
+    }
+
+    /// Sends a request; its number. Those of operators are bounded.
+    fn number(&mut self, request: Request, of_operator: bool) -> Result<u32, Unsent> {
         if of_operator && self.awaited.len() >= MAX_AWAITED {
             return Err(Unsent::Busy);
         }
         let id = self.next_request();
         self.send(id, request)?;
-        self.awaited.insert(id, awaited);
-        Ok(())
+        Ok(id)
     }
 
     /// Sends a request that is not answered.

@@ -251,8 +251,8 @@ impl Manager {
                 let _ = answer.send(ops::Reply::Daemon(reply));
                 return None;
             }
-            (Awaited::Alarms(answer), Reply::Operator(ops::DaemonReply::Acceleration(all))) => {
-                let _ = answer.send(ops::Reply::Alarms(self.alarms_with(&all)));
+            (Awaited::Alarms(gathering), Reply::Operator(reply)) => {
+                self.alarms_came(gathering, reply);
                 return None;
             }
             (Awaited::Prepared(generation), Reply::Prepared(result)) => {

@@ -10,6 +10,7 @@
 //!            --work--> pool
 //! ```
 
+mod alarms;
 mod events;
 mod queries;
 mod show;

@@ -4,6 +4,7 @@
 //! A [`Pki`] is a handle; all handles share the same contents. Who changes something blocks until it is durable, so that is not for
 //! the daemon's main task. A reader keeps the [`Contents`] that it got, whole, whatever is changed meanwhile.
 
+pub mod alarms;
 pub mod desk;
 mod fetch;
 mod files;

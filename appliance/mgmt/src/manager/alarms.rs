@@ -1,15 +1,15 @@
-//! What is wrong with the node, as far as this process and the steps of the boot know, and planed of its crypto devices.
+//! What is wrong with the node, as far as this process and the steps of the boot know, planed of its crypto devices, and iked of its
+//! certificates.
 
 use super::Manager;
 use crate::hardware;
-use crate::link::Awaited;
+use crate::link::Gathering;
 use nix::sys::statvfs::statvfs;
 use ravelin_ctl::Role;
 use ravelin_ctl::acceleration::Acceleration;
-use ravelin_ctl::daemon::Request;
 use ravelin_ctl::host::wanted::Applied;
 use ravelin_ctl::host::{APPLIED_FILE, Alarm, Severity};
-use ravelin_ctl::operator::{DaemonQuery, Reply};
+use ravelin_ctl::operator::{DaemonQuery, DaemonReply, Reply};
 use std::fs;
 use std::path::Path;
 use std::sync::mpsc::Sender;
@@ -19,40 +19,62 @@ const LEAST_SHARE: u64 = 20;
 const MIB: u64 = 1 << 20;
 
 impl Manager {
-    /// Answers with the alarms; what the crypto devices do is asked of planed first, if any are configured.
+    /// Answers with the alarms of this process and of the daemons that have some to tell; one that is away tells none.
     pub(super) fn show_alarms(&mut self, answer: Sender<Reply>) {
-        let wanted = !self.running.compiled.plane.acceleration.is_empty();
-        let planed = self
-            .links
-            .values_mut()
-            .find(|l| l.hello.role == Role::Planed);
-        if let Some(link) = planed.filter(|_| wanted) {
-            let query = Request::Operator(DaemonQuery::Acceleration);
-            if link.ask(query, Awaited::Alarms(answer.clone())).is_ok() {
-                return;
-            }
-        }
-        // The operator may have hung up.
-        let _ = answer.send(Reply::Alarms(self.alarms()));
+        self.ask_for_alarms(Gathering {
+            answer,
+            found: Vec::new(),
+            left: vec![Role::Planed, Role::Iked],
+        });
     }
 
-    /// The alarms with those of the crypto devices that are configured and take no packets.
-    pub(super) fn alarms_with(&self, acceleration: &Acceleration) -> Vec<Alarm> {
-        let mut all = self.alarms();
-        let configured = &self.running.compiled.plane.acceleration;
-        for device in &acceleration.devices {
-            let is_wanted = configured.iter().any(|wanted| wanted.name == device.name);
-            if is_wanted && !device.serves {
-                let why = device.remark.as_deref().unwrap_or("it is not open yet");
-                let name = &device.name;
-                let text = format!(
-                    "crypto device {name} takes no packets, the CPU does its ciphers: {why}"
-                );
-                all.push(hardware::major(name, text));
+    fn ask_for_alarms(&mut self, mut gathering: Gathering) {
+        let devices = !self.running.compiled.plane.acceleration.is_empty();
+        while let Some(role) = gathering.left.pop() {
+            let query = match role {
+                Role::Iked => DaemonQuery::Alarms,
+                Role::Planed if devices => DaemonQuery::Acceleration,
+                _ => continue,
+            };
+            if let Some(link) = self.links.values_mut().find(|l| l.hello.role == role) {
+                match link.ask_alarms(query, gathering) {
+                    Ok(()) => return,
+                    Err(back) => gathering = back,
+                }
             }
         }
+        let mut all = self.alarms();
+        all.append(&mut gathering.found);
         all.sort_by_key(|alarm| alarm.severity);
-        all
+        // The operator may have hung up.
+        let _ = gathering.answer.send(Reply::Alarms(all));
+    }
+
+    /// Takes in what a daemon has told, and asks the next.
+    pub(super) fn alarms_came(&mut self, mut gathering: Gathering, reply: DaemonReply) {
+        match reply {
+            DaemonReply::Alarms(alarms) => gathering.found.extend(alarms),
+            DaemonReply::Acceleration(all) => gathering.found.extend(self.idle_devices(&all)),
+            _ => {}
+        }
+        self.ask_for_alarms(gathering);
+    }
+
+    /// Alarms of the crypto devices that are configured and take no packets.
+    fn idle_devices(&self, acceleration: &Acceleration) -> Vec<Alarm> {
+        let configured = &self.running.compiled.plane.acceleration;
+        let idle = acceleration.devices.iter().filter(|device| {
+            let is_wanted = configured.iter().any(|wanted| wanted.name == device.name);
+            is_wanted && !device.serves
+        });
+        idle.map(|device| {
+            let why = device.remark.as_deref().unwrap_or("it is not open yet");
+            let name = &device.name;
+            let text =
+                format!("crypto device {name} takes no packets, the CPU does its ciphers: {why}");
+            hardware::major(name, text)
+        })
+        .collect()
     }
 
     /// The alarms, the gravest first.

@@ -495,4 +495,26 @@ fn a_crypto_device_that_takes_no_packets_is_an_alarm() {
         let text = "crypto device 0000:3d:01.0 takes no packets, the CPU does its ciphers: failed, it was silent";
         assert_eq!(told, [("0000:3d:01.0", text)]);
     });
+    // iked is asked first, planed then; both are told.
+    let mut iked = bench.daemon(Role::Iked);
+    iked.take();
+    thread::scope(|scope| {
+        let asked = scope.spawn(|| bench.ask(ops::Request::ShowAlarms));
+        let envelope = iked.request();
+        assert!(matches!(
+            envelope.body,
+            Request::Operator(DaemonQuery::Alarms)
+        ));
+        let ends = ravelin_ctl::host::Alarm {
+            severity: ravelin_ctl::host::Severity::Minor,
+            subject: "certificate gw1".to_owned(),
+            text: "`CN=gw1` ends in 9 days".to_owned(),
+        };
+        let reply = Reply::Operator(DaemonReply::Alarms(vec![ends.clone()]));
+        iked.answer(envelope.id, reply);
+        let envelope = planed.request();
+        let reply = Reply::Operator(DaemonReply::Failed("not now".to_owned()));
+        planed.answer(envelope.id, reply);
+        assert_eq!(alarms(asked.join().unwrap()), [ends]);
+    });
 }

@@ -191,6 +191,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
 
     fn operator(&mut self, query: &DaemonQuery, now: Time) -> DaemonReply {
         match query {
+            DaemonQuery::Alarms => DaemonReply::Alarms(self.alarms()),
             DaemonQuery::IkeSas => DaemonReply::IkeSas(self.ike_sas(now)),
             DaemonQuery::IkeStatistics => DaemonReply::IkeStatistics(self.statistics()),
             DaemonQuery::IkeFailures(FailureOrder::Show(peer)) => {
