@@ -1,9 +1,10 @@
-//! Certificates, keys, CA profiles and revocation lists on disk. The one module with I/O.
+//! Certificates, keys, CA profiles, revocation lists and pre-shared keys on disk. The one module with I/O.
 //!
 //! ```text
 //!   local/NAME.pem     a private key, and its certificate with the CAs above it once it has one
 //!   ca/PROFILE.pem     the certificates of a CA profile
 //!   crl/KEY.crl        the last revocation list of a CA, by the hash of its key
+//!   psk/NAME.psk       a list of pre-shared keys, as it was given
 //! ```
 //!
 //! Key and certificate lie in one file, so that no power cut parts them. Files are replaced whole, durably, and are for their owner
@@ -31,6 +32,10 @@ const MAX_NAME_CHARS: usize = 63;
 const LOCAL: &str = "local";
 const CA: &str = "ca";
 const CRL: &str = "crl";
+const PSK: &str = "psk";
+/// Endings of the files that are found by name.
+const PEM: &str = ".pem";
+const KEYS: &str = ".psk";
 
 /// Why the store does not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +108,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::File`].
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        for folder in [LOCAL, CA, CRL] {
+        for folder in [LOCAL, CA, CRL, PSK] {
             let path = root.join(folder);
             files::make_folder(&path).map_err(|e| StoreError::file("make", &path, e))?;
         }
@@ -123,7 +128,7 @@ impl Store {
                 name: name.to_owned(),
             });
         }
-        let path = self.entry(LOCAL, name)?;
+        let path = self.entry(LOCAL, name, PEM)?;
         let content = |error| StoreError::Content {
             path: path.clone(),
             error,
@@ -134,7 +139,7 @@ impl Store {
         let mut text = Zeroizing::new(Vec::with_capacity(key.len() + certificates.len()));
         text.extend_from_slice(key.as_bytes());
         text.extend_from_slice(certificates.as_bytes());
-        self.room(LOCAL, &path)?;
+        self.room(LOCAL, PEM, &path)?;
         replace(&path, &text)
     }
 
@@ -143,7 +148,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn local(&self, name: &str) -> Result<Option<Local>, StoreError> {
-        let path = self.entry(LOCAL, name)?;
+        let path = self.entry(LOCAL, name, PEM)?;
         let Some(text) = read(&path, MAX_PEM_OCTETS)? else {
             return Ok(None);
         };
@@ -165,7 +170,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn save_profile(&self, profile: &CaProfile) -> Result<(), StoreError> {
-        let path = self.entry(CA, &profile.name)?;
+        let path = self.entry(CA, &profile.name, PEM)?;
         let content = |error| StoreError::Content {
             path: path.clone(),
             error,
@@ -177,7 +182,7 @@ impl Store {
             }));
         }
         let text = pem(&profile.anchors).map_err(content)?;
-        self.room(CA, &path)?;
+        self.room(CA, PEM, &path)?;
         replace(&path, text.as_bytes())
     }
 
@@ -186,7 +191,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn profile(&self, name: &str) -> Result<Option<CaProfile>, StoreError> {
-        let path = self.entry(CA, name)?;
+        let path = self.entry(CA, name, PEM)?;
         let Some(text) = read(&path, MAX_PEM_OCTETS)? else {
             return Ok(None);
         };
@@ -201,7 +206,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::File`].
     pub fn locals(&self) -> Result<BTreeSet<String>, StoreError> {
-        self.names(LOCAL, ".pem")
+        self.names(LOCAL, PEM)
     }
 
     /// Names of all CA profiles.
@@ -209,7 +214,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::File`].
     pub fn profiles(&self) -> Result<BTreeSet<String>, StoreError> {
-        self.names(CA, ".pem")
+        self.names(CA, PEM)
     }
 
     /// Deletes a key with its certificate, for good. Nothing happens when there is none.
@@ -217,7 +222,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn remove_local(&self, name: &str) -> Result<(), StoreError> {
-        remove(&self.entry(LOCAL, name)?)
+        remove(&self.entry(LOCAL, name, PEM)?)
     }
 
     /// Deletes a CA profile. Nothing happens when there is none.
@@ -225,7 +230,41 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn remove_profile(&self, name: &str) -> Result<(), StoreError> {
-        remove(&self.entry(CA, name)?)
+        remove(&self.entry(CA, name, PEM)?)
+    }
+
+    /// Keeps a list of pre-shared keys, whatever its octets say, in place of the one that had the name.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then the old one is as it was.
+    pub fn save_keys(&self, name: &str, list: &[u8]) -> Result<(), StoreError> {
+        let path = self.entry(PSK, name, KEYS)?;
+        self.room(PSK, KEYS, &path)?;
+        replace(&path, list)
+    }
+
+    /// The list of pre-shared keys of a name, of at most `limit` octets; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn keys(&self, name: &str, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        read(&self.entry(PSK, name, KEYS)?, limit)
+    }
+
+    /// Names of all lists of pre-shared keys.
+    ///
+    /// # Errors
+    /// [`StoreError::File`].
+    pub fn key_lists(&self) -> Result<BTreeSet<String>, StoreError> {
+        self.names(PSK, KEYS)
+    }
+
+    /// Deletes a list of pre-shared keys. Nothing happens when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn remove_keys(&self, name: &str) -> Result<(), StoreError> {
+        remove(&self.entry(PSK, name, KEYS)?)
     }
 
     /// Keeps the revocation list of a CA across restarts.
@@ -272,7 +311,7 @@ impl Store {
     }
 
     /// The file of a name, which cannot lead out of its folder.
-    fn entry(&self, folder: &str, name: &str) -> Result<PathBuf, StoreError> {
+    fn entry(&self, folder: &str, name: &str, ending: &str) -> Result<PathBuf, StoreError> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         let fits = (1..=MAX_NAME_CHARS).contains(&name.len())
             && name.chars().all(allowed)
@@ -281,12 +320,12 @@ impl Store {
         if !fits {
             return Err(StoreError::Name(name.to_owned()));
         }
-        Ok(self.root.join(folder).join(format!("{name}.pem")))
+        Ok(self.root.join(folder).join(format!("{name}{ending}")))
     }
 
     /// A new entry finds room; one that is there is replaced in any case.
-    fn room(&self, folder: &str, path: &Path) -> Result<(), StoreError> {
-        if !path.exists() && self.names(folder, ".pem")?.len() >= MAX_ENTRIES {
+    fn room(&self, folder: &str, ending: &str, path: &Path) -> Result<(), StoreError> {
+        if !path.exists() && self.names(folder, ending)?.len() >= MAX_ENTRIES {
             return Err(StoreError::Full);
         }
         Ok(())

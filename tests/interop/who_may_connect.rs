@@ -1,5 +1,5 @@
 //! Peers that the configuration does not name, tried by strongSwan: any identity (`general-ikeid`) beside a group of host names, and
-//! the clients of an access profile, `*` among them.
+//! the clients of an access profile, `*` among them. And peers with a key each, from a list that no commit carries.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -171,4 +171,77 @@ fn anyone_with_the_key_is_served_under_its_own_identity() {
     assert_eq!(peers(&gateway), wanted);
     let failures = gateway.cli("show security ike failures").unwrap();
     assert!(failures.contains("thief.example"), "{failures}");
+}
+
+/// Loads a list of pre-shared keys, or tells why not.
+fn load_keys(site: &Site, gateway: &Gateway, lines: &str) -> ravelin_tests::Result<String> {
+    let file = site.folder().join("keys.txt");
+    std::fs::write(&file, lines).unwrap();
+    let file = file.display();
+    gateway.cli(&format!(
+        "request security ike pre-shared-keys load ran filename {file}"
+    ))
+}
+
+#[test]
+fn each_peer_has_its_own_key_from_a_list() {
+    let site = Site::new("keys_from_a_list").unwrap();
+    let listed = CONFIGURATION.replace(
+        "ascii-text \"backhaul-secret\"; ## SECRET-DATA",
+        "list ran;",
+    );
+    let gateway = site.start_gateway_with(&listed).unwrap();
+    let connections = [
+        peer("first", "enb1.enb.example", "first-secret", "10.45.0.1/32"),
+        peer(
+            "second",
+            "ENB2.enb.example",
+            "second secret",
+            "10.45.0.2/32",
+        ),
+        peer(
+            "crossed",
+            "enb3.enb.example",
+            "first-secret",
+            "10.45.0.3/32",
+        ),
+    ];
+    let strongswan = StrongSwan::start(&site.enb, site.folder(), &connections).unwrap();
+    let comes = |name: &str| strongswan.initiate(&format!("{name}-s1")).is_ok();
+    assert!(!comes("first"), "there is no list yet");
+
+    let filler: String = (0..100_000)
+        .map(|n| format!("cell{n}.enb.example 0x{n:064x}\n"))
+        .collect();
+    let own = "# three cells\nenb1.enb.example first-secret\nenb2.enb.example \"second secret\"\nenb3.enb.example 0x00\n";
+    let loaded = load_keys(&site, &gateway, &format!("{filler}{own}")).unwrap();
+    assert_eq!(loaded, "Pre-shared keys ran loaded:\n  100003 keys\n");
+    assert!(comes("first") && comes("second") && !comes("crossed"));
+    let wanted = ["enb1.enb.example", "ENB2.enb.example"];
+    let up = || peers(&gateway).into_iter().map(|(_, who)| who);
+    assert!(up().all(|who| wanted.contains(&who.as_str())) && up().count() == 2);
+
+    let error = load_keys(&site, &gateway, &format!("{own}oops"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("line 5: an identity and a key are wanted"),
+        "{error}"
+    );
+    load_keys(
+        &site,
+        &gateway,
+        "enb2.enb.example 0x00\nenb1.enb.example first-secret",
+    )
+    .unwrap();
+    assert_eq!(up().count(), 2, "who is up stays up");
+    for name in ["first", "second"] {
+        strongswan.terminate(name).unwrap();
+    }
+    assert!(
+        comes("first") && !comes("second"),
+        "the key of one has changed"
+    );
+    let shown = gateway.cli("show security ike pre-shared-keys").unwrap();
+    assert_eq!(shown, "ran: 2 keys\n");
 }

@@ -95,6 +95,11 @@ fn pki(reply: &PkiReply) -> Value {
             json!({ "ca_certificates": list, "left_out": left_out })
         }
         PkiReply::Lists(list) => json!({ "revocation_lists": list }),
+        PkiReply::KeyLists(lists) => {
+            let lists = lists.iter();
+            let lists = lists.map(|(name, keys)| json!({ "name": name, "keys": keys }));
+            json!({ "pre_shared_keys": lists.collect::<Vec<_>>() })
+        }
     }
 }
 

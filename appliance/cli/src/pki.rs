@@ -1,11 +1,11 @@
-//! `request`, `clear` and `show security pki`: their orders, with the octets of the files that they name.
+//! `request`, `clear` and `show security pki`, likewise `security ike pre-shared-keys`: their orders, with the octets of the files that they name.
 //!
 //! A file is read with the rights of who types the command; iked, which has the keys, reads none of the operator's.
 
 use crate::command::{Choose, Parsed, Verb, Word};
 use crate::{CliError, CommandError};
 use ravelin_ctl::operator::DaemonReply;
-use ravelin_ctl::pki::{KeyKind, MAX_FILE_OCTETS, PkiOrder, PkiReply};
+use ravelin_ctl::pki::{KeyKind, MAX_FILE_OCTETS, MAX_KEYS_OCTETS, PkiOrder, PkiReply};
 use ravelin_types::{Identity, SecretBytes};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -52,10 +52,15 @@ pub(crate) fn order(parsed: &Parsed) -> Result<Option<PkiOrder>, CliError> {
             profile: name,
             file: file(parsed, Choose::File)?.to_vec(),
         },
+        Verb::LoadKeys => PkiOrder::LoadKeys {
+            name,
+            file: secret(file_up_to(parsed, Choose::File, MAX_KEYS_OCTETS)?),
+        },
         Verb::ClearPki(object) => PkiOrder::Clear(object, name),
         Verb::ShowCertificates { .. } => PkiOrder::ShowLocals,
         Verb::ShowCas { .. } => PkiOrder::ShowAuthorities,
         Verb::ShowLists => PkiOrder::ShowLists,
+        Verb::ShowKeys => PkiOrder::ShowKeys,
         _ => return Ok(None),
     }))
 }
@@ -165,19 +170,27 @@ fn names(parsed: &Parsed) -> Result<Vec<Identity>, CommandError> {
 
 /// The octets of the file that an option names, up to a bound.
 fn file(parsed: &Parsed, choice: Choose) -> Result<Zeroizing<Vec<u8>>, CliError> {
-    let path = PathBuf::from(&wanted(parsed, choice, "filename")?.text);
-    read(&path).map_err(|source| CliError::File { path, source })
+    file_up_to(parsed, choice, MAX_FILE_OCTETS)
 }
 
-fn read(path: &PathBuf) -> io::Result<Zeroizing<Vec<u8>>> {
-    let most = MAX_FILE_OCTETS as u64;
+fn file_up_to(
+    parsed: &Parsed,
+    choice: Choose,
+    most: usize,
+) -> Result<Zeroizing<Vec<u8>>, CliError> {
+    let path = PathBuf::from(&wanted(parsed, choice, "filename")?.text);
+    read(&path, most).map_err(|source| CliError::File { path, source })
+}
+
+fn read(path: &PathBuf, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let most = limit as u64;
     let length = fs::metadata(path)?.len();
     // In one piece: what grows leaves copies of a key behind.
     let room = usize::try_from(length.min(most) + 2).unwrap_or_default();
     let mut octets = Zeroizing::new(Vec::with_capacity(room));
     File::open(path)?.take(most + 1).read_to_end(&mut octets)?;
-    if octets.len() > MAX_FILE_OCTETS {
-        let line = format!("it has more than {MAX_FILE_OCTETS} octets");
+    if octets.len() > limit {
+        let line = format!("it has more than {limit} octets");
         return Err(io::Error::other(line));
     }
     Ok(octets)

@@ -141,10 +141,12 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
         | Verb::RequestCertificate
         | Verb::LoadCertificate
         | Verb::LoadCa
+        | Verb::LoadKeys
         | Verb::LoadList
         | Verb::ClearPki(_)
         | Verb::ShowCertificates { .. }
         | Verb::ShowCas { .. }
+        | Verb::ShowKeys
         | Verb::ShowLists => {
             return Ok(Request::Session);
         }

@@ -119,6 +119,8 @@ pub enum LocalIdentity {
 pub struct Authentication {
     /// For the directions without certificates.
     pub pre_shared_key: Option<SecretBytes>,
+    /// Likewise, a key for each peer: the list's name in the store.
+    pub key_list: Option<String>,
     /// Our certificate, by its name in the store; else we have the pre-shared key.
     pub local_certificate: Option<String>,
     /// CA profiles that say who the peers are; when empty, peers have the pre-shared key.

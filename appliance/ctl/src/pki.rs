@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Octets of a file that travel: the largest revocation list that is taken.
 pub const MAX_FILE_OCTETS: usize = 8 << 20;
+/// Octets of a list of pre-shared keys: 131,072 lines of 96.
+pub const MAX_KEYS_OCTETS: usize = 12 << 20;
 /// Certificates in one answer.
 pub const MAX_SHOWN_CERTIFICATES: usize = 1_000;
 
@@ -54,6 +56,13 @@ pub enum PkiOrder {
         /// The file.
         file: Vec<u8>,
     },
+    /// Take a list of pre-shared keys; answered by [`PkiReply::Loaded`].
+    LoadKeys {
+        /// Its name here.
+        name: String,
+        /// Identities with their keys, one pair a line.
+        file: SecretBytes,
+    },
     /// Delete something; answered by [`PkiReply::Cleared`].
     Clear(PkiObject, String),
     /// Answered by [`PkiReply::Locals`].
@@ -62,6 +71,8 @@ pub enum PkiOrder {
     ShowAuthorities,
     /// Answered by [`PkiReply::Lists`].
     ShowLists,
+    /// Answered by [`PkiReply::KeyLists`].
+    ShowKeys,
 }
 
 impl PkiOrder {
@@ -69,7 +80,10 @@ impl PkiOrder {
     pub fn is_question(&self) -> bool {
         matches!(
             self,
-            PkiOrder::ShowLocals | PkiOrder::ShowAuthorities | PkiOrder::ShowLists
+            PkiOrder::ShowLocals
+                | PkiOrder::ShowAuthorities
+                | PkiOrder::ShowLists
+                | PkiOrder::ShowKeys
         )
     }
 
@@ -81,10 +95,12 @@ impl PkiOrder {
             PkiOrder::LoadLocal { name, .. } => format!("load local certificate {name}"),
             PkiOrder::LoadCa { profile, .. } => format!("load CA certificate {profile}"),
             PkiOrder::LoadList { profile, .. } => format!("load revocation list of {profile}"),
+            PkiOrder::LoadKeys { name, .. } => format!("load pre-shared keys {name}"),
             PkiOrder::Clear(object, name) => format!("clear {} {name}", object.name()),
             PkiOrder::ShowLocals => "show local certificates".to_owned(),
             PkiOrder::ShowAuthorities => "show CA certificates".to_owned(),
             PkiOrder::ShowLists => "show revocation lists".to_owned(),
+            PkiOrder::ShowKeys => "show lists of pre-shared keys".to_owned(),
         }
     }
 }
@@ -100,6 +116,8 @@ pub enum PkiObject {
     CaCertificate,
     /// The revocation lists of a CA profile's certificates.
     List,
+    /// A list of pre-shared keys.
+    Keys,
 }
 
 impl PkiObject {
@@ -110,6 +128,7 @@ impl PkiObject {
             PkiObject::LocalCertificate => "local certificate",
             PkiObject::CaCertificate => "CA certificate",
             PkiObject::List => "revocation list",
+            PkiObject::Keys => "list of pre-shared keys",
         }
     }
 }
@@ -148,7 +167,7 @@ pub enum PkiReply {
         what: PkiObject,
         /// Under which name.
         name: String,
-        /// Subjects of the certificates, or of the CA of the list.
+        /// Subjects of the certificates, or of the CA of the list; how many keys.
         subjects: Vec<String>,
     },
     /// The file is encrypted, and no passphrase was given.
@@ -171,6 +190,8 @@ pub enum PkiReply {
     },
     /// What is known of revoked certificates.
     Lists(Vec<RevocationList>),
+    /// Lists of pre-shared keys: the name, and how many there are.
+    KeyLists(Vec<(String, u64)>),
 }
 
 /// A key of ours.

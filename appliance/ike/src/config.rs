@@ -5,6 +5,7 @@
 
 mod authentication;
 mod gateways;
+mod keys;
 mod pattern;
 
 use std::net::IpAddr;
@@ -12,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ravelin_types::{
-    DhGroup, EspTransform, Identity, IkeSuite, IpsecMode, IpsecProtocol, Prefix, SecretBytes,
-    TrafficSelector, Volume, VrfId,
+    DhGroup, EspTransform, Identity, IkeSuite, IpsecMode, IpsecProtocol, Prefix, TrafficSelector,
+    Volume, VrfId,
 };
 
 pub use authentication::{
@@ -21,6 +22,7 @@ pub use authentication::{
     ProofError, Trust,
 };
 pub use gateways::Gateways;
+pub use keys::{KeyList, PreSharedKeys, key_of};
 pub use pattern::IdentityPattern;
 
 /// Default of [`Limits::half_open_max`]: 8,192 times some 2 KiB; legitimate set-ups at 3,000/s over a 1 s path need 3,000.
@@ -155,15 +157,6 @@ pub enum RemotePeer {
     },
 }
 
-/// Pre-shared keys of a gateway.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PreSharedKeys {
-    /// For identities without a key of their own.
-    pub default: Option<SecretBytes>,
-    /// By the peer's identity, sorted with [`PreSharedKeys::sort`].
-    pub by_identity: Vec<(Identity, SecretBytes)>,
-}
-
 impl RemotePeer {
     /// The address of a peer that has only one.
     pub fn address(&self) -> Option<IpAddr> {
@@ -172,32 +165,6 @@ impl RemotePeer {
             RemotePeer::Pattern { address, .. } | RemotePeer::Anyone { address } => *address,
             RemotePeer::HostnameSuffix(_) | RemotePeer::Identity(_) => None,
         }
-    }
-}
-
-impl PreSharedKeys {
-    /// One key for all peers.
-    pub fn shared(key: SecretBytes) -> Self {
-        PreSharedKeys {
-            default: Some(key),
-            by_identity: Vec::new(),
-        }
-    }
-
-    /// Sorts the list, so that [`PreSharedKeys::find`] is logarithmic.
-    pub fn sort(&mut self) {
-        self.by_identity.sort_by(|a, b| a.0.cmp(&b.0));
-    }
-
-    /// The key of a peer; host names are looked up as written, then the default.
-    pub fn find(&self, identity: &Identity) -> Option<&SecretBytes> {
-        let own = self
-            .by_identity
-            .binary_search_by(|(id, _)| id.cmp(identity))
-            .ok();
-        own.and_then(|at| self.by_identity.get(at))
-            .map(|(_, key)| key)
-            .or(self.default.as_ref())
     }
 }
 

@@ -327,9 +327,10 @@ fn check_gateway(gateway: &GatewayConfig) -> Result<(), ConfigError> {
 /// A key is needed for each direction without certificates.
 fn lacks_key(authentication: &Authentication) -> bool {
     let key = authentication.pre_shared_key.as_ref();
+    let listed = authentication.key_list.is_some();
     let needed =
         authentication.local_certificate.is_none() || authentication.trusted_cas.is_empty();
-    needed && key.is_none_or(SecretBytes::is_empty)
+    needed && !listed && key.is_none_or(SecretBytes::is_empty)
 }
 
 fn parameters(vpn: &VpnConfig) -> TunnelParameters {
@@ -383,7 +384,8 @@ fn gateway_of<'a>(
         peer_proof: proof.peer,
         keys: ike::PreSharedKeys {
             default: gateway.authentication.pre_shared_key.clone(),
-            by_identity: Vec::new(),
+            list: (gateway.authentication.key_list.as_ref())
+                .and_then(|name| proofs.key_list(&gateway.name, name)),
         },
         dpd: gateway.dead_peer_detection.map(|dpd| ike::Dpd {
             mode: match dpd.mode {

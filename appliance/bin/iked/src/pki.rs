@@ -1,4 +1,5 @@
-//! The certificates of the daemon: local ones with their keys, the CA profiles, and revocation lists. All of it is on disk, and in memory
+//! The certificates of the daemon: local ones with their keys, the CA profiles, and revocation lists; lists of pre-shared keys, which are
+//! no configuration, so that no commit carries them. All of it is on disk, and in memory
 //! for whoever proves or verifies an identity: readers never wait for a disk.
 //!
 //! A [`Pki`] is a handle; all handles share the same contents. Who changes something blocks until it is durable, so that is not for
@@ -9,16 +10,20 @@ pub mod desk;
 mod fetch;
 mod files;
 mod http;
+pub mod keys;
 pub mod ocsp;
 mod view;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::io;
 use std::path::Path as FilePath;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ravelin_ctl::pki::MAX_KEYS_OCTETS;
+use ravelin_ike::config::KeyList;
 use ravelin_pki::{
     AuthorityId, CaProfile, Certificate, CrlCache, CrlError, Local, MAX_AUTHORITIES, Path, Status,
     Store, StoreError, WallTime,
@@ -38,6 +43,8 @@ pub struct Contents {
     pub locals: BTreeMap<String, Arc<Local>>,
     /// Who is trusted.
     pub profiles: BTreeMap<String, Arc<CaProfile>>,
+    /// Pre-shared keys.
+    pub key_lists: BTreeMap<String, Arc<KeyList>>,
 }
 
 /// Where the revocation lists of a CA profile are, by the configuration.
@@ -59,6 +66,17 @@ pub enum ListError {
     List(#[from] CrlError),
     /// It is in force, but will not outlive the daemon.
     #[error("the revocation list is in force and cannot be kept: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// Why a list of pre-shared keys is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// Of what is in it.
+    #[error("pre-shared keys: {0}")]
+    Keys(#[from] keys::KeysError),
+    /// It cannot be kept.
+    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
@@ -91,6 +109,7 @@ impl Pki {
         let contents = Contents {
             locals: load(store.locals()?, |name| store.local(name)),
             profiles: load(store.profiles()?, |name| store.profile(name)),
+            key_lists: load(store.key_lists()?, |name| stored_keys(&store, name)),
         };
         let pki = Self(Arc::new(Shared {
             store,
@@ -247,6 +266,46 @@ impl Pki {
         Ok(old.is_some())
     }
 
+    /// Keeps a list of pre-shared keys, in place of the one that had the name, and returns how many there are.
+    ///
+    /// # Errors
+    /// What is wrong with the file, or why it cannot be kept; then everything is as it was.
+    pub fn save_keys(&self, name: &str, file: &[u8]) -> Result<usize, KeyFileError> {
+        let list = keys::read(file)?;
+        let _one_at_a_time = self
+            .0
+            .changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut contents = (*self.contents()).clone();
+        let known = &contents.key_lists;
+        if !known.contains_key(name) && known.len() >= keys::MAX_KEY_LISTS {
+            return Err(keys::KeysError::TooManyLists.into());
+        }
+        self.0.store.save_keys(name, file)?;
+        let count = list.len();
+        contents.key_lists.insert(name.to_owned(), Arc::new(list));
+        self.set(contents);
+        Ok(count)
+    }
+
+    /// Deletes a list of pre-shared keys; false when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn remove_keys(&self, name: &str) -> Result<bool, StoreError> {
+        let _one_at_a_time = self
+            .0
+            .changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.0.store.remove_keys(name)?;
+        let mut contents = (*self.contents()).clone();
+        let old = contents.key_lists.remove(name);
+        self.set(contents);
+        Ok(old.is_some())
+    }
+
     /// What the revocation lists say about a certificate that `issuer` has issued.
     pub fn status(&self, certificate: &Certificate, issuer: &Certificate, now: WallTime) -> Status {
         self.lists().status(certificate, issuer, now)
@@ -353,10 +412,15 @@ impl Pki {
     }
 }
 
+fn stored_keys(store: &Store, name: &str) -> Result<Option<KeyList>, KeyFileError> {
+    let file = store.keys(name, MAX_KEYS_OCTETS)?;
+    Ok(file.map(|file| keys::read(&file)).transpose()?)
+}
+
 /// What can be read of the entries with these names.
-fn load<T>(
+fn load<T, E: Display>(
     names: impl IntoIterator<Item = String>,
-    read: impl Fn(&str) -> Result<Option<T>, StoreError>,
+    read: impl Fn(&str) -> Result<Option<T>, E>,
 ) -> BTreeMap<String, Arc<T>> {
     let mut loaded = BTreeMap::new();
     for name in names {

@@ -24,6 +24,8 @@ pub enum Verb {
     /// `request security pki local-certificate load`
     LoadCertificate,
     LoadFile,
+    /// `request security ike pre-shared-keys load`
+    LoadKeys,
     /// `request security pki crl load`
     LoadList,
     LoadTerminal,
@@ -66,6 +68,8 @@ pub enum Verb {
         detail: bool,
     },
     ShowIpsecStatistics,
+    /// `show security ike pre-shared-keys`
+    ShowKeys,
     /// `show security pki crl`
     ShowLists,
     ShowProcesses,
@@ -162,6 +166,8 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     group("clear security ike", "Clear IKE information"),
     entry("clear security ike failures", "Forget all negotiations that failed", Verb::ClearIkeFailures),
     entry("clear security ike failures <peer>", "IP address of one peer", Verb::ClearIkeFailures),
+    group("clear security ike pre-shared-keys", "Delete a list of pre-shared keys"),
+    entry("clear security ike pre-shared-keys <name>", "Its name", Verb::ClearPki(PkiObject::Keys)),
     entry("clear security ike security-associations", "Delete all IKE security associations", Verb::ClearIke),
     entry("clear security ike security-associations <peer>", "IP address of one peer", Verb::ClearIke),
     group("clear security ipsec", "Clear IPsec information"),
@@ -189,6 +195,9 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     group("request", "Make system-level requests"),
     group("request security", "Make security requests"),
     group("request security ike", "Make IKE requests"),
+    group("request security ike pre-shared-keys", "Act on lists of pre-shared keys"),
+    group("request security ike pre-shared-keys load", "Take identities with their keys from a file"),
+    entry("request security ike pre-shared-keys load <name>", "Name of the list, of which they are all", Verb::LoadKeys),
     group("request security ike redirect", "Send peers to the other gateway of `redirect` now"),
     entry("request security ike redirect all", "All that know redirects", Verb::RedirectIke),
     group("request security ike redirect peer", "One of them"),
@@ -261,6 +270,7 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     group("show security ike", "Show Internet Key Exchange information"),
     entry("show security ike failures", "Show negotiations that failed", Verb::ShowIkeFailures),
     entry("show security ike failures <peer>", "IP address of one peer", Verb::ShowIkeFailures),
+    entry("show security ike pre-shared-keys", "Show the lists of pre-shared keys", Verb::ShowKeys),
     entry("show security ike security-associations", "Show IKE security associations", Verb::ShowIkeSas { detail: false }),
     entry("show security ike security-associations detail", "Show all there is to know", Verb::ShowIkeSas { detail: true }),
     entry("show security ike statistics", "Show IKE counters", Verb::ShowIkeStatistics),
@@ -298,7 +308,7 @@ pub const fn options(verb: Verb) -> &'static [Entry<Choose>] {
         Verb::GenerateKey => KEY_OPTIONS,
         Verb::RequestCertificate => REQUEST_OPTIONS,
         Verb::LoadCertificate => CERTIFICATE_OPTIONS,
-        Verb::LoadCa | Verb::LoadList => FILE_OPTIONS,
+        Verb::LoadCa | Verb::LoadKeys | Verb::LoadList => FILE_OPTIONS,
         _ => &[],
     }
 }

@@ -28,12 +28,17 @@ pub(super) fn text(reply: &PkiReply, detail: bool) -> String {
             all(rows.collect(), "CA certificates", *left_out)
         }
         PkiReply::Lists(lists) => all(lists.iter().map(list).collect(), "revocation lists", 0),
+        PkiReply::KeyLists(lists) => lists
+            .iter()
+            .map(|(name, keys)| format!("{name}: {keys} keys\n"))
+            .collect(),
     }
 }
 
 fn loaded(what: PkiObject, name: &str, subjects: &[String]) -> String {
     let head = match what {
         PkiObject::List => format!("Revocation list of {name} loaded:"),
+        PkiObject::Keys => format!("Pre-shared keys {name} loaded:"),
         PkiObject::CaCertificate => format!("CA profile {name} loaded:"),
         PkiObject::KeyPair | PkiObject::LocalCertificate => {
             format!("Local certificate {name} loaded:")
@@ -47,8 +52,11 @@ fn loaded(what: PkiObject, name: &str, subjects: &[String]) -> String {
 }
 
 fn plural(object: PkiObject, count: u64) -> String {
-    let ending = if count == 1 { "" } else { "s" };
-    object.name().to_owned() + ending
+    match (object, count) {
+        (_, 1) => object.name().to_owned(),
+        (PkiObject::Keys, _) => "lists of pre-shared keys".to_owned(),
+        _ => object.name().to_owned() + "s",
+    }
 }
 
 fn all(paragraphs: Vec<String>, of: &str, left_out: u64) -> String {

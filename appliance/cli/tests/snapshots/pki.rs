@@ -143,6 +143,22 @@ fn answers_to_orders() {
         ),
         shown(clear, reply(PkiReply::Cleared(PkiObject::KeyPair, 1))),
         shown(clear, reply(PkiReply::Cleared(PkiObject::KeyPair, 0))),
+        shown(
+            "request security ike pre-shared-keys load ran filename a",
+            reply(PkiReply::Loaded {
+                what: PkiObject::Keys,
+                name: "ran".to_owned(),
+                subjects: vec!["100000 keys".to_owned()],
+            }),
+        ),
+        shown(
+            "clear security ike pre-shared-keys ran",
+            reply(PkiReply::Cleared(PkiObject::Keys, 0)),
+        ),
+        shown(
+            "show security ike pre-shared-keys",
+            reply(PkiReply::KeyLists(vec![("ran".to_owned(), 100_000)])),
+        ),
     ]
     .concat();
     compare("pki_orders.txt", &text);

@@ -144,6 +144,8 @@ pub struct PreSharedKey {
     pub ascii_text: Option<SecretText>,
     /// In hexadecimal.
     pub hexadecimal: Option<SecretText>,
+    /// The name of a list that has one for each peer.
+    pub list: Option<String>,
 }
 
 /// `security ike gateway`.

@@ -1,6 +1,5 @@
 use super::*;
 use crate::config::PreSharedKeys;
-use ravelin_types::SecretBytes;
 use std::sync::Arc;
 
 fn gateway(name: &str, remote: RemotePeer) -> Arc<Gateway> {
@@ -108,19 +107,4 @@ fn a_static_peer_is_its_address_by_default() {
         "198.51.100.8".parse().unwrap()
     ));
     assert!(!g.fits_addresses(VrfId(1), "192.0.2.1".parse().unwrap(), address));
-}
-
-#[test]
-fn keys_are_found_by_identity_then_by_default() {
-    let key = |text: &str| SecretBytes::new(text.as_bytes().to_vec());
-    let mut keys = PreSharedKeys {
-        default: Some(key("all")),
-        by_identity: vec![(fqdn("b"), key("kb")), (fqdn("a"), key("ka"))],
-    };
-    keys.sort();
-    assert_eq!(keys.find(&fqdn("a")), Some(&key("ka")));
-    assert_eq!(keys.find(&fqdn("b")), Some(&key("kb")));
-    assert_eq!(keys.find(&fqdn("c")), Some(&key("all")));
-    keys.default = None;
-    assert_eq!(keys.find(&fqdn("c")), None);
 }

@@ -10,7 +10,7 @@ use ravelin_ctl::ike::{
     Authentication, GatewayConfig, IkeConfig, LocalIdentity, Revocation, RevocationMode,
 };
 use ravelin_ike::Denial;
-use ravelin_ike::config::{Credential, LocalProof, PeerProof, ProofError, Trust};
+use ravelin_ike::config::{Credential, KeyList, LocalProof, PeerProof, ProofError, Trust};
 use ravelin_ike::identity::of_address;
 use ravelin_pki::{Accept, Certificate, CheckMode, Policy, Validator};
 use ravelin_types::Identity;
@@ -79,6 +79,16 @@ impl<'a> Proofs<'a> {
             proof.peer = PeerProof::Certificate(Arc::new(self.trust(gateway)?));
         }
         Ok(proof)
+    }
+
+    /// The pre-shared keys of this name, by the peers' identities.
+    pub(super) fn key_list(&mut self, gateway: &str, name: &str) -> Option<Arc<KeyList>> {
+        let list = self.contents.key_lists.get(name).cloned();
+        if list.is_none() {
+            let what = format!("there are no pre-shared keys `{name}`");
+            self.fault(format!("gateway {gateway} refuses its peers: {what}"));
+        }
+        list
     }
 
     fn fault(&mut self, text: String) {

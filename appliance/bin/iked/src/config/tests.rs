@@ -7,6 +7,7 @@ use crate::pki::tests::NOW;
 use ravelin_ctl::ike::{Authentication, IkeProposal, LocalIdentity, Revocation};
 
 mod certificates;
+mod keys;
 
 fn config() -> IkeConfig {
     let vpn = VpnConfig {

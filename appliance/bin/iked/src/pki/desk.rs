@@ -1,4 +1,4 @@
-//! Operators' orders about certificates, carried out one after the other on a thread of their own: a key of RSA takes seconds, and each
+//! Operators' orders about certificates and lists of pre-shared keys, carried out one after the other on a thread of their own: a key of RSA takes seconds, and each
 //! change waits for the disk.
 
 use std::io;
@@ -16,7 +16,7 @@ use ravelin_pki::{
 use ravelin_types::Identity;
 use tokio::sync::mpsc::Sender;
 
-use super::{ListError, Pki, files, view, wall_clock};
+use super::{KeyFileError, ListError, Pki, files, view, wall_clock};
 
 /// Orders that wait.
 const MAX_ORDERS: usize = 8;
@@ -30,6 +30,8 @@ pub(super) enum OrderError {
     Store(#[from] StoreError),
     #[error("{0}")]
     List(#[from] ListError),
+    #[error("{0}")]
+    Keys(#[from] KeyFileError),
     #[error("key pair {0} exists already: clear it first, its certificate goes with it")]
     Exists(String),
     #[error("there is no key pair {0}: generate it, or load it along with its certificate")]
@@ -131,10 +133,15 @@ impl Pki {
                 loaded(PkiObject::CaCertificate, &name, subjects)
             }
             PkiOrder::LoadList { profile, file } => self.load_list(profile, file)?,
+            PkiOrder::LoadKeys { name, file } => {
+                let count = self.save_keys(name, file.expose())?;
+                loaded(PkiObject::Keys, name, vec![format!("{count} keys")])
+            }
             PkiOrder::Clear(object, name) => self.clear(*object, name)?,
             PkiOrder::ShowLocals => view::locals(&self.contents(), wall_clock()),
             PkiOrder::ShowAuthorities => view::authorities(&self.contents(), wall_clock()),
             PkiOrder::ShowLists => view::lists(self, wall_clock()),
+            PkiOrder::ShowKeys => view::keys(&self.contents()),
         };
         if !order.is_question() {
             log::info!("done: {}", order.summary());
@@ -259,6 +266,7 @@ impl Pki {
             })?,
             PkiObject::CaCertificate => count = u64::from(self.remove_profile(name)?),
             PkiObject::List => count = self.clear_lists(name)?,
+            PkiObject::Keys => count = u64::from(self.remove_keys(name)?),
         }
         Ok(PkiReply::Cleared(object, count))
     }

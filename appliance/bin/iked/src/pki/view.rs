@@ -47,6 +47,15 @@ pub(super) fn authorities(contents: &Contents, now: WallTime) -> PkiReply {
     }
 }
 
+pub(super) fn keys(contents: &Contents) -> PkiReply {
+    let lists = contents.key_lists.iter();
+    PkiReply::KeyLists(
+        lists
+            .map(|(name, list)| (name.clone(), list.len() as u64))
+            .collect(),
+    )
+}
+
 pub(super) fn lists(pki: &Pki, now: WallTime) -> PkiReply {
     let contents = pki.contents();
     let profiles = |authority: &Certificate| {

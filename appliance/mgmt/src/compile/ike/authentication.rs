@@ -46,10 +46,11 @@ pub(super) fn authentication(
         return Err(format!("no ca-profile `{name}`"));
     }
     Ok(Authentication {
-        pre_shared_key: match both {
+        pre_shared_key: match both || policy.pre_shared_key.list.is_some() {
             true => None,
             false => Some(pre_shared_key(&policy.pre_shared_key)?),
         },
+        key_list: policy.pre_shared_key.list.clone(),
         local_certificate: local,
         trusted_cas: trusted,
         key_kinds: key_kinds(config, policy),

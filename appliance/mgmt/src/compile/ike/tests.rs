@@ -64,3 +64,14 @@ fn general_ikeid_is_anyone() {
     let anyone = [address, None].map(|address| RemotePeer::Anyone { address });
     assert_eq!(remotes.collect::<Vec<_>>(), anyone);
 }
+
+#[test]
+fn a_list_of_keys_goes_by_its_name() {
+    let text = SITE.replacen("ascii-text \"backhaul-secret\"", "list ran", 1);
+    let authentication = &compiled(&text).ike.gateways[0].authentication;
+    let expected = part::Authentication {
+        key_list: Some("ran".to_owned()),
+        ..part::Authentication::default()
+    };
+    assert_eq!(*authentication, expected);
+}
