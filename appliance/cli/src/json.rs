@@ -70,6 +70,8 @@ fn daemon(answer: &DaemonReply) -> Value {
         DaemonReply::Cpu(workers) => json!({ "workers": workers }),
         DaemonReply::Buffers(all) => json!({ "buffers": all }),
         DaemonReply::Acceleration(all) => json!({ "acceleration": all }),
+        // Keys are in the file, and nowhere else.
+        DaemonReply::IkeTraceKeys(keys) => json!({ "ike_sas_with_keys": keys.len() }),
         DaemonReply::Alarms(list) => json!({ "alarms": list }),
         DaemonReply::Pki(reply) => pki(reply),
         DaemonReply::Done(count) => json!({ "done": count }),

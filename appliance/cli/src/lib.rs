@@ -24,6 +24,7 @@ pub mod render;
 mod run;
 mod shell;
 mod terminal;
+mod trace_keys;
 
 pub use client::Client;
 pub use error::{CliError, CommandError, caret};

@@ -1,7 +1,7 @@
 //! From a command to its request, and from the answer to text.
 
 use crate::command::{Filter, Parsed, Verb, Word};
-use crate::{CliError, Client, CommandError, json, pipe, pki, render};
+use crate::{CliError, Client, CommandError, json, pipe, pki, render, trace_keys};
 use ravelin_ctl::failure::FailureOrder;
 use ravelin_ctl::flight::{FlightChoice, FlightOrder};
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply, Power, Reply, Request};
@@ -42,6 +42,12 @@ pub fn evaluate(
     }
     let request = request(parsed, terminal)?;
     let reply = client.ask(request)?;
+    if let (Verb::SaveTraceKeys, Reply::Daemon(DaemonReply::IkeTraceKeys(keys))) =
+        (parsed.verb, &reply)
+    {
+        let path = PathBuf::from(&parsed.values.first().ok_or_else(no_value)?.text);
+        trace_keys::save(&path, keys).map_err(|source| CliError::File { path, source })?;
+    }
     render_reply(parsed, reply)
 }
 
@@ -111,10 +117,11 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
         Verb::RekeyIke => DaemonQuery::RekeyIke(index(value)?),
         Verb::RekeyIpsec => DaemonQuery::RekeyChild(index(value)?.map(PairId)),
         Verb::StartFlight { peer } => DaemonQuery::Flight(FlightOrder::Start(flight(value, peer)?)),
-        Verb::StartTrace => {
+        Verb::StartTrace { keys } => {
             let peer = peer(value)?.ok_or_else(no_value)?;
-            DaemonQuery::IkeTrace(TraceOrder::Start(peer))
+            DaemonQuery::IkeTrace(TraceOrder::Start { peer, keys })
         }
+        Verb::SaveTraceKeys => DaemonQuery::IkeTrace(TraceOrder::Keys),
         Verb::StopTrace => DaemonQuery::IkeTrace(TraceOrder::Stop),
         Verb::ShowIkeTrace => DaemonQuery::IkeTrace(TraceOrder::Show),
         Verb::StopFlight => DaemonQuery::Flight(FlightOrder::Stop),

@@ -1,7 +1,8 @@
 //! Traces of IKE: what the messages of one peer say.
 //!
-//! It has no keys, nonces or authentication data.
+//! It has no nonces or authentication data, and keys only when it was begun with them.
 
+use ravelin_types::{IkeEncr, IkeInteg, SecretBytes};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,11 +10,18 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TraceOrder {
     /// Trace this peer from now on, and no other; it ends by itself after [`TRACE_LENGTH_S`].
-    Start(IpAddr),
+    Start {
+        /// Its address.
+        peer: IpAddr,
+        /// Gather the keys of its IKE SAs too, for [`TraceOrder::Keys`].
+        keys: bool,
+    },
     /// Trace nobody any more; what was traced stays.
     Stop,
     /// What was traced.
     Show,
+    /// The keys that were gathered. They are gone when the trace has ended.
+    Keys,
 }
 
 /// How long a trace runs, in seconds: longer than an engineer watches a peer that does not come up.
@@ -30,6 +38,27 @@ pub struct Trace {
     pub entries: Vec<TraceEntry>,
     /// Older ones that had to make room.
     pub forgotten: u64,
+}
+
+/// What opens the messages of one IKE SA.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceKeys {
+    /// SPI of the IKE SA's initiator.
+    pub spi_i: u64,
+    /// SPI of its responder.
+    pub spi_r: u64,
+    /// Encryption.
+    pub encr: IkeEncr,
+    /// Integrity, unless the encryption has it.
+    pub integ: Option<IkeInteg>,
+    /// SK_ei.
+    pub ei: SecretBytes,
+    /// SK_er.
+    pub er: SecretBytes,
+    /// SK_ai.
+    pub ai: SecretBytes,
+    /// SK_ar.
+    pub ar: SecretBytes,
 }
 
 /// One message, or what became of one.

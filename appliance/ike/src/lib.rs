@@ -54,7 +54,7 @@ pub use event::{
 pub use lease::MAX_LEASES;
 pub use record::RecordError;
 pub use stats::{Count, Discard, Stats};
-pub use trace::{Direction, Trace, TraceEntry};
+pub use trace::{Direction, Trace, TraceEntry, TraceKeys};
 pub use work::{Job, Work, WorkId, WorkResult};
 
 #[cfg(test)]

@@ -4,13 +4,17 @@
 //! public values and authentication data only how long they are. The last [`MAX_ENTRIES`] messages are kept.
 
 mod describe;
+mod keys;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
 use ravelin_types::Time;
 
+pub use keys::TraceKeys;
+
 use crate::msg::{Header, Message, ParseError, Payload};
+use crate::session::Session;
 
 /// Messages kept: an hour of a peer that fails once a second, at four messages each time, would be 14,400; the last ones tell.
 pub const MAX_ENTRIES: usize = 1024;
@@ -55,18 +59,27 @@ pub struct Trace {
     pub entries: VecDeque<TraceEntry>,
     /// Entries that had to make room.
     pub forgotten: u64,
+    /// Gathered while it runs, if it is to have them.
+    keys: Option<VecDeque<TraceKeys>>,
     now: Time,
 }
 
 impl Trace {
-    pub(crate) fn new(peer: IpAddr, now: Time, until: Time) -> Self {
+    pub(crate) fn new(peer: IpAddr, keys: bool, now: Time, until: Time) -> Self {
         Trace {
             peer,
             until,
             entries: VecDeque::new(),
             forgotten: 0,
+            keys: keys.then(VecDeque::new),
             now,
         }
+    }
+
+    /// The keys of the peer's IKE SAs, oldest first; `None` when the trace has none, or has ended.
+    pub fn keys(&self, now: Time) -> Option<impl Iterator<Item = &TraceKeys>> {
+        let keys = self.keys.as_ref().filter(|_| now < self.until)?;
+        Some(keys.iter())
     }
 
     fn wants(&self, remote: SocketAddr) -> bool {
@@ -104,6 +117,20 @@ impl Tracer {
     pub(crate) fn set_now(&mut self, now: Time) {
         if let Some(trace) = &mut self.0 {
             trace.now = now;
+        }
+    }
+
+    /// The session as it is now: its keys may be wanted.
+    pub(crate) fn session(&mut self, session: &Session) {
+        let Some(trace) = &mut self.0 else {
+            return;
+        };
+        if trace.now >= trace.until {
+            trace.keys = None;
+        } else if let Some(known) =
+            (trace.keys.as_mut()).filter(|_| trace.peer == session.path.remote.ip())
+        {
+            keys::note(known, session);
         }
     }
 
@@ -178,7 +205,7 @@ mod tests {
     #[test]
     fn the_oldest_make_room_and_long_lines_are_cut() {
         let remote: SocketAddr = "192.0.2.10:500".parse().unwrap();
-        let trace = Trace::new(remote.ip(), Time(0), Time(1));
+        let trace = Trace::new(remote.ip(), false, Time(0), Time(1));
         let mut tracer = Tracer(Some(Box::new(trace)));
         for number in 0..MAX_ENTRIES + 3 {
             tracer.note(remote, || format!("{number} {}", "ä".repeat(2 * MAX_LINE)));

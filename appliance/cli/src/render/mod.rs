@@ -63,8 +63,14 @@ fn daemon(verb: Verb, answer: &DaemonReply) -> Option<String> {
         (Verb::ShowIkeStatistics, DaemonReply::IkeStatistics(list)) => ike::statistics(list),
         (Verb::ShowIkeFailures, DaemonReply::IkeFailures(all)) => failures::text(all),
         (Verb::ShowIkeTrace, DaemonReply::IkeTrace(all)) => trace::text(all.as_ref()),
-        (Verb::StartTrace, DaemonReply::Done(_)) => {
+        (Verb::StartTrace { .. }, DaemonReply::Done(_)) => {
             format!("tracing, for {TRACE_LENGTH_S} seconds at most\n")
+        }
+        (Verb::SaveTraceKeys, DaemonReply::IkeTraceKeys(keys)) => {
+            format!(
+                "keys of {} IKE security associations written; they open all that these say\n",
+                keys.len()
+            )
         }
         (Verb::StopTrace, DaemonReply::Done(0)) => "nobody was being traced\n".to_owned(),
         (Verb::StopTrace, DaemonReply::Done(_)) => "trace stopped\n".to_owned(),

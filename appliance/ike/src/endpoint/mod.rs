@@ -251,6 +251,7 @@ impl<E: Environment> Endpoint<E> {
             self.tear_down(now, &mut session, reason);
         } else {
             self.index(&mut session);
+            self.out.trace.session(&session);
             self.store(&mut session);
             self.schedule(&mut session);
             self.sessions.insert(id, session);

@@ -116,9 +116,14 @@ pub struct ChildSummary {
 }
 
 impl<E: Environment> Endpoint<E> {
-    /// Traces the messages of the peer at this address from now on, and of no other; an earlier trace is forgotten.
-    pub fn trace_start(&mut self, peer: IpAddr, now: Time, until: Time) {
-        self.out.trace = Tracer(Some(Box::new(Trace::new(peer, now, until))));
+    /// Traces the messages of the peer at this address from now on, and of no other; an earlier trace is forgotten. With `keys`
+    /// the keys of its IKE SAs are gathered until the trace ends.
+    pub fn trace_start(&mut self, peer: IpAddr, keys: bool, now: Time, until: Time) {
+        let mut tracer = Tracer(Some(Box::new(Trace::new(peer, keys, now, until))));
+        self.sessions
+            .values()
+            .for_each(|session| tracer.session(session));
+        self.out.trace = tracer;
     }
 
     /// Ends the trace, if there is one; what it has can still be read.

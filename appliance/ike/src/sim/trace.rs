@@ -28,7 +28,7 @@ fn traced(w: &World) -> Vec<TraceEntry> {
 fn a_set_up_is_told_message_by_message() {
     let mut w = world(1);
     let (peer, now) = (address(1).ip(), w.now);
-    w.b.endpoint.trace_start(peer, now, now + MINUTE);
+    w.b.endpoint.trace_start(peer, false, now, now + MINUTE);
     w.establish();
     let entries = traced(&w);
     assert_eq!(
@@ -63,11 +63,11 @@ fn another_peer_is_not_traced_and_a_trace_ends() {
     let mut w = world(2);
     let (peer, now) = (address(1).ip(), w.now);
     let other = "203.0.113.77".parse().unwrap();
-    w.b.endpoint.trace_start(other, now, now + MINUTE);
+    w.b.endpoint.trace_start(other, false, now, now + MINUTE);
     w.establish();
     assert_eq!(heads(&traced(&w)), Vec::<String>::new());
     let now = w.now;
-    w.b.endpoint.trace_start(peer, now, now + MINUTE);
+    w.b.endpoint.trace_start(peer, false, now, now + MINUTE);
     assert!(w.b.endpoint.trace_stop(now));
     assert!(!w.b.endpoint.trace_stop(now), "it had ended");
     let ike = w.b.up()[0].ike;
@@ -83,9 +83,52 @@ fn what_failed_is_told() {
     a.keys = crate::config::PreSharedKeys::shared(SecretBytes::new(b"another".to_vec()));
     let mut w = World::new(3, config(a), config(b));
     let (from, now) = (address(1).ip(), w.now);
-    w.b.endpoint.trace_start(from, now, now + MINUTE);
+    w.b.endpoint.trace_start(from, false, now, now + MINUTE);
     w.pump();
     w.run_for(MINUTE);
     let told = heads(&traced(&w)).join("\n");
     assert!(told.contains("IKE_AUTH: authentication failed"), "{told}");
+}
+
+#[test]
+fn keys_are_gathered_when_asked_for_and_are_gone_with_the_trace() {
+    let mut w = world(4);
+    let (peer, now) = (address(1).ip(), w.now);
+    w.b.endpoint.trace_start(peer, true, now, now + MINUTE);
+    w.establish();
+    let ike = w.b.up()[0].ike;
+    let now = w.now;
+    assert!(w.b.endpoint.rekey_ike(ike, now));
+    w.pump();
+    w.run_for(Duration::from_secs(5));
+    let keys = |w: &World| -> Option<Vec<crate::TraceKeys>> {
+        let trace = w.b.endpoint.trace()?;
+        Some(trace.keys(w.now)?.cloned().collect())
+    };
+    let all = keys(&w).unwrap();
+    assert_eq!(all.len(), 2, "the IKE SA and what it was rekeyed to");
+    let up = &w.b.up()[0];
+    assert_eq!((all[1].spi_i, all[1].spi_r), (up.spi_i, up.spi_r));
+    // They open what was on the wire.
+    let first = &all[0];
+    let (encr, integ) = (first.suite.encr(), first.suite.integ());
+    let keys_r = (first.er.expose(), first.ar.expose());
+    let cipher = ravelin_crypto::SkCipher::new(encr, integ, keys_r.0, keys_r.1).unwrap();
+    let opened = w.transcript.iter().rev().find_map(|(_, data)| {
+        let message = crate::msg::Message::parse(data).ok()?;
+        let ours = message.header.spi_r == first.spi_r && !message.header.initiator;
+        let [crate::msg::Payload::Sk(sk)] = &message.payloads[..] else {
+            return None;
+        };
+        ours.then(|| sk.open(data, &cipher).is_ok())
+    });
+    assert_eq!(opened, Some(true));
+    // Whoever comes later finds those that are there.
+    let now = w.now;
+    w.b.endpoint.trace_start(peer, true, now, now + MINUTE);
+    assert_eq!(keys(&w).unwrap(), all[1..]);
+    assert!(w.b.endpoint.trace_stop(now));
+    assert_eq!(keys(&w), None);
+    w.b.endpoint.trace_start(peer, false, now, now + MINUTE);
+    assert_eq!(keys(&w), None, "not without being asked");
 }

@@ -200,9 +200,14 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             DaemonQuery::IkeFailures(FailureOrder::Clear(peer)) => {
                 DaemonReply::Done(self.failures.clear(*peer) as u64)
             }
-            DaemonQuery::IkeTrace(TraceOrder::Start(peer)) => {
+            DaemonQuery::IkeTrace(TraceOrder::Start { peer, keys }) => {
                 let until = now + Duration::from_secs(TRACE_LENGTH_S);
-                self.endpoint.trace_start(*peer, now, until);
+                if *keys {
+                    log::warn!(
+                        "keys of the IKE SAs of {peer} are gathered for {TRACE_LENGTH_S} seconds"
+                    );
+                }
+                self.endpoint.trace_start(*peer, *keys, now, until);
                 DaemonReply::Done(1)
             }
             DaemonQuery::IkeTrace(TraceOrder::Stop) => {
@@ -211,6 +216,15 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             DaemonQuery::IkeTrace(TraceOrder::Show) => {
                 let trace = self.endpoint.trace();
                 DaemonReply::IkeTrace(trace.map(|trace| show::trace(trace, epoch_us(now), now)))
+            }
+            DaemonQuery::IkeTrace(TraceOrder::Keys) => {
+                match self.endpoint.trace().and_then(|trace| trace.keys(now)) {
+                    Some(keys) => DaemonReply::IkeTraceKeys(keys.map(show::trace_keys).collect()),
+                    None => DaemonReply::Failed(
+                        "no trace runs that was started with keys; they are gone when it ends"
+                            .to_owned(),
+                    ),
+                }
             }
             DaemonQuery::ClearIke(peer) => {
                 let fits = |sa: &IkeSummary| sa.current && of(*peer, sa.remote.ip());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ravelin_ctl::operator::{IkeSa, IpsecSa};
 use ravelin_ctl::sa::{PairCounters, SaPair};
-use ravelin_ctl::trace::{Trace, TraceEntry, TraceKind};
+use ravelin_ctl::trace::{Trace, TraceEntry, TraceKeys, TraceKind};
 use ravelin_ike::{self as ike, ChildSummary, IkeSummary};
 use ravelin_types::{IkeSuite, Time, UnitName};
 
@@ -81,6 +81,19 @@ pub(super) fn ipsec_sa(
         replay_window: pair.replay_window,
         remote_identity: child.peer.clone(),
         counters,
+    }
+}
+
+pub(super) fn trace_keys(keys: &ike::TraceKeys) -> TraceKeys {
+    TraceKeys {
+        spi_i: keys.spi_i,
+        spi_r: keys.spi_r,
+        encr: keys.suite.encr(),
+        integ: keys.suite.integ(),
+        ei: keys.ei.clone(),
+        er: keys.er.clone(),
+        ai: keys.ai.clone(),
+        ar: keys.ar.clone(),
     }
 }
 
