@@ -3,7 +3,7 @@
 //! A step (one datagram, one timeout, one completed job, one command) stages datagrams and events; at its end the changed
 //! sessions are recorded and everything staged is stamped with the position of the last record: write-ahead.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 
 use ravelin_crypto::Zeroizing;
@@ -77,6 +77,8 @@ pub(crate) struct Ctx<'a> {
     pub(crate) env: &'a mut dyn Environment,
     pub(crate) out: &'a mut Outbox,
     pub(crate) stats: &'a mut Stats,
+    /// The SPIs of our IKE SAs.
+    pub(crate) spis: &'a HashMap<u64, u64>,
 }
 
 impl Outbox {
@@ -245,6 +247,16 @@ impl Ctx<'_> {
         let mut out = [0u8; N];
         self.env.random(&mut out)?;
         Ok(out)
+    }
+
+    /// An SPI for an IKE SA. RFC 7296 section 2.6: each endpoint "MUST choose them so as to be unique identifiers of an IKE SA".
+    pub(crate) fn ike_spi(&mut self) -> Result<u64, Fault> {
+        loop {
+            let spi = self.env.ike_spi()?;
+            if !self.spis.contains_key(&spi) {
+                return Ok(spi);
+            }
+        }
     }
 
     /// A nonce of ours: 32 octets suffice for every function we offer (RFC 7296 section 2.10).

@@ -313,6 +313,15 @@ pub fn select_esp(
     Err(explain(&usable, &sets, checked))
 }
 
+/// Whether an answer names one suite (section 2.7): one proposal, and "exactly one transform of each type" in it.
+pub fn is_one_suite(answer: &Sa) -> bool {
+    let [proposal] = answer.proposals.as_slice() else {
+        return false;
+    };
+    let single = |t: &Transform| of(proposal, t.kind).count() == 1;
+    proposal.transforms.iter().all(single)
+}
+
 fn algorithms_fit(p: &Proposal, want: &EspProposal) -> bool {
     match want.protocol {
         IpsecProtocol::Esp => cipher_fits(p, want.transform.into()),

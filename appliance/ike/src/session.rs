@@ -454,7 +454,7 @@ pub(crate) enum ChildState {
     Replaced,
     /// We delete it.
     Deleting,
-    /// Likewise, and the data plane has lost it: its life was over before the peer could be told.
+    /// Likewise, and the data plane has lost it: its life was over before the peer could be told, or the peer deletes it too.
     Withdrawn,
 }
 

@@ -18,6 +18,11 @@ pub const RETRANSMIT_MOST: Duration = Duration::from_secs(5);
 /// loses half of all exchanges but for one time in 8,000.
 pub const GIVE_UP: Duration = Duration::from_secs(60);
 
+/// An IKE SA with message IDs from here on is rekeyed: far enough from the end for any number of failures.
+const WORN_AT: u32 = u32::MAX - (1 << 16);
+/// One with these is closed, while there are IDs left for it.
+const SPENT_AT: u32 = u32::MAX - (1 << 8);
+
 /// A message as it travels: one datagram, or its fragments (RFC 7383).
 pub(crate) type Datagrams = Vec<Vec<u8>>;
 
@@ -83,7 +88,8 @@ pub(crate) enum Verdict {
 
 impl Window {
     pub(crate) fn judge(&self, id: u32) -> Verdict {
-        if id == self.expected {
+        // The last ID is never taken, so that those from 0 on do not come back.
+        if id == self.expected && id != u32::MAX {
             return if self.answering {
                 Verdict::BeingAnswered
             } else {
@@ -152,6 +158,22 @@ impl Window {
             answered: false,
         });
         self.next_request = self.next_request.wrapping_add(1);
+    }
+
+    /// True when either side's message IDs come near their end.
+    pub(crate) fn is_worn(&self) -> bool {
+        self.next_request.max(self.expected) >= WORN_AT
+    }
+
+    /// True when either side's message IDs are as good as used up.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.next_request.max(self.expected) >= SPENT_AT
+    }
+
+    /// As if so many requests had been answered both ways.
+    #[cfg(test)]
+    pub(crate) fn test_skip(&mut self, ids: u32) {
+        (self.next_request, self.expected) = (ids, ids);
     }
 
     /// Starts over at message ID 0: a second IKE_SA_INIT request of the same IKE SA.

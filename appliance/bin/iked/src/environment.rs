@@ -69,7 +69,7 @@ impl Environment for DaemonEnvironment {
         ravelin_crypto::random(out).map_err(|_| EnvironmentError::Random)
     }
 
-    /// 56 random bits: two of 65,536 SPIs meet with a probability below 2^-24, and the endpoint would then refuse one.
+    /// 56 random bits: two of 65,536 SPIs meet with a probability below 2^-24, and the endpoint then asks for another.
     fn ike_spi(&mut self) -> Result<u64, EnvironmentError> {
         loop {
             let random = u64::from_be_bytes(random()?) >> 8;

@@ -118,7 +118,7 @@ impl<E: Environment> Endpoint<E> {
         self.initiated.insert(gateway.name.clone(), id);
         let group = proposal.suite.dh();
         self.step(now, session, |ctx, session| {
-            session.ike_mut(ike)?.spi_i = ctx.env.ike_spi()?;
+            session.ike_mut(ike)?.spi_i = ctx.ike_spi()?;
             init::start(ctx, session, group)
         });
         true

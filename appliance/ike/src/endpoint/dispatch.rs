@@ -13,7 +13,7 @@ use crate::error::Fault;
 use crate::event::{Datagram, DownReason, JournalSeq};
 use crate::msg::notify::{Notify, kind};
 use crate::msg::skf::Skf;
-use crate::msg::{ExchangeType, Header, Message, Payload};
+use crate::msg::{ExchangeType, Header, Message, ParseErrorKind, Payload};
 use crate::outbox::Ctx;
 use crate::sa::{Incoming, State, auth, established, init, mobike, send_back};
 use crate::session::{Content, IkeSa, Session};
@@ -43,6 +43,13 @@ impl Strays {
     }
 }
 
+/// Whether a message that no IKE SA protects tells of ESP with an unknown SPI. RFC 7296 section 1.5: "the receiving node MUST NOT
+/// respond to it because doing so could cause a message loop".
+fn complains(payloads: &[Payload]) -> bool {
+    let invalid = |p: &Payload| matches!(p, Payload::Notify(n) if n.kind == kind::INVALID_SPI);
+    payloads.iter().any(invalid)
+}
+
 fn invalid_spi() -> Notify {
     Notify::new(kind::INVALID_IKE_SPI, &[])
 }
@@ -56,6 +63,9 @@ impl<E: Environment> Endpoint<E> {
         let message = match Message::parse(datagram.data) {
             Ok(message) => message,
             Err(error) => {
+                if error.kind == ParseErrorKind::Version {
+                    self.later_version(now, datagram);
+                }
                 let octets = datagram.data.len();
                 let text = || format!("received {octets} octets that are malformed: {error}");
                 self.out.trace.note(path.1, text);
@@ -73,7 +83,7 @@ impl<E: Environment> Endpoint<E> {
         }
         let local_spi = if h.initiator { h.spi_r } else { h.spi_i };
         let Some(id) = self.by_spi.get(&local_spi).copied() else {
-            return self.unknown(now, datagram, &message.header, local_spi);
+            return self.unknown(now, datagram, &message, local_spi);
         };
         let before = self.out.transmits.len();
         let found = self.with_session(now, id, |ctx, session| {
@@ -113,14 +123,16 @@ impl<E: Environment> Endpoint<E> {
         }
     }
 
-    fn unknown(&mut self, now: Time, datagram: &Datagram<'_>, h: &Header, local_spi: u64) {
+    fn unknown(&mut self, now: Time, datagram: &Datagram<'_>, message: &Message, local_spi: u64) {
+        let h = &message.header;
         self.clear_graves(now);
         let grave = self.tombstones.get(&local_spi);
         let repeat = grave.filter(|t| sha256(&[datagram.data]).is_ok_and(|d| d == t.request));
         let Some(answer) = repeat.map(|t| t.answer.clone()) else {
             self.stats.discard(Discard::UnknownSpi);
             // RFC 7296 section 2.21.4: a request may be answered, a response "MUST NOT" be.
-            if !h.response && self.strays.may_answer(now) {
+            let asks = !h.response && !complains(&message.payloads);
+            if asks && self.strays.may_answer(now) {
                 self.stats.add(Count::InvalidIkeSpi);
                 let initiator = !h.initiator;
                 let mut notifies = vec![invalid_spi()];
@@ -141,6 +153,24 @@ impl<E: Environment> Endpoint<E> {
             remote,
             ..answer
         });
+    }
+
+    /// RFC 7296 section 2.5: a message of a higher major version is dropped, and who sent a request "SHOULD" hear of it; the version
+    /// that we speak stands in the header of the answer (section 3.10.1).
+    fn later_version(&mut self, now: Time, datagram: &Datagram<'_>) {
+        let request = Header::of_later_version(datagram.data).filter(|h| !h.response);
+        if let Some(header) = request.filter(|_| self.strays.may_answer(now)) {
+            let initiator = !header.initiator;
+            let notify = Notify::new(kind::INVALID_MAJOR_VERSION, &[]);
+            self.answer_stateless(
+                datagram,
+                &Header {
+                    initiator,
+                    ..header
+                },
+                vec![notify],
+            );
+        }
     }
 
     /// The journal position that everything handled so far depends on.

@@ -292,6 +292,7 @@ impl<E: Environment> Endpoint<E> {
             env: &mut self.env,
             out: &mut self.out,
             stats: &mut self.stats,
+            spis: &self.by_spi,
         };
         ctx.failure_of(datagram.remote, None, None, Stage::Init, reason);
     }

@@ -219,6 +219,7 @@ impl<E: Environment> Endpoint<E> {
             env: &mut self.env,
             out: &mut self.out,
             stats: &mut self.stats,
+            spis: &self.by_spi,
         };
         let outcome =
             step(&mut ctx, &mut session).and_then(|()| established::go_on(&mut ctx, &mut session));
@@ -382,6 +383,7 @@ impl<E: Environment> Endpoint<E> {
             env: &mut self.env,
             out: &mut self.out,
             stats: &mut self.stats,
+            spis: &self.by_spi,
         };
         let children: Vec<_> = session.children.iter().map(|c| c.id).collect();
         session.children.iter_mut().for_each(|c| c.replaces = None);

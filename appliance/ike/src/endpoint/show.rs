@@ -254,6 +254,12 @@ impl<E: Environment> Endpoint<E> {
         }
     }
 
+    /// As if so many requests had been answered both ways on every IKE SA.
+    pub(crate) fn test_message_ids(&mut self, ids: u32) {
+        let ikes = self.sessions.values_mut().flat_map(|s| &mut s.ikes);
+        ikes.for_each(|i| i.window.test_skip(ids));
+    }
+
     /// As if this many jobs more were under way; `None` ends it.
     pub(crate) fn test_jobs(&mut self, count: Option<u64>) {
         let ids = (0..count.unwrap_or(0)).map(|n| crate::work::WorkId(u64::MAX - n));

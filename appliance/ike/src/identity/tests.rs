@@ -88,6 +88,22 @@ fn every_identity_type_matches_itself_only() {
     }
 }
 
+/// RFC 7296 section 3.5: "The string MUST NOT contain any terminators (e.g., NULL, CR, etc.)."
+#[test]
+fn names_with_terminators_are_none() {
+    for kind in [2, 3] {
+        for data in ["a.example\0", "a.example\r", "\na@b.example", ""] {
+            let data = data.as_bytes().to_vec();
+            assert_eq!(from_payload(&Id { kind, data }), None);
+        }
+    }
+    let names = [fqdn("a.example"), Identity::Email("b@c.example".into())];
+    for name in names {
+        let Id { data, .. } = to_payload(&name);
+        assert_eq!(data, name.to_string().as_bytes());
+    }
+}
+
 #[test]
 fn a_static_peer_is_its_address_by_default() {
     let address = "198.51.100.7".parse().unwrap();

@@ -20,6 +20,7 @@ pub mod attribute {
     #![allow(missing_docs)]
     pub const INTERNAL_IP4_ADDRESS: u16 = 1;
     pub const INTERNAL_IP4_DNS: u16 = 3;
+    pub const APPLICATION_VERSION: u16 = 7;
     pub const INTERNAL_IP6_ADDRESS: u16 = 8;
     pub const INTERNAL_IP6_DNS: u16 = 10;
 }

@@ -73,32 +73,41 @@ impl Header {
         if data.len() > MAX_MESSAGE_OCTETS {
             return Err(r.error(ParseErrorKind::TooLong));
         }
-        let spi_i = r.u64()?;
-        let spi_r = r.u64()?;
-        let first = r.u8()?;
-        if r.u8()? >> 4 != VERSION >> 4 {
+        let (header, first, major) = Header::fields(&mut r)?;
+        if major != VERSION >> 4 {
             return Err(r.error(ParseErrorKind::Version));
         }
-        let exchange = ExchangeType::from_id(r.u8()?);
-        let flags = r.u8()?;
-        let message_id = r.u32()?;
         let length = r.u32()?;
         if usize::try_from(length).ok() != Some(data.len()) {
             return Err(r.error(ParseErrorKind::Length));
         }
-        let initiator = flags & FLAG_INITIATOR != 0;
-        let response = flags & FLAG_RESPONSE != 0;
-        Ok((
-            Header {
-                spi_i,
-                spi_r,
-                exchange,
-                initiator,
-                response,
-                message_id,
-            },
-            first,
-        ))
+        Ok((header, first))
+    }
+
+    /// The header of a message whose major version is higher than ours; what follows it may be anything.
+    pub fn of_later_version(data: &[u8]) -> Option<Header> {
+        let mut r = Reader::new(data, 0, PayloadType::Header);
+        let (header, _, major) = Header::fields(&mut r).ok()?;
+        (major > VERSION >> 4).then_some(header)
+    }
+
+    /// All but the length, with the type of the first payload and the major version.
+    fn fields(r: &mut Reader<'_>) -> Result<(Header, u8, u8), ParseError> {
+        let spi_i = r.u64()?;
+        let spi_r = r.u64()?;
+        let first = r.u8()?;
+        let major = r.u8()? >> 4;
+        let exchange = ExchangeType::from_id(r.u8()?);
+        let flags = r.u8()?;
+        let header = Header {
+            spi_i,
+            spi_r,
+            exchange,
+            initiator: flags & FLAG_INITIATOR != 0,
+            response: flags & FLAG_RESPONSE != 0,
+            message_id: r.u32()?,
+        };
+        Ok((header, first, major))
     }
 
     /// The 28 octets, for a body of `body_octets` that starts with a payload of type `first`.

@@ -327,3 +327,70 @@ fn a_list_of_hash_algorithms_is_cut_at_its_bound() {
     notify.data = vec![0, 2, 0];
     assert_eq!(notify.hash_numbers(), [2]);
 }
+
+#[test]
+fn lengths_and_counts_within_a_proposal_must_agree() {
+    let gcm = Transform::keyed(1, 20, 256);
+    let proposal = |number| Proposal {
+        number,
+        protocol: 1,
+        spi: vec![],
+        transforms: vec![gcm.clone(), Transform::plain(2, 5)],
+    };
+    let proposals = vec![proposal(1), proposal(2)];
+    let (first, chain) = payload::emit_chain(&[Payload::Sa(Sa { proposals })]);
+    assert!(payload::parse_chain(first, &chain, 0).is_ok());
+    // Payload, proposal and transform lengths, number of transforms, and the marks of the last ones.
+    for at in [3, 4, 7, 11, 12, 15, 24, 27, 32] {
+        for change in [1, 0x80] {
+            let mut wrong = chain.clone();
+            wrong[at] ^= change;
+            assert!(
+                payload::parse_chain(first, &wrong, 0).is_err(),
+                "octet {at}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_nonce_has_16_to_256_octets() {
+    for (octets, fits) in [(15, false), (16, true), (256, true), (257, false)] {
+        let (first, chain) = payload::emit_chain(&[Payload::Nonce(Nonce(vec![1; octets]))]);
+        assert_eq!(payload::parse_chain(first, &chain, 0).is_ok(), fits);
+    }
+}
+
+#[test]
+fn deletions_are_of_one_protocol_with_its_length_of_spi() {
+    for (head, fits) in [
+        ([1, 0, 0, 0], true),
+        ([3, 4, 0, 0], true),
+        ([1, 8, 0, 0], false),
+        ([3, 0, 0, 0], false),
+        ([3, 8, 0, 0], false),
+        ([0, 4, 0, 0], false),
+    ] {
+        let chain = [&[0, 0, 0, 8], &head[..]].concat();
+        assert_eq!(
+            payload::parse_chain(number::DELETE, &chain, 0).is_ok(),
+            fits
+        );
+    }
+}
+
+#[test]
+fn reserved_bits_of_a_configuration_are_sent_as_zero_and_ignored() {
+    let attribute = super::cp::Attribute {
+        kind: 7,
+        value: vec![1],
+    };
+    let cp = Payload::Cp(super::cp::Cp {
+        kind: 1,
+        attributes: vec![attribute],
+    });
+    let (first, chain) = payload::emit_chain(std::slice::from_ref(&cp));
+    assert_eq!(chain, [0, 0, 0, 13, 1, 0, 0, 0, 0, 7, 0, 1, 1]);
+    let odd = [0, 0xff, 0, 13, 1, 0xff, 0xff, 0xff, 0x80, 7, 0, 1, 1];
+    assert_eq!(payload::parse_chain(first, &odd, 0), Ok(vec![cp]));
+}

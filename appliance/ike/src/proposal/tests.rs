@@ -109,6 +109,88 @@ fn unknown_attributes_and_types_are_passed_over() {
 }
 
 #[test]
+fn what_is_not_understood_does_not_hide_what_is() {
+    let gcm = ike(GCM256, None, DhGroup::Ecp256);
+    let mut offer = offer_ike(&[gcm, gcm], &[]);
+    offer.proposals[0].transforms.push(Transform::plain(77, 1));
+    assert_eq!(select_ike(&offer, &[gcm], 0).unwrap().number, 2);
+    // A transform with a strange attribute, beside one without.
+    let mut offer = offer_ike(&[gcm], &[]);
+    let mut strange = offer.proposals[0].transforms[0].clone();
+    strange.attributes.push(Attribute::Long(98, vec![1; 9]));
+    offer.proposals[0].transforms.insert(0, strange);
+    assert!(select_ike(&offer, &[gcm], 0).is_ok());
+    // A mandatory type is missing.
+    let mut offer = offer_ike(&[gcm, gcm], &[]);
+    offer.proposals[0]
+        .transforms
+        .retain(|t| t.kind != transform::PRF);
+    assert_eq!(select_ike(&offer, &[gcm], 0).unwrap().number, 2);
+}
+
+#[test]
+fn a_key_length_is_there_once_where_it_belongs_and_nowhere_else() {
+    let cbc = ike(CBC256, Some(IkeInteg::HmacSha256_128), DhGroup::Ecp256);
+    let bits = Attribute::KeyBits(256);
+    for (at, attributes, fits) in [
+        (0, vec![bits.clone()], true),
+        (0, vec![], false),
+        (0, vec![bits.clone(), bits.clone()], false),
+        (0, vec![Attribute::Long(14, vec![1, 0])], false),
+        (1, vec![bits.clone()], false),
+        (2, vec![bits.clone()], false),
+        (3, vec![bits], false),
+    ] {
+        let mut offer = offer_ike(&[cbc], &[]);
+        offer.proposals[0].transforms[at].attributes = attributes;
+        assert_eq!(select_ike(&offer, &[cbc], 0).is_ok(), fits);
+    }
+}
+
+#[test]
+fn an_ike_sa_has_a_key_exchange() {
+    let gcm = ike(GCM256, None, DhGroup::Ecp256);
+    let mut offer = offer_ike(&[gcm], &[0; 8]);
+    offer.proposals[0].transforms[2] = Transform::plain(transform::DH, NONE);
+    assert!(select_ike(&offer, &[gcm], 8).is_err());
+    offer.proposals[0].transforms.pop();
+    assert!(select_ike(&offer, &[gcm], 8).is_err());
+}
+
+/// RFC 7296 section 5: no PRF below 128 bits, and "MUST NOT negotiate NONE as the IKE integrity protection algorithm or ENCR_NULL as the
+/// IKE encryption algorithm".
+#[test]
+fn no_ike_suite_is_without_protection() {
+    const ENCR_NULL: u16 = 11;
+    assert!(Prf::ALL.iter().all(|prf| prf.output_octets() >= 16));
+    assert!(IkeEncr::ALL.iter().all(|e| e.iana().0 != ENCR_NULL));
+    assert!(IkeInteg::ALL.iter().all(|i| i.iana() != NONE));
+    for encr in IkeEncr::ALL {
+        let alone = IkeSuite::new(*encr, None, Prf::HmacSha256, DhGroup::Ecp256);
+        assert_eq!(alone.is_ok(), encr.is_aead());
+    }
+}
+
+#[test]
+fn offers_follow_our_preference_and_answers_are_one_suite_as_it_was_offered() {
+    let ours = [esp(EspEncr::Aes256Gcm), esp(EspEncr::Aes128Cbc)];
+    let offer = offer_esp(&ours, Some(DhGroup::Ecp256), Spi(0x1234));
+    let suites = ours.map(|p| esp_transforms(p.suite(), Some(DhGroup::Ecp256)));
+    let offered = offer.proposals.iter().map(|p| p.transforms.clone());
+    assert_eq!(offered.collect::<Vec<_>>(), suites);
+    assert!(!is_one_suite(&offer));
+    let choice = select_esp(&offer, &ours[1..], ChildDh::Optional).unwrap();
+    assert_eq!((choice.number, choice.dh), (2, Some(DhGroup::Ecp256)));
+    let transforms = esp_transforms(choice.suite, choice.dh);
+    let mut sa = answer(choice.number, protocol::ESP, &[0, 0, 9, 9], transforms);
+    assert!(is_one_suite(&sa));
+    assert_eq!(sa.proposals[0].transforms, offer.proposals[1].transforms);
+    let twice = Transform::keyed(transform::ENCR, 12, 256);
+    sa.proposals[0].transforms.push(twice);
+    assert!(!is_one_suite(&sa));
+}
+
+#[test]
 fn child_key_exchange_follows_the_policy() {
     let spi = Spi(0x1234_5678);
     let plain = offer_esp(&[esp(EspEncr::Aes256Gcm)], None, spi);

@@ -65,7 +65,7 @@ pub(crate) fn assign(
         peer,
         alone,
     };
-    let Some(asked) = request(payloads) else {
+    let Some(asked_for) = request(payloads) else {
         return refused(
             kind::FAILED_CP_REQUIRED,
             Reason::NoAddressAsked(pool.name.clone()),
@@ -76,7 +76,7 @@ pub(crate) fn assign(
         (false, attribute::INTERNAL_IP4_ADDRESS),
         (true, attribute::INTERNAL_IP6_ADDRESS),
     ] {
-        let Some(asked) = asked.find(number) else {
+        let Some(asked) = asked_for.find(number) else {
             continue;
         };
         let given = ctx.out.leases.take(pool, ipv6, wish(asked), holder);
@@ -105,22 +105,31 @@ pub(crate) fn assign(
             IpAddr::V4(a) => (attribute::INTERNAL_IP4_DNS, a.octets().to_vec()),
             IpAddr::V6(a) => (attribute::INTERNAL_IP6_DNS, a.octets().to_vec()),
         };
-        if asked.find(kind).is_some() {
+        if asked_for.find(kind).is_some() {
             attributes.push(Attribute { kind, value });
         }
     }
+    attributes.extend(version(asked_for));
     let kind = cfg::REPLY;
     Ok(Some(Payload::Cp(Cp { kind, attributes })))
+}
+
+/// Section 2.20: who does not tell its version "MUST either return an empty string or no CP payload".
+fn version(asked: &Cp) -> Option<Attribute> {
+    let kind = attribute::APPLICATION_VERSION;
+    let value = Vec::new();
+    asked.find(kind).map(|_| Attribute { kind, value })
 }
 
 /// What an INFORMATIONAL request asks or says of configuration: we have nothing to tell and take nothing, but answer
 /// (section 3.15.2 for CFG_SET: attributes that are not accepted are left out).
 pub(crate) fn answer(payloads: &[Payload]) -> Option<Payload> {
-    let kind = payloads.iter().find_map(|p| match p {
-        Payload::Cp(cp) if cp.kind == cfg::REQUEST => Some(cfg::REPLY),
-        Payload::Cp(cp) if cp.kind == cfg::SET => Some(cfg::ACK),
+    let (kind, attributes) = payloads.iter().find_map(|p| match p {
+        Payload::Cp(cp) if cp.kind == cfg::REQUEST => {
+            Some((cfg::REPLY, version(cp).into_iter().collect()))
+        }
+        Payload::Cp(cp) if cp.kind == cfg::SET => Some((cfg::ACK, Vec::new())),
         _ => None,
     })?;
-    let attributes = Vec::new();
     Some(Payload::Cp(Cp { kind, attributes }))
 }

@@ -82,7 +82,8 @@ fn children(protocol: IpsecProtocol, spis: Vec<u32>) -> Delete {
 }
 
 /// Removes the children that the peer receives on `spis`; returns our SPIs of them, for the response. Those that we are
-/// deleting too are left out (section 1.4.1), and are gone when the response to our own request comes.
+/// deleting too are left out (section 1.4.1): "it MUST delete the outgoing SAs while processing the request and the incoming SAs while
+/// processing the response" to our own.
 fn delete_children(
     ctx: &mut Ctx<'_>,
     session: &mut Session,
@@ -101,6 +102,7 @@ fn delete_children(
             .iter()
             .any(|i| deletes(i.window.outstanding().map(|o| &o.exchange), id));
         if under_way {
+            child::half_close(ctx, session, id);
             continue;
         }
         ours.push((*protocol, spi_in.0));

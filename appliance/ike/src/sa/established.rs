@@ -102,6 +102,13 @@ pub(crate) fn on_response(
             return Ok(());
         }
     };
+    if let Some(number) = unknown_critical(&payloads) {
+        // RFC 7296 section 2.5: it "MUST be rejected", and the peer would only repeat it.
+        let stage = Stage::Informational;
+        ctx.failure(session, remote, stage, Reason::Critical(number));
+        session.end(DownReason::Protocol);
+        return Ok(());
+    }
     if Parts::of(&payloads).notify(kind::INVALID_SYNTAX).is_some() {
         session.end(DownReason::Protocol);
         return Ok(());

@@ -21,9 +21,11 @@ use crate::msg::ke::Ke;
 use crate::msg::nonce::Nonce;
 use crate::msg::notify::{Notify, kind};
 use crate::msg::sa::protocol;
-use crate::msg::{ExchangeType, Message, Payload};
+use crate::msg::{ExchangeType, Message, Payload, unknown_critical};
 use crate::outbox::Ctx;
-use crate::proposal::{IkeChoice, answer as chosen, ike_transforms, offer_ike, select_ike};
+use crate::proposal::{
+    IkeChoice, answer as chosen, ike_transforms, is_one_suite, offer_ike, select_ike,
+};
 use crate::record::StoredDh;
 use crate::registry::error_name;
 use crate::session::{PORT_NATT, Session};
@@ -248,6 +250,10 @@ pub(crate) fn on_response(
     message: &Message,
     data: &[u8],
 ) -> Result<(), Fault> {
+    if unknown_critical(&message.payloads).is_some() {
+        // Nobody has proven to have sent it: the true response may still come.
+        return Err(Fault::Discard(Discard::Malformed));
+    }
     let parts = Parts::of(&message.payloads);
     let remote = session.path.remote;
     let Some(gateway) = gateway_of(ctx, session) else {
@@ -302,7 +308,7 @@ pub(crate) fn on_response(
         return give_up(ctx, session, Reason::Missing("responder SPI"));
     }
     let choice = match select_ike(offer, &gateway.proposals, 0) {
-        Ok(choice) if offer.proposals.len() == 1 => choice,
+        Ok(choice) if is_one_suite(offer) => choice,
         _ => return give_up(ctx, session, Reason::NotOffered("a suite")),
     };
     if ke.group != choice.suite.dh().iana() || choice.suite.dh() != sent.dh.0.group() {
@@ -460,7 +466,7 @@ pub(crate) fn answer(
     public: Vec<u8>,
     shared: &Secret,
 ) -> Result<(), Fault> {
-    let spi_r = ctx.env.ike_spi()?;
+    let spi_r = ctx.ike_spi()?;
     let nonce_r = ctx.nonce()?;
     let suite = a.choice.suite;
     let now = ctx.now;

@@ -24,7 +24,9 @@ use crate::msg::notify::{Notify, kind};
 use crate::msg::sa::protocol;
 use crate::msg::{ExchangeType, Payload};
 use crate::outbox::Ctx;
-use crate::proposal::{IkeChoice, answer as chosen, ike_transforms, offer_ike, select_ike};
+use crate::proposal::{
+    IkeChoice, answer as chosen, ike_transforms, is_one_suite, offer_ike, select_ike,
+};
 use crate::record::StoredDh;
 use crate::registry::error_name;
 use crate::session::{DownReasonStored, IkeSa, MAX_IKE_SAS, Session};
@@ -106,7 +108,7 @@ pub(crate) fn send(
         return Ok(());
     };
     let requested = Requested {
-        spi: ctx.env.ike_spi()?,
+        spi: ctx.ike_spi()?,
         nonce: ctx.nonce()?,
         dh: StoredDh(dh),
         collision: None,
@@ -232,7 +234,7 @@ pub(crate) fn complete(
             Notify::new(kind::TEMPORARY_FAILURE, &[]),
         );
     }
-    let (spi, nonce_r) = (ctx.env.ike_spi()?, ctx.nonce()?);
+    let (spi, nonce_r) = (ctx.ike_spi()?, ctx.nonce()?);
     let seeds = Seeds {
         nonce_i: &nonce_i,
         nonce_r: &nonce_r,
@@ -369,7 +371,7 @@ pub(crate) fn on_response(
     };
     let choice = match select_ike(sa, &gateway.proposals, 8) {
         Ok(c)
-            if sa.proposals.len() == 1
+            if is_one_suite(sa)
                 && c.spi != 0
                 && c.suite.dh() == dh.group()
                 && ke.group == c.suite.dh().iana() =>
@@ -493,6 +495,9 @@ fn failed(
     ctx.failure(session, remote, Stage::IkeRekey, reason);
     if number.is_none() {
         tasks::close(session, DownReasonStored::Protocol, now);
+    } else if number == Some(kind::NO_ADDITIONAL_SAS) {
+        // Section 4: "the implementation MUST be capable of instead deleting the old SA and creating a new one".
+        tasks::close(session, DownReasonStored::Expired, now);
     } else {
         session.want(Task::RekeyIke, now + CHILD_RETRY);
     }

@@ -15,6 +15,7 @@ use crate::timers::{EXPIRED_WAIT, MAX_REFUSALS, WORK_WAIT};
 
 /// Starts whatever can start.
 pub(crate) fn start_waiting(ctx: &mut Ctx<'_>, session: &mut Session) -> Result<(), Fault> {
+    spare_message_ids(session, ctx.now);
     let ready: Vec<Task> = session
         .tasks
         .iter()
@@ -41,6 +42,22 @@ pub(crate) fn start_waiting(ctx: &mut Ctx<'_>, session: &mut Session) -> Result<
         }
     }
     Ok(())
+}
+
+/// RFC 7296 section 2.2: "In the unlikely event that Message IDs grow too large to fit in 32 bits, the IKE SA MUST be closed or
+/// rekeyed": first the one, and when that does not succeed the other.
+fn spare_message_ids(session: &mut Session, now: Time) {
+    let sa = session.ike(session.current);
+    let Some(sa) = sa.filter(|sa| sa.is_established() && session.closing.is_none()) else {
+        return;
+    };
+    let exchange = sa.window.outstanding().map(|o| &o.exchange);
+    let rekeying = sa.preparing.is_some() || matches!(exchange, Some(Exchange::RekeyIke(_)));
+    if sa.window.is_spent() {
+        close(session, DownReasonStored::Expired, now);
+    } else if sa.window.is_worn() && !rekeying {
+        session.want(Task::RekeyIke, now);
+    }
 }
 
 /// The IKE SA on which the task may start now.
@@ -301,12 +318,16 @@ fn child_timeouts(ctx: &mut Ctx<'_>, session: &mut Session) {
         match (state, hard) {
             (ChildState::Live, false) => session.want(Task::RekeyChild(id), now),
             (ChildState::Live, true) => expire_child(ctx, session, id),
-            // The peer did not delete what it replaced, or does not hear that its life is over.
-            // It hears of the end when its answer to something else has come.
+            // The peer does not hear that its life is over: it will when its answer to something else has come.
             (ChildState::Deleting, _) if is_waiting(session, &Task::DeleteChild(id)) => {
                 child::withdraw(ctx, session, id);
             }
-            (ChildState::Replaced | ChildState::Deleting | ChildState::Withdrawn, _) => {
+            // RFC 7296 section 2.4: who "chooses to delete Child SAs, [...] MUST send Delete payloads".
+            (ChildState::Replaced, _) => {
+                delete_child(session, id, now);
+                expires_soon(session, id, now);
+            }
+            (ChildState::Deleting | ChildState::Withdrawn, _) => {
                 child::remove(ctx, session, id);
             }
         }
@@ -325,11 +346,15 @@ pub(crate) fn expire_child(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId
     }
     session.tasks.retain(|w| w.task != Task::RekeyChild(id));
     delete_child(session, id, now);
-    // The deletion may wait for another exchange, and that for a peer that is gone.
+    expires_soon(session, id, now);
+    want_missing_children(ctx, session, now);
+}
+
+/// The deletion may wait for another exchange, and that for a peer that is gone.
+fn expires_soon(session: &mut Session, id: ChildId, now: Time) {
     if let Some(c) = session.child_mut(id) {
         c.hard_at = now + EXPIRED_WAIT;
     }
-    want_missing_children(ctx, session, now);
 }
 
 /// When [`on_timeout`] is to be called next.

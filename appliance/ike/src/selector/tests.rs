@@ -13,6 +13,14 @@ fn pair(local: &str, remote: &str) -> SelectorPair {
     }
 }
 
+fn narrow(
+    local: &[TrafficSelector],
+    remote: &[TrafficSelector],
+    pairs: &[SelectorPair],
+) -> Option<Narrowed> {
+    super::narrow(local, remote, pairs, Wanted::first_of(local, remote))
+}
+
 #[test]
 fn the_peer_narrows_a_wide_configuration() {
     let any = [pair("0.0.0.0/0", "0.0.0.0/0"), pair("::/0", "::/0")];
@@ -66,6 +74,36 @@ fn pairs_are_not_mixed() {
     assert_eq!(second.local, vec![ts("10.2.3.0/24")]);
     let wide = narrow(&[ts("10.0.0.0/8")], &[ts("172.16.0.0/16")], &pairs).unwrap();
     assert_eq!(wide.remote, vec![ts("172.16.1.0/24")]);
+}
+
+#[test]
+fn the_answer_holds_what_the_offer_begins_with() {
+    let pairs = [
+        pair("10.1.0.0/16", "172.16.1.0/24"),
+        pair("10.2.0.0/16", "172.16.2.0/24"),
+    ];
+    let (local, remote) = (
+        [ts("10.2.0.7/32"), ts("10.0.0.0/8")],
+        [ts("172.16.2.9/32"), ts("172.16.0.0/16")],
+    );
+    let got = narrow(&local, &remote, &pairs).unwrap();
+    assert_eq!(got.local, vec![ts("10.2.0.0/16")]);
+    assert_eq!(got.remote, vec![ts("172.16.2.0/24")]);
+    assert!(Wanted::first_of(&local, &remote).begins_within(&pairs));
+    // A first choice that no pair allows whole decides nothing.
+    let got = narrow(&local[1..], &remote[1..], &pairs).unwrap();
+    assert_eq!(got.local, vec![ts("10.1.0.0/16")]);
+    assert!(!Wanted::first_of(&local[1..], &remote).begins_within(&pairs));
+}
+
+#[test]
+fn what_is_in_use_is_kept_as_far_as_it_is_offered() {
+    let (used, wide) = ([ts("10.2.0.0/16")], [ts("10.0.0.0/8")]);
+    assert!(keeps(&wide, &wide, &used) && keeps(&used, &wide, &used));
+    assert!(!keeps(&[ts("10.2.0.0/24")], &wide, &used));
+    assert!(!keeps(&[ts("10.1.0.0/16")], &wide, &used));
+    // The peer itself gives up the rest.
+    assert!(keeps(&[ts("10.2.0.0/24")], &[ts("10.2.0.0/24")], &used));
 }
 
 #[test]

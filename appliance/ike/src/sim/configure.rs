@@ -9,7 +9,8 @@ use crate::Reason;
 use crate::config::AddressPool;
 use crate::msg::cp::{Attribute, Cp, attribute, cfg};
 use crate::msg::notify::kind;
-use crate::msg::{Message, Payload, sk};
+use crate::msg::payload::number;
+use crate::msg::{ExchangeType, Message, Payload, sk};
 
 fn seconds(s: u64) -> Duration {
     Duration::from_secs(s)
@@ -165,6 +166,45 @@ fn who_gets_none_gets_no_child() {
         ..asking(&BOTH)
     };
     assert_eq!(notified(&ask(&mut w, &set)), [kind::FAILED_CP_REQUIRED]);
+}
+
+#[test]
+fn attributes_that_are_not_known_are_left_out_and_a_version_is_empty() {
+    let mut w = World::new(7, config(peer()), config(giving("172.16.1.0/29")));
+    // Netmask, the former expiry (section 1.7), version, supported attributes, subnet, and what nobody knows.
+    let asked = asking(&[2, 5, attribute::APPLICATION_VERSION, 14, 13, 0x7abc, 1]);
+    let answer = ask(&mut w, &asked);
+    let at = |kind| answer.iter().position(|p| p.kind() == kind).unwrap();
+    assert!(at(number::AUTH) < at(number::CP) && at(number::CP) < at(number::SA));
+    let Cp { kind, attributes } = reply(&answer).unwrap();
+    let kinds: Vec<u16> = attributes.iter().map(|a| a.kind).collect();
+    assert_eq!((*kind, kinds), (cfg::REPLY, vec![1, 7]));
+    assert!(attributes[1].value.is_empty());
+}
+
+#[test]
+fn an_established_peer_is_told_nothing_and_sets_nothing() {
+    let mut w = World::new(8, config(peer()), config(gateway()));
+    w.establish();
+    let version = Attribute {
+        kind: attribute::APPLICATION_VERSION,
+        value: Vec::new(),
+    };
+    let questions = [
+        (cfg::REQUEST, cfg::REPLY, vec![version]),
+        (cfg::SET, cfg::ACK, Vec::new()),
+    ];
+    for (id, (kind, answered, attributes)) in (2..).zip(questions) {
+        let cp = Cp {
+            kind,
+            ..asking(&[attribute::APPLICATION_VERSION, 9, 0x7abc])
+        };
+        let question = craft::request(ExchangeType::Informational, id);
+        question.deliver(&mut w, &[Payload::Cp(cp)]);
+        let kind = answered;
+        let wanted = Payload::Cp(Cp { kind, attributes });
+        assert_eq!(craft::last(&w, Side::B).1, [wanted]);
+    }
 }
 
 #[test]

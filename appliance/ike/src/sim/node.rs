@@ -46,6 +46,8 @@ pub(crate) struct Env {
     rng: Rng,
     next_slot: u32,
     pub(crate) in_use: Vec<Spi>,
+    /// SPIs of IKE SAs that are given out before random ones, the last first.
+    pub(crate) ike_spis: Vec<u64>,
 }
 
 impl Env {
@@ -54,6 +56,7 @@ impl Env {
             rng: Rng::new(seed),
             next_slot: 0x100,
             in_use: Vec::new(),
+            ike_spis: Vec::new(),
         }
     }
 }
@@ -65,7 +68,7 @@ impl Environment for Env {
     }
 
     fn ike_spi(&mut self) -> Result<u64, EnvironmentError> {
-        Ok(self.rng.next() | 1)
+        Ok(self.ike_spis.pop().unwrap_or(self.rng.next() | 1))
     }
 
     fn allocate_child_spi(&mut self) -> Result<Spi, EnvironmentError> {
@@ -290,6 +293,7 @@ impl Node {
             rng: Rng::new(seed),
             next_slot: 0,
             in_use: Vec::new(),
+            ike_spis: Vec::new(),
         };
         env.next_slot = 0x1000 + (seed as u32 & 0xffff);
         let mut endpoint = Endpoint::new(Arc::clone(&config), env, now).unwrap();

@@ -43,3 +43,17 @@ fn a_response_is_accepted_once() {
     assert!(!w.awaits(0) && w.is_idle());
     assert_eq!(w.next_request(), 1);
 }
+
+#[test]
+fn the_last_message_id_is_not_taken() {
+    let mut w = Window::default();
+    assert!(!w.is_worn() && !w.is_spent());
+    w.test_skip(WORN_AT);
+    assert!(w.is_worn() && !w.is_spent());
+    w.test_skip(u32::MAX - 1);
+    assert!(w.is_spent());
+    assert_eq!(w.judge(u32::MAX - 1), Verdict::New);
+    w.answer(u32::MAX - 1, vec![vec![1]], None);
+    assert_eq!(w.judge(u32::MAX), Verdict::Outside);
+    assert_eq!(w.judge(0), Verdict::Outside);
+}

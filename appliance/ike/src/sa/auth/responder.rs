@@ -377,6 +377,7 @@ fn accept(
             ts_r,
             transport: parts.wants_transport(),
             tfc_refused: parts.refuses_tfc(),
+            rekeys: None,
         };
         let made = match configured(ctx, session, &gateway, &request, &offer, &mut payloads) {
             Ok(agreed) => {

@@ -185,6 +185,7 @@ pub(crate) fn on_request(
         ts_r,
         transport: parts.wants_transport(),
         tfc_refused: parts.refuses_tfc(),
+        rekeys: old.and_then(|id| session.child(id)),
     };
     let agreed = match negotiate(&gateway, &session.ends(), &offer, Context::Create) {
         Ok(agreed) => agreed,

@@ -31,7 +31,7 @@ use crate::msg::sa::Sa;
 use crate::msg::ts::Ts;
 use crate::outbox::Ctx;
 use crate::proposal::{ChildDh, EspChoice, EspSuite, select_esp};
-use crate::selector::{self, Narrowed};
+use crate::selector::{self, Narrowed, Wanted};
 use crate::session::{Child, ChildState, Ends, Session};
 use crate::stats::Count;
 
@@ -65,6 +65,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) transport: bool,
     /// ESP_TFC_PADDING_NOT_SUPPORTED came with it.
     pub(crate) tfc_refused: bool,
+    /// The child SA that it rekeys.
+    pub(crate) rekeys: Option<&'a Child>,
 }
 
 /// What is agreed.
@@ -102,8 +104,20 @@ pub(crate) fn negotiate(
         selector::from_wire(offer.ts_i),
         selector::from_wire(offer.ts_r),
     );
+    let wanted = match offer.rekeys {
+        Some(old) => Wanted {
+            local: &old.local_ts,
+            remote: &old.remote_ts,
+        },
+        None => Wanted::first_of(&local, &remote),
+    };
     let (mut mismatch, mut unfit) = (None, None);
-    for vpn in &gateway.vpns {
+    let mut vpns: Vec<&Vpn> = gateway.vpns.iter().collect();
+    vpns.sort_by_cached_key(|vpn| match offer.rekeys {
+        Some(old) => vpn.name != old.vpn,
+        None => !wanted.begins_within(&pairs_of(vpn, ends)),
+    });
+    for vpn in vpns {
         let behind_nat = ends.path.nat_local || ends.path.nat_remote;
         if behind_nat && vpn.mode == IpsecMode::Transport {
             unfit = (offer.transport)
@@ -111,7 +125,14 @@ pub(crate) fn negotiate(
                 .or(unfit);
             continue;
         }
-        let Some(narrowed) = selector::narrow(&local, &remote, &pairs_of(vpn, ends)) else {
+        let narrowed = selector::narrow(&local, &remote, &pairs_of(vpn, ends), wanted);
+        let suffices = |n: &Narrowed| {
+            offer.rekeys.is_none_or(|old| {
+                selector::keeps(&n.local, &local, &old.local_ts)
+                    && selector::keeps(&n.remote, &remote, &old.remote_ts)
+            })
+        };
+        let Some(narrowed) = narrowed.filter(suffices) else {
             continue;
         };
         // RFC 7296 section 1.3.1: whoever has asked for transport mode gets tunnel mode when only that is configured.
@@ -342,20 +363,25 @@ pub(crate) fn install(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
     ctx.event(EventKind::ChildInstall(Box::new(event)));
 }
 
-/// Removes a child; what replaces it takes over its outbound traffic first.
-pub(crate) fn remove(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
+/// What replaces this child takes over its outbound traffic; false when nothing does.
+fn hand_over(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) -> bool {
     let successor = session
         .children
         .iter_mut()
         .find(|c| c.replaces == Some(id) && c.state == ChildState::Live);
-    let mut lingering = false;
-    if let Some(next) = successor {
-        lingering = true;
-        if !next.active {
-            next.active = true;
-            ctx.event(EventKind::ChildActivateOutbound(next.id));
-        }
+    let Some(next) = successor else {
+        return false;
+    };
+    if !next.active {
+        next.active = true;
+        ctx.event(EventKind::ChildActivateOutbound(next.id));
     }
+    true
+}
+
+/// Removes a child; what replaces it takes over its outbound traffic first.
+pub(crate) fn remove(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
+    let lingering = hand_over(ctx, session, id);
     let Some(at) = session.children.iter().position(|c| c.id == id) else {
         return;
     };
@@ -382,6 +408,20 @@ pub(crate) fn remove(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
 
 /// Takes a child whose deletion the peer has not heard of out of the data plane at once.
 pub(crate) fn withdraw(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
+    take_out(ctx, session, id, 0);
+}
+
+/// Both ends delete this child, and the peer's request came first: nothing leaves by it any more, what is on its way still comes in.
+pub(crate) fn half_close(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
+    hand_over(ctx, session, id);
+    let Some(vpn) = session.child(id).map(|c| c.vpn.clone()) else {
+        return;
+    };
+    let linger_ms = linger_ms(ctx, session, &vpn);
+    take_out(ctx, session, id, linger_ms);
+}
+
+fn take_out(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId, linger_ms: u32) {
     let Some(child) = session.child_mut(id).filter(|c| c.is_installed()) else {
         return;
     };
@@ -391,7 +431,7 @@ pub(crate) fn withdraw(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
     ctx.stats.add(Count::ChildDown);
     ctx.event(EventKind::ChildRemove {
         child: id,
-        linger_ms: 0,
+        linger_ms,
     });
 }
 

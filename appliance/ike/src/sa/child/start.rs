@@ -14,7 +14,7 @@ use crate::msg::nonce::Nonce;
 use crate::msg::notify::{Notify, kind};
 use crate::msg::{ExchangeType, Payload};
 use crate::outbox::Ctx;
-use crate::proposal::{ChildDh, EspChoice, offer_esp, protocol_id, select_esp};
+use crate::proposal::{ChildDh, EspChoice, is_one_suite, offer_esp, protocol_id, select_esp};
 use crate::record::StoredDh;
 use crate::registry::error_name;
 use crate::sa::init::gateway_of;
@@ -451,7 +451,7 @@ fn check(
     };
     let choice =
         select_esp(sa, &vpn.proposals, policy).map_err(|_| Reason::NotOffered("a suite"))?;
-    if sa.proposals.len() != 1 || choice.dh.is_some() != shared.is_some() {
+    if !is_one_suite(sa) || choice.dh.is_some() != shared.is_some() {
         return Err(Reason::NotOffered("a key exchange or several suites"));
     }
     let (local, remote) = (selector::from_wire(ts_i), selector::from_wire(ts_r));
@@ -519,6 +519,20 @@ fn failed(
     let remote = session.path.remote;
     ctx.stats.add(Count::ChildRefused);
     ctx.failure(session, remote, context.stage(), reason);
+    if number == Some(kind::NO_ADDITIONAL_SAS) && context == Context::Create {
+        // Section 4: "the implementation MUST be capable of instead deleting the old SA and creating a new one", and if the peer makes
+        // child SAs in IKE_AUTH alone, that is another IKE SA.
+        let wanted = tasks::is_wanted(ctx, session, &r.vpn);
+        match r.old {
+            Some(old) => tasks::expire_child(ctx, session, old),
+            None if wanted && session.children.is_empty() => {
+                tasks::close(session, DownReasonStored::Expired, ctx.now);
+            }
+            None if wanted => session.want(again, ctx.now + CHILD_RETRY),
+            None => {}
+        }
+        return Ok(());
+    }
     if number.is_none() {
         // The peer made a child that it was not offered: nothing it says about this IKE SA can be relied on.
         tasks::close(session, DownReasonStored::Protocol, ctx.now);

@@ -29,6 +29,29 @@ fn site(replacements: &[(&str, &str)]) -> Result<IkeConfig, String> {
         .map_err(|errors| errors[0].to_string())
 }
 
+/// RFC 7296 section 2.15: "MUST accept ASCII strings of at least 64 octets and MUST NOT add a null terminator", and "a hex encoding".
+#[test]
+fn keys_are_taken_as_they_are_typed() {
+    for octets in [1, 64, 255] {
+        let typed = "k".repeat(octets);
+        let (text, digits) = (
+            PSK.replace("backhaul-secret", &typed),
+            format!(
+                "pre-shared-key hexadecimal {}; ## SECRET-DATA",
+                "6b".repeat(octets)
+            ),
+        );
+        for statement in [text, digits] {
+            let ike = site(&[(PSK, &statement)]).unwrap();
+            let key = SecretBytes::new(typed.clone().into_bytes());
+            assert_eq!(
+                ike.gateways[0].authentication,
+                Authentication::pre_shared(key)
+            );
+        }
+    }
+}
+
 #[test]
 fn both_sides_use_certificates() {
     let with = |method: &str| site(&[(METHOD, method), (PSK, CERTIFICATE)]);
