@@ -20,6 +20,8 @@ mod limits;
 mod packages;
 #[path = "tidy/proofs.rs"]
 mod proofs;
+#[path = "tidy/requirements.rs"]
+mod requirements;
 #[path = "tidy/rules.rs"]
 mod rules;
 #[path = "tidy/skips.rs"]
@@ -274,6 +276,27 @@ fn the_table_of_proofs_names_every_system_test() {
     let files: Vec<String> = names.filter(|name| name.ends_with(".rs")).collect();
     assert!(files.len() > 10, "the system tests are gone");
     none(proofs::check(&document, &files, &built));
+}
+
+/// `RAVELIN_RFC7296` may name the RFC's text, to compare every word.
+#[test]
+fn every_requirement_of_rfc_7296_is_accounted_for() {
+    let read = |path: &str| fs::read_to_string(checkout().join(path)).unwrap();
+    let entries = requirements::parse(&read(requirements::FILE));
+    let entries = entries.unwrap_or_else(|breach| panic!("{breach}"));
+    none(requirements::check(&entries, &files(&["rs"])));
+    none(requirements::missing(&entries));
+    if let Some(path) = std::env::var_os("RAVELIN_RFC7296") {
+        let rfc = fs::read(path).unwrap();
+        none(requirements::compare(
+            &entries,
+            &String::from_utf8_lossy(&rfc),
+        ));
+    }
+    let report = requirements::report(&entries);
+    println!("{report}");
+    let said = read("README.md").contains(&report);
+    assert!(said, "README.md has other sums than: {report}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::layers::{self, Package};
 use super::lexer::{has_word, split, without_inline_tests};
 use super::packages;
 use super::proofs;
+use super::requirements;
 use super::rules::{self, Violation};
 use super::skips;
 use serde_json::json;
@@ -313,4 +314,41 @@ fn skips_and_ignored_tests_are_compared() {
     let missing = skips::check("other x\n", &sources);
     assert_eq!(lines_of(&missing), [2]);
     assert!(missing[0].text.contains("slow"));
+}
+
+#[test]
+fn requirements_with_stale_names_without_reasons_and_twice() {
+    let source = "fn code() {}\n#[test]\nfn shown() {\n}\nfn helper() {\n}\n";
+    let sources = [("appliance/ike/src/a.rs".to_owned(), source.to_owned())];
+    let text = "## 1\n\n> You MUST\n> do it.\n\n* code: `a.rs::code`\n* tests:\n  `a.rs::shown`\n";
+    let found = |text: &str| {
+        let entries = requirements::parse(text).unwrap_or_default();
+        requirements::check(&entries, &sources)
+    };
+    assert_eq!(lines_of(&found(text)), NONE);
+    assert_eq!(lines_of(&found(&text.replace("::code", "::cod"))), [3]);
+    let stale = found(&text.replace("::shown", "::helper"));
+    assert_eq!(lines_of(&stale), [3]);
+    assert!(
+        stale[0]
+            .text
+            .contains("a.rs::helper is no test: You MUST do it.")
+    );
+    assert_eq!(lines_of(&found(&text.replace("* code", "* cod"))), [3, 3]);
+    assert_eq!(lines_of(&found(&text.replace("MUST", "may"))), [3]);
+    assert_eq!(lines_of(&found(&format!("{text}\n{text}"))), [12]);
+    let exception = "## 1\n\n> You MUST.\n\n* not yet: Later.\n";
+    assert_eq!(lines_of(&found(exception)), NONE);
+    assert_eq!(lines_of(&found(&exception.replace("yet", "now"))), [3]);
+    assert!(requirements::parse("* code: `a.rs::code`\n").is_err());
+    let entries = requirements::parse(exception).unwrap_or_default();
+    let sums = "RFC 7296: 1 sentences, 0 met and tested, 1 exceptions (1 not yet)";
+    assert_eq!(requirements::report(&entries), sums);
+    assert!(requirements::missing(&entries).len() > 50);
+    let rfc = "1. Introduction IP Security\nYou\nMUST. You may.\n";
+    assert_eq!(lines_of(&requirements::compare(&entries, rfc)), NONE);
+    let more = format!("{rfc}He SHALL not.");
+    assert_eq!(lines_of(&requirements::compare(&entries, &more)), [0]);
+    let less = rfc.replace("You\nMUST.", "");
+    assert_eq!(lines_of(&requirements::compare(&entries, &less)), [3]);
 }
