@@ -179,6 +179,8 @@ pub struct IkeChoice {
     pub suite: IkeSuite,
     /// Index of our proposal.
     pub ours: usize,
+    /// What the answer says besides.
+    pub nones: Nones,
 }
 
 /// The choice for a child SA.
@@ -194,6 +196,32 @@ pub struct EspChoice {
     pub dh: Option<DhGroup>,
     /// Index of our proposal.
     pub ours: usize,
+    /// What the answer says besides.
+    pub nones: Nones,
+}
+
+/// Types of which the chosen proposal offers NONE and the suite has nothing. RFC 7296 section 2.7: "The accepted cryptographic suite
+/// MUST contain exactly one transform of each type included in the proposal."
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nones(u8);
+
+impl Nones {
+    const KINDS: [u8; 3] = [transform::ENCR, transform::INTEG, transform::DH];
+
+    fn of(p: &Proposal, suite: &[Transform]) -> Nones {
+        let lacks = |kind: u8| suite.iter().all(|t| t.kind != kind);
+        let said = |kind: &u8| has(p, *kind, NONE, None) && lacks(*kind);
+        let kinds = Nones::KINDS.into_iter().filter(said);
+        Nones(kinds.fold(0, |all, kind| all | 1 << kind))
+    }
+
+    /// The transforms of the answer: those of the suite, and these.
+    pub fn with(self, mut suite: Vec<Transform>) -> Vec<Transform> {
+        let kinds = Nones::KINDS.into_iter();
+        let said = kinds.filter(|kind| self.0 & 1 << kind != 0);
+        suite.extend(said.map(|kind| Transform::plain(kind, NONE)));
+        suite
+    }
 }
 
 /// Which key exchange a child SA may have.
@@ -258,6 +286,7 @@ pub fn select_ike(
                 spi,
                 suite: want.suite,
                 ours,
+                nones: Nones::of(p, &ike_transforms(want.suite)),
             });
         }
     }
@@ -293,6 +322,7 @@ pub fn select_esp(
                     suite,
                     dh,
                     ours,
+                    nones: Nones::of(p, &esp_transforms(suite, dh)),
                 });
             }
         }

@@ -191,6 +191,36 @@ fn offers_follow_our_preference_and_answers_are_one_suite_as_it_was_offered() {
 }
 
 #[test]
+fn an_answer_says_none_where_the_proposal_does_and_nothing_was_chosen() {
+    let kinds = |transforms: &[Transform]| -> Vec<_> {
+        transforms.iter().map(|t| (t.kind, t.id)).collect()
+    };
+    let gcm = ike(GCM256, None, DhGroup::Ecp256);
+    for none in [false, true] {
+        let mut offer = offer_ike(&[gcm], &[]);
+        let said = none.then(|| Transform::plain(transform::INTEG, NONE));
+        offer.proposals[0].transforms.extend(said);
+        let choice = select_ike(&offer, &[gcm], 0).unwrap();
+        let answer = choice.nones.with(ike_transforms(choice.suite));
+        assert_eq!(kinds(&answer), kinds(&offer.proposals[0].transforms));
+    }
+    let ours = [esp(EspEncr::Aes256Gcm)];
+    let mut offer = offer_esp(&ours, Some(DhGroup::Ecp256), Spi(0x1234));
+    let none = Transform::plain(transform::DH, NONE);
+    offer.proposals[0].transforms.push(none);
+    for (policy, group) in [
+        (ChildDh::Optional, 0),
+        (ChildDh::Ignore, 0),
+        (ChildDh::Require(DhGroup::Ecp256), 19),
+    ] {
+        let choice = select_esp(&offer, &ours, policy).unwrap();
+        let answer = choice.nones.with(esp_transforms(choice.suite, choice.dh));
+        let groups = kinds(&answer).into_iter().filter(|t| t.0 == transform::DH);
+        assert_eq!(groups.collect::<Vec<_>>(), [(transform::DH, group)]);
+    }
+}
+
+#[test]
 fn child_key_exchange_follows_the_policy() {
     let spi = Spi(0x1234_5678);
     let plain = offer_esp(&[esp(EspEncr::Aes256Gcm)], None, spi);

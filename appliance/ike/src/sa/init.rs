@@ -490,7 +490,7 @@ pub(crate) fn answer(
             a.choice.number,
             protocol::IKE,
             &[],
-            ike_transforms(suite),
+            a.choice.nones.with(ike_transforms(suite)),
         )),
         Payload::Ke(Ke {
             group: suite.dh().iana(),

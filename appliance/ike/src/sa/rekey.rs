@@ -257,7 +257,7 @@ pub(crate) fn complete(
             choice.number,
             protocol::IKE,
             &spi.to_be_bytes(),
-            ike_transforms(choice.suite),
+            choice.nones.with(ike_transforms(choice.suite)),
         )),
         Payload::Nonce(Nonce(nonce_r.clone())),
         Payload::Ke(Ke {

@@ -98,6 +98,7 @@ fn build(
         tfc_refused,
     } = agreed;
     let transforms = esp_transforms(choice.suite, public.as_ref().map(|p| p.0));
+    let transforms = choice.nones.with(transforms);
     let mut payloads = vec![Payload::Sa(chosen(
         choice.number,
         protocol_id(choice.suite.protocol),
