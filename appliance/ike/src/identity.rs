@@ -22,6 +22,7 @@ pub fn from_payload(id: &Id) -> Option<Identity> {
 pub fn to_payload(identity: &Identity) -> Id {
     Id {
         kind: identity.type_id(),
+        reserved: [0; 3],
         data: identity.data(),
     }
 }

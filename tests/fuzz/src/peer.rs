@@ -278,6 +278,7 @@ impl Peer {
         };
         let id = Id {
             kind: 2,
+            reserved: [0; 3],
             data: b"enb1.ran.example".to_vec(),
         };
         let maced = prf(PRF, pi.as_bytes(), &[&id.body()]).unwrap();

@@ -21,6 +21,7 @@ fn who_has_no_keys_says_so() {
         trust: "ran".into(),
         identity: Id {
             kind: 2,
+            reserved: [0; 3],
             data: Vec::new(),
         },
         certificates: vec![vec![0]],

@@ -8,16 +8,17 @@ use super::codec::Reader;
 pub struct Id {
     /// ID type of the IANA registry.
     pub kind: u8,
+    /// Zero from who keeps to section 3.5, ignored and yet part of what AUTH covers.
+    pub reserved: [u8; 3],
     /// The identification data.
     pub data: Vec<u8>,
 }
 
 impl Id {
     pub(super) fn parse(mut r: Reader<'_>) -> Result<Id, ParseError> {
-        let kind = r.u8()?;
-        r.bytes(3)?;
         Ok(Id {
-            kind,
+            kind: r.u8()?,
+            reserved: r.array()?,
             data: r.rest().to_vec(),
         })
     }
@@ -26,9 +27,10 @@ impl Id {
         out.extend_from_slice(&self.body());
     }
 
-    /// The payload's body with reserved octets zero: what the AUTH computation covers (RFC 7296 section 2.15).
+    /// The payload's body as it was sent: what the AUTH computation covers (RFC 7296 section 2.15: "IDType | RESERVED | InitIDData").
     pub fn body(&self) -> Vec<u8> {
-        let mut out = vec![self.kind, 0, 0, 0];
+        let mut out = vec![self.kind];
+        out.extend_from_slice(&self.reserved);
         out.extend_from_slice(&self.data);
         out
     }

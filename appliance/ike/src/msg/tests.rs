@@ -86,7 +86,13 @@ fn selector() -> impl Strategy<Value = Selector> {
 }
 
 fn payload() -> impl Strategy<Value = Payload> {
-    let id = || (any::<u8>(), octets(40)).prop_map(|(kind, data)| Id { kind, data });
+    let id = || {
+        (any::<u8>(), any::<[u8; 3]>(), octets(40)).prop_map(|(kind, reserved, data)| Id {
+            kind,
+            reserved,
+            data,
+        })
+    };
     let ts = || vec(selector(), 1..5).prop_map(|selectors| Ts { selectors });
     prop_oneof![
         vec(proposal(), 1..4).prop_map(|proposals| Payload::Sa(Sa { proposals })),
@@ -281,6 +287,23 @@ fn encrypted_payload_must_be_last_and_not_nested() {
     assert!(
         matches!(outer.sk().unwrap().open(&data, &cipher), Err(sk::OpenError::Parse(e)) if e.kind == ParseErrorKind::Misplaced)
     );
+}
+
+/// RFC 7296 section 2.15: AUTH covers "IDType | RESERVED | InitIDData" as the peer has sent them.
+#[test]
+fn reserved_octets_of_an_identity_stay_for_the_proof() {
+    let body = [2, 9, 8, 7, b'a'];
+    let (_, chain) = payload::emit_chain(&[Payload::IdI(Id {
+        kind: 2,
+        reserved: [9, 8, 7],
+        data: b"a".to_vec(),
+    })]);
+    assert_eq!(chain[4..], body);
+    let parsed = payload::parse_chain(35, &chain, 0).unwrap();
+    let [Payload::IdI(id)] = parsed.as_slice() else {
+        panic!("{parsed:?}")
+    };
+    assert_eq!(id.body(), body);
 }
 
 #[test]

@@ -81,6 +81,7 @@ fn auth() -> Vec<Payload> {
     vec![
         Payload::IdI(Id {
             kind: 2,
+            reserved: [0; 3],
             data: b"enb1.ran.example".to_vec(),
         }),
         Payload::Auth(Auth {
