@@ -4,6 +4,8 @@
 
 readonly PACKAGE_LIST="$X_SRC/image/packages/build.list"
 readonly SUITE=trixie
+# Conflicts with strongSwan as a package and not as files: unpacked without being installed.
+readonly UNPACKED=libreswan
 
 # package_list: the names of build.list, one a line, without comments.
 package_list() {
@@ -67,6 +69,7 @@ build_sysroot() {
 		--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
 		--include="$(package_list | paste -sd, -)" \
+		--customize-hook="cd '$new-tmp' && APT_CONFIG=\$MMDEBSTRAP_APT_CONFIG apt-get -qq download $UNPACKED && dpkg -x ${UNPACKED}_*.deb \"\$1\"" \
 		$SUITE "$new" "${RAVELIN_MIRROR:-http://deb.debian.org/debian}" </dev/null >&2 8>&- || {
 		remove_tree "$new"
 		remove_tree "$new-tmp"

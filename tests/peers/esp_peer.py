@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""esp_peer.py IFACE OUTER_LOCAL OUTER_REMOTE INNER_LOCAL INNER_REMOTE OUT_SPI IN_SPI OUT_KEY IN_KEY COUNT CIPHER AUTH AUTH_OCTETS ESN PROTOCOL
+"""esp_peer.py IFACE OUTER_LOCAL OUTER_REMOTE INNER_LOCAL INNER_REMOTE OUT_SPI IN_SPI OUT_KEY IN_KEY COUNT CIPHER AUTH AUTH_OCTETS ESN PROTOCOL [FIRST]
 
 A peer of native ESP (protocol 50) or AH (51) made of scapy, with its names of algorithms: pings INNER_REMOTE through the gateway OUTER_REMOTE COUNT
 times, one at a time, and fails at the first one whose correct answer does not come back protected, saying which. With inner addresses that
 are the outer ones the SAs are in transport mode. Keys are hexadecimal: cipher key, salt, then AUTH_OCTETS of the integrity key. ESN is 1
-with extended sequence numbers, PROTOCOL is esp or ah, which has no cipher.
+with extended sequence numbers, PROTOCOL is esp or ah, which has no cipher. The packets' sequence
+numbers begin at FIRST, or 1.
 """
 import select
 import sys
@@ -20,6 +21,7 @@ out_key, in_key = bytes.fromhex(sys.argv[8]), bytes.fromhex(sys.argv[9])
 count = int(sys.argv[10])
 cipher, auth, auth_octets, extended = sys.argv[11], sys.argv[12], int(sys.argv[13]), sys.argv[14] == "1"
 protocol = AH if sys.argv[15] == "ah" else ESP
+first = int(sys.argv[16]) if len(sys.argv) > 16 else 1
 TIMEOUT_S = 3
 
 
@@ -32,7 +34,7 @@ def association(spi, key, source, destination):
     return SecurityAssociation(
         protocol,
         spi=spi,
-        seq_num=1,
+        seq_num=first,
         crypt_algo=cipher if protocol is ESP else None,
         crypt_key=cipher_key if protocol is ESP else None,
         auth_algo=auth,

@@ -198,6 +198,19 @@ impl Gateway {
             .map_err(|e| BenchError::Unexpected(format!("{command} as JSON: {e}: {text}")))
     }
 
+    /// The counters of `show security ike statistics` by name.
+    ///
+    /// # Errors
+    /// As of [`Self::report`].
+    pub fn ike_statistics(&self) -> Result<BTreeMap<String, u64>> {
+        let report = self.report("show security ike statistics")?;
+        let counters = report.get("ike_statistics").and_then(Value::as_object);
+        let each = counters.into_iter().flatten();
+        Ok(each
+            .filter_map(|(name, value)| Some((name.clone(), value.as_u64()?)))
+            .collect())
+    }
+
     /// Everything the gateway lost: packets by reason (`show security drops`) and by port or unit (`show interfaces`).
     ///
     /// # Errors

@@ -14,6 +14,8 @@ pub mod flood;
 pub mod frame;
 pub mod frr;
 pub mod gateway;
+pub mod kernelless;
+pub mod libreswan;
 pub mod middle;
 pub mod monitor;
 pub mod nat;
