@@ -62,7 +62,7 @@ reasons! {
     ProtectedSource "protected-source" true "cleartext from an address that belongs behind a tunnel",
     NoSa "no-sa" true "destination behind a tunnel without a child SA",
     UnknownSpi "unknown-spi" true "no SA has this SPI",
-    SaMismatch "sa-mismatch" true "SPI known, but not for this address, instance or encapsulation",
+    SaMismatch "sa-mismatch" true "SPI known, but not for this address or instance",
     SelectorMismatch "selector-mismatch" true "decrypted packet outside the SA's traffic selectors",
     OuterViaTunnel "outer-via-tunnel" true "route to the peer leads into a tunnel",
     EspMalformed "esp-malformed" true "ESP packet too short",

@@ -190,7 +190,8 @@ impl Sa {
     }
 
     /// Whether an ESP packet, which starts at its outer header `meta`, comes from another address or port than the peer's; `None` when
-    /// it cannot be this SA's, by its destination, its routing instance or its encapsulation.
+    /// it cannot be this SA's, by its destination or its routing instance. RFC 7296 section 2.23: both encapsulations are taken "at any
+    /// time"; what comes in the other one than was agreed on says nothing about where the peer is.
     #[inline(always)]
     pub(crate) fn is_strange(
         &self,
@@ -199,7 +200,7 @@ impl Sa {
         (vrf, udp): (VrfId, bool),
     ) -> Option<bool> {
         let facts = &self.facts;
-        if vrf != facts.outer_vrf || udp != facts.outer.udp.is_some() {
+        if vrf != facts.outer_vrf {
             return None;
         }
         let elsewhere = match (self.from_peer, meta.is_v6()) {
@@ -211,7 +212,8 @@ impl Sa {
             let ports = meta.ports(packet);
             ports.is_none_or(|(source, _)| source != remote)
         };
-        Some(elsewhere || facts.outer.udp.is_some_and(otherwise))
+        let agreed = udp == facts.outer.udp.is_some();
+        Some(agreed && (elsewhere || facts.outer.udp.is_some_and(otherwise)))
     }
 
     /// Switches outbound off.

@@ -86,6 +86,48 @@ fn another_address_counts_as_another_port_does() {
     assert_eq!(net.b.sent(TRUST).len(), 2, "both packets are delivered");
 }
 
+/// An ESP packet in the other encapsulation, from another address.
+fn in_the_other(mut esp: Vec<u8>) -> Vec<u8> {
+    let udp = esp[9] == 17;
+    if udp {
+        esp.drain(20..28);
+    } else {
+        let octets = u16::try_from(esp.len() - 20 + 8).unwrap().to_be_bytes();
+        let header = [0x11, 0x94, 0x11, 0x94, octets[0], octets[1], 0, 0];
+        esp.splice(20..20, header);
+    }
+    esp[9] = if udp { 50 } else { 17 };
+    let octets = u16::try_from(esp.len()).unwrap().to_be_bytes();
+    esp[2..4].copy_from_slice(&octets);
+    esp[15] = 77;
+    esp[10..12].fill(0);
+    let sum = checksum::of(&esp[..20]);
+    esp[10..12].copy_from_slice(&sum.to_be_bytes());
+    esp
+}
+
+/// RFC 7296 section 2.23: devices "MUST be able to receive and process both UDP-encapsulated ESP and non-UDP-encapsulated ESP packets at
+/// any time".
+#[test]
+fn either_encapsulation_is_taken_and_only_the_agreed_one_moves_the_peer() {
+    for udp in [false, true] {
+        let mut net = Net::new(false, udp);
+        let other = in_the_other(esp(&mut net));
+        net.b.receive(UNTRUST, &other);
+        net.b.run();
+        assert_eq!(net.b.sent(TRUST).len(), 1);
+        assert_eq!(moves(&net), []);
+        // It is protected like any other.
+        net.b.receive(UNTRUST, &other);
+        let mut forged = in_the_other(esp(&mut net));
+        *forged.last_mut().unwrap() ^= 1;
+        net.b.receive(UNTRUST, &forged);
+        net.b.run();
+        assert_eq!(net.b.drop_count(DropReason::ReplayDuplicate), 1);
+        assert_eq!(net.b.drop_count(DropReason::AuthFailed), 1);
+    }
+}
+
 #[test]
 fn only_a_packet_that_moves_the_right_edge_counts() {
     let mut net = net();

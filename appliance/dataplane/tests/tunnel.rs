@@ -182,13 +182,13 @@ fn replayed_and_forged_packets_are_dropped_and_counted() {
     assert_eq!(net.b.drop_count(DropReason::UnknownSpi), 2);
     net.b.receive(
         UNTRUST,
-        &udp(outer(1, false), outer(2, false), (4500, 4500), &esp[20..]),
+        &udp(outer(1, true), outer(2, true), (4500, 4500), &esp[20..]),
     );
     net.b.run();
     assert_eq!(
         net.b.drop_count(DropReason::SaMismatch),
         1,
-        "ESP in UDP on an SA without it"
+        "ESP over IPv6 on an SA over IPv4"
     );
     let counters = net.b.controller.pair_counters(&[])[0];
     assert_eq!(

@@ -1,4 +1,4 @@
-//! ESP to us: slot, owner, the whole SPI with address, instance and encapsulation, then the replay check. What passes goes to the
+//! ESP to us: slot, owner, the whole SPI with address and instance, then the replay check. What passes goes to the
 //! engine.
 
 use ravelin_esp::{CryptoOp, Direction, EspDrop, OpStatus, PacketBuf};
