@@ -94,7 +94,15 @@ fn names_with_terminators_are_none() {
     for kind in [2, 3] {
         for data in ["a.example\0", "a.example\r", "\na@b.example", ""] {
             let data = data.as_bytes().to_vec();
-            assert_eq!(from_payload(&Id { kind, data }), None);
+            let reserved = [0; 3];
+            assert_eq!(
+                from_payload(&Id {
+                    kind,
+                    reserved,
+                    data
+                }),
+                None
+            );
         }
     }
     let names = [fqdn("a.example"), Identity::Email("b@c.example".into())];

@@ -51,7 +51,8 @@ fn set_reserved(first: u8, chain: &mut [u8]) {
                 }
             }
             number::KE => chain[body + 2..body + 4].fill(0xff),
-            number::ID_I | number::ID_R | number::AUTH | number::TS_I | number::TS_R => {
+            // Those of an identity are part of what AUTH covers.
+            number::AUTH | number::TS_I | number::TS_R => {
                 chain[body + 1..body + 4].fill(0xff);
             }
             _ => {}
