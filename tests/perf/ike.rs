@@ -5,7 +5,10 @@
 //! | ours | the released iked, its vault on tmpfs, its routes in the kernel, warnings logged |
 //! | peer | charon of Debian's strongSwan: OpenSSL first, no logging, no limits on half-open IKE SAs, no routes, tables for 65,536 IKE SAs |
 //!
-//! Both answer the same `ravelin-enb` with the same suites, on the same CPU, in turns, round by round; the generator has the other CPUs.
+//! Both answer the same `ravelin-enb` with the same suites and certificates, on the same CPU, in turns, round by round; the generator
+//! has the other CPUs. Certificates are from the test CA, with an intermediate CA that each eNodeB sends; those of a round's eNodeBs were
+//! not seen before, so that no cache of theirs helps. Neither looks for revocation. Signatures are what each chooses: RSASSA-PSS here,
+//! PKCS #1 v1.5 there, ECDSA.
 //! A result is the median of its rounds. CPU time is that of all threads of the responder, user and system, so time in which
 //! another process had the CPU does not count; wall time does.
 //!
@@ -24,6 +27,8 @@ mod charon;
 mod failure;
 #[path = "ike/generator.rs"]
 mod generator;
+#[path = "ike/method.rs"]
+mod method;
 #[path = "ike/ours.rs"]
 mod ours;
 #[path = "ike/report.rs"]
@@ -43,6 +48,7 @@ use arguments::Arguments;
 use charon::Charon;
 use failure::Failure;
 use generator::{Round, round};
+use method::{Credentials, Method};
 use ours::Ours;
 use report::Report;
 use stage::Stage;
@@ -61,31 +67,43 @@ const SUITES: [(&str, &str, &str); 2] = [
     ),
 ];
 
+/// Certificates need only one suite: what they cost does not depend on it.
+fn rows() -> impl Iterator<Item = (Method, [&'static str; 3])> {
+    let all = |method| SUITES.into_iter().map(move |suite| (method, suite.into()));
+    let one = |method| all(method).take(1);
+    all(Method::Psk)
+        .chain(one(Method::Ecdsa))
+        .chain(one(Method::Rsa))
+}
+
 fn compare(arguments: &Arguments, report: &mut Report) -> Result<(), Failure> {
-    for (name, suite, proposal) in SUITES {
+    for (method, [name, suite, proposal]) in rows() {
         let stages = [Stage::new("ours")?, Stage::new("peer")?];
-        let ours = Ours::start(&stages[0], suite, None)?;
-        let peer = Charon::start(&stages[1], proposal)?;
-        let mut rounds: [Vec<Round>; 2] = [vec![], vec![]];
-        for number in 1..=arguments.rounds() {
+        let (rounds, tunnels) = (arguments.rounds(), arguments.tunnels());
+        let folder = stages[0].run.join("certificates");
+        let credentials = Credentials::make(method, folder, rounds * tunnels)?;
+        let ours = Ours::start(&stages[0], suite, &credentials, None)?;
+        let peer = Charon::start(&stages[1], proposal, &credentials)?;
+        let mut measured: [Vec<Round>; 2] = [vec![], vec![]];
+        for number in 0..rounds {
             eprintln!(
-                "bench-ike: psk {name}: round {number} of {}",
-                arguments.rounds()
+                "bench-ike: {method} {name}: round {} of {rounds}",
+                number + 1
             );
-            rounds[0].push(round(
-                &stages[0],
-                &ours.responder,
-                suite,
-                arguments.tunnels(),
-            )?);
-            rounds[1].push(round(
-                &stages[1],
-                &peer.responder,
-                suite,
-                arguments.tunnels(),
-            )?);
+            let first = number * tunnels + 1;
+            let responders = [&ours.responder, &peer.responder];
+            for ((stage, responder), measured) in stages.iter().zip(responders).zip(&mut measured) {
+                measured.push(round(
+                    stage,
+                    responder,
+                    suite,
+                    &credentials,
+                    first,
+                    tunnels,
+                )?);
+            }
         }
-        report.compared(&format!("psk {name}"), &rounds);
+        report.compared(method, name, &measured);
     }
     Ok(())
 }

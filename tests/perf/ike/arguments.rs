@@ -50,7 +50,7 @@ impl Arguments {
         self.extent != Extent::Quick
     }
 
-    pub fn rounds(&self) -> usize {
+    pub fn rounds(&self) -> u32 {
         if self.extent == Extent::Quick { 1 } else { 5 }
     }
 

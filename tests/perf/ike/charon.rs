@@ -9,6 +9,7 @@ use ravelin_tests::process::Process;
 use ravelin_tests::wait::wait_until;
 
 use crate::Failure;
+use crate::method::{Credentials, Method};
 use crate::responder::Responder;
 use crate::stage::{GATEWAY, GATEWAY_ID, KEY, SUFFIX, Stage};
 
@@ -23,13 +24,19 @@ pub struct Charon {
 
 impl Charon {
     /// Starts it for tunnels with this proposal of the IKE SA.
-    pub fn start(stage: &Stage, proposal: &str) -> Result<Self, Failure> {
+    pub fn start(
+        stage: &Stage,
+        proposal: &str,
+        credentials: &Credentials,
+    ) -> Result<Self, Failure> {
         let folder = &stage.logs;
         let hook = stage.run.join("xfrm.so");
         compile(&hook)?;
         let socket = format!("unix://{}/vici", stage.run.display());
         write(&folder.join("strongswan.conf"), &daemon_conf(&socket))?;
-        write(&folder.join("swanctl.conf"), &connections(proposal))?;
+        let conf = connections(proposal, credentials.method);
+        write(&folder.join("swanctl.conf"), &conf)?;
+        place(folder, credentials)?;
         let environment = [
             PATH.to_owned(),
             format!("STRONGSWAN_CONF={}/strongswan.conf", folder.display()),
@@ -67,6 +74,26 @@ fn compile(hook: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Copies what swanctl loads: both CAs, the certificate and its key.
+fn place(folder: &Path, credentials: &Credentials) -> Result<(), Failure> {
+    if credentials.method == Method::Psk {
+        return Ok(());
+    }
+    let name = credentials.gateway();
+    let files = [
+        ("x509ca", "root.pem".to_owned()),
+        ("x509ca", "access.pem".to_owned()),
+        ("x509", format!("{name}.pem")),
+        ("private", format!("{name}.key")),
+    ];
+    for (part, file) in files {
+        let (from, part) = (credentials.file(&file), folder.join(part));
+        std::fs::create_dir_all(&part).map_err(|error| Failure::file(&part, error))?;
+        std::fs::copy(&from, part.join(file)).map_err(|error| Failure::file(&from, error))?;
+    }
+    Ok(())
+}
+
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text).map_err(|error| Failure::file(path, error))
 }
@@ -100,7 +127,15 @@ swanctl {{
     )
 }
 
-fn connections(proposal: &str) -> String {
+fn connections(proposal: &str, method: Method) -> String {
+    let (local, remote) = match method {
+        Method::Psk => ("auth = psk".to_owned(), "auth = psk"),
+        Method::Ecdsa | Method::Rsa => {
+            let name = GATEWAY_ID.split('.').next().unwrap_or(GATEWAY_ID);
+            let own = format!("auth = pubkey\n      certs = {name}.pem");
+            (own, "auth = pubkey\n      cacerts = root.pem")
+        }
+    };
     format!(
         "connections {{
   enb {{
@@ -111,11 +146,11 @@ fn connections(proposal: &str) -> String {
     dpd_delay = 0
     unique = never
     local {{
-      auth = psk
+      {local}
       id = {GATEWAY_ID}
     }}
     remote {{
-      auth = psk
+      {remote}
       id = *.{SUFFIX}
     }}
     children {{

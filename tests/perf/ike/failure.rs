@@ -16,6 +16,12 @@ pub enum Failure {
     },
     #[error(transparent)]
     Bench(#[from] BenchError),
+    #[error("the test CA: {0}")]
+    Authority(#[from] ravelin_pki::testca::Error),
+    #[error("iked's store of certificates: {0}")]
+    Store(#[from] ravelin_pki::StoreError),
+    #[error("a file of the test CA: {0}")]
+    Certificate(#[from] ravelin_pki::Error),
     #[error("control socket of {name}: {error}")]
     Socket {
         name: &'static str,

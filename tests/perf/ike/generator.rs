@@ -1,5 +1,6 @@
 //! `ravelin-enb` at work, and what a round of it costs the responder.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use ravelin_tests::wait::wait_until;
 use serde_json::Value;
 
 use crate::Failure;
+use crate::method::{Credentials, Method};
 use crate::responder::Responder;
 use crate::stage::{GATEWAY, GATEWAY_ID, KEY, LOCAL, Stage, program};
 
@@ -41,9 +43,13 @@ pub struct Round {
 
 impl Generator {
     /// Starts it and waits until all are up.
-    pub fn start(stage: &Stage, suite: &str, tunnels: u32) -> Result<Self, Failure> {
-        let key = stage.run.join("key");
-        std::fs::write(&key, KEY).map_err(|error| Failure::file(&key, error))?;
+    pub fn start(
+        stage: &Stage,
+        suite: &str,
+        credentials: &Credentials,
+        first: u32,
+        tunnels: u32,
+    ) -> Result<Self, Failure> {
         let json = stage.run.join("enb.json");
         // A report of the round before would be taken for this one's.
         drop(std::fs::remove_file(&json));
@@ -63,9 +69,9 @@ impl Generator {
                 "--window",
                 &WINDOW.to_string(),
             ])
-            .args(["--hold", "100000", "--psk-file"])
-            .arg(&key)
-            .arg("--json")
+            .args(["--first", &first.to_string()])
+            .args(proof(stage, credentials)?)
+            .args(["--hold", "100000", "--json"])
             .arg(&json);
         let mut generator = Self {
             process: Process::start("enb", &stage.logs, &mut command)?,
@@ -113,15 +119,38 @@ impl Generator {
     }
 }
 
-/// Sets up so many tunnels, and deletes them.
+/// The options by which the eNodeBs prove who they are.
+fn proof(stage: &Stage, credentials: &Credentials) -> Result<Vec<OsString>, Failure> {
+    let files = match credentials.method {
+        Method::Psk => {
+            let key = stage.run.join("key");
+            std::fs::write(&key, KEY).map_err(|error| Failure::file(&key, error))?;
+            vec![("--psk-file", key)]
+        }
+        Method::Ecdsa | Method::Rsa => vec![
+            ("--certificate", credentials.file("enb-{}.pem")),
+            ("--key", credentials.file("fleet.key")),
+            ("--ca", credentials.file("root.pem")),
+        ],
+    };
+    let pairs = files.into_iter();
+    Ok(pairs
+        .flat_map(|(option, file)| [option.into(), file.into()])
+        .collect())
+}
+
+/// Sets up so many tunnels, the first one with this number, and deletes them. Numbers that were not used before have certificates that
+/// nobody has seen.
 pub fn round(
     stage: &Stage,
     responder: &Responder,
     suite: &str,
+    credentials: &Credentials,
+    first: u32,
     tunnels: u32,
 ) -> Result<Round, Failure> {
     let (cpu, octets) = (responder.cpu()?, responder.resident_octets()?);
-    let generator = Generator::start(stage, suite, tunnels)?;
+    let generator = Generator::start(stage, suite, credentials, first, tunnels)?;
     let cpu = responder.cpu()?.saturating_sub(cpu);
     let octets = responder.resident_octets()?.saturating_sub(octets);
     let latency = &generator.report["latency"];

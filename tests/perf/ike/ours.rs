@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use ravelin_ctl::ike::{
-    Authentication, DeadPeerDetection, DpdMode, EspProposal, Establish, GatewayConfig, IkeConfig,
-    IkeProposal, LocalIdentity, RemotePeer, SelectorPair, VpnConfig,
+    Authentication, CaProfile, DeadPeerDetection, DpdMode, EspProposal, Establish, GatewayConfig,
+    IkeConfig, IkeProposal, LocalIdentity, RemotePeer, Revocation, RevocationMode, SelectorPair,
+    VpnConfig,
 };
 use ravelin_ctl::sa::DfBit;
 use ravelin_tests::process::Process;
@@ -14,6 +15,7 @@ use ravelin_types::{
 };
 
 use crate::Failure;
+use crate::method::{self, Credentials, Method};
 use crate::responder::Responder;
 use crate::stage::{GATEWAY, GATEWAY_ID, KEY, SUFFIX, Stage, program};
 use crate::standin::StandIns;
@@ -30,16 +32,25 @@ pub struct Ours {
     process: Process,
     vault: PathBuf,
     suite: String,
+    method: Method,
 }
 
 impl Ours {
     /// Starts it for tunnels with this suite, and with this interval of probes in seconds.
-    pub fn start(stage: &Stage, suite: &str, dpd_s: Option<u16>) -> Result<Self, Failure> {
+    pub fn start(
+        stage: &Stage,
+        suite: &str,
+        credentials: &Credentials,
+        dpd_s: Option<u16>,
+    ) -> Result<Self, Failure> {
         // The tunnel interface, which netd would hold: without it the kernel takes no route.
         let device = UnitName::new("st0", 0).kernel();
         stage.responder.sh(&format!(
             "ip tuntap add name {device} mode tun\nip link set {device} up"
         ))?;
+        if credentials.method != Method::Psk {
+            credentials.store(&stage.run.join("pki"))?;
+        }
         let stand_ins = StandIns::start(&stage.run)?;
         let process = launch(stage)?;
         let mut ours = Self {
@@ -48,6 +59,7 @@ impl Ours {
             process,
             vault: stage.run.join("iked.vault"),
             suite: suite.to_owned(),
+            method: credentials.method,
         };
         let config = ours.config(dpd_s)?;
         ours.stand_ins.welcome(&config)?;
@@ -116,7 +128,7 @@ impl Ours {
                 suite,
                 lifetime_s: IKE_LIFETIME_S,
             }],
-            authentication: Authentication::pre_shared(SecretBytes::new(KEY.as_bytes().to_vec())),
+            authentication: self.authentication(),
             dead_peer_detection: dpd_s.map(|interval_s| DeadPeerDetection {
                 mode: DpdMode::ProbeIdleTunnel,
                 interval_s,
@@ -132,8 +144,31 @@ impl Ours {
         Ok(IkeConfig {
             node: NodeId::default(),
             gateways: vec![gateway],
+            // The peer looks nothing up either.
+            ca_profiles: vec![CaProfile {
+                name: method::TRUSTED.to_owned(),
+                revocation: Revocation {
+                    mode: RevocationMode::Disable,
+                    ocsp: false,
+                    crl_urls: vec![],
+                    crl_refresh_s: None,
+                    ocsp_url: None,
+                    ocsp_nonce: false,
+                },
+            }],
             ..IkeConfig::default()
         })
+    }
+
+    fn authentication(&self) -> Authentication {
+        match self.method {
+            Method::Psk => Authentication::pre_shared(SecretBytes::new(KEY.as_bytes().to_vec())),
+            Method::Ecdsa | Method::Rsa => Authentication {
+                local_certificate: Some(method::LOCAL.to_owned()),
+                trusted_cas: vec![method::TRUSTED.to_owned()],
+                ..Authentication::default()
+            },
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use ravelin_tests::wait::wait_until;
 use crate::Failure;
 use crate::SUITES;
 use crate::generator::Generator;
+use crate::method::{Credentials, Method};
 use crate::ours::Ours;
 use crate::stage::Stage;
 
@@ -35,10 +36,11 @@ pub struct Scale {
 /// Measures.
 pub fn run() -> Result<Scale, Failure> {
     let stage = Stage::new("scale")?;
-    let mut ours = Ours::start(&stage, SUITES[0].1, None)?;
+    let credentials = Credentials::make(Method::Psk, stage.run.join("certificates"), TUNNELS)?;
+    let mut ours = Ours::start(&stage, SUITES[0].1, &credentials, None)?;
     eprintln!("bench-ike: {TUNNELS} tunnels");
     let (cpu, octets) = (ours.responder.cpu()?, ours.responder.resident_octets()?);
-    let generator = Generator::start(&stage, SUITES[0].1, TUNNELS)?;
+    let generator = Generator::start(&stage, SUITES[0].1, &credentials, 1, TUNNELS)?;
     let cpu = ours.responder.cpu()?.saturating_sub(cpu);
     let octets = ours.responder.resident_octets()?.saturating_sub(octets);
     let vault_octets = ours.vault_octets()?;

@@ -11,8 +11,8 @@ use crate::Failure;
 
 /// The responder's address.
 pub const GATEWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-/// Its identity.
-pub const GATEWAY_ID: &str = "secgw.example";
+/// Its identity, as the test CA certifies it.
+pub const GATEWAY_ID: &str = "gw1.enb.example";
 /// The generator's address.
 pub const LOCAL: &str = "192.0.2.10";
 /// What the eNodeBs' identities end in.
