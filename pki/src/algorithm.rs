@@ -25,6 +25,17 @@ pub enum Curve {
 }
 
 impl Curve {
+    /// The curve of an object identifier's content octets (RFC 5480 section 2.1.1.1). OpenSSL would have to rebuild the key to tell it.
+    pub(crate) fn named(oid: &[u8]) -> Option<Self> {
+        match oid {
+            // 1.2.840.10045.3.1.7, 1.3.132.0.34 and 35.
+            [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7] => Some(Curve::P256),
+            [0x2b, 0x81, 4, 0, 34] => Some(Curve::P384),
+            [0x2b, 0x81, 4, 0, 35] => Some(Curve::P521),
+            _ => None,
+        }
+    }
+
     /// Octets of one of the two numbers of a signature, and of a coordinate.
     pub(crate) fn octets(self) -> usize {
         match self {

@@ -10,14 +10,15 @@ pub(crate) mod strength;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use openssl::pkey::{PKey, Public};
+use openssl::pkey::{Id, PKey, Public};
 use openssl::x509::X509;
 use x509_parser::asn1_rs::{FromDer, Tag};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::x509::X509Version;
 
-use crate::algorithm::KeyAlgorithm;
+use crate::algorithm::{Curve, KeyAlgorithm};
 use crate::error::Error;
 use crate::name::DistinguishedName;
 use crate::time::WallTime;
@@ -54,9 +55,11 @@ pub struct KeyUsage {
     pub crl_sign: bool,
 }
 
-/// A parsed certificate. Two are equal when their octets are.
+/// A parsed certificate; a copy is another handle on it. Two are equal when their octets are.
 #[derive(Clone)]
-pub struct Certificate {
+pub struct Certificate(Arc<Parsed>);
+
+struct Parsed {
     der: Vec<u8>,
     x509: X509,
     public_key: PKey<Public>,
@@ -98,21 +101,22 @@ impl Certificate {
         }
         let x509 = X509::from_der(der).map_err(|_| malformed("OpenSSL does not read it"))?;
         let public_key = x509.public_key().map_err(|_| Error::KeyKind)?;
-        let key_algorithm = KeyAlgorithm::of(&public_key)?;
-        // RFC 5480 section 2.1.1: a curve that is spelled out must not be taken for the one that has its name.
-        let named = || {
-            let parameters = tbs.subject_pki.algorithm.parameters.as_ref();
-            parameters.is_some_and(|p| p.tag() == Tag::Oid)
+        let key_algorithm = match public_key.id() {
+            // RFC 5480 section 2.1.1: a curve that is spelled out must not be taken for the one that has its name.
+            Id::EC => {
+                let parameters = tbs.subject_pki.algorithm.parameters.as_ref();
+                let name = parameters.filter(|p| p.tag() == Tag::Oid).map(|p| p.data);
+                let curve = name.and_then(Curve::named).ok_or(Error::KeyKind)?;
+                KeyAlgorithm::Ecdsa(curve)
+            }
+            _ => KeyAlgorithm::of(&public_key)?,
         };
-        if matches!(key_algorithm, KeyAlgorithm::Ecdsa(_)) && !named() {
-            return Err(Error::KeyKind);
-        }
         let subject = DistinguishedName::from_der(tbs.subject.as_raw())?;
         let extensions = Extensions::read(&parsed)?;
         if subject.is_empty() && extensions.names.is_empty() {
             return Err(malformed("it names nobody"));
         }
-        Ok(Self {
+        Ok(Self(Arc::new(Parsed {
             der: der.to_vec(),
             public_key,
             key_algorithm,
@@ -126,103 +130,108 @@ impl Certificate {
             weak_signature: strength::weak(&parsed.signature_algorithm),
             extensions,
             x509,
-        })
+        })))
     }
 
     /// The DER, as a CERT payload carries it (encoding 4, RFC 7296 section 3.6).
     pub fn der(&self) -> &[u8] {
-        &self.der
+        &self.0.der
     }
 
     /// Whom it is for.
     pub fn subject(&self) -> &DistinguishedName {
-        &self.subject
+        &self.0.subject
     }
 
     /// Who signed it.
     pub fn issuer(&self) -> &DistinguishedName {
-        &self.issuer
+        &self.0.issuer
     }
 
     /// The content octets of the serial number, big-endian.
     pub fn serial(&self) -> &[u8] {
-        &self.serial
+        &self.0.serial
     }
 
     /// First second of its validity.
     pub fn not_before(&self) -> WallTime {
-        self.not_before
+        self.0.not_before
     }
 
     /// Last second of its validity; OpenSSL takes it for past.
     pub fn not_after(&self) -> WallTime {
-        self.not_after
+        self.0.not_after
     }
 
     /// The kind of its key.
     pub fn key_algorithm(&self) -> KeyAlgorithm {
-        self.key_algorithm
+        self.0.key_algorithm
     }
 
     /// Subject alternative names of the forms that an IKE identity can have.
     pub fn alt_names(&self) -> &[AltName] {
-        &self.extensions.names
+        &self.0.extensions.names
     }
 
     /// What its key may be used for; `None` when the certificate does not say.
     pub fn key_usage(&self) -> Option<KeyUsage> {
-        self.extensions.key_usage
+        self.0.extensions.key_usage
     }
 
     /// Extended key usages in dotted decimal; `None` when the certificate does not say.
     pub fn extended_key_usage(&self) -> Option<&[String]> {
-        self.extensions.extended_key_usage.as_deref()
+        self.0.extensions.extended_key_usage.as_deref()
     }
 
     /// Whether it may sign certificates, by its basic constraints.
     pub fn is_ca(&self) -> bool {
-        self.extensions.is_ca
+        self.0.extensions.is_ca
     }
 
     /// Where its CA publishes a revocation list, by HTTP.
     pub fn crl_urls(&self) -> &[String] {
-        &self.extensions.crl_urls
+        &self.0.extensions.crl_urls
     }
 
     /// Where its CA answers questions by OCSP, by HTTP.
     pub fn ocsp_urls(&self) -> &[String] {
-        &self.extensions.ocsp_urls
+        &self.0.extensions.ocsp_urls
     }
 
     /// SHA-1 of its SubjectPublicKeyInfo, by which a CERTREQ payload names a CA (RFC 7296 section 3.7). It protects nothing.
     pub fn spki_sha1(&self) -> &[u8; 20] {
-        &self.spki_sha1
+        &self.0.spki_sha1
     }
 
     /// The algorithm of the signature on it by name or number, if the signature can be forged or is not known to be strong.
     pub fn weak_signature(&self) -> Option<&str> {
-        self.weak_signature.as_deref()
+        self.0.weak_signature.as_deref()
     }
 
     /// The content of the bit string of its SubjectPublicKeyInfo, by which OCSP names a CA.
     pub(crate) fn key_bits(&self) -> &[u8] {
-        &self.key_bits
+        &self.0.key_bits
+    }
+
+    /// Whether it says which names may be below it.
+    pub(crate) fn constrains_names(&self) -> bool {
+        self.0.extensions.constrains_names
     }
 
     /// It as OpenSSL has it.
     pub(crate) fn x509(&self) -> &X509 {
-        &self.x509
+        &self.0.x509
     }
 
     /// Its public key.
     pub(crate) fn public_key(&self) -> &PKey<Public> {
-        &self.public_key
+        &self.0.public_key
     }
 }
 
 impl PartialEq for Certificate {
     fn eq(&self, other: &Self) -> bool {
-        self.der == other.der
+        self.0.der == other.0.der
     }
 }
 
@@ -237,9 +246,9 @@ impl fmt::Debug for Certificate {
 /// The subject; of a certificate without one, its first alternative name.
 impl fmt::Display for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.extensions.names.first() {
-            Some(name) if self.subject.is_empty() => name.fmt(f),
-            _ => self.subject.fmt(f),
+        match self.0.extensions.names.first() {
+            Some(name) if self.0.subject.is_empty() => name.fmt(f),
+            _ => self.0.subject.fmt(f),
         }
     }
 }

@@ -11,7 +11,7 @@
 //! | `name.rs` and below | distinguished names: text, comparison | RFC 4514, RFC 5280 7.1 |
 //! | `key.rs` and below | private keys: generation, import, request of a certificate | RFC 5958, RFC 7292, RFC 2986 |
 //! | `signature.rs` and below | the signature of an AUTH payload | RFC 7296 2.15, RFC 4754, RFC 7427, RFC 8420 |
-//! | `path.rs` | the path of a certificate to a trusted CA | RFC 5280 6, RFC 4945 5.1 |
+//! | `path.rs` and below | the path of a certificate to a trusted CA | RFC 5280 6, RFC 4945 5.1 |
 //! | `identity.rs` | whether a certificate speaks for an IKE identity | RFC 4945 3.1 |
 //! | `revocation.rs` and below | revocation lists, and when to fetch them; OCSP | RFC 5280 5 and 6.3, RFC 6960, RFC 4806 |
 //! | `expiry.rs` | which certificates end soon | |

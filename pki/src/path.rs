@@ -6,8 +6,11 @@
 //!
 //! A trust anchor need not be a root: the operator who names an intermediate CA in a profile trusts it and no other of its root.
 
+mod issuers;
+
 use std::fmt;
 
+use openssl::error::ErrorStack;
 use openssl::stack::Stack;
 use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::verify::{X509VerifyFlags, X509VerifyParam};
@@ -17,6 +20,7 @@ use crate::algorithm::KeyAlgorithm;
 use crate::certificate::Certificate;
 use crate::error::{Error, library};
 use crate::time::WallTime;
+use issuers::Issuers;
 
 /// Certificates between the one of the peer and the trust anchor.
 pub const MAX_DEPTH: usize = 8;
@@ -125,16 +129,32 @@ pub enum Reason {
 }
 
 /// The trust anchors of one gateway, and what it demands. Made once for each configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Validator {
     profiles: Vec<CaProfile>,
     policy: Policy,
+    issuers: Issuers,
 }
 
 impl Validator {
     /// Takes the CA profiles of a gateway.
     pub fn new(profiles: Vec<CaProfile>, policy: Policy) -> Self {
-        Self { profiles, policy }
+        Self {
+            profiles,
+            policy,
+            issuers: Issuers::default(),
+        }
+    }
+
+    /// Reads a certificate that a peer sent beside its own. Those of CAs that were on a good path need not be parsed again.
+    ///
+    /// # Errors
+    /// As [`Certificate::from_der`].
+    pub fn read(&self, der: &[u8]) -> Result<Certificate, Error> {
+        match self.issuers.find(der) {
+            Some(issuer) => Ok(issuer.certificate().clone()),
+            None => Certificate::from_der(der),
+        }
     }
 
     /// SHA-1 of the keys of all anchors: the body of our CERTREQ payload (RFC 7296 section 3.7).
@@ -173,6 +193,9 @@ impl Validator {
             return Err(fails(Reason::TooMany(sent.len() + 1)));
         }
         let others: Vec<&Certificate> = sent.iter().chain(known).collect();
+        if let Some(path) = self.short(certificate, &others, now) {
+            return Ok(path);
+        }
         let built = self.build(certificate, &others, now);
         let Built { verdict, mut chain } = built.map_err(|e| fails(Reason::Library(e)))?;
         if let Some((result, depth)) = verdict {
@@ -196,10 +219,31 @@ impl Validator {
                 });
             }
         }
-        Ok(Path {
+        let path = Path {
             certificates: chain,
             profile,
-        })
+        };
+        self.issuers.learn(&path);
+        Ok(path)
+    }
+
+    /// The path of a certificate whose issuer is known and was sent or is an anchor: only the step to the issuer is judged anew. `None`
+    /// when there is no such issuer or anything is wrong, which is then said by the judgement of the whole path.
+    fn short(
+        &self,
+        certificate: &Certificate,
+        others: &[&Certificate],
+        now: WallTime,
+    ) -> Option<Path> {
+        let anchors = self.profiles.iter().flat_map(|profile| &profile.anchors);
+        let candidates = others.iter().copied().chain(anchors);
+        let issuer = candidates
+            .filter(|c| c.subject().der() == certificate.issuer().der())
+            .find_map(|c| self.issuers.find(c.der()))?;
+        let path = issuer.extend(certificate, now)?;
+        self.judge(certificate, true, false)
+            .is_none()
+            .then_some(path)
     }
 
     /// The first profile that has the certificate among its anchors.
@@ -219,13 +263,8 @@ impl Validator {
         for other in others {
             untrusted.push(other.x509().clone()).map_err(failed())?;
         }
-        let mut parameters = X509VerifyParam::new().map_err(failed())?;
-        let flags = X509VerifyFlags::X509_STRICT | X509VerifyFlags::PARTIAL_CHAIN;
-        parameters.set_flags(flags).map_err(failed())?;
+        let mut parameters = parameters(X509VerifyFlags::empty()).map_err(failed())?;
         parameters.set_time(now.0);
-        parameters.set_depth(MAX_DEPTH as i32);
-        // Strength is judged here, where the error can name it.
-        parameters.set_auth_level(0);
         let mut store = X509StoreBuilder::new().map_err(failed())?;
         for anchor in self.profiles.iter().flat_map(|profile| &profile.anchors) {
             store.add_cert(anchor.x509().clone()).map_err(failed())?;
@@ -244,7 +283,12 @@ impl Validator {
                 Ok((verdict, chain))
             })
             .map_err(failed())?;
-        let read = |x509: X509| Certificate::from_der(&x509.to_der().map_err(failed())?);
+        let anchors = self.profiles.iter().flat_map(|profile| &profile.anchors);
+        let given = || others.iter().copied().chain(anchors.clone());
+        let read = |x509: X509| match given().find(|c| *c.x509() == x509) {
+            Some(known) => Ok(known.clone()),
+            None => Certificate::from_der(&x509.to_der().map_err(failed())?),
+        };
         let chain = chain.into_iter().map(read).collect::<Result<_, _>>()?;
         Ok(Built { verdict, chain })
     }
@@ -299,6 +343,17 @@ fn reason(result: X509VerifyResult, at: &Certificate) -> Reason {
         2 | 18..=21 => Reason::UnknownIssuer(at.issuer().to_string()),
         _ => Reason::Refused(result.error_string()),
     }
+}
+
+/// What OpenSSL judges each path by, and more flags.
+fn parameters(more: X509VerifyFlags) -> Result<X509VerifyParam, ErrorStack> {
+    let mut parameters = X509VerifyParam::new()?;
+    let flags = X509VerifyFlags::X509_STRICT | X509VerifyFlags::PARTIAL_CHAIN;
+    parameters.set_flags(flags | more)?;
+    parameters.set_depth(MAX_DEPTH as i32);
+    // Strength is judged here, where the error can name it.
+    parameters.set_auth_level(0);
+    Ok(parameters)
 }
 
 struct Names<'a>(&'a [String]);

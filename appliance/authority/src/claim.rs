@@ -11,25 +11,27 @@ use crate::denied;
 #[derive(Debug)]
 pub struct Claim<'a> {
     request: &'a VerifyRequest,
+    validator: &'a Validator,
     /// The one whose key has signed.
     pub certificate: Certificate,
     others: Vec<Certificate>,
 }
 
 impl<'a> Claim<'a> {
-    /// Reads the certificates.
+    /// Reads the certificates, for who will judge their path.
     ///
     /// # Errors
     /// When there is none, or that of the peer cannot be read.
-    pub fn read(request: &'a VerifyRequest) -> Result<Self, Denial> {
+    pub fn read(request: &'a VerifyRequest, validator: &'a Validator) -> Result<Self, Denial> {
         let mut sent = request.certificates.iter();
         let first = sent.next().ok_or_else(|| denied("no certificate"))?;
         let certificate = Certificate::from_der(first)
             .map_err(|error| denied(format!("the peer's certificate: {error}")))?;
         // One that cannot be read helps no path, and may be of no use to it anyway.
-        let others = sent.filter_map(|der| Certificate::from_der(der).ok());
+        let others = sent.filter_map(|der| validator.read(der).ok());
         Ok(Self {
             request,
+            validator,
             certificate,
             others: others.collect(),
         })
@@ -39,8 +41,9 @@ impl<'a> Claim<'a> {
     ///
     /// # Errors
     /// [`PathError`].
-    pub fn path(&self, validator: &Validator, now: WallTime) -> Result<Path, PathError> {
-        validator.validate(&self.certificate, &self.others, &[], now)
+    pub fn path(&self, now: WallTime) -> Result<Path, PathError> {
+        self.validator
+            .validate(&self.certificate, &self.others, &[], now)
     }
 
     /// Whether the certificate speaks for the identity.

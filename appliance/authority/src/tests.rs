@@ -60,8 +60,8 @@ fn what_a_signer_sends_convinces_who_trusts_its_root() {
             signature: signature.data,
             octets: OCTETS.to_vec(),
         };
-        let claim = Claim::read(&request).unwrap();
-        let path = claim.path(&validator, NOW).unwrap();
+        let claim = Claim::read(&request, &validator).unwrap();
+        let path = claim.path(NOW).unwrap();
         assert_eq!(
             (path.certificates.len(), path.profile.as_str()),
             (3, "root")
@@ -72,11 +72,11 @@ fn what_a_signer_sends_convinces_who_trusts_its_root() {
         );
         request.octets.push(0);
         request.identity = to_payload(&Identity::Fqdn("gw2.example.net".into()));
-        let claim = Claim::read(&request).unwrap();
+        let claim = Claim::read(&request, &validator).unwrap();
         claim.identity().unwrap_err();
         claim.signature(Accept::default()).unwrap_err();
         request.certificates.clear();
-        let none = Claim::read(&request).unwrap_err();
+        let none = Claim::read(&request, &validator).unwrap_err();
         assert_eq!(none.to_string(), "no certificate");
     }
 }

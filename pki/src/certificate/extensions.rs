@@ -27,6 +27,7 @@ pub(super) struct Extensions {
     pub key_usage: Option<KeyUsage>,
     pub extended_key_usage: Option<Vec<String>>,
     pub is_ca: bool,
+    pub constrains_names: bool,
     pub crl_urls: Vec<String>,
     pub ocsp_urls: Vec<String>,
 }
@@ -62,6 +63,7 @@ impl Extensions {
                         Some(purposes.ok_or(malformed("extended key usage"))?);
                 }
                 ParsedExtension::BasicConstraints(constraints) => read.is_ca = constraints.ca,
+                ParsedExtension::NameConstraints(_) => read.constrains_names = true,
                 ParsedExtension::CRLDistributionPoints(points) => {
                     // Lists for some reasons, or of another CA, are not taken.
                     let whole = points

@@ -50,7 +50,7 @@ impl Certificate {
     /// # Errors
     /// [`Error::Library`].
     pub fn to_pem(&self) -> Result<String, Error> {
-        let pem = self.x509.to_pem().map_err(crate::error::library("PEM"))?;
+        let pem = self.x509().to_pem().map_err(crate::error::library("PEM"))?;
         String::from_utf8(pem).map_err(|_| Error::Library {
             operation: "PEM",
             code: 0,

@@ -219,6 +219,30 @@ fn a_gateway_without_anchors_trusts_nobody_and_an_anchor_is_no_peer() {
 }
 
 #[test]
+fn a_known_issuer_refuses_as_an_unknown_one() {
+    let validator = trusting(&P256, Policy::default());
+    for name in ["enb1", "enb2"] {
+        let issued = P256.issue(name, &[]).unwrap();
+        let path = judged(&validator, &issued).unwrap();
+        let ders: Vec<&[u8]> = path.certificates.iter().map(Certificate::der).collect();
+        assert_eq!(ders, [&issued.certificate[..], P256.access(), P256.root()]);
+        assert!(validator.issuers.find(P256.access()).is_some());
+    }
+    for fault in Fault::ALL {
+        let judged = judged(&validator, &P256.faulty("enb", fault).unwrap());
+        let found = judged.err().map(|error| (error.certificate, error.reason));
+        assert_eq!(found, expected(fault), "{fault}");
+    }
+    // Still it has to be sent: what a peer may leave out does not depend on the peers before it.
+    let peer = certificate(&P256.issue("enb3", &[]).unwrap().certificate);
+    assert!(validator.validate(&peer, &[], &[], NOW).is_err());
+    let access = [certificate(P256.access())];
+    assert!(validator.validate(&peer, &access, &[], NOW).is_ok());
+    let end = peer.not_after();
+    assert!(validator.validate(&peer, &access, &[], end).is_err());
+}
+
+#[test]
 fn the_number_of_certificates_is_bounded() {
     let validator = trusting(&P256, Policy::default());
     let good = P256.issue("enb", &[]).unwrap();

@@ -173,8 +173,8 @@ impl Authority for Certificates {
     fn verify(&self, request: &VerifyRequest) -> Result<(), Denial> {
         let validator = self.validator.as_ref();
         let validator = validator.ok_or_else(|| Denial::new("no CA is trusted"))?;
-        let claim = Claim::read(request)?;
-        let path = claim.path(validator, wall_clock());
+        let claim = Claim::read(request, validator)?;
+        let path = claim.path(wall_clock());
         path.map_err(|error| Denial::new(&error.to_string()))?;
         claim.identity()?;
         claim.signature(Accept::default())

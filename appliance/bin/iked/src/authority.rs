@@ -111,8 +111,8 @@ impl Authority for Certificates {
 
 impl Judge {
     fn judge(&self, pki: &Pki, request: &VerifyRequest, now: WallTime) -> Result<(), Denial> {
-        let claim = Claim::read(request)?;
-        let path = claim.path(&self.validator, now);
+        let claim = Claim::read(request, &self.validator)?;
+        let path = claim.path(now);
         let path = path.map_err(|error| match &self.missing {
             Some(missing) => denied(format!("{error}; {missing}")),
             None => denied(error),
