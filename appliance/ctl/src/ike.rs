@@ -1,8 +1,8 @@
 //! iked's part of the configuration.
 
 use ravelin_types::{
-    DhGroup, EspTransform, Identity, IkeSuite, IpsecMode, IpsecProtocol, NodeId, Prefix,
-    SecretBytes, Volume, VrfId,
+    AdditionalKe, DhGroup, EspTransform, Identity, IkeSuite, IpsecMode, IpsecProtocol, NodeId,
+    Prefix, SecretBytes, Volume, VrfId,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -274,6 +274,8 @@ pub struct VpnConfig {
     pub proposals: Vec<EspProposal>,
     /// Group of `perfect-forward-secrecy`.
     pub pfs: Option<DhGroup>,
+    /// Key exchanges after it.
+    pub additional: AdditionalKe,
     /// Traffic selectors; one child SA each when we initiate. Never empty: 0.0.0.0/0 and ::/0 when none is configured.
     pub selectors: Vec<SelectorPair>,
     /// Anti-replay window in packets, 0 for none.

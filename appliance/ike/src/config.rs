@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ravelin_types::{
-    DhGroup, EspTransform, Identity, IkeSuite, IpsecMode, IpsecProtocol, Prefix, TrafficSelector,
-    Volume, VrfId,
+    AdditionalKe, DhGroup, EspTransform, Identity, IkeSuite, IpsecMode, IpsecProtocol, Prefix,
+    TrafficSelector, Volume, VrfId,
 };
 
 pub use authentication::{
@@ -248,6 +248,8 @@ pub struct Vpn {
     pub proposals: Vec<EspProposal>,
     /// Group of a fresh key exchange in CREATE_CHILD_SA.
     pub pfs: Option<DhGroup>,
+    /// Key exchanges after it (RFC 9370); none without it.
+    pub additional: AdditionalKe,
     /// Pairs that may be agreed on or narrowed; one child SA each when we initiate.
     pub selectors: Vec<SelectorPair>,
     /// Whether whole packets are protected, or what those between the outer addresses carry.

@@ -38,6 +38,9 @@ pub enum Stage {
     /// IKE_SA_INIT
     #[error("IKE_SA_INIT")]
     Init,
+    /// IKE_INTERMEDIATE
+    #[error("IKE_INTERMEDIATE")]
+    Intermediate,
     /// IKE_AUTH
     #[error("IKE_AUTH")]
     Auth,
@@ -131,6 +134,17 @@ pub enum Reason {
     /// A payload that the exchange needs is missing or makes no sense.
     #[error("the peer's message has no usable {0} payload")]
     Missing(&'static str),
+    /// The key exchange value is missing, or one of another method came.
+    #[error("the peer's message has no key exchange value of {0}")]
+    MissingKe(ravelin_types::DhGroup),
+    /// The peer did fewer or more additional key exchanges than were agreed on.
+    #[error("additional key exchanges: {done} done, {agreed} agreed on")]
+    KeyExchanges {
+        /// Done so far.
+        done: usize,
+        /// Agreed on.
+        agreed: usize,
+    },
     /// A malformed message inside the protected channel.
     #[error("malformed message: {0}")]
     Malformed(ParseError),

@@ -29,6 +29,32 @@ pub(crate) struct Seeds<'a> {
     pub(crate) spi_r: u64,
 }
 
+/// The secrets of the key exchanges of one SA: that of the first, and those of additional ones in their order (RFC 9370).
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Shared {
+    first: SecretBytes,
+    more: SecretBytes,
+}
+
+impl From<Secret> for Shared {
+    fn from(first: Secret) -> Self {
+        Shared {
+            first: stored(first),
+            more: SecretBytes::new(Vec::new()),
+        }
+    }
+}
+
+impl Shared {
+    /// Adds that of the next key exchange.
+    pub(crate) fn mix(&mut self, next: &Secret) {
+        let mut more = Vec::with_capacity(self.more.expose().len() + next.len());
+        more.extend_from_slice(self.more.expose());
+        more.extend_from_slice(next.as_bytes());
+        self.more = SecretBytes::new(more);
+    }
+}
+
 impl IkeKeys {
     /// SKEYSEED = prf(Ni | Nr, g^ir), then the expansion (section 2.14).
     pub(crate) fn initial(
@@ -48,20 +74,29 @@ impl IkeKeys {
         IkeKeys::expand(suite, &skeyseed, seeds)
     }
 
-    /// SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr) with the old SA's function (section 2.18).
+    /// SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr) with the old SA's function (section 2.18); RFC 9370 section 2.2.4 appends the
+    /// secrets of additional key exchanges.
     pub(crate) fn rekeyed(
         suite: IkeSuite,
         old_prf: Prf,
         old_d: &SecretBytes,
-        shared: &Secret,
+        shared: &Shared,
         seeds: &Seeds<'_>,
     ) -> Result<IkeKeys, Error> {
-        let skeyseed = prf(
-            old_prf,
-            old_d.expose(),
-            &[shared.as_bytes(), seeds.nonce_i, seeds.nonce_r],
-        )?;
+        let (first, more) = (shared.first.expose(), shared.more.expose());
+        let parts = [first, seeds.nonce_i, seeds.nonce_r, more];
+        let skeyseed = prf(old_prf, old_d.expose(), &parts)?;
         IkeKeys::expand(suite, &skeyseed, seeds)
+    }
+
+    /// SKEYSEED(n) = prf(SK_d(n-1), SK(n) | Ni | Nr): the keys after an additional key exchange of a set-up (RFC 9370 section 2.2.2).
+    pub(crate) fn mixed(
+        &self,
+        suite: IkeSuite,
+        shared: Secret,
+        seeds: &Seeds<'_>,
+    ) -> Result<IkeKeys, Error> {
+        IkeKeys::rekeyed(suite, suite.prf(), &self.d, &shared.into(), seeds)
     }
 
     /// {SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr} = prf+ (SKEYSEED, Ni | Nr | SPIi | SPIr)
@@ -122,17 +157,20 @@ pub(crate) struct ChildKeys {
 
 impl ChildKeys {
     /// KEYMAT = prf+(SK_d, [ g^ir (new) | ] Ni | Nr ); initiator to responder first, encryption before integrity (section 2.17).
+    /// RFC 9370 section 2.2.4 appends the secrets of additional key exchanges.
     pub(crate) fn derive(
         ike: IkeSuite,
         sk_d: &SecretBytes,
         suite: EspSuite,
-        shared: Option<&Secret>,
+        shared: Option<&Shared>,
         nonce_i: &[u8],
         nonce_r: &[u8],
     ) -> Result<ChildKeys, Error> {
         let e = suite.transform.encr().keymat_octets();
         let a = suite.transform.keymat_octets() - e;
-        let seed: [&[u8]; 3] = [shared.map_or(&[], Secret::as_bytes), nonce_i, nonce_r];
+        let first = shared.map_or(&[][..], |s| s.first.expose());
+        let more = shared.map_or(&[][..], |s| s.more.expose());
+        let seed: [&[u8]; 4] = [first, nonce_i, nonce_r, more];
         let all = prf_plus(ike.prf(), sk_d.expose(), &seed, 2 * (e + a))?;
         let parts = all.split([e, a, e, a]);
         let [encr_i, integ_i, encr_r, integ_r] = parts
@@ -153,14 +191,17 @@ pub(crate) struct Signed<'a> {
     pub(crate) nonce: &'a [u8],
     pub(crate) sk_p: &'a SecretBytes,
     pub(crate) id_body: &'a [u8],
+    /// Empty without IKE_INTERMEDIATE exchanges.
+    pub(crate) int_auth: &'a [u8],
 }
 
 impl Signed<'_> {
     /// Section 2.15: InitiatorSignedOctets = RealMessage1 | NonceRData | MACedIDForI, with MACedIDForI = prf(SK_pi, RestOfInitIDPayload);
-    /// the responder's accordingly. RFC 7427 section 3 has method 14 sign the same.
+    /// the responder's accordingly. RFC 7427 section 3 has method 14 sign the same; RFC 9242 section 3.3.2 appends IntAuth.
     pub(crate) fn octets(&self, alg: Prf) -> Result<Vec<u8>, Error> {
         let maced = prf(alg, self.sk_p.expose(), &[self.id_body])?;
-        Ok([self.message, self.nonce, maced.as_bytes()].concat())
+        let parts = [self.message, self.nonce, maced.as_bytes(), self.int_auth];
+        Ok(parts.concat())
     }
 }
 

@@ -4,15 +4,18 @@
 //! (section 3.3.3). A proposal with a transform type that we do not know, or a transform with attributes that we do not
 //! know, is passed over (section 3.3.6).
 
+mod mismatch;
+
 use ravelin_types::{
-    DhGroup, EspEncr, EspInteg, EspTransform, IkeInteg, IkeSuite, IpsecProtocol, Spi,
+    AdditionalKe, DhGroup, EspEncr, EspInteg, EspTransform, IkeInteg, IkeSuite, IpsecProtocol,
+    MAX_ADDITIONAL_KE, Spi,
 };
 use serde::{Deserialize, Serialize};
 
+pub use mismatch::Mismatch;
+
 use crate::config::{EspProposal, IkeProposal};
-use crate::error::list_text;
 use crate::msg::sa::{Proposal, Sa, Transform, protocol, transform};
-use crate::registry::{transform_name, type_name};
 
 const ESN_NO: u16 = 0;
 const ESN_YES: u16 = 1;
@@ -156,16 +159,32 @@ fn esn_id(extended_sequence: bool) -> u16 {
     if extended_sequence { ESN_YES } else { ESN_NO }
 }
 
-/// No proposal fits: the transform, what they offered, what we accept.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what}: offered {offered}; accepted {accepted}")]
-pub struct Mismatch {
-    /// The transform type, or that only the combination is missing.
-    pub what: &'static str,
-    /// What the peer offered.
-    pub offered: String,
-    /// What the configuration accepts.
-    pub accepted: String,
+/// Transform types of additional key exchanges, in the order of the exchanges.
+pub type Places = [u8; MAX_ADDITIONAL_KE];
+
+/// As we offer them: one type after the other.
+const CONSECUTIVE: Places = [6, 7, 8, 9, 10, 11, 12];
+
+/// The key exchanges of a child SA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeMethods {
+    /// That of CREATE_CHILD_SA.
+    pub first: DhGroup,
+    /// Those of IKE_FOLLOWUP_KE.
+    pub additional: AdditionalKe,
+    /// Their transform types.
+    pub places: Places,
+}
+
+impl KeMethods {
+    /// As we offer them.
+    pub fn new(first: DhGroup, additional: AdditionalKe) -> Self {
+        KeMethods {
+            first,
+            additional,
+            places: CONSECUTIVE,
+        }
+    }
 }
 
 /// The choice for an IKE SA.
@@ -177,10 +196,20 @@ pub struct IkeChoice {
     pub spi: u64,
     /// The suite.
     pub suite: IkeSuite,
+    /// Transform types of its additional key exchanges.
+    pub places: Places,
     /// Index of our proposal.
     pub ours: usize,
     /// What the answer says besides.
     pub nones: Nones,
+}
+
+impl IkeChoice {
+    /// The transforms of the answer.
+    pub fn transforms(&self) -> Vec<Transform> {
+        let suite = ike_transforms(self.suite, self.places);
+        self.nones.with(suite)
+    }
 }
 
 /// The choice for a child SA.
@@ -192,33 +221,44 @@ pub struct EspChoice {
     pub spi: Spi,
     /// The suite.
     pub suite: EspSuite,
-    /// Fresh key exchange, when agreed.
-    pub dh: Option<DhGroup>,
+    /// Fresh key exchanges, when agreed.
+    pub dh: Option<KeMethods>,
     /// Index of our proposal.
     pub ours: usize,
     /// What the answer says besides.
     pub nones: Nones,
 }
 
+impl EspChoice {
+    /// The transforms of the answer.
+    pub fn transforms(&self) -> Vec<Transform> {
+        self.nones.with(esp_transforms(self.suite, self.dh))
+    }
+}
+
 /// Types of which the chosen proposal offers NONE and the suite has nothing. RFC 7296 section 2.7: "The accepted cryptographic suite
 /// MUST contain exactly one transform of each type included in the proposal."
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Nones(u8);
+pub struct Nones(u16);
 
 impl Nones {
-    const KINDS: [u8; 3] = [transform::ENCR, transform::INTEG, transform::DH];
+    /// What a suite may be without.
+    fn kinds() -> impl Iterator<Item = u8> {
+        [transform::ENCR, transform::INTEG]
+            .into_iter()
+            .chain(key_exchanges())
+    }
 
     fn of(p: &Proposal, suite: &[Transform]) -> Nones {
         let lacks = |kind: u8| suite.iter().all(|t| t.kind != kind);
         let said = |kind: &u8| has(p, *kind, NONE, None) && lacks(*kind);
-        let kinds = Nones::KINDS.into_iter().filter(said);
+        let kinds = Nones::kinds().filter(said);
         Nones(kinds.fold(0, |all, kind| all | 1 << kind))
     }
 
     /// The transforms of the answer: those of the suite, and these.
-    pub fn with(self, mut suite: Vec<Transform>) -> Vec<Transform> {
-        let kinds = Nones::KINDS.into_iter();
-        let said = kinds.filter(|kind| self.0 & 1 << kind != 0);
+    fn with(self, mut suite: Vec<Transform>) -> Vec<Transform> {
+        let said = Nones::kinds().filter(|kind| self.0 & 1 << kind != 0);
         suite.extend(said.map(|kind| Transform::plain(kind, NONE)));
         suite
     }
@@ -229,8 +269,8 @@ impl Nones {
 pub enum ChildDh {
     /// In IKE_AUTH there is none, whatever is offered.
     Ignore,
-    /// This one (perfect forward secrecy is configured).
-    Require(DhGroup),
+    /// These (perfect forward secrecy is configured).
+    Require(DhGroup, AdditionalKe),
     /// None, or any that we know when the peer insists: it costs us little and the peer's policy is stricter than ours.
     Optional,
 }
@@ -259,7 +299,39 @@ fn cipher_fits(p: &Proposal, ids: CipherIds) -> bool {
 fn known_types(p: &Proposal) -> bool {
     p.transforms
         .iter()
-        .all(|t| (transform::ENCR..=transform::ESN).contains(&t.kind))
+        .all(|t| (transform::ENCR..=transform::ADDKE7).contains(&t.kind))
+}
+
+/// The transform types at which the proposal has these additional key exchanges, in this order, and needs no others: RFC 9370 section
+/// 2.2.2 has one chosen of each type that is offered, and NONE may be among them.
+fn place(p: &Proposal, wanted: AdditionalKe) -> Option<Places> {
+    fn fit(p: &Proposal, kind: u8, wanted: &[DhGroup], found: &mut Vec<u8>) -> bool {
+        if kind > transform::ADDKE7 {
+            return wanted.is_empty();
+        }
+        if let Some((first, rest)) = wanted.split_first() {
+            if has(p, kind, first.iana(), None) {
+                found.push(kind);
+                if fit(p, kind + 1, rest, found) {
+                    return true;
+                }
+                found.pop();
+            }
+        }
+        may_lack(p, kind) && fit(p, kind + 1, wanted, found)
+    }
+    let wanted: Vec<_> = wanted.iter().collect();
+    let mut found = Vec::with_capacity(wanted.len());
+    fit(p, transform::ADDKE1, &wanted, &mut found).then(|| places(&found))
+}
+
+fn places(found: &[u8]) -> Places {
+    let mut places = CONSECUTIVE;
+    places
+        .iter_mut()
+        .zip(found)
+        .for_each(|(place, kind)| *place = *kind);
+    places
 }
 
 /// Chooses for an IKE SA; `spi_octets` is 0 in IKE_SA_INIT and 8 in a rekey.
@@ -274,24 +346,38 @@ pub fn select_ike(
         .filter(|p| p.protocol == protocol::IKE && p.spi.len() == spi_octets && known_types(p))
         .collect();
     for (ours, want) in accepted.iter().enumerate() {
-        let fits = |p: &&&Proposal| {
-            cipher_fits(p, want.suite.into())
+        let fits = |p: &Proposal| {
+            let fits = cipher_fits(p, want.suite.into())
                 && has(p, transform::PRF, want.suite.prf().iana(), None)
-                && has(p, transform::DH, want.suite.dh().iana(), None)
+                && has(p, transform::DH, want.suite.dh().iana(), None);
+            place(p, want.suite.additional()).filter(|_| fits)
         };
-        if let Some(p) = usable.iter().find(fits) {
+        let found = usable
+            .iter()
+            .find_map(|p| fits(p).map(|places| (p, places)));
+        if let Some((p, places)) = found {
             let spi = <[u8; 8]>::try_from(p.spi.as_slice()).map_or(0, u64::from_be_bytes);
             return Ok(IkeChoice {
                 number: p.number,
                 spi,
                 suite: want.suite,
+                places,
                 ours,
-                nones: Nones::of(p, &ike_transforms(want.suite)),
+                nones: Nones::of(p, &ike_transforms(want.suite, places)),
             });
         }
     }
-    let sets: Vec<_> = accepted.iter().map(|a| ike_transforms(a.suite)).collect();
-    Err(explain(&usable, &sets, &[transform::DH]))
+    let sets: Vec<_> = accepted
+        .iter()
+        .map(|a| ike_transforms(a.suite, CONSECUTIVE))
+        .collect();
+    let checked: Vec<u8> = key_exchanges().collect();
+    Err(mismatch::explain(&usable, &sets, &checked))
+}
+
+/// The transform types of key exchanges.
+fn key_exchanges() -> impl Iterator<Item = u8> {
+    std::iter::once(transform::DH).chain(transform::ADDKE1..=transform::ADDKE7)
 }
 
 /// Chooses for a child SA.
@@ -328,19 +414,16 @@ pub fn select_esp(
         }
     }
     let wanted = match dh {
-        ChildDh::Require(group) => Some(group),
+        ChildDh::Require(group, additional) => Some(KeMethods::new(group, additional)),
         ChildDh::Ignore | ChildDh::Optional => None,
     };
     let sets: Vec<_> = accepted
         .iter()
         .map(|a| esp_transforms(a.suite(), wanted))
         .collect();
-    let checked: &[u8] = if wanted.is_some() {
-        &[transform::ESN, transform::DH]
-    } else {
-        &[transform::ESN]
-    };
-    Err(explain(&usable, &sets, checked))
+    let exchanges = key_exchanges().filter(|_| wanted.is_some());
+    let checked: Vec<u8> = std::iter::once(transform::ESN).chain(exchanges).collect();
+    Err(mismatch::explain(&usable, &sets, &checked))
 }
 
 /// Whether an answer names one suite (section 2.7): one proposal, and "exactly one transform of each type" in it.
@@ -364,27 +447,64 @@ fn algorithms_fit(p: &Proposal, want: &EspProposal) -> bool {
 }
 
 /// `None`: does not fit; `Some(None)`: fits without key exchange.
-fn choose_dh(p: &Proposal, policy: ChildDh) -> Option<Option<DhGroup>> {
+fn choose_dh(p: &Proposal, policy: ChildDh) -> Option<Option<KeMethods>> {
     match policy {
         ChildDh::Ignore => Some(None),
-        ChildDh::Require(group) => has(p, transform::DH, group.iana(), None).then_some(Some(group)),
-        ChildDh::Optional if may_lack(p, transform::DH) => Some(None),
-        ChildDh::Optional => of(p, transform::DH)
-            .find_map(|t| DhGroup::from_iana(t.id))
-            .map(Some),
+        ChildDh::Require(first, additional) => {
+            let places = place(p, additional)?;
+            let methods = KeMethods {
+                first,
+                additional,
+                places,
+            };
+            has(p, transform::DH, first.iana(), None).then_some(Some(methods))
+        }
+        ChildDh::Optional if key_exchanges().all(|kind| may_lack(p, kind)) => Some(None),
+        ChildDh::Optional => any_methods(p).map(Some),
     }
 }
 
+/// What the peer insists on, as far as we know it; all different.
+fn any_methods(p: &Proposal) -> Option<KeMethods> {
+    let (mut methods, mut found) = (Vec::new(), Vec::new());
+    for kind in key_exchanges().filter(|kind| !may_lack(p, *kind)) {
+        let known = of(p, kind).filter(|t| t.key_bits() == Ok(None));
+        let fresh = known
+            .filter_map(|t| DhGroup::from_iana(t.id))
+            .find(|method| !methods.contains(method))?;
+        methods.push(fresh);
+        found.push(kind);
+    }
+    let (first, additional) = methods.split_first()?;
+    let (kind, found) = found.split_first()?;
+    // Without a first one there is nothing to follow up.
+    (*kind == transform::DH).then_some(())?;
+    Some(KeMethods {
+        first: *first,
+        additional: AdditionalKe::new(additional).ok()?,
+        places: places(found),
+    })
+}
+
 /// The transforms of an IKE suite.
-pub fn ike_transforms(s: IkeSuite) -> Vec<Transform> {
+fn ike_transforms(s: IkeSuite, places: Places) -> Vec<Transform> {
     let mut out = cipher_transforms(s.into());
     out.push(Transform::plain(transform::PRF, s.prf().iana()));
     out.push(Transform::plain(transform::DH, s.dh().iana()));
+    out.extend(additional_transforms(s.additional(), places));
     out
 }
 
+fn additional_transforms(
+    additional: AdditionalKe,
+    places: Places,
+) -> impl Iterator<Item = Transform> {
+    let at = places.into_iter().zip(additional.iter());
+    at.map(|(kind, method)| Transform::plain(kind, method.iana()))
+}
+
 /// The transforms of a suite of a child SA.
-pub fn esp_transforms(s: EspSuite, dh: Option<DhGroup>) -> Vec<Transform> {
+fn esp_transforms(s: EspSuite, dh: Option<KeMethods>) -> Vec<Transform> {
     let mut out = match s.protocol {
         IpsecProtocol::Esp => cipher_transforms(s.transform.into()),
         IpsecProtocol::Ah => vec![Transform::plain(
@@ -392,7 +512,10 @@ pub fn esp_transforms(s: EspSuite, dh: Option<DhGroup>) -> Vec<Transform> {
             ah_integrity(s.transform),
         )],
     };
-    out.extend(dh.map(|group| Transform::plain(transform::DH, group.iana())));
+    if let Some(methods) = dh {
+        out.push(Transform::plain(transform::DH, methods.first.iana()));
+        out.extend(additional_transforms(methods.additional, methods.places));
+    }
     out.push(Transform::plain(
         transform::ESN,
         esn_id(s.extended_sequence),
@@ -415,7 +538,7 @@ pub fn offer_ike(accepted: &[IkeProposal], spi: &[u8]) -> Sa {
         number,
         protocol: protocol::IKE,
         spi: spi.to_vec(),
-        transforms: ike_transforms(a.suite),
+        transforms: ike_transforms(a.suite, CONSECUTIVE),
     });
     Sa {
         proposals: proposals.collect(),
@@ -423,7 +546,7 @@ pub fn offer_ike(accepted: &[IkeProposal], spi: &[u8]) -> Sa {
 }
 
 /// What we offer for a child SA; AH and ESP in proposals of their own.
-pub fn offer_esp(accepted: &[EspProposal], dh: Option<DhGroup>, spi: Spi) -> Sa {
+pub fn offer_esp(accepted: &[EspProposal], dh: Option<KeMethods>, spi: Spi) -> Sa {
     let proposals = (1u8..).zip(accepted).map(|(number, a)| Proposal {
         number,
         protocol: protocol_id(a.protocol),
@@ -445,60 +568,6 @@ pub fn answer(number: u8, protocol: u8, spi: &[u8], transforms: Vec<Transform>) 
             transforms,
         }],
     }
-}
-
-/// Finds the first transform type without a common choice.
-fn explain(offered: &[&Proposal], accepted: &[Vec<Transform>], extra: &[u8]) -> Mismatch {
-    let kinds = [transform::ENCR, transform::INTEG, transform::PRF]
-        .into_iter()
-        .chain(extra.iter().copied());
-    for kind in kinds {
-        let ours = distinct(accepted.iter().flatten().filter(|t| t.kind == kind));
-        let theirs = distinct(offered.iter().flat_map(|p| of(p, kind)));
-        let lacking = accepted
-            .iter()
-            .any(|set| set.iter().all(|t| t.kind != kind));
-        let theirs_lack = offered.iter().any(|p| may_lack(p, kind));
-        let common = ours.iter().any(|t| theirs.contains(t)) || (lacking && theirs_lack);
-        let moot = ours.is_empty() && theirs.is_empty();
-        if !common && !moot {
-            let or_none = |list: Vec<String>| {
-                if list.is_empty() {
-                    "none".to_owned()
-                } else {
-                    list_text(&list)
-                }
-            };
-            return Mismatch {
-                what: type_name(kind),
-                offered: or_none(theirs),
-                accepted: or_none(ours),
-            };
-        }
-    }
-    let whole = |set: &[Transform]| set.iter().map(transform_name).collect::<Vec<_>>().join("/");
-    let offered: Vec<_> = offered.iter().map(|p| whole(&p.transforms)).collect();
-    let accepted: Vec<_> = accepted.iter().map(|set| whole(set)).collect();
-    let none = if offered.is_empty() {
-        "no proposal of this protocol".to_owned()
-    } else {
-        list_text(&offered)
-    };
-    Mismatch {
-        what: "combination",
-        offered: none,
-        accepted: list_text(&accepted),
-    }
-}
-
-fn distinct<'a>(transforms: impl Iterator<Item = &'a Transform>) -> Vec<String> {
-    let mut out: Vec<String> = Vec::new();
-    for name in transforms.map(transform_name) {
-        if !out.contains(&name) {
-            out.push(name);
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub(crate) fn type_name(kind: u8) -> &'static str {
         transform::PRF => "pseudorandom function",
         transform::DH => "key exchange group",
         transform::ESN => "extended sequence numbers",
+        transform::ADDKE1..=transform::ADDKE7 => "additional key exchange",
         _ => "transform",
     }
 }
@@ -37,7 +38,7 @@ fn name(kind: u8, id: u16) -> Option<&'static str> {
         transform::ENCR => encryption(id),
         transform::PRF => function(id),
         transform::INTEG => integrity(id),
-        transform::DH => group(id),
+        transform::DH | transform::ADDKE1..=transform::ADDKE7 => group(id),
         transform::ESN if id == 0 => Some("no ESN"),
         transform::ESN if id == 1 => Some("ESN"),
         _ => None,

@@ -23,6 +23,8 @@ pub const RETRY_WAIT: Duration = Duration::from_secs(1);
 pub const MAX_REFUSALS: u32 = 120;
 /// A child SA that the peer refused is asked for again after this long.
 pub const CHILD_RETRY: Duration = Duration::from_secs(60);
+/// An SA of a peer that takes more key exchanges waits this long for the next one; its retransmissions end about then.
+pub const FOLLOWUP_LIFETIME: Duration = Duration::from_secs(30);
 /// First wait before a static peer is tried again; doubles up to [`RECONNECT_MOST`].
 pub const RECONNECT_FIRST: Duration = Duration::from_secs(1);
 /// Longest wait before a static peer is tried again.

@@ -134,6 +134,11 @@ impl Window {
         }
     }
 
+    /// True when the response to this request is kept.
+    pub(crate) fn has_answered(&self, id: u32) -> bool {
+        self.last.as_ref().is_some_and(|last| last.id == id)
+    }
+
     pub(crate) fn next_request(&self) -> u32 {
         self.next_request
     }

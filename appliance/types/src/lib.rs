@@ -28,7 +28,8 @@ pub use hardware::{Mac, PciAddress};
 pub use id::{ChildId, Generation, InstanceId, NodeId, PairId, VrfId};
 pub use identity::Identity;
 pub use ike::{
-    DhGroup, DhKind, IkeCipherMode, IkeEncr, IkeInteg, IkeSuite, Prf, UnknownIkeSuite, UnpairedIke,
+    AdditionalKe, AdditionalKeError, DhGroup, DhKind, IkeCipherMode, IkeEncr, IkeInteg, IkeSuite,
+    MAX_ADDITIONAL_KE, Prf, UnknownIkeSuite, UnpairedIke,
 };
 pub use life::{LIFE_KILOBYTE_OCTETS, Volume, VolumeLife};
 pub use name::{MAX_KERNEL_NAME_OCTETS, UnitName};

@@ -19,8 +19,8 @@ use ravelin_ike::{
     Transmit,
 };
 use ravelin_types::{
-    DhGroup, EspTransform, Identity, IkeEncr, IkeSuite, NodeId, Prf, SecretBytes, Spi, Time,
-    TrafficSelector, VrfId,
+    AdditionalKe, DhGroup, EspTransform, Identity, IkeEncr, IkeSuite, NodeId, Prf, SecretBytes,
+    Spi, Time, TrafficSelector, VrfId,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -90,6 +90,7 @@ fn config() -> Arc<Config> {
             volume: ravelin_types::Volume::UNLIMITED,
         }],
         pfs: None,
+        additional: AdditionalKe::NONE,
         selectors: vec![SelectorPair {
             local: ts("198.51.100.0/24"),
             remote: ts("10.45.0.0/16"),

@@ -10,8 +10,8 @@ use ravelin_ctl::ike::{
 use ravelin_ctl::sa::DfBit;
 use ravelin_tests::process::Process;
 use ravelin_types::{
-    EspTransform, Identity, IkeEncr, IkeSuite, IpsecMode, IpsecProtocol, NodeId, Prefix,
-    SecretBytes, UnitName, Volume, VrfId,
+    AdditionalKe, EspTransform, Identity, IkeEncr, IkeSuite, IpsecMode, IpsecProtocol, NodeId,
+    Prefix, SecretBytes, UnitName, Volume, VrfId,
 };
 
 use crate::Failure;
@@ -105,6 +105,7 @@ impl Ours {
                 volume: Volume::UNLIMITED,
             }],
             pfs: None,
+            additional: AdditionalKe::NONE,
             selectors: vec![SelectorPair {
                 name: "all".to_owned(),
                 local: everything,

@@ -37,6 +37,7 @@ pub fn config(arguments: &Arguments, proof: &Proof, index: u32) -> Config {
             volume: Volume::UNLIMITED,
         }],
         pfs: arguments.pfs,
+        additional: ravelin_types::AdditionalKe::NONE,
         selectors: vec![SelectorPair {
             local: TrafficSelector::from_prefix(Prefix::host(inner)),
             remote: (arguments.remote).map_or(everything, TrafficSelector::from_prefix),

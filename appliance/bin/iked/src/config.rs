@@ -424,6 +424,7 @@ fn vpn_of(vpn: &VpnConfig) -> ike::Vpn {
         name: vpn.name.clone(),
         proposals: vpn.proposals.iter().map(esp_of).collect(),
         pfs: vpn.pfs,
+        additional: vpn.additional,
         selectors: (vpn.selectors.iter())
             .map(|pair| ike::SelectorPair {
                 local: TrafficSelector::from_prefix(pair.local),

@@ -33,9 +33,29 @@ fn statements_and_values_come_from_the_model() {
     assert_eq!(
         texts("security ike proposal P dh-group", ""),
         [
-            "group14", "group15", "group16", "group17", "group18", "group19", "group20", "group21",
-            "group27", "group28", "group29", "group30", "group31", "group32", "group1", "group2",
-            "group5", "group22", "group23", "group24"
+            "group14",
+            "group15",
+            "group16",
+            "group17",
+            "group18",
+            "group19",
+            "group20",
+            "group21",
+            "group27",
+            "group28",
+            "group29",
+            "group30",
+            "group31",
+            "group32",
+            "ml-kem-512",
+            "ml-kem-768",
+            "ml-kem-1024",
+            "group1",
+            "group2",
+            "group5",
+            "group22",
+            "group23",
+            "group24"
         ]
     );
     assert_eq!(

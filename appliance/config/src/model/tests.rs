@@ -148,7 +148,7 @@ fn errors_name_place_path_and_what_was_expected() {
         (
             "            dh-group group19;\n",
             "",
-            "t.conf:65:18: [security ike proposal IKE_PROP] `dh-group` is missing; expected group14, group15, group16, group17, group18, group19, group20, group21, group27, group28, group29, group30, group31, group32, group1, group2, group5, group22, group23 or group24",
+            "t.conf:65:18: [security ike proposal IKE_PROP] `dh-group` is missing; expected group14, group15, group16, group17, group18, group19, group20, group21, group27, group28, group29, group30, group31, group32, ml-kem-512, ml-kem-768, ml-kem-1024, group1, group2, group5, group22, group23 or group24",
         ),
         (
             "            authentication-algorithm sha-256;\n",

@@ -1,7 +1,7 @@
 //! `security`.
 
 use super::pki::Pki;
-use super::read::{SecretText, optional, present, text};
+use super::read::{SecretText, optional, present, text, texts};
 use ravelin_types::{
     DhGroup, EspEncr, EspInteg, Identity, IkeEncr, IkeInteg, Prefix, Prf, UnitName,
 };
@@ -77,6 +77,9 @@ pub struct IkeProposal {
     /// Key exchange.
     #[serde(deserialize_with = "text")]
     pub dh_group: DhGroup,
+    /// Key exchanges after it.
+    #[serde(default, deserialize_with = "texts")]
+    pub additional_key_exchange: Vec<DhGroup>,
     /// Integrity; for AEAD ciphers only the pseudorandom function that goes with it.
     #[serde(default, deserialize_with = "optional")]
     pub authentication_algorithm: Option<IkeInteg>,
@@ -391,12 +394,20 @@ impl IpsecPolicy {
     pub fn pfs(&self) -> Option<DhGroup> {
         self.perfect_forward_secrecy.keys
     }
+
+    /// The key exchanges after it.
+    pub fn additional(&self) -> &[DhGroup] {
+        &self.perfect_forward_secrecy.additional_key_exchange
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Pfs {
     #[serde(default, deserialize_with = "optional")]
     keys: Option<DhGroup>,
+    #[serde(default, deserialize_with = "texts")]
+    additional_key_exchange: Vec<DhGroup>,
 }
 
 /// `security ipsec vpn`.

@@ -13,17 +13,17 @@ fn groups() -> impl Iterator<Item = DhGroup> {
 fn both_ends_agree_and_survive_the_journal() {
     for group in groups() {
         let a = DhPrivate::generate(group).unwrap();
-        let b = DhPrivate::generate(group).unwrap();
         assert_eq!(a.public().len(), group.public_octets(), "{group}");
-        let shared = a.agree(b.public()).unwrap();
+        let (public, shared) = DhPrivate::answer(group, a.public()).unwrap();
+        assert_eq!(public.len(), group.answer_octets(), "{group}");
         assert_eq!(shared.len(), group.shared_octets(), "{group}");
         assert!(
-            shared.ct_eq(b.agree(a.public()).unwrap().as_bytes()),
+            shared.ct_eq(a.agree(&public).unwrap().as_bytes()),
             "{group}"
         );
         let a = DhPrivate::from_bytes(a.to_bytes().as_bytes()).unwrap();
         assert!(
-            shared.ct_eq(a.agree(b.public()).unwrap().as_bytes()),
+            shared.ct_eq(a.agree(&public).unwrap().as_bytes()),
             "{group}"
         );
     }
@@ -42,18 +42,26 @@ fn public_value_is_a_function_of_the_private_value() {
 fn wrong_length_of_the_peer_value_is_refused() {
     for group in groups() {
         let a = DhPrivate::generate(group).unwrap();
-        let good = DhPrivate::generate(group).unwrap().public().to_vec();
-        let longer = [&[0], good.as_slice()].concat();
-        for bad in [&[][..], &good[1..], &good[..good.len() - 1], &longer] {
-            let expected = group.public_octets();
-            assert_eq!(
-                a.agree(bad).unwrap_err(),
-                Error::PeerPublicLength {
-                    group,
-                    got: bad.len(),
-                    expected
+        let (good, _) = DhPrivate::answer(group, a.public()).unwrap();
+        let refused = |bad: &[u8], expected| Error::PeerPublicLength {
+            group,
+            got: bad.len(),
+            expected,
+        };
+        for (good, expected) in [
+            (good.as_slice(), group.answer_octets()),
+            (a.public(), group.public_octets()),
+        ] {
+            let longer = [&[0], good].concat();
+            for bad in [&[][..], &good[1..], &good[..good.len() - 1], &longer] {
+                if expected == group.answer_octets() {
+                    assert_eq!(a.agree(bad).unwrap_err(), refused(bad, expected));
                 }
-            );
+                if expected == group.public_octets() {
+                    let answered = DhPrivate::answer(group, bad);
+                    assert_eq!(answered.unwrap_err(), refused(bad, expected));
+                }
+            }
         }
     }
 }
@@ -130,6 +138,32 @@ fn elements_outside_the_subgroup_are_refused() {
     }
 }
 
+/// FIPS 203 section 7.2, modulus check: a coefficient of 3329 or more is no encapsulation key.
+#[test]
+fn encapsulation_keys_above_the_modulus_are_refused() {
+    for group in [DhGroup::MlKem512, DhGroup::MlKem768, DhGroup::MlKem1024] {
+        let a = DhPrivate::generate(group).unwrap();
+        let mut bad = a.public().to_vec();
+        bad[..3].fill(0xff);
+        assert_eq!(
+            DhPrivate::answer(group, &bad).unwrap_err(),
+            Error::PeerPublicInvalid { group }
+        );
+    }
+}
+
+/// FIPS 203 section 6.3: another ciphertext gives another secret and no error, so that nobody learns from the refusal.
+#[test]
+fn a_changed_ciphertext_gives_another_secret() {
+    for group in [DhGroup::MlKem512, DhGroup::MlKem768, DhGroup::MlKem1024] {
+        let a = DhPrivate::generate(group).unwrap();
+        let (mut ciphertext, shared) = DhPrivate::answer(group, a.public()).unwrap();
+        ciphertext[0] ^= 1;
+        let other = a.agree(&ciphertext).unwrap();
+        assert!(!shared.ct_eq(other.as_bytes()), "{group}");
+    }
+}
+
 #[test]
 fn private_values_out_of_range_are_refused() {
     for (group, bad) in [
@@ -140,6 +174,7 @@ fn private_values_out_of_range_are_refused() {
         (DhGroup::Ecp256, vec![0xff; 32]),
         (DhGroup::Ecp384, vec![0xff; 48]),
         (DhGroup::Curve25519, vec![1; 31]),
+        (DhGroup::MlKem768, vec![1; 63]),
     ] {
         assert_eq!(
             DhPrivate::from_private(group, &bad).unwrap_err(),

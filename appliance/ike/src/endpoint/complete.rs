@@ -8,7 +8,7 @@ use crate::environment::Environment;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::DownReason;
 use crate::outbox::{Ctx, Pending};
-use crate::sa::{Continuation, auth, child, established, init, rekey};
+use crate::sa::{Continuation, auth, child, established, followup, init, intermediate, rekey};
 use crate::session::Session;
 use crate::stats::Discard;
 use crate::work::{Outcome, WorkId, WorkResult};
@@ -44,6 +44,15 @@ fn go_on(
         (Continuation::InitAnswer(answer), Outcome::Answered { public, shared }) => {
             init::answer(ctx, session, ike, *answer, public, &shared)
         }
+        (Continuation::IntermediateStart(agreed), Outcome::Generated(dh)) => {
+            intermediate::send(ctx, session, ike, *agreed, dh)
+        }
+        (Continuation::IntermediateAgree(reply), Outcome::Agreed(shared)) => {
+            intermediate::agreed(ctx, session, ike, *reply, shared)
+        }
+        (Continuation::IntermediateAnswer(answer), Outcome::Answered { public, shared }) => {
+            intermediate::answer(ctx, session, ike, *answer, public, shared)
+        }
         (Continuation::AuthSign(signing), Outcome::Signed(result)) => {
             auth::initiator::signed(ctx, session, ike, *signing, result)
         }
@@ -63,7 +72,7 @@ fn go_on(
             child::start::send(ctx, session, ike, &task, Some(dh))
         }
         (Continuation::ChildAgree(reply), Outcome::Agreed(shared)) => {
-            child::start::conclude(ctx, session, ike, *reply, Some(&shared))
+            child::start::agreed(ctx, session, ike, *reply, shared)
         }
         (Continuation::ChildAnswer(answer), Outcome::Answered { public, shared }) => {
             child::answer::complete(ctx, session, ike, *answer, Some((public, shared)))
@@ -72,13 +81,22 @@ fn go_on(
             if !ready(session, ike, &crate::sa::Task::RekeyIke)? {
                 return Ok(());
             }
-            rekey::send(ctx, session, ike, dh)
+            rekey::start::send(ctx, session, ike, dh)
         }
         (Continuation::IkeAgree(reply), Outcome::Agreed(shared)) => {
-            rekey::conclude(ctx, session, ike, *reply, &shared)
+            rekey::start::agreed(ctx, session, ike, *reply, shared)
         }
         (Continuation::IkeAnswer(answer), Outcome::Answered { public, shared }) => {
-            rekey::complete(ctx, session, ike, *answer, public, &shared)
+            rekey::answer::complete(ctx, session, ike, *answer, public, shared)
+        }
+        (Continuation::FollowupStart(start), Outcome::Generated(dh)) => {
+            followup::send(ctx, session, ike, *start, dh)
+        }
+        (Continuation::FollowupAgree(reply), Outcome::Agreed(shared)) => {
+            followup::agreed(ctx, session, ike, *reply, &shared)
+        }
+        (Continuation::FollowupAnswer(incoming), Outcome::Answered { public, shared }) => {
+            followup::answer(ctx, session, ike, &incoming, public, &shared)
         }
         _ => Err(Fault::Discard(Discard::StaleWork)),
     }
@@ -105,6 +123,15 @@ fn stop(
     let remote = session.path.remote;
     match then {
         Continuation::InitStart | Continuation::InitAgree(_) => init::give_up(ctx, session, reason),
+        Continuation::IntermediateStart(_) | Continuation::IntermediateAgree(_) => {
+            intermediate::give_up(ctx, session, reason)
+        }
+        Continuation::IntermediateAnswer(answer) => {
+            intermediate::refused(ctx, session, ike, &answer, error)
+        }
+        Continuation::FollowupAnswer(incoming) => {
+            followup::refused(ctx, session, ike, &incoming, error)
+        }
         Continuation::InitAnswer(_) => {
             ctx.failure(session, remote, Stage::Init, reason);
             session.end(DownReason::SetupFailed);
@@ -122,8 +149,11 @@ fn stop(
         | Continuation::AuthAnswerVerify(_)
         | Continuation::AuthAnswerSign(_)
         | Continuation::ChildStart(_)
+        | Continuation::FollowupStart(_)
         | Continuation::IkeStart => Err(Fault::Crypto(error)),
-        Continuation::ChildAgree(_) | Continuation::IkeAgree(_) => {
+        Continuation::ChildAgree(_)
+        | Continuation::IkeAgree(_)
+        | Continuation::FollowupAgree(_) => {
             ctx.failure(session, remote, Stage::Child, reason);
             session.end(DownReason::Protocol);
             Ok(())

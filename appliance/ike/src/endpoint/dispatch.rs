@@ -13,10 +13,10 @@ use crate::error::Fault;
 use crate::event::{Datagram, DownReason, JournalSeq};
 use crate::msg::notify::{Notify, kind};
 use crate::msg::skf::Skf;
-use crate::msg::{ExchangeType, Header, Message, ParseErrorKind, Payload};
+use crate::msg::{ExchangeType, Header, Message, ParseErrorKind, Payload, Whole};
 use crate::outbox::Ctx;
-use crate::sa::{Incoming, State, auth, established, init, mobike, send_back};
-use crate::session::{Content, IkeSa, Session};
+use crate::sa::{Incoming, State, auth, established, init, intermediate, mobike, send_back};
+use crate::session::{IkeSa, Session};
 use crate::stats::{Count, Discard};
 use crate::trace::Direction;
 use crate::window::Verdict;
@@ -215,8 +215,8 @@ fn deliver(
         return Err(Fault::Discard(Discard::UnknownSpi));
     }
     let opened = match message.payloads.as_slice() {
-        [Payload::Sk(sk)] => Opened::Whole(sa.open(sk, datagram.data)?),
-        [Payload::Skf(skf)] => Opened::Piece(skf, sa.open_fragment(skf, datagram.data)?),
+        [Payload::Sk(sk)] => Opened::Whole(sa.open(h, sk, datagram.data)?),
+        [Payload::Skf(skf)] => Opened::Piece(skf, sa.open_fragment(h, skf, datagram.data)?),
         others if crash::proves_loss(sa, others) => {
             lost_by_peer(ctx, session, ike);
             return Ok(());
@@ -235,14 +235,15 @@ fn deliver(
         if !sa.window.awaits(h.message_id) {
             return Err(Fault::Discard(Discard::UnexpectedResponse));
         }
-        let Some(payloads) = join(ctx, sa, h, opened, datagram)? else {
+        let Some(whole) = join(ctx, sa, h, opened, datagram)? else {
             return Ok(());
         };
         established::heard(ctx, session, &incoming);
         mobike::answered_from(ctx, session, &incoming);
         return match session.ike_mut(ike)?.state {
-            State::AuthSent(_) => auth::initiator::on_response(ctx, session, ike, payloads),
-            _ => established::on_response(ctx, session, ike, payloads),
+            State::Intermediate(_) => intermediate::on_response(ctx, session, ike, whole),
+            State::AuthSent(_) => auth::initiator::on_response(ctx, session, ike, whole.payloads),
+            _ => established::on_response(ctx, session, ike, whole.payloads),
         };
     }
     match sa.window.judge(h.message_id) {
@@ -265,12 +266,17 @@ fn deliver(
             let first = matches!(sa.state, State::HalfOpen(_));
             match sa.state {
                 State::HalfOpen(_) if h.exchange == ExchangeType::IkeAuth => {}
+                State::HalfOpen(_) if h.exchange == ExchangeType::IkeIntermediate => {}
                 State::Established | State::Replaced | State::Closing => {}
                 _ => return Err(Fault::Discard(Discard::WrongExchange)),
             }
-            let Some(payloads) = join(ctx, sa, h, opened, datagram)? else {
+            let Some(whole) = join(ctx, sa, h, opened, datagram)? else {
                 return Ok(());
             };
+            if first && h.exchange == ExchangeType::IkeIntermediate {
+                return intermediate::on_request(ctx, session, ike, &incoming, whole);
+            }
+            let payloads = whole.payloads;
             if first {
                 return auth::responder::on_request(ctx, session, ike, &incoming, payloads);
             }
@@ -292,34 +298,34 @@ fn lost_by_peer(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) {
 
 /// A protected message, authentic.
 enum Opened<'a> {
-    Whole(Content),
+    Whole(Whole),
     Piece(&'a Skf, Zeroizing<Vec<u8>>),
 }
 
-/// The payloads of the message once all of it is here.
+/// The message once all of it is here.
 fn join(
     ctx: &mut Ctx<'_>,
     sa: &mut IkeSa,
     header: &Header,
     opened: Opened<'_>,
     datagram: &Datagram<'_>,
-) -> Result<Option<Content>, Fault> {
-    let content = match opened {
-        Opened::Whole(payloads) => Some(payloads),
+) -> Result<Option<Whole>, Fault> {
+    let whole = match opened {
+        Opened::Whole(whole) => Some(whole),
         Opened::Piece(skf, piece) => {
-            let whole = sa.join(header, skf, piece)?;
+            let whole = sa.join(header, datagram.data, skf, piece)?;
             if whole.is_some() {
                 ctx.stats.add(Count::Joined);
             }
             whole
         }
     };
-    if let Some(content) = &content {
+    if let Some(whole) = &whole {
         let (path, octets) = ((datagram.local, datagram.remote), datagram.data.len());
-        let content = content.as_deref();
+        let content = whole.payloads.as_deref();
         (ctx.out.trace).message(Direction::Received, path, header, content, octets);
     }
-    Ok(content)
+    Ok(whole)
 }
 
 /// Keeps the name of a gateway cheap to hand out.

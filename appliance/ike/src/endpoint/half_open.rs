@@ -178,13 +178,20 @@ impl<E: Environment> Endpoint<E> {
             self.stats.add(Count::Redirected);
             return Ok(Outcome::Stateless(notify, None));
         }
-        let accepted: Vec<_> = candidates
-            .iter()
-            .flat_map(|g| g.proposals.iter().copied())
+        // RFC 9370 section 2.2.1: additional key exchanges are only for those who know the exchange for them.
+        let intermediate = parts
+            .notify(kind::INTERMEDIATE_EXCHANGE_SUPPORTED)
+            .is_some();
+        let all = candidates.iter().flat_map(|g| g.proposals.iter().copied());
+        let all: Vec<_> = all.collect();
+        let usable = all.iter().copied();
+        let usable: Vec<_> = usable
+            .filter(|p| intermediate || p.suite.additional().is_empty())
             .collect();
-        let choice = match select_ike(sa, &accepted, 0) {
+        let choice = match select_ike(sa, &usable, 0) {
             Ok(choice) => choice,
             Err(mismatch) => {
+                let mismatch = select_ike(sa, &all, 0).err().unwrap_or(mismatch);
                 self.stats.add(Count::NoProposal);
                 let notify = Notify::new(kind::NO_PROPOSAL_CHOSEN, &[]);
                 return Ok(Outcome::Stateless(notify, Some(Reason::Proposal(mismatch))));

@@ -390,6 +390,7 @@ impl<E: Environment> Endpoint<E> {
         children
             .into_iter()
             .for_each(|id| child::remove(&mut ctx, session, id));
+        crate::sa::followup::forget(&mut ctx, session);
         for spi in session
             .ikes
             .iter()

@@ -95,7 +95,7 @@ fn child_keys_come_initiator_first_and_a_key_exchange_changes_them() {
         [plain.encr_i.expose(), plain.encr_r.expose()].concat(),
         all.as_bytes()
     );
-    let shared = Secret::new(vec![5; 32]);
+    let mut shared = Shared::from(Secret::new(vec![5; 32]));
     let pfs = ChildKeys::derive(suite(true), &d, esp, Some(&shared), &[1; 32], &[2; 32]).unwrap();
     let all = prf_plus(
         Prf::HmacSha256,
@@ -105,6 +105,13 @@ fn child_keys_come_initiator_first_and_a_key_exchange_changes_them() {
     )
     .unwrap();
     assert_eq!(pfs.encr_i.expose(), &all.as_bytes()[..20]);
+    // RFC 9370 section 2.2.4: KEYMAT = prf+ (SK_d, SK(0) | Ni | Nr | SK(1) | ... SK(n)).
+    shared.mix(&Secret::new(vec![6; 48]));
+    shared.mix(&Secret::new(vec![7; 32]));
+    let hybrid = ChildKeys::derive(suite(true), &d, esp, Some(&shared), &[1; 32], &[2; 32]);
+    let seed: [&[u8]; 5] = [&[5; 32], &[1; 32], &[2; 32], &[6; 48], &[7; 32]];
+    let all = prf_plus(Prf::HmacSha256, d.expose(), &seed, 40).unwrap();
+    assert_eq!(hybrid.unwrap().encr_i.expose(), &all.as_bytes()[..20]);
     let cbc = EspSuite {
         protocol: ravelin_types::IpsecProtocol::Esp,
         transform: EspTransform::new(EspEncr::Aes256Cbc, Some(EspInteg::HmacSha256_128)).unwrap(),

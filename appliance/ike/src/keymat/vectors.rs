@@ -48,7 +48,7 @@ fn the_keys_of_an_ike_sa_are_those_of_nist() {
     let keys = IkeKeys::initial(suite(), &Secret::new(hex(G_IR)), &seeds).unwrap();
     let all = joined(&keys);
     assert_eq!(all, hex(DKM)[..all.len()]);
-    let new = Secret::new(hex(G_IR_NEW));
+    let new = Shared::from(Secret::new(hex(G_IR_NEW)));
     let rekeyed = IkeKeys::rekeyed(suite(), Prf::HmacSha256, &keys.d, &new, &seeds).unwrap();
     let from_seed = IkeKeys::expand(suite(), &Secret::new(hex(SKEYSEED_REKEY)), &seeds).unwrap();
     assert_eq!(joined(&rekeyed), joined(&from_seed));
@@ -63,7 +63,7 @@ fn the_keys_of_child_sas_are_those_of_nist() {
         transform: EspTransform::new(EspEncr::Aes256Cbc, Some(EspInteg::HmacSha256_128)).unwrap(),
         extended_sequence: false,
     };
-    let new = Secret::new(hex(G_IR_NEW));
+    let new = Shared::from(Secret::new(hex(G_IR_NEW)));
     for (shared, expected) in [(None, DKM_CHILD), (Some(&new), DKM_CHILD_DH)] {
         let k = ChildKeys::derive(suite(), &sk_d, esp, shared, &nonce_i, &nonce_r).unwrap();
         let all = [&k.encr_i, &k.integ_i, &k.encr_r, &k.integ_r]

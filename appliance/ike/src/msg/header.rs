@@ -21,6 +21,10 @@ pub enum ExchangeType {
     CreateChildSa,
     /// 37
     Informational,
+    /// 43, RFC 9242
+    IkeIntermediate,
+    /// 44, RFC 9370
+    IkeFollowupKe,
     /// Any other number.
     Other(u8),
 }
@@ -33,6 +37,8 @@ impl ExchangeType {
             35 => ExchangeType::IkeAuth,
             36 => ExchangeType::CreateChildSa,
             37 => ExchangeType::Informational,
+            43 => ExchangeType::IkeIntermediate,
+            44 => ExchangeType::IkeFollowupKe,
             other => ExchangeType::Other(other),
         }
     }
@@ -44,6 +50,8 @@ impl ExchangeType {
             ExchangeType::IkeAuth => 35,
             ExchangeType::CreateChildSa => 36,
             ExchangeType::Informational => 37,
+            ExchangeType::IkeIntermediate => 43,
+            ExchangeType::IkeFollowupKe => 44,
             ExchangeType::Other(other) => other,
         }
     }

@@ -27,7 +27,9 @@ pub mod ts;
 pub mod vendor;
 
 mod codec;
+mod covered;
 
+pub(crate) use covered::{Whole, covered};
 pub use error::{ParseError, ParseErrorKind};
 pub use header::{ExchangeType, Header};
 pub use payload::{Payload, PayloadType};

@@ -39,6 +39,7 @@ pub mod kind {
     pub const UNACCEPTABLE_ADDRESSES: u16 = 40;
     pub const UNEXPECTED_NAT_DETECTED: u16 = 41;
     pub const CHILD_SA_NOT_FOUND: u16 = 44;
+    pub const STATE_NOT_FOUND: u16 = 47;
     pub const INITIAL_CONTACT: u16 = 16384;
     pub const SET_WINDOW_SIZE: u16 = 16385;
     pub const ADDITIONAL_TS_POSSIBLE: u16 = 16386;
@@ -63,6 +64,8 @@ pub mod kind {
     pub const CHILDLESS_IKEV2_SUPPORTED: u16 = 16418;
     pub const FRAGMENTATION_SUPPORTED: u16 = 16430;
     pub const SIGNATURE_HASH_ALGORITHMS: u16 = 16431;
+    pub const INTERMEDIATE_EXCHANGE_SUPPORTED: u16 = 16438;
+    pub const ADDITIONAL_KEY_EXCHANGE: u16 = 16441;
     /// Numbers below this report errors.
     pub const FIRST_STATUS: u16 = 16384;
 }

@@ -34,6 +34,10 @@ pub mod transform {
     pub const DH: u8 = 4;
     /// Extended sequence numbers
     pub const ESN: u8 = 5;
+    /// The first additional key exchange (RFC 9370)
+    pub const ADDKE1: u8 = 6;
+    /// The last one
+    pub const ADDKE7: u8 = 12;
 }
 
 const ATTR_KEY_LENGTH: u16 = 14;

@@ -48,18 +48,35 @@ impl Sk {
 
     /// Checks and decrypts; `message` is the whole datagram that this payload was parsed from.
     pub fn open(&self, message: &[u8], cipher: &SkCipher) -> Result<Vec<Payload>, OpenError> {
+        let (chain, base) = self.open_chain(message, cipher)?;
+        Ok(parse_inner(self.first, &chain, base)?)
+    }
+
+    /// The same, up to the octets of the chain and where it starts in the message.
+    pub fn open_chain(
+        &self,
+        message: &[u8],
+        cipher: &SkCipher,
+    ) -> Result<(Zeroizing<Vec<u8>>, usize), OpenError> {
         let aad_octets = message.len().saturating_sub(self.body.len());
         let aad = message.get(..aad_octets).unwrap_or(&[]);
         let Some((iv, sealed)) = self.body.split_at_checked(cipher.iv_len()) else {
             return Err(ravelin_crypto::Error::Integrity.into());
         };
-        let plain = cipher.open(iv, aad, sealed)?;
-        Ok(parse_plain(self.first, &plain, aad_octets + iv.len())?)
+        let mut plain = cipher.open(iv, aad, sealed)?;
+        let base = aad_octets + iv.len();
+        let octets = chain_of(&plain, base)?.len();
+        plain.truncate(octets);
+        Ok((plain, base))
     }
 }
 
 /// Strips the padding of decrypted content and parses the payloads in it.
 pub fn parse_plain(first: u8, plain: &[u8], base: usize) -> Result<Vec<Payload>, ParseError> {
+    parse_inner(first, chain_of(plain, base)?, base)
+}
+
+fn chain_of(plain: &[u8], base: usize) -> Result<&[u8], ParseError> {
     let error = |kind| ParseError {
         payload: PayloadType::Payload(number::SK),
         offset: base + plain.len(),
@@ -68,8 +85,7 @@ pub fn parse_plain(first: u8, plain: &[u8], base: usize) -> Result<Vec<Payload>,
     if plain.is_empty() {
         return Err(error(ParseErrorKind::Truncated));
     }
-    let chain = strip(plain).ok_or(error(ParseErrorKind::Padding))?;
-    parse_inner(first, chain, base)
+    strip(plain).ok_or(error(ParseErrorKind::Padding))
 }
 
 /// What is left of decrypted content without its padding.

@@ -174,14 +174,15 @@ fn no_ike_suite_is_without_protection() {
 #[test]
 fn offers_follow_our_preference_and_answers_are_one_suite_as_it_was_offered() {
     let ours = [esp(EspEncr::Aes256Gcm), esp(EspEncr::Aes128Cbc)];
-    let offer = offer_esp(&ours, Some(DhGroup::Ecp256), Spi(0x1234));
-    let suites = ours.map(|p| esp_transforms(p.suite(), Some(DhGroup::Ecp256)));
+    let p256 = KeMethods::new(DhGroup::Ecp256, AdditionalKe::NONE);
+    let offer = offer_esp(&ours, Some(p256), Spi(0x1234));
+    let suites = ours.map(|p| esp_transforms(p.suite(), Some(p256)));
     let offered = offer.proposals.iter().map(|p| p.transforms.clone());
     assert_eq!(offered.collect::<Vec<_>>(), suites);
     assert!(!is_one_suite(&offer));
     let choice = select_esp(&offer, &ours[1..], ChildDh::Optional).unwrap();
-    assert_eq!((choice.number, choice.dh), (2, Some(DhGroup::Ecp256)));
-    let transforms = esp_transforms(choice.suite, choice.dh);
+    assert_eq!((choice.number, choice.dh), (2, Some(p256)));
+    let transforms = choice.transforms();
     let mut sa = answer(choice.number, protocol::ESP, &[0, 0, 9, 9], transforms);
     assert!(is_one_suite(&sa));
     assert_eq!(sa.proposals[0].transforms, offer.proposals[1].transforms);
@@ -198,23 +199,25 @@ fn an_answer_says_none_where_the_proposal_does_and_nothing_was_chosen() {
     let gcm = ike(GCM256, None, DhGroup::Ecp256);
     for none in [false, true] {
         let mut offer = offer_ike(&[gcm], &[]);
-        let said = none.then(|| Transform::plain(transform::INTEG, NONE));
+        let said = [transform::INTEG, transform::ADDKE1].map(|kind| Transform::plain(kind, NONE));
+        let said = said.into_iter().filter(|_| none);
         offer.proposals[0].transforms.extend(said);
         let choice = select_ike(&offer, &[gcm], 0).unwrap();
-        let answer = choice.nones.with(ike_transforms(choice.suite));
+        let answer = choice.transforms();
         assert_eq!(kinds(&answer), kinds(&offer.proposals[0].transforms));
     }
     let ours = [esp(EspEncr::Aes256Gcm)];
-    let mut offer = offer_esp(&ours, Some(DhGroup::Ecp256), Spi(0x1234));
+    let p256 = KeMethods::new(DhGroup::Ecp256, AdditionalKe::NONE);
+    let mut offer = offer_esp(&ours, Some(p256), Spi(0x1234));
     let none = Transform::plain(transform::DH, NONE);
     offer.proposals[0].transforms.push(none);
     for (policy, group) in [
         (ChildDh::Optional, 0),
         (ChildDh::Ignore, 0),
-        (ChildDh::Require(DhGroup::Ecp256), 19),
+        (ChildDh::Require(DhGroup::Ecp256, AdditionalKe::NONE), 19),
     ] {
         let choice = select_esp(&offer, &ours, policy).unwrap();
-        let answer = choice.nones.with(esp_transforms(choice.suite, choice.dh));
+        let answer = choice.transforms();
         let groups = kinds(&answer).into_iter().filter(|t| t.0 == transform::DH);
         assert_eq!(groups.collect::<Vec<_>>(), [(transform::DH, group)]);
     }
@@ -224,17 +227,20 @@ fn an_answer_says_none_where_the_proposal_does_and_nothing_was_chosen() {
 fn child_key_exchange_follows_the_policy() {
     let spi = Spi(0x1234_5678);
     let plain = offer_esp(&[esp(EspEncr::Aes256Gcm)], None, spi);
-    let pfs = offer_esp(&[esp(EspEncr::Aes256Gcm)], Some(DhGroup::Ecp256), spi);
+    let pfs = offer_esp(
+        &[esp(EspEncr::Aes256Gcm)],
+        Some(KeMethods::new(DhGroup::Ecp256, AdditionalKe::NONE)),
+        spi,
+    );
     let ours = [esp(EspEncr::Aes256Gcm)];
     let dh = |offer: &Sa, policy| select_esp(offer, &ours, policy).map(|c| c.dh);
+    let p256 = KeMethods::new(DhGroup::Ecp256, AdditionalKe::NONE);
+    let require = ChildDh::Require(DhGroup::Ecp256, AdditionalKe::NONE);
     assert_eq!(dh(&plain, ChildDh::Optional), Ok(None));
-    assert_eq!(dh(&pfs, ChildDh::Optional), Ok(Some(DhGroup::Ecp256)));
+    assert_eq!(dh(&pfs, ChildDh::Optional), Ok(Some(p256)));
     assert_eq!(dh(&pfs, ChildDh::Ignore), Ok(None));
-    assert_eq!(
-        dh(&pfs, ChildDh::Require(DhGroup::Ecp256)),
-        Ok(Some(DhGroup::Ecp256))
-    );
-    let error = dh(&plain, ChildDh::Require(DhGroup::Ecp256)).unwrap_err();
+    assert_eq!(dh(&pfs, require), Ok(Some(p256)));
+    let error = dh(&plain, require).unwrap_err();
     assert_eq!(
         error.to_string(),
         "key exchange group: offered none; accepted ECP_256"
@@ -331,4 +337,73 @@ fn extended_sequence_numbers_are_agreed_or_refused() {
     let stored = postcard::to_stdvec(&chosen.suite).unwrap();
     let read: EspSuite = postcard::from_bytes(&stored).unwrap();
     assert_eq!(read, chosen.suite);
+}
+
+fn hybrid(additional: &[DhGroup]) -> IkeProposal {
+    let mut proposal = ike(GCM256, None, DhGroup::Curve25519);
+    let additional = AdditionalKe::new(additional).unwrap();
+    proposal.suite = proposal.suite.with_additional(additional).unwrap();
+    proposal
+}
+
+/// RFC 9370 section 2.2.2: one of each offered transform type is chosen, NONE among them, none twice, in the order of the types.
+#[test]
+fn additional_key_exchanges_are_chosen_one_of_each_type() {
+    let (kem, p384) = (DhGroup::MlKem768, DhGroup::Ecp384);
+    let offer = |types: &[(u8, &[u16])]| {
+        let mut sa = offer_ike(&[ike(GCM256, None, DhGroup::Curve25519)], &[]);
+        for (kind, ids) in types {
+            let more = ids.iter().map(|id| Transform::plain(*kind, *id));
+            sa.proposals[0].transforms.extend(more);
+        }
+        sa
+    };
+    let chosen = |types: &[(u8, &[u16])], want: &[DhGroup]| {
+        let choice = select_ike(&offer(types), &[hybrid(want)], 0).ok()?;
+        Some(choice.places[..want.len()].to_vec())
+    };
+    assert_eq!(chosen(&[(6, &[36])], &[kem]), Some(vec![6]));
+    assert_eq!(chosen(&[(9, &[37, 36])], &[kem]), Some(vec![9]));
+    assert_eq!(
+        chosen(&[(6, &[20]), (7, &[36])], &[p384, kem]),
+        Some(vec![6, 7])
+    );
+    // The first could be either; the second is needed and has no NONE.
+    let either: &[(u8, &[u16])] = &[(6, &[36, 0]), (7, &[36])];
+    assert_eq!(chosen(either, &[kem]), Some(vec![7]));
+    assert_eq!(chosen(&[(6, &[36, 0])], &[]), Some(vec![]));
+    assert_eq!(chosen(&[(6, &[36])], &[]), None);
+    assert_eq!(chosen(&[], &[kem]), None);
+    assert_eq!(chosen(&[(6, &[36]), (7, &[20])], &[p384, kem]), None);
+    assert_eq!(chosen(&[(6, &[36]), (7, &[36])], &[kem]), None);
+    // The answer has the types of the offer.
+    let choice = select_ike(&offer(&[(9, &[36])]), &[hybrid(&[kem])], 0).unwrap();
+    let last = choice.transforms().pop().unwrap();
+    assert_eq!((last.kind, last.id), (9, 36));
+}
+
+#[test]
+fn a_child_gets_the_additional_key_exchanges_that_the_peer_insists_on() {
+    let ours = [esp(EspEncr::Aes256Gcm)];
+    let with = |first, additional: &[DhGroup]| {
+        Some(KeMethods::new(
+            first,
+            AdditionalKe::new(additional).unwrap(),
+        ))
+    };
+    let chosen = |offered: Option<KeMethods>, policy| {
+        let offer = offer_esp(&ours, offered, Spi(0x1234_5678));
+        select_esp(&offer, &ours, policy).ok().map(|c| c.dh)
+    };
+    let p256 = DhGroup::Ecp256;
+    let both = with(p256, &[DhGroup::MlKem512, DhGroup::Ecp384]);
+    assert_eq!(chosen(both, ChildDh::Optional), Some(both));
+    assert_eq!(chosen(both, ChildDh::Ignore), Some(None));
+    let same = ChildDh::Require(p256, both.unwrap().additional);
+    assert_eq!(chosen(both, same), Some(both));
+    assert_eq!(
+        chosen(both, ChildDh::Require(p256, AdditionalKe::NONE)),
+        None
+    );
+    assert_eq!(chosen(with(p256, &[]), same), None);
 }

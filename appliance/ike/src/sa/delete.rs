@@ -118,7 +118,8 @@ fn delete_children(
 /// The peer may have made this child in answer to a request of ours whose response was lost.
 fn remember(session: &mut Session, spi: u32) {
     for sa in &mut session.ikes {
-        if let Some(Exchange::Child(r)) = sa.window.outstanding_mut().map(|o| &mut o.exchange) {
+        if let Some(Exchange::Child(r)) = sa.window.outstanding_mut().map(|o| o.exchange.goal_mut())
+        {
             if r.deleted.len() < child::start::MAX_EARLY_DELETES {
                 r.deleted.push(spi);
             }
@@ -142,7 +143,7 @@ fn rekeying(session: &Session, id: ChildId) -> bool {
         .ikes
         .iter()
         .filter_map(|i| i.window.outstanding())
-        .map(|o| &o.exchange);
+        .map(|o| o.exchange.goal());
     exchanges
         .into_iter()
         .any(|e| matches!(e, Exchange::Child(r) if r.old == Some(id)))
@@ -158,7 +159,7 @@ fn peer_deleted_ike(session: &mut Session, ike: u64, now: Time) {
     }
     let undecided = session.ikes.iter_mut().find_map(|i| {
         let id = i.id;
-        match i.window.outstanding_mut().map(|o| &mut o.exchange) {
+        match i.window.outstanding_mut().map(|o| o.exchange.goal_mut()) {
             Some(Exchange::RekeyIke(ours)) if id != ike => Some((id, ours)),
             _ => None,
         }
@@ -186,7 +187,7 @@ fn await_redundant(session: &mut Session, ike: u64, now: Time) -> bool {
     let Some(o) = sa
         .window
         .outstanding_mut()
-        .filter(|o| matches!(o.exchange, Exchange::RekeyIke(_)))
+        .filter(|o| matches!(o.exchange.goal(), Exchange::RekeyIke(_)))
     else {
         return false;
     };

@@ -1,6 +1,8 @@
 //! An established IKE SA: which exchange a protected message belongs to, and what is wrong with it.
 
-use super::{Exchange, Incoming, Parts, child, delete, mobike, rekey, respond_notify, tasks};
+use super::{
+    Exchange, Incoming, Parts, child, delete, followup, mobike, rekey, respond_notify, tasks,
+};
 use crate::error::{Fault, Reason, Stage};
 use crate::event::{DownReason, EventKind};
 use crate::msg::notify::{Notify, kind};
@@ -37,11 +39,12 @@ pub(crate) fn on_request(
     match incoming.exchange {
         ExchangeType::Informational => delete::on_request(ctx, session, ike, incoming, &payloads),
         ExchangeType::CreateChildSa if rekeys_ike(&payloads) => {
-            rekey::on_request(ctx, session, ike, incoming, &payloads)
+            rekey::answer::on_request(ctx, session, ike, incoming, &payloads)
         }
         ExchangeType::CreateChildSa => {
             child::answer::on_request(ctx, session, ike, incoming, &payloads)
         }
+        ExchangeType::IkeFollowupKe => followup::on_request(ctx, session, ike, incoming, &payloads),
         _ => syntax(
             ctx,
             session,
@@ -60,7 +63,7 @@ fn rekeys_ike(payloads: &[Payload]) -> bool {
 fn stage(incoming: &Incoming) -> Stage {
     match incoming.exchange {
         ExchangeType::IkeAuth => Stage::Auth,
-        ExchangeType::CreateChildSa => Stage::Child,
+        ExchangeType::CreateChildSa | ExchangeType::IkeFollowupKe => Stage::Child,
         _ => Stage::Informational,
     }
 }
@@ -116,7 +119,10 @@ pub(crate) fn on_response(
     let sa = session.ike_mut(ike)?;
     match sa.window.outstanding().map(|o| &o.exchange) {
         Some(Exchange::Child(_)) => return child::start::on_response(ctx, session, ike, payloads),
-        Some(Exchange::RekeyIke(_)) => return rekey::on_response(ctx, session, ike, &payloads),
+        Some(Exchange::RekeyIke(_)) => {
+            return rekey::start::on_response(ctx, session, ike, payloads);
+        }
+        Some(Exchange::Followup(_)) => return followup::on_response(ctx, session, ike, &payloads),
         _ => {}
     }
     match sa.window.close() {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::auth::proof::requests;
 use super::auth::{self, HalfOpen};
+use super::intermediate;
 use super::{Continuation, Exchange, Incoming, Parts, State, send_back};
 use crate::authority::HASH_ALGORITHMS;
 use crate::config::Gateway;
@@ -23,12 +24,10 @@ use crate::msg::notify::{Notify, kind};
 use crate::msg::sa::protocol;
 use crate::msg::{ExchangeType, Message, Payload, unknown_critical};
 use crate::outbox::Ctx;
-use crate::proposal::{
-    IkeChoice, answer as chosen, ike_transforms, is_one_suite, offer_ike, select_ike,
-};
+use crate::proposal::{IkeChoice, answer as chosen, is_one_suite, offer_ike, select_ike};
 use crate::record::StoredDh;
 use crate::registry::error_name;
-use crate::session::{PORT_NATT, Session};
+use crate::session::{IkeSa, PORT_NATT, Path, Session};
 use crate::stats::{Count, Discard};
 use crate::timers::HALF_OPEN_LIFETIME;
 use crate::window::GIVE_UP;
@@ -68,6 +67,27 @@ pub(crate) struct Reply {
     fragmentation: bool,
     /// What the peer takes in signatures (RFC 7427).
     pub(crate) hashes: Option<Vec<u16>>,
+}
+
+impl Reply {
+    /// After an IKE_INTERMEDIATE exchange: what the IKE SA is already.
+    pub(crate) fn settled(
+        sa: &IkeSa,
+        path: &Path,
+        hashes: Option<Vec<u16>>,
+    ) -> Result<Reply, Fault> {
+        Ok(Reply {
+            suite: sa.suite()?,
+            spi_r: sa.spi_r,
+            nonce_r: Vec::new(),
+            response: Vec::new(),
+            nat_local: path.nat_local,
+            nat_remote: path.nat_remote,
+            float: false,
+            fragmentation: sa.fragmentation,
+            hashes,
+        })
+    }
 }
 
 /// A response whose shared secret is there, and what IKE_AUTH is made of.
@@ -157,6 +177,11 @@ fn hash_algorithms() -> Payload {
     Payload::Notify(Notify::hash_algorithms(&HASH_ALGORITHMS))
 }
 
+/// RFC 9370 section 2.2.1: whoever offers or takes additional key exchanges says that it knows the exchange for them.
+fn intermediate_supported() -> Payload {
+    Payload::Notify(Notify::new(kind::INTERMEDIATE_EXCHANGE_SUPPORTED, &[]))
+}
+
 fn fragmentation_supported() -> Payload {
     Payload::Notify(Notify::new(kind::FRAGMENTATION_SUPPORTED, &[]))
 }
@@ -214,6 +239,11 @@ fn send_request(
     payloads.push(Payload::Nonce(Nonce(sent.nonce.clone())));
     payloads.extend(nat_payloads(sa.spi_i, 0, path.local, path.remote)?);
     payloads.push(fragmentation_supported());
+    let additional = gateway
+        .proposals
+        .iter()
+        .any(|p| !p.suite.additional().is_empty());
+    payloads.extend(additional.then(intermediate_supported));
     payloads.extend(gateway.uses_certificates().then(hash_algorithms));
     sa.spi_r = 0;
     sa.window.restart();
@@ -314,6 +344,13 @@ pub(crate) fn on_response(
     if ke.group != choice.suite.dh().iana() || choice.suite.dh() != sent.dh.0.group() {
         return give_up(ctx, session, Reason::NotOffered("a key exchange value"));
     }
+    let intermediate = parts
+        .notify(kind::INTERMEDIATE_EXCHANGE_SUPPORTED)
+        .is_some();
+    if !intermediate && !choice.suite.additional().is_empty() {
+        let missing = Reason::Missing("INTERMEDIATE_EXCHANGE_SUPPORTED");
+        return give_up(ctx, session, missing);
+    }
     let job = Job::Agree(sent.dh.0.clone(), ke.public.clone());
     let local = session.path.local;
     let (nat_local, nat_remote) = detect_nat(&parts, (spi_i, message.header.spi_r), local, remote)?;
@@ -390,7 +427,7 @@ pub(crate) fn give_up(
     Ok(())
 }
 
-/// The initiator has the shared secret: keys, then IKE_AUTH. The SA changes with that message, not before: until then a crash or
+/// The initiator has the shared secret: keys, then the next key exchange or IKE_AUTH. The SA changes with that message, not before: until then a crash or
 /// a full pool leads back to the first message, which is sent again.
 pub(crate) fn agreed(
     ctx: &mut Ctx<'_>,
@@ -415,12 +452,13 @@ pub(crate) fn agreed(
         nonce_r: std::mem::take(&mut reply.nonce_r),
         request: sent.request.clone(),
         response: std::mem::take(&mut reply.response),
+        int_auth: intermediate::IntAuth::default(),
         child: None,
     };
-    auth::initiator::start(ctx, session, ike, Agreed { reply, keys, auth })
+    intermediate::go_on(ctx, session, ike, Agreed { reply, keys, auth })
 }
 
-/// IKE_AUTH is about to be sent: the SA is what was agreed on.
+/// IKE_INTERMEDIATE or IKE_AUTH is about to be sent: the SA is what was agreed on.
 pub(crate) fn settle(
     session: &mut Session,
     ike: u64,
@@ -432,7 +470,7 @@ pub(crate) fn settle(
     sa.spi_r = reply.spi_r;
     sa.fragmentation = reply.fragmentation;
     sa.suite = Some(reply.suite);
-    sa.keys = Some(keys);
+    sa.replace_keys(keys);
     let path = &mut session.path;
     (path.nat_local, path.nat_remote) = (reply.nat_local, reply.nat_remote);
     if reply.float {
@@ -490,7 +528,7 @@ pub(crate) fn answer(
             a.choice.number,
             protocol::IKE,
             &[],
-            a.choice.nones.with(ike_transforms(suite)),
+            a.choice.transforms(),
         )),
         Payload::Ke(Ke {
             group: suite.dh().iana(),
@@ -506,6 +544,7 @@ pub(crate) fn answer(
     )?);
     // RFC 7383 section 2.3: the responder says so only to an initiator that did.
     payloads.extend(a.fragmentation.then(fragmentation_supported));
+    payloads.extend((!suite.additional().is_empty()).then(intermediate_supported));
     // RFC 6023 section 4: the peer may leave the first child SA out of IKE_AUTH.
     let childless = Notify::new(kind::CHILDLESS_IKEV2_SUPPORTED, &[]);
     payloads.push(Payload::Notify(childless));
@@ -523,6 +562,8 @@ pub(crate) fn answer(
         request: a.request,
         response: data.clone(),
         hashes: a.hashes,
+        int_auth: intermediate::IntAuth::default(),
+        previous: None,
     });
     sa.expires_at = Some(now + HALF_OPEN_LIFETIME);
     session.redirectable = a.redirectable;

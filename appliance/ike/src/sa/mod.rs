@@ -3,8 +3,9 @@
 //! ```text
 //!            initiator                                      responder
 //!   Starting --(key pair)--> InitSent                 request --(key exchange)--> HalfOpen
-//!   InitSent --(response, key exchange,               HalfOpen --(IKE_AUTH, the peer's proof, ours)-->
-//!               our proof)--> AuthSent                             Established | Failed
+//!   InitSent --(response, key exchange,               HalfOpen --(IKE_INTERMEDIATE, key exchange)--> HalfOpen
+//!               our proof)--> Intermediate | AuthSent HalfOpen --(IKE_AUTH, the peer's proof, ours)-->
+//!   Intermediate --(as InitSent)-->                                Established | Failed
 //!   AuthSent --(response, the peer's proof)--> Established
 //!
 //!   Established --(rekeyed)--> Replaced --(deleted by its successor's maker, or expired)--> gone
@@ -18,7 +19,9 @@ pub(crate) mod child;
 pub(crate) mod configure;
 pub(crate) mod delete;
 pub(crate) mod established;
+pub(crate) mod followup;
 pub(crate) mod init;
+pub(crate) mod intermediate;
 pub(crate) mod liveness;
 pub(crate) mod mobike;
 pub(crate) mod redirect;
@@ -49,6 +52,8 @@ pub(crate) enum State {
     /// The responder's key exchange is running; nothing was sent.
     Answering,
     HalfOpen(auth::HalfOpen),
+    /// An additional key exchange before IKE_AUTH is out.
+    Intermediate(Box<intermediate::IntermediateSent>),
     AuthSent(auth::AuthSent),
     Established,
     /// Another IKE SA took its place, or it is the redundant one of two.
@@ -65,6 +70,7 @@ impl State {
             State::Starting(_) | State::InitSent(_) => "IKE_SA_INIT sent",
             State::Answering => "IKE_SA_INIT",
             State::HalfOpen(_) => "half-open",
+            State::Intermediate(_) => "IKE_INTERMEDIATE sent",
             State::AuthSent(_) => "IKE_AUTH sent",
             State::Established => "UP",
             State::Replaced => "rekeyed",
@@ -78,6 +84,7 @@ impl State {
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Exchange {
     Init,
+    Intermediate,
     Auth,
     Dpd,
     DeleteIke,
@@ -86,6 +93,25 @@ pub(crate) enum Exchange {
     RekeyIke(Box<rekey::Requested>),
     UpdateAddresses,
     ProvePeer(mobike::Proof),
+    /// An additional key exchange of one of the two.
+    Followup(Box<followup::Requested>),
+}
+
+impl Exchange {
+    /// The exchange that it follows up, or itself.
+    pub(crate) fn goal(&self) -> &Exchange {
+        match self {
+            Exchange::Followup(requested) => &requested.goal,
+            other => other,
+        }
+    }
+
+    pub(crate) fn goal_mut(&mut self) -> &mut Exchange {
+        match self {
+            Exchange::Followup(requested) => &mut requested.goal,
+            other => other,
+        }
+    }
 }
 
 /// An exchange of ours that has not begun.
@@ -118,6 +144,9 @@ pub(crate) enum Continuation {
     InitStart,
     InitAgree(Box<init::Reply>),
     InitAnswer(Box<init::Answer>),
+    IntermediateStart(Box<init::Agreed>),
+    IntermediateAgree(Box<intermediate::Reply>),
+    IntermediateAnswer(Box<intermediate::Answer>),
     AuthSign(Box<auth::initiator::Signing>),
     AuthVerify(Box<auth::initiator::Verifying>),
     AuthAnswerVerify(Box<auth::responder::Claim>),
@@ -128,6 +157,9 @@ pub(crate) enum Continuation {
     IkeStart,
     IkeAgree(Box<rekey::Reply>),
     IkeAnswer(Box<rekey::Answer>),
+    FollowupStart(Box<followup::Start>),
+    FollowupAgree(Box<followup::Reply>),
+    FollowupAnswer(Box<Incoming>),
 }
 
 /// Where a request came from: its response goes back there (RFC 7296 section 2.11).

@@ -3,7 +3,7 @@
 use ravelin_types::{ChildId, Time};
 
 use super::init::gateway_of;
-use super::{Exchange, State, Task, child, delete, liveness, mobike, redirect, rekey};
+use super::{Exchange, State, Task, child, delete, followup, liveness, mobike, redirect, rekey};
 use crate::config::Dpd;
 use crate::crash;
 use crate::error::{Fault, Reason, Stage};
@@ -51,7 +51,7 @@ fn spare_message_ids(session: &mut Session, now: Time) {
     let Some(sa) = sa.filter(|sa| sa.is_established() && session.closing.is_none()) else {
         return;
     };
-    let exchange = sa.window.outstanding().map(|o| &o.exchange);
+    let exchange = sa.window.outstanding().map(|o| o.exchange.goal());
     let rekeying = sa.preparing.is_some() || matches!(exchange, Some(Exchange::RekeyIke(_)));
     if sa.window.is_spent() {
         close(session, DownReasonStored::Expired, now);
@@ -72,12 +72,15 @@ fn free_ike(session: &Session, task: &Task) -> Option<u64> {
     let undecided = session.ikes.iter().any(|i| {
         i.id != target
             && matches!(
-                i.window.outstanding().map(|o| &o.exchange),
+                i.window.outstanding().map(|o| o.exchange.goal()),
                 Some(Exchange::RekeyIke(_))
             )
     });
+    // An SA of the peer's is being made; it is there, or given up, soon.
+    let making = session.volatile.pending.is_some();
     let ready = match task {
         Task::DeleteIke(_) => sa.keys.is_some(),
+        Task::RekeyIke | Task::RekeyChild(_) if making => false,
         _ => sa.is_established() && !undecided && session.closing.is_none(),
     };
     (free && ready).then_some(target)
@@ -87,7 +90,7 @@ fn free_ike(session: &Session, task: &Task) -> Option<u64> {
 fn start(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64, task: &Task) -> Result<bool, Fault> {
     match task {
         Task::NewChild { .. } | Task::RekeyChild(_) => child::start::begin(ctx, session, ike, task),
-        Task::RekeyIke => rekey::begin(ctx, session, ike),
+        Task::RekeyIke => rekey::start::begin(ctx, session, ike),
         Task::DeleteIke(id) => delete::send_ike(ctx, session, *id).map(|()| false),
         Task::DeleteChild(id) => delete::send_child(ctx, session, ike, *id).map(|()| false),
         Task::Dpd => liveness::probe(ctx, session, ike).map(|()| false),
@@ -198,6 +201,7 @@ pub(crate) fn on_timeout(ctx: &mut Ctx<'_>, session: &mut Session) -> Result<(),
         }
     }
     child_timeouts(ctx, session);
+    followup::expire(ctx, session);
     liveness::keep_alive(ctx, session);
     start_waiting(ctx, session)?;
     probe_if_due(ctx, session)
@@ -289,6 +293,7 @@ fn no_answer(
     let state = &session.ike_mut(ike)?.state;
     let stage = match state {
         State::InitSent(_) => Stage::Init,
+        State::Intermediate(_) => Stage::Intermediate,
         State::AuthSent(_) => Stage::Auth,
         _ => Stage::Informational,
     };
@@ -387,10 +392,12 @@ pub(crate) fn deadline(config: &crate::config::Config, session: &Session) -> Opt
         .filter(|_| idle && !queued && session.closing.is_none())
         .and_then(|d| liveness::probe_at(session, d));
     let keepalive = gateway.and_then(|g| liveness::keepalive_at(g, session));
+    let pending = session.volatile.pending.as_ref().map(|p| p.until);
     ikes.chain(children)
         .chain(waiting)
         .chain(probe)
         .chain(keepalive)
+        .chain(pending)
         .min()
         .filter(|t| *t != Time::MAX)
 }

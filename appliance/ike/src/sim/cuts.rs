@@ -138,6 +138,11 @@ fn with_pfs() -> World {
     calm(2, a, b, false)
 }
 
+fn with_more_key_exchanges() -> World {
+    let (a, b) = super::hybrid::pair(&[DhGroup::MlKem768, DhGroup::Ecp256]);
+    calm(10, a, b, false)
+}
+
 fn with_cookies() -> World {
     calm(3, peer(), gateway(), true)
 }
@@ -305,6 +310,16 @@ fn set_ups_with_certificates_survive_a_cut_at_every_moment() {
             span: LONG,
             ..set_up("with losses", || lossy(with_certificates()), (20, 16))
         },
+    ]);
+}
+
+#[test]
+fn several_key_exchanges_survive_a_cut_at_every_moment() {
+    let hybrid = with_more_key_exchanges;
+    all(&[
+        set_up("IKE_INTERMEDIATE", hybrid, (10, 10)),
+        exchange("child by A", hybrid, |w| rekey_child(w, Side::A), (13, 10)),
+        exchange("IKE SA by B", hybrid, |w| rekey_ike(w, Side::B), (10, 13)),
     ]);
 }
 

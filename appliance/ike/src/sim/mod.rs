@@ -13,6 +13,7 @@ mod cuts;
 mod establish;
 mod fragments;
 mod hostile;
+mod hybrid;
 mod liveness;
 mod mobike;
 mod modes;
@@ -81,6 +82,7 @@ pub(crate) fn vpn() -> Vpn {
             volume: ravelin_types::Volume::UNLIMITED,
         }],
         pfs: None,
+        additional: ravelin_types::AdditionalKe::NONE,
         selectors: vec![SelectorPair {
             local: ts("10.0.0.0/8"),
             remote: ts("172.16.0.0/12"),

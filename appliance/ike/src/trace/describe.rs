@@ -19,6 +19,8 @@ pub(super) fn header(h: &Header, octets: usize) -> String {
         ExchangeType::IkeAuth => "IKE_AUTH".to_owned(),
         ExchangeType::CreateChildSa => "CREATE_CHILD_SA".to_owned(),
         ExchangeType::Informational => "INFORMATIONAL".to_owned(),
+        ExchangeType::IkeIntermediate => "IKE_INTERMEDIATE".to_owned(),
+        ExchangeType::IkeFollowupKe => "IKE_FOLLOWUP_KE".to_owned(),
         ExchangeType::Other(number) => format!("exchange {number}"),
     };
     format!(

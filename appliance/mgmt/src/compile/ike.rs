@@ -13,7 +13,7 @@ use ravelin_ctl::ike as part;
 use ravelin_ctl::ike::{Establish, IkeConfig, RemotePeer};
 use ravelin_ctl::sa::{self, DfBit};
 use ravelin_types::{
-    EspEncr, EspTransform, Identity, IkeInteg, IkeSuite, IpsecMode, IpsecProtocol,
+    AdditionalKe, EspEncr, EspTransform, Identity, IkeInteg, IkeSuite, IpsecMode, IpsecProtocol,
     LIFE_KILOBYTE_OCTETS, NodeId, Prefix, Prf, UnitName, Volume, VrfId,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -221,9 +221,12 @@ fn proposals(
     warnings: &mut Vec<String>,
 ) -> Result<Vec<part::IkeProposal>, String> {
     if let Some(set) = &policy.proposal_set {
+        let additional = AdditionalKe::new(sets::additional(set)).map_err(|e| e.to_string())?;
         let made = sets::ike(set).into_iter().map(|(encr, integ, prf, dh)| {
+            let suite = IkeSuite::new(encr, integ, prf, dh).map_err(|error| error.to_string())?;
+            let suite = suite.with_additional(additional);
             Ok(part::IkeProposal {
-                suite: IkeSuite::new(encr, integ, prf, dh).map_err(|error| error.to_string())?,
+                suite: suite.map_err(|error| error.to_string())?,
                 lifetime_s: SET_IKE_LIFETIME_S,
             })
         });
@@ -245,6 +248,9 @@ fn proposal(from: &IkeProposal, warnings: &mut Vec<String>) -> Result<part::IkeP
     let prf = function.unwrap_or(stated.map_or(Prf::HmacSha256, IkeInteg::prf));
     // The model refuses wrong pairs; this is for a model that would not.
     let suite = IkeSuite::new(encr, integ, prf, from.dh_group)
+        .map_err(|error| format!("proposal `{}`: {error}", from.name))?;
+    let suite = AdditionalKe::new(&from.additional_key_exchange)
+        .and_then(|additional| suite.with_additional(additional))
         .map_err(|error| format!("proposal `{}`: {error}", from.name))?;
     for weak in suite.weak_parts() {
         warn(
@@ -349,7 +355,10 @@ fn vpn(config: &Config, vpn: &Vpn, warnings: &mut Vec<String>) -> Result<part::V
         Some(policy) => esp_proposals(config, policy, warnings)?,
         None => Vec::new(),
     };
-    if let Some(group) = policy.and_then(|p| p.pfs()).filter(|group| group.is_weak()) {
+    let exchanges = policy
+        .iter()
+        .flat_map(|p| p.pfs().into_iter().chain(p.additional().to_vec()));
+    for group in exchanges.filter(|group| group.is_weak()) {
         let path = format!(
             "security ipsec policy {} perfect-forward-secrecy",
             vpn.ike.ipsec_policy
@@ -380,6 +389,8 @@ fn vpn(config: &Config, vpn: &Vpn, warnings: &mut Vec<String>) -> Result<part::V
         },
         proposals,
         pfs: policy.and_then(|p| p.pfs()),
+        additional: AdditionalKe::new(policy.map_or(&[], |p| p.additional()))
+            .map_err(|error| format!("`perfect-forward-secrecy`: {error}"))?,
         selectors: selectors(vpn),
         replay_window: if vpn.ike.no_anti_replay {
             0

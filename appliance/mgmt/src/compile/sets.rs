@@ -6,6 +6,7 @@
 //! | `compatible` | the same, then with separate integrity and a MODP group |
 //! | `3gpp` | 3GPP TS 33.210 section 5.4 and 5.3 (IKEv2 and ESP profiles, to which TS 33.310 refers), without what it keeps for old peers |
 //! | `suiteb-gcm-128`, `suiteb-gcm-256` | RFC 6379 section 3.1 and 3.2 |
+//! | `post-quantum` | draft-ietf-ipsecme-ikev2-mlkem section 2.2: ML-KEM after a group of today; keys of 256 bits |
 
 use ravelin_types::{DhGroup, EspEncr, EspInteg, IkeEncr, IkeInteg, Prf};
 
@@ -61,6 +62,13 @@ const IKE_SUITE_B_256: &[Ike] = &[(
     DhGroup::Ecp384,
 )];
 
+const IKE_POST_QUANTUM: &[Ike] = &[(
+    IkeEncr::Aes256Gcm,
+    None,
+    Prf::HmacSha384,
+    DhGroup::Curve25519,
+)];
+
 const SHA256: Option<IkeInteg> = Some(IkeInteg::HmacSha256_128);
 
 const ESP_GCM: &[Esp] = &[(EspEncr::Aes256Gcm, None), (EspEncr::Aes128Gcm, None)];
@@ -80,7 +88,16 @@ pub(super) fn ike(name: &str) -> Vec<Ike> {
         "3gpp" => IKE_3GPP.to_vec(),
         "suiteb-gcm-128" => IKE_SUITE_B_128.to_vec(),
         "suiteb-gcm-256" => IKE_SUITE_B_256.to_vec(),
+        "post-quantum" => IKE_POST_QUANTUM.to_vec(),
         _ => Vec::new(),
+    }
+}
+
+/// The key exchanges after the first one.
+pub(super) fn additional(name: &str) -> &'static [DhGroup] {
+    match name {
+        "post-quantum" => &[DhGroup::MlKem768],
+        _ => &[],
     }
 }
 
@@ -91,7 +108,7 @@ pub(super) fn esp(name: &str) -> Vec<Esp> {
         "compatible" => [ESP_GCM, ESP_COMPATIBLE].concat(),
         "3gpp" => [ESP_GCM, ESP_3GPP].concat(),
         "suiteb-gcm-128" => vec![(EspEncr::Aes128Gcm, None)],
-        "suiteb-gcm-256" => vec![(EspEncr::Aes256Gcm, None)],
+        "suiteb-gcm-256" | "post-quantum" => vec![(EspEncr::Aes256Gcm, None)],
         _ => Vec::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! Key exchange groups.
+//! Key exchange methods.
 
 use crate::named::named;
 
@@ -45,6 +45,12 @@ named!(
         Curve25519 = "group31",
         /// Curve448 (32), RFC 8031.
         Curve448 = "group32",
+        /// ML-KEM-512 (35), FIPS 203.
+        MlKem512 = "ml-kem-512",
+        /// ML-KEM-768 (36), FIPS 203.
+        MlKem768 = "ml-kem-768",
+        /// ML-KEM-1024 (37), FIPS 203.
+        MlKem1024 = "ml-kem-1024",
     }
 );
 
@@ -66,7 +72,17 @@ pub enum DhKind {
         /// Octets of it.
         octets: usize,
     },
+    /// A key encapsulation mechanism (FIPS 203, draft-ietf-ipsecme-ikev2-mlkem): its two values differ.
+    Kem {
+        /// Octets of the encapsulation key, which the initiator sends.
+        key: usize,
+        /// Octets of the ciphertext, which the responder sends.
+        ciphertext: usize,
+    },
 }
+
+/// Octets of the shared secret of ML-KEM (FIPS 203 section 8).
+const KEM_SHARED_OCTETS: usize = 32;
 
 impl DhGroup {
     /// Kind and size.
@@ -88,6 +104,18 @@ impl DhGroup {
             G::Ecp521 => DhKind::Ecp { octets: 66 },
             G::Curve25519 => DhKind::Montgomery { octets: 32 },
             G::Curve448 => DhKind::Montgomery { octets: 56 },
+            G::MlKem512 => DhKind::Kem {
+                key: 800,
+                ciphertext: 768,
+            },
+            G::MlKem768 => DhKind::Kem {
+                key: 1184,
+                ciphertext: 1088,
+            },
+            G::MlKem1024 => DhKind::Kem {
+                key: 1568,
+                ciphertext: 1568,
+            },
         }
     }
 
@@ -115,6 +143,9 @@ impl DhGroup {
             G::Brainpool512 => 30,
             G::Curve25519 => 31,
             G::Curve448 => 32,
+            G::MlKem512 => 35,
+            G::MlKem768 => 36,
+            G::MlKem1024 => 37,
         }
     }
 
@@ -123,20 +154,30 @@ impl DhGroup {
         Self::ALL.iter().copied().find(|one| one.iana() == id)
     }
 
-    /// Octets of a public value in the payload KE (exact).
+    /// Octets of the initiator's value in the payload KE (exact).
     pub const fn public_octets(self) -> usize {
         match self.kind() {
             DhKind::Modp { octets } | DhKind::Montgomery { octets } => octets,
             DhKind::Ecp { octets } => 2 * octets,
+            DhKind::Kem { key, .. } => key,
         }
     }
 
-    /// Octets of the shared secret g^ir (exact, padded with zeros in front).
+    /// Octets of the responder's value in the payload KE (exact).
+    pub const fn answer_octets(self) -> usize {
+        match self.kind() {
+            DhKind::Kem { ciphertext, .. } => ciphertext,
+            _ => self.public_octets(),
+        }
+    }
+
+    /// Octets of the shared secret (exact; that of a group padded with zeros in front).
     pub const fn shared_octets(self) -> usize {
         match self.kind() {
             DhKind::Modp { octets } | DhKind::Montgomery { octets } | DhKind::Ecp { octets } => {
                 octets
             }
+            DhKind::Kem { .. } => KEM_SHARED_OCTETS,
         }
     }
 

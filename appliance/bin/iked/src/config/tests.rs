@@ -1,6 +1,8 @@
 //! Two phases, and refusals that name the statement.
 
-use ravelin_types::{DhGroup, EspTransform, Identity, IkeEncr, IkeInteg, IkeSuite, Prf};
+use ravelin_types::{
+    AdditionalKe, DhGroup, EspTransform, Identity, IkeEncr, IkeInteg, IkeSuite, Prf,
+};
 
 use super::*;
 use crate::pki::tests::NOW;
@@ -23,6 +25,7 @@ fn config() -> IkeConfig {
             volume: ravelin_types::Volume::UNLIMITED,
         }],
         pfs: Some(DhGroup::Ecp256),
+        additional: AdditionalKe::new(&[DhGroup::MlKem768]).unwrap(),
         selectors: vec![ravelin_ctl::ike::SelectorPair {
             name: "t".to_owned(),
             local: "10.0.0.0/8".parse().unwrap(),
@@ -95,6 +98,8 @@ fn it_is_split_between_endpoint_and_daemon() {
         config.gateways[0].proposals[0].suite
     );
     assert_eq!(gateway.vpns[0].pfs, Some(DhGroup::Ecp256));
+    let additional: Vec<_> = gateway.vpns[0].additional.iter().collect();
+    assert_eq!(additional, [DhGroup::MlKem768]);
 }
 
 #[test]

@@ -28,7 +28,9 @@ pub(super) fn ike_sa(sa: IkeSummary, now: Time) -> IkeSa {
         encryption: name(|suite| suite.encr().name()),
         integrity: (sa.suite.and_then(IkeSuite::integ)).map(|integ| integ.to_string()),
         prf: name(|suite| suite.prf().name()),
-        dh_group: name(|suite| suite.dh().name()),
+        dh_group: (sa.suite).map_or_else(String::new, |suite| {
+            format!("{}{}", suite.dh(), suite.additional())
+        }),
         nat: sa.nat,
         leases: sa.leases,
         mobike: sa.mobike,

@@ -50,7 +50,7 @@ pub(crate) struct Verifying {
 }
 
 /// The response is looked at no more until a job is done.
-fn set_answered(session: &mut Session, ike: u64, answered: bool) -> Result<(), Fault> {
+pub(crate) fn set_answered(session: &mut Session, ike: u64, answered: bool) -> Result<(), Fault> {
     if let Some(o) = session.ike_mut(ike)?.window.outstanding_mut() {
         o.answered = answered;
     }
@@ -80,6 +80,7 @@ pub(crate) fn start(
         message: &agreed.auth.request,
         nonce: &agreed.auth.nonce_r,
         id: &identity::to_payload(&ours),
+        int_auth: &agreed.auth.int_auth.octets(),
     };
     let made = proof::make(&gateway, &peer, agreed.reply.hashes.as_deref(), &proof)?;
     let signing = |agreed| Signing {
@@ -108,7 +109,8 @@ pub(crate) fn signed(
     signing: Signing,
     result: Result<Signature, Denial>,
 ) -> Result<(), Fault> {
-    if !matches!(session.ike_mut(ike)?.state, State::InitSent(_)) {
+    let state = &session.ike_mut(ike)?.state;
+    if !matches!(state, State::InitSent(_) | State::Intermediate(_)) {
         return Err(Fault::Discard(Discard::StaleWork));
     }
     if !is_current(ctx, session, &signing.gateway) {
@@ -328,6 +330,7 @@ fn check(
         message: &auth.response,
         nonce: &auth.nonce_i,
         id: id_r,
+        int_auth: &auth.int_auth.octets(),
     };
     let judged = proof::judge(&gateway, &peer, parts, proof, &theirs)?;
     let peers = Peers {

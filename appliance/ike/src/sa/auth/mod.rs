@@ -14,9 +14,11 @@ use ravelin_types::Identity;
 use serde::{Deserialize, Serialize};
 
 use super::child;
+use super::intermediate::IntAuth;
 use crate::config::Gateway;
 use crate::error::Fault;
 use crate::event::{EventKind, IkeId, IkeUp, SessionId};
+use crate::keymat::IkeKeys;
 use crate::outbox::{Contact, Ctx};
 use crate::session::Session;
 use crate::stats::Count;
@@ -30,6 +32,9 @@ pub(crate) struct HalfOpen {
     pub(crate) response: Vec<u8>,
     /// What the peer takes in signatures of method 14 (RFC 7427).
     pub(crate) hashes: Option<Vec<u16>>,
+    pub(crate) int_auth: IntAuth,
+    /// The keys of the last IKE_INTERMEDIATE exchange, for the peer's repetitions.
+    pub(crate) previous: Option<IkeKeys>,
 }
 
 /// The initiator has sent IKE_AUTH.
@@ -39,6 +44,7 @@ pub(crate) struct AuthSent {
     pub(crate) nonce_r: Vec<u8>,
     pub(crate) request: Vec<u8>,
     pub(crate) response: Vec<u8>,
+    pub(crate) int_auth: IntAuth,
     pub(crate) child: Option<Box<child::Requested>>,
 }
 

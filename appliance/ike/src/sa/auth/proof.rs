@@ -28,6 +28,8 @@ pub(super) struct Proof<'a> {
     pub(super) message: &'a [u8],
     pub(super) nonce: &'a [u8],
     pub(super) id: &'a Id,
+    /// What IKE_INTERMEDIATE exchanges add (RFC 9242).
+    pub(super) int_auth: &'a [u8],
 }
 
 impl Proof<'_> {
@@ -45,6 +47,7 @@ impl Proof<'_> {
             nonce: self.nonce,
             sk_p: self.sk_p,
             id_body: &self.id.body(),
+            int_auth: self.int_auth,
         })
     }
 }

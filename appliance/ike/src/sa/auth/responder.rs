@@ -76,7 +76,7 @@ fn failed(reason: Reason) -> Refusal {
 }
 
 /// Refuses the peer and forgets it soon.
-fn fail(
+pub(crate) fn fail(
     ctx: &mut Ctx<'_>,
     session: &mut Session,
     ike: u64,
@@ -153,6 +153,7 @@ fn prove(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64, claim: Claim) -> Re
         message: &half.response,
         nonce: &half.nonce_i,
         id: &identity::to_payload(&claim.ours),
+        int_auth: &half.int_auth.octets(),
     };
     match proof::make(&claim.gateway, &claim.peer, half.hashes.as_deref(), &proof)? {
         Ok(Made::Auth(auth)) => accept(ctx, session, ike, claim, auth),
@@ -205,6 +206,11 @@ fn authenticate(
             reason: Box::new(Reason::Critical(number)),
         }));
     }
+    let (done, agreed) = (half.int_auth.done(), sa.suite()?.additional().len());
+    if done != agreed {
+        let reason = Reason::KeyExchanges { done, agreed };
+        return Ok(Err(Refusal::new(Stage::Auth, kind::INVALID_SYNTAX, reason)));
+    }
     let Some(id_i) = parts.id_i else {
         return Ok(Err(failed(Reason::Missing("IDi"))));
     };
@@ -225,6 +231,7 @@ fn authenticate(
         message: &half.request,
         nonce: &half.nonce_r,
         id: id_i,
+        int_auth: &half.int_auth.octets(),
     };
     let judged = match proof::judge(&gateway, &peer, &parts, auth, &theirs)? {
         Ok(judged) => judged,

@@ -1,17 +1,19 @@
 //! The side that answers: a new child SA, or the rekey of one, wanted by the peer.
 
 use ravelin_crypto::Secret;
-use ravelin_types::{ChildId, DhGroup, IpsecMode, IpsecProtocol, Spi};
+use ravelin_types::{ChildId, IpsecMode, IpsecProtocol, Spi};
 
 use super::{Agreed, Collision, Context, Fresh, New, Offer, add, lowest, negotiate};
 use crate::environment::EnvironmentError;
 use crate::error::{Fault, Reason, Stage};
+use crate::keymat::Shared;
 use crate::msg::ke::Ke;
 use crate::msg::nonce::Nonce;
 use crate::msg::notify::{Notify, kind};
 use crate::msg::{ExchangeType, Payload};
 use crate::outbox::Ctx;
-use crate::proposal::{answer as chosen, esp_transforms, protocol_id, protocol_of};
+use crate::proposal::{answer as chosen, protocol_id, protocol_of};
+use crate::sa::followup::{self, Exchanged, Goal};
 use crate::sa::init::gateway_of;
 use crate::sa::{
     Continuation, Exchange, Incoming, Parts, Refusal, Task, refuse, respond, respond_notify,
@@ -38,6 +40,89 @@ impl Answer {
     }
 }
 
+/// A child of the peer's but for its keys.
+pub(crate) struct Made {
+    agreed: Agreed,
+    spi_in: Spi,
+    nonce_i: Vec<u8>,
+    nonce_r: Vec<u8>,
+    old: Option<ChildId>,
+    named: Option<(IpsecProtocol, u32)>,
+}
+
+impl Made {
+    pub(crate) fn spi_in(&self) -> Spi {
+        self.spi_in
+    }
+
+    /// The payloads that say what was agreed on: SA, [Nr, KEr,] TSi, TSr.
+    fn payloads(&self, public: Option<Vec<u8>>) -> Vec<Payload> {
+        let Agreed {
+            choice,
+            narrowed,
+            mode,
+            ..
+        } = &self.agreed;
+        let mut payloads = vec![Payload::Sa(chosen(
+            choice.number,
+            protocol_id(choice.suite.protocol),
+            &self.spi_in.0.to_be_bytes(),
+            choice.transforms(),
+        ))];
+        if let Some((methods, public)) = choice.dh.zip(public) {
+            payloads.push(Payload::Ke(Ke {
+                group: methods.first.iana(),
+                public,
+            }));
+        }
+        payloads.push(Payload::TsI(selector::to_wire(&narrowed.remote)));
+        payloads.push(Payload::TsR(selector::to_wire(&narrowed.local)));
+        if *mode == IpsecMode::Transport {
+            payloads.push(Payload::Notify(Notify::new(kind::USE_TRANSPORT_MODE, &[])));
+        }
+        payloads
+    }
+
+    /// Adds the child to the session.
+    fn add(
+        self,
+        ctx: &mut Ctx<'_>,
+        session: &mut Session,
+        ike: u64,
+        shared: Option<&Shared>,
+    ) -> Result<ChildId, Fault> {
+        let Agreed {
+            vpn,
+            choice,
+            life,
+            narrowed,
+            mode,
+            tfc_refused,
+        } = self.agreed;
+        let new = New {
+            vpn,
+            spi_in: self.spi_in,
+            spi_out: choice.spi,
+            suite: choice.suite,
+            mode,
+            local_ts: narrowed.local,
+            remote_ts: narrowed.remote,
+            life,
+            initiator: false,
+            active: self.old.is_none(),
+            replaces: self.old,
+            tfc_refused,
+            install: true,
+        };
+        let fresh = Fresh {
+            nonce_i: &self.nonce_i,
+            nonce_r: &self.nonce_r,
+            shared,
+        };
+        add(ctx, session, ike, new, &fresh)
+    }
+}
+
 /// The child SA of an IKE_AUTH request; its nonces are those of IKE_SA_INIT.
 pub(crate) fn answer_in_auth(
     ctx: &mut Ctx<'_>,
@@ -51,88 +136,21 @@ pub(crate) fn answer_in_auth(
         Ok(spi) => spi,
         Err(e) => return Ok(Err(no_spi(Stage::Auth, e))),
     };
-    let fresh = Fresh {
-        nonce_i,
-        nonce_r,
-        shared: None,
-    };
-    let ours = Ours {
+    let made = Made {
+        agreed,
         spi_in,
+        nonce_i: nonce_i.to_vec(),
+        nonce_r: nonce_r.to_vec(),
         old: None,
-        public: None,
+        named: None,
     };
-    build(ctx, session, ike, agreed, &fresh, ours).map(Ok)
-}
-
-/// Our part of a new child.
-struct Ours {
-    spi_in: Spi,
-    old: Option<ChildId>,
-    public: Option<(DhGroup, Vec<u8>)>,
+    let payloads = made.payloads(None);
+    let id = made.add(ctx, session, ike, None)?;
+    Ok(Ok((payloads, id)))
 }
 
 fn no_spi(stage: Stage, error: EnvironmentError) -> Refusal {
     Refusal::new(stage, kind::NO_ADDITIONAL_SAS, Reason::Environment(error))
-}
-
-/// Adds the child and makes the payloads of the answer: SA, [Nr, KEr,] TSi, TSr.
-fn build(
-    ctx: &mut Ctx<'_>,
-    session: &mut Session,
-    ike: u64,
-    agreed: Agreed,
-    fresh: &Fresh<'_>,
-    ours: Ours,
-) -> Result<(Vec<Payload>, ChildId), Fault> {
-    let Ours {
-        spi_in,
-        old,
-        public,
-    } = ours;
-    let Agreed {
-        vpn,
-        choice,
-        life,
-        narrowed,
-        mode,
-        tfc_refused,
-    } = agreed;
-    let transforms = esp_transforms(choice.suite, public.as_ref().map(|p| p.0));
-    let transforms = choice.nones.with(transforms);
-    let mut payloads = vec![Payload::Sa(chosen(
-        choice.number,
-        protocol_id(choice.suite.protocol),
-        &spi_in.0.to_be_bytes(),
-        transforms,
-    ))];
-    if let Some((group, public)) = public {
-        payloads.push(Payload::Ke(Ke {
-            group: group.iana(),
-            public,
-        }));
-    }
-    payloads.push(Payload::TsI(selector::to_wire(&narrowed.remote)));
-    payloads.push(Payload::TsR(selector::to_wire(&narrowed.local)));
-    if mode == IpsecMode::Transport {
-        payloads.push(Payload::Notify(Notify::new(kind::USE_TRANSPORT_MODE, &[])));
-    }
-    let new = New {
-        vpn,
-        spi_in,
-        spi_out: choice.spi,
-        suite: choice.suite,
-        mode,
-        local_ts: narrowed.local,
-        remote_ts: narrowed.remote,
-        life,
-        initiator: false,
-        active: old.is_none(),
-        replaces: old,
-        tfc_refused,
-        install: true,
-    };
-    let id = add(ctx, session, ike, new, fresh)?;
-    Ok((payloads, id))
 }
 
 /// Handles a CREATE_CHILD_SA request for a child.
@@ -203,7 +221,11 @@ pub(crate) fn on_request(
         named,
         incoming: *incoming,
     };
-    match (dh, parts.ke) {
+    if dh.is_some_and(|methods| !methods.additional.is_empty()) && is_rekeying(session, ike, old) {
+        let notify = Notify::new(kind::TEMPORARY_FAILURE, &[]);
+        return respond_notify(ctx, session, ike, incoming, notify);
+    }
+    match (dh.map(|methods| methods.first), parts.ke) {
         (None, _) => complete(ctx, session, ike, answer, None),
         (Some(group), Some(ke)) if ke.group == group.iana() => {
             let job = Job::GenerateAndAgree(group, ke.public.clone());
@@ -228,13 +250,20 @@ pub(crate) fn on_request(
 fn obstacle(session: &Session, ike: u64, named: Option<(IpsecProtocol, u32)>) -> Option<Notify> {
     let busy = Some(Notify::new(kind::TEMPORARY_FAILURE, &[]));
     let sa = session.ike(ike)?;
-    let outstanding = sa.window.outstanding().map(|o| &o.exchange);
+    let outstanding = sa.window.outstanding().map(|o| o.exchange.goal());
     let rekeying = matches!(outstanding, Some(Exchange::RekeyIke(_)));
     let creating = matches!(outstanding, Some(Exchange::Child(_)));
     if !sa.is_established() || session.current != ike || rekeying || session.closing.is_some() {
         return busy;
     }
     let (protocol, spi) = named?;
+    let followed = sa.window.outstanding().map(|o| &o.exchange);
+    if let Some(Exchange::Followup(_)) = followed {
+        let old = session.child_by_peer_spi(protocol, spi).map(|c| c.id);
+        if is_rekeying(session, ike, old) {
+            return busy;
+        }
+    }
     match session.child_by_peer_spi(protocol, spi).map(|c| c.state) {
         // Its answer to a request of ours, not here yet, may have made it.
         None if creating => busy,
@@ -247,7 +276,16 @@ fn obstacle(session: &Session, ike: u64, named: Option<(IpsecProtocol, u32)>) ->
     }
 }
 
-/// The key exchange, if any, is done: installs and answers.
+/// Whether a request of ours to rekey this child is under way.
+fn is_rekeying(session: &Session, ike: u64, old: Option<ChildId>) -> bool {
+    let outstanding = session.ike(ike).and_then(|sa| sa.window.outstanding());
+    match outstanding.map(|o| o.exchange.goal()) {
+        Some(Exchange::Child(ours)) => ours.old.is_some() && ours.old == old,
+        _ => false,
+    }
+}
+
+/// The key exchange, if any, is done: answers, with the child unless there is more to exchange.
 pub(crate) fn complete(
     ctx: &mut Ctx<'_>,
     session: &mut Session,
@@ -269,35 +307,73 @@ pub(crate) fn complete(
         Ok(spi) => spi,
         Err(e) => return refuse(ctx, session, ike, &incoming, no_spi(Stage::Child, e)),
     };
-    let nonce_r = ctx.nonce()?;
-    let shared = exchanged.as_ref().map(|(_, shared)| shared);
-    let fresh = Fresh {
-        nonce_i: &nonce_i,
-        nonce_r: &nonce_r,
-        shared,
-    };
-    let public = agreed
-        .choice
-        .dh
-        .zip(exchanged.as_ref().map(|(public, _)| public.clone()));
-    let (mut payloads, id) = build(
-        ctx,
-        session,
-        ike,
+    let made = Made {
         agreed,
-        &fresh,
-        Ours {
-            spi_in,
-            old,
-            public,
-        },
-    )?;
-    payloads.insert(1, Payload::Nonce(Nonce(nonce_r.clone())));
-    if let Some(old) = old {
-        replaced_by_peer(ctx, session, ike, old, id, lowest(&nonce_i, &nonce_r))?;
-    }
+        spi_in,
+        nonce_i,
+        nonce_r: ctx.nonce()?,
+        old,
+        named,
+    };
+    let (public, shared) = exchanged.unzip();
+    let mut payloads = made.payloads(public);
+    payloads.insert(1, Payload::Nonce(Nonce(made.nonce_r.clone())));
     debug_assert_eq!(incoming.exchange, ExchangeType::CreateChildSa);
-    respond(ctx, session, ike, &incoming, &payloads, Some(id))
+    let additional = made.agreed.choice.dh.map(|methods| methods.additional);
+    match (additional.filter(|a| !a.is_empty()), shared) {
+        (Some(additional), Some(shared)) => {
+            let goal = Goal::Child(Box::new(made));
+            let exchanged = Exchanged::first(additional, shared);
+            followup::answer_more(ctx, session, ike, &incoming, (payloads, goal), exchanged)
+        }
+        (_, shared) => {
+            let shared = shared.map(Shared::from);
+            install(
+                ctx,
+                session,
+                ike,
+                &incoming,
+                made,
+                &payloads,
+                shared.as_ref(),
+            )
+        }
+    }
+}
+
+/// The last of several key exchanges is done: the child, and the answer to that one.
+pub(crate) fn make(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    incoming: &Incoming,
+    made: Made,
+    payloads: &[Payload],
+    shared: Option<&Shared>,
+) -> Result<(), Fault> {
+    if let Some(notify) = obstacle(session, ike, made.named) {
+        ctx.env.release_child_spi(made.spi_in);
+        return respond_notify(ctx, session, ike, incoming, notify);
+    }
+    install(ctx, session, ike, incoming, made, payloads, shared)
+}
+
+fn install(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    incoming: &Incoming,
+    made: Made,
+    payloads: &[Payload],
+    shared: Option<&Shared>,
+) -> Result<(), Fault> {
+    let old = made.old;
+    let nonce = lowest(&made.nonce_i, &made.nonce_r).to_vec();
+    let id = made.add(ctx, session, ike, shared)?;
+    if let Some(old) = old {
+        replaced_by_peer(ctx, session, ike, old, id, &nonce)?;
+    }
+    respond(ctx, session, ike, incoming, payloads, Some(id))
 }
 
 /// The peer has rekeyed `old`: unless we are rekeying it too, it only waits to be deleted.

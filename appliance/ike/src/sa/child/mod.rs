@@ -25,7 +25,7 @@ use super::Refusal;
 use crate::config::{ChildLife, EspProposal, Gateway, SelectorPair, Vpn};
 use crate::error::{Fault, Reason, Stage, list_text};
 use crate::event::{ChildInstall, EventKind, Half, SessionId};
-use crate::keymat::ChildKeys;
+use crate::keymat::{ChildKeys, Shared};
 use crate::msg::notify::kind;
 use crate::msg::sa::Sa;
 use crate::msg::ts::Ts;
@@ -226,7 +226,7 @@ fn host(address: IpAddr) -> TrafficSelector {
 fn dh_policy(vpn: &Vpn, context: Context) -> ChildDh {
     match (context, vpn.pfs) {
         (Context::Auth, _) => ChildDh::Ignore,
-        (Context::Create, Some(group)) => ChildDh::Require(group),
+        (Context::Create, Some(group)) => ChildDh::Require(group, vpn.additional),
         (Context::Create, None) => ChildDh::Optional,
     }
 }
@@ -235,7 +235,7 @@ fn dh_policy(vpn: &Vpn, context: Context) -> ChildDh {
 pub(crate) struct Fresh<'a> {
     pub(crate) nonce_i: &'a [u8],
     pub(crate) nonce_r: &'a [u8],
-    pub(crate) shared: Option<&'a Secret>,
+    pub(crate) shared: Option<&'a Shared>,
 }
 
 /// The parts of a new child SA.

@@ -19,8 +19,8 @@ use ravelin_ctl::sa::{DfBit, Event, FromPlaned, InstallError, STATE_BEAT, SaPair
 use ravelin_ctl::{Envelope, Hello, Role, daemon as mgmt};
 use ravelin_routing::{AriProgress, AriRoute, RoutingError};
 use ravelin_types::{
-    DhGroup, EspTransform, Generation, IkeEncr, IkeSuite, InstanceId, NodeId, PairId, Prf,
-    SecretBytes, Time, VrfId,
+    AdditionalKe, DhGroup, EspTransform, Generation, IkeEncr, IkeSuite, InstanceId, NodeId, PairId,
+    Prf, SecretBytes, Time, VrfId,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -541,6 +541,7 @@ fn config(node: usize) -> IkeConfig {
             volume: ravelin_types::Volume::UNLIMITED,
         }],
         pfs: Some(DhGroup::Curve25519),
+        additional: AdditionalKe::NONE,
         selectors: vec![SelectorPair {
             name: "all".to_owned(),
             local: PREFIXES[node].parse().unwrap(),
