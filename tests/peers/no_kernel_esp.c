@@ -252,9 +252,11 @@ int socket(int domain, int type, int protocol)
 	between = fork();
 	if (between == 0) {
 		if (fork() == 0) {
-			fcntl(pair[1], F_SETFL, 0);
-			close(pair[0]);
-			echo(pair[1]);
+			/* Nothing of the daemon may stay open in it, least of all its ports. */
+			dup2(pair[1], 0);
+			close_range(1, ~0U, 0);
+			fcntl(0, F_SETFL, 0);
+			echo(0);
 		}
 		_exit(0);
 	}

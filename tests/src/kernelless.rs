@@ -114,8 +114,9 @@ fn parse(line: &str) -> Result<Sa> {
     };
     let integrity = match integrity {
         "-" => "NULL",
-        // SADB_X_AALG_SHA2_256HMAC
-        "hmac(sha256)" | "5" => "SHA2-256-128",
+        "hmac(sha256)" => "SHA2-256-128",
+        // SADB_AALG_SHA1HMAC
+        "3" => "HMAC-SHA1-96",
         _ => return Err(bad("the integrity")),
     };
     let integrity_key = integrity_key.trim_matches('-');

@@ -21,6 +21,7 @@ pub mod monitor;
 pub mod nat;
 pub mod netns;
 pub mod nonces;
+pub mod openiked;
 pub mod ova;
 pub mod pair;
 pub mod probe;
