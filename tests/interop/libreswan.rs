@@ -333,7 +333,8 @@ const IMPAIRMENTS: &[(&str, Outcome)] = &[
         Failed("unknown attributes"),
     ),
     (
-        "ikev2_add_ike_transform:655361",
+        // A transform of type 99: (99 << 16) + 1.
+        "ikev2_add_ike_transform:6488065",
         Failed("no proposal chosen"),
     ),
     ("v2_proposal_dh:omit", Failed("key exchange group")),
@@ -360,7 +361,7 @@ const IMPAIRMENTS: &[(&str, Outcome)] = &[
         Childless("unknown attributes"),
     ),
     (
-        "ikev2_add_child_transform:655361",
+        "ikev2_add_child_transform:6488065",
         Childless("no proposal chosen"),
     ),
 ];
