@@ -1,5 +1,6 @@
 //! Peers that the configuration does not name, tried by strongSwan: any identity (`general-ikeid`) beside a group of host names, and
 //! the clients of an access profile, `*` among them. And peers with a key each, from a list that no commit carries.
+//! And limits: of peers at a time, and of the time without traffic.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -8,6 +9,8 @@ use ravelin_tests::gateway::Gateway;
 use ravelin_tests::site::{CONFIGURATION, Site, V4, enb_connection};
 use ravelin_tests::strongswan::{Child, Connection, StrongSwan};
 use ravelin_tests::traffic::ping;
+use ravelin_tests::wait::wait_until;
+use std::time::{Duration, Instant};
 
 const STRANGERS_KEY: &str = "strangers-secret";
 
@@ -244,4 +247,50 @@ fn each_peer_has_its_own_key_from_a_list() {
     );
     let shown = gateway.cli("show security ike pre-shared-keys").unwrap();
     assert_eq!(shown, "ran: 2 keys\n");
+}
+
+#[test]
+fn one_peer_at_a_time_and_none_without_traffic() {
+    const IDLE: Duration = Duration::from_secs(5);
+    let site = Site::new("limits_of_connections").unwrap();
+    let limited = CONFIGURATION
+        .replace(
+            "gateway enb-v4 {\n",
+            "gateway enb-v4 {\n connections-limit 1;\n",
+        )
+        .replace("anti-replay-window-size 512;", "idle-time 5;");
+    let gateway = site.start_gateway_with(&limited).unwrap();
+    let connections = [
+        peer(
+            "first",
+            "enb1.enb.example",
+            "backhaul-secret",
+            "10.45.0.1/32",
+        ),
+        peer(
+            "second",
+            "enb2.enb.example",
+            "backhaul-secret",
+            "10.45.0.2/32",
+        ),
+    ];
+    let strongswan = StrongSwan::start(&site.enb, site.folder(), &connections).unwrap();
+    strongswan.initiate("first-s1").unwrap();
+    let begin = Instant::now();
+    wait_until("traffic for longer than that", IDLE * 4, || {
+        let inner = V4.enb_inner;
+        assert_eq!(ping(&site.enb, inner, V4.core, 1, 56)?, 1);
+        Ok((begin.elapsed() > IDLE * 2).then_some(()))
+    })
+    .unwrap();
+    strongswan.initiate("second-s1").unwrap_err();
+    let failures = gateway.cli("show security ike failures").unwrap();
+    let why = "gateway enb-v4 has 1 connections already, its limit";
+    assert!(failures.contains(why), "{failures}");
+    assert_eq!(peers(&gateway).len(), 1, "the first is in use");
+    wait_until("the idle tunnel to end", IDLE * 4, || {
+        Ok((peers(&gateway).is_empty() && strongswan.established()? == 0).then_some(()))
+    })
+    .unwrap();
+    strongswan.initiate("second-s1").unwrap();
 }

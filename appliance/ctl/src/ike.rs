@@ -63,6 +63,10 @@ pub struct GatewayConfig {
     pub quick_crash_detection: bool,
     /// Where peers are sent that know redirects (RFC 5685).
     pub redirect: Option<Redirect>,
+    /// Peers at a time.
+    pub connections_limit: Option<u32>,
+    /// Peers of one address at a time.
+    pub connections_per_address: Option<u32>,
     /// Where peers get their addresses from.
     pub pool: Option<AddressPool>,
     /// Tunnels through this gateway.
@@ -290,6 +294,8 @@ pub struct VpnConfig {
     pub tfc_padding: Option<TfcPadding>,
     /// Inner MTU in octets.
     pub tunnel_mtu_octets: Option<u16>,
+    /// Seconds without traffic after which a pair ends.
+    pub idle_s: Option<u32>,
     /// Who starts.
     pub establish: Establish,
 }

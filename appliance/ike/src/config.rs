@@ -92,8 +92,19 @@ pub struct Gateway {
     pub redirect: Option<Redirect>,
     /// Where peers get their addresses from; `None`: they have their own.
     pub pool: Option<AddressPool>,
+    /// How many may be connected.
+    pub connections: ConnectionLimits,
     /// Tunnels.
     pub vpns: Vec<Vpn>,
+}
+
+/// How many peers a gateway serves at a time; `None`: any number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// In all.
+    pub all: Option<usize>,
+    /// At one address of theirs.
+    pub per_address: Option<usize>,
 }
 
 /// Addresses for peers.
@@ -256,6 +267,8 @@ pub struct Vpn {
     pub mode: IpsecMode,
     /// How long packets on a replaced inbound SA are still accepted.
     pub linger: Duration,
+    /// Without traffic for so long a child SA ends; `None`: never for that.
+    pub idle: Option<Duration>,
     /// We initiate, and again after each loss (static peers only).
     pub establish_immediately: bool,
 }

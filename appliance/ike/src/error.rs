@@ -2,7 +2,7 @@
 
 mod sides;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ravelin_types::{Identity, TrafficSelector};
 
@@ -79,6 +79,16 @@ pub enum Reason {
         gateway: String,
         /// Identity.
         identity: Identity,
+    },
+    /// The gateway has as many peers as it may.
+    #[error("gateway {gateway} has {limit} connections{} already, its limit", address_text(.address))]
+    Connections {
+        /// Gateway.
+        gateway: String,
+        /// The limit.
+        limit: usize,
+        /// The peer's address when the limit is for each.
+        address: Option<IpAddr>,
     },
     /// The authentication data is wrong.
     #[error("authentication failed: the pre-shared keys differ")]
@@ -184,6 +194,10 @@ pub enum Reason {
     /// The data plane did not take the pair.
     #[error("the data plane refused the pair of vpn {0}")]
     Install(String),
+}
+
+fn address_text(address: &Option<IpAddr>) -> String {
+    address.map_or_else(String::new, |address| format!(" of {address}"))
 }
 
 fn method_text(method: u8) -> String {

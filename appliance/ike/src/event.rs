@@ -193,6 +193,9 @@ pub enum DownReason {
     /// The peer connected anew and said that this is its only contact.
     #[error("replaced by a new contact of the peer")]
     InitialContact,
+    /// Its VPN ends what has no traffic.
+    #[error("no traffic")]
+    Idle,
     /// More sessions of one identity than allowed; the oldest goes.
     #[error("too many sessions of one identity")]
     TooManySessions,

@@ -16,6 +16,7 @@
 
 pub mod authority;
 pub mod config;
+mod connections;
 pub mod endpoint;
 pub mod environment;
 pub mod error;

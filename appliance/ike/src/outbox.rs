@@ -10,6 +10,7 @@ use ravelin_crypto::Zeroizing;
 use ravelin_types::{ChildId, Identity, Time};
 
 use crate::config::Config;
+use crate::connections::Connections;
 use crate::crash::TokenSecret;
 use crate::environment::Environment;
 use crate::error::{Failure, Fault, Reason, Stage};
@@ -47,6 +48,8 @@ pub(crate) struct Outbox {
     id_ceiling: u64,
     failures: usize,
     pub(crate) trace: Tracer,
+    /// Who is connected.
+    pub(crate) connections: Connections,
     /// Addresses that peers hold.
     pub(crate) leases: Leases,
     /// Makes tokens of quick crash detection.

@@ -90,7 +90,7 @@ pub(crate) struct Volatile {
     pub(crate) first_message: Option<(SocketAddr, u64)>,
     /// Counted in the half-open table.
     pub(crate) half_open: bool,
-    /// In the index of peers.
+    /// Among the connections.
     pub(crate) listed: bool,
     /// When a datagram was last sent to the peer.
     pub(crate) sent_at: Option<Time>,
@@ -109,6 +109,7 @@ pub(crate) enum DownReasonStored {
     Protocol,
     SetupFailed,
     Expired,
+    Idle,
 }
 
 impl From<DownReasonStored> for DownReason {
@@ -118,6 +119,7 @@ impl From<DownReasonStored> for DownReason {
             DownReasonStored::Protocol => DownReason::Protocol,
             DownReasonStored::SetupFailed => DownReason::SetupFailed,
             DownReasonStored::Expired => DownReason::Expired,
+            DownReasonStored::Idle => DownReason::Idle,
         }
     }
 }
@@ -199,6 +201,9 @@ pub(crate) struct Child {
     pub(crate) hard_at: Time,
     /// The same by volume.
     pub(crate) volume: VolumeLife,
+    /// When traffic last passed, as far as the daemon was told since its start.
+    #[serde(skip)]
+    pub(crate) used_at: Time,
 }
 
 /// How a child SA stands.

@@ -96,6 +96,7 @@ fn config() -> Arc<Config> {
             remote: ts("10.45.0.0/16"),
         }],
         linger: Duration::from_secs(2),
+        idle: None,
         establish_immediately: false,
     };
     let gateway = Gateway {
@@ -116,6 +117,7 @@ fn config() -> Arc<Config> {
         always_port_4500: false,
         mobike: false,
         quick_crash_detection: false,
+        connections: ravelin_ike::config::ConnectionLimits::default(),
         redirect: None,
         pool: None,
         vpns: vec![vpn],

@@ -117,6 +117,7 @@ impl Ours {
             copy_outer_dscp: false,
             tfc_padding: None,
             tunnel_mtu_octets: None,
+            idle_s: None,
             establish: Establish::ResponderOnly,
         };
         let gateway = GatewayConfig {
@@ -138,6 +139,8 @@ impl Ours {
             nat_keepalive_s: 0,
             mobike: false,
             quick_crash_detection: false,
+            connections_limit: None,
+            connections_per_address: None,
             redirect: None,
             pool: None,
             vpns: vec![vpn],

@@ -43,6 +43,7 @@ pub fn config(arguments: &Arguments, proof: &Proof, index: u32) -> Config {
             remote: (arguments.remote).map_or(everything, TrafficSelector::from_prefix),
         }],
         linger: LINGER,
+        idle: None,
         establish_immediately: false,
     };
     let gateway = Gateway {
@@ -70,6 +71,7 @@ pub fn config(arguments: &Arguments, proof: &Proof, index: u32) -> Config {
         always_port_4500: false,
         mobike: false,
         quick_crash_detection: false,
+        connections: ravelin_ike::config::ConnectionLimits::default(),
         redirect: None,
         pool: None,
         vpns: vec![vpn],

@@ -407,6 +407,10 @@ fn gateway_of<'a>(
             inet6: pool.inet6,
             dns: pool.dns.clone(),
         }),
+        connections: ike::ConnectionLimits {
+            all: gateway.connections_limit.map(|limit| limit as usize),
+            per_address: gateway.connections_per_address.map(|limit| limit as usize),
+        },
         redirect: gateway.redirect.map(|redirect| ike::Redirect {
             to: redirect.to,
             at: match redirect.at {
@@ -433,6 +437,7 @@ fn vpn_of(vpn: &VpnConfig) -> ike::Vpn {
             .collect(),
         mode: vpn.mode,
         linger: LINGER,
+        idle: vpn.idle_s.map(|idle| Duration::from_secs(u64::from(idle))),
         establish_immediately: vpn.establish == Establish::Immediately,
     }
 }

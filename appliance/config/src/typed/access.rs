@@ -67,6 +67,7 @@ impl ClientIke {
                 gateway: gateway.to_owned(),
                 ipsec_policy: self.ipsec_policy.clone(),
                 anti_replay_window_size: None,
+                idle_time: None,
                 no_anti_replay: false,
             },
             traffic_selector: self.traffic_selector.clone(),

@@ -187,6 +187,10 @@ pub struct Gateway {
     /// Each end learns at once that the other has lost an IKE SA.
     #[serde(default, deserialize_with = "present")]
     pub quick_crash_detection: bool,
+    /// Peers at a time.
+    pub connections_limit: Option<u32>,
+    /// Peers of one address at a time.
+    pub connections_per_address: Option<u32>,
     /// Name of the pool of its peers' addresses.
     pub address_pool: Option<String>,
     /// Where peers are sent.
@@ -469,6 +473,8 @@ pub struct VpnIke {
     pub ipsec_policy: String,
     /// Window of this VPN, in packets.
     pub anti_replay_window_size: Option<u16>,
+    /// Seconds without traffic after which its SAs end.
+    pub idle_time: Option<u32>,
     /// No window at all.
     #[serde(default, deserialize_with = "present")]
     pub no_anti_replay: bool,

@@ -95,9 +95,10 @@ impl<E: Environment> Endpoint<E> {
         };
         let mut session = Box::new(Session::new(id, true, path, now));
         session.gateway = Some(gateway.name.clone());
+        let connections = &self.out.connections;
         session.only_contact = match gateway.static_identity(remote) {
-            Some(peer) => !(self.by_peer).contains_key(&(gateway.name.clone(), peer)),
-            None => !(self.by_peer).keys().any(|(name, _)| *name == gateway.name),
+            Some(peer) => connections.of_peer(&gateway.name, &peer).is_empty(),
+            None => !connections.any(&gateway.name),
         };
         session.current = ike;
         session.tasks = children
@@ -269,6 +270,7 @@ impl<E: Environment> Endpoint<E> {
 
     /// Authenticated traffic came in on these pairs: proof of life.
     pub fn children_alive(&mut self, children: &[ChildId], now: Time) {
+        self.note_use(children, now);
         let always: Vec<bool> = children.iter().map(|c| self.probes_always(*c)).collect();
         for (child, _) in children.iter().zip(always).filter(|(_, always)| !always) {
             self.with_child(*child, now, |_, session, _| {
@@ -281,6 +283,7 @@ impl<E: Environment> Endpoint<E> {
     /// Traffic went out on these pairs: no keepalive is needed, and liveness detection by `optimized` waits for traffic to
     /// come in.
     pub fn children_sent(&mut self, children: &[ChildId], now: Time) {
+        self.note_use(children, now);
         for child in children {
             if self.heeds_sent(*child) {
                 self.with_child(*child, now, |_, session, _| {
@@ -317,6 +320,17 @@ impl<E: Environment> Endpoint<E> {
             }
             Ok(())
         })
+    }
+
+    /// They are not idle.
+    fn note_use(&mut self, children: &[ChildId], now: Time) {
+        for child in children {
+            let id = self.session_of_child(*child);
+            let session = id.and_then(|id| self.sessions.get_mut(&id));
+            if let Some(found) = session.and_then(|session| session.child_mut(*child)) {
+                found.used_at = now;
+            }
+        }
     }
 
     fn probes_always(&self, child: ChildId) -> bool {

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ravelin_types::{ChildId, Identity, Time};
+use ravelin_types::{ChildId, Time};
 
 pub use dispatch::MAX_INVALID_SPI_PER_S;
 pub use restore::{RestoreReport, RestoredChild};
@@ -60,7 +60,6 @@ pub struct Endpoint<E> {
     by_spi: HashMap<u64, u64>,
     by_child: HashMap<ChildId, u64>,
     first_messages: HashMap<(SocketAddr, u64), u64>,
-    by_peer: HashMap<(String, Identity), Vec<u64>>,
     initiated: HashMap<String, u64>,
     wanted: BTreeMap<String, Wanted>,
     timers: BTreeSet<(Time, u64)>,
@@ -104,7 +103,6 @@ impl<E: Environment> Endpoint<E> {
             by_spi: HashMap::new(),
             by_child: HashMap::new(),
             first_messages: HashMap::new(),
-            by_peer: HashMap::new(),
             initiated: HashMap::new(),
             wanted: BTreeMap::new(),
             timers: BTreeSet::new(),
@@ -345,11 +343,7 @@ impl<E: Environment> Endpoint<E> {
             }
         }
         if !session.volatile.listed && session.established_at.is_some() {
-            if let (Some(gateway), Some(peer)) = (&session.gateway, &session.peer) {
-                let key = (gateway.clone(), peer.clone());
-                self.by_peer.entry(key).or_default().push(session.id);
-                session.volatile.listed = true;
-            }
+            self.out.connections.enter(session);
             if let Some(w) = session
                 .gateway
                 .as_ref()
@@ -439,15 +433,7 @@ impl<E: Environment> Endpoint<E> {
     }
 
     fn unlist(&mut self, now: Time, session: &Session) {
-        if let (Some(gateway), Some(peer)) = (&session.gateway, &session.peer) {
-            let key = (gateway.clone(), peer.clone());
-            if let Some(list) = self.by_peer.get_mut(&key) {
-                list.retain(|id| *id != session.id);
-                if list.is_empty() {
-                    self.by_peer.remove(&key);
-                }
-            }
-        }
+        self.out.connections.strike(session);
         let Some(gateway) = session.gateway.as_ref().filter(|_| session.initiator) else {
             return;
         };
@@ -468,17 +454,17 @@ impl<E: Environment> Endpoint<E> {
         let (Some(gateway), Some(peer)) = (&session.gateway, &session.peer) else {
             return;
         };
-        let listed = self
-            .by_peer
-            .get(&(gateway.clone(), peer.clone()))
-            .cloned()
-            .unwrap_or_default();
-        let others: Vec<u64> = listed
-            .into_iter()
-            .filter(|id| *id != contact.session)
-            .collect();
+        let listed = self.out.connections.of_peer(gateway, peer).iter();
+        let others = listed.map(|(id, _)| *id);
+        let others: Vec<u64> = others.filter(|id| *id != contact.session).collect();
+        let exceed = self.config.gateways.named(gateway).is_some_and(|g| {
+            let address = session.path.remote.ip();
+            self.out.connections.exceed(g, address)
+        });
         let (count, reason) = if contact.initial {
             (others.len(), DownReason::InitialContact)
+        } else if exceed {
+            (others.len(), DownReason::TooManySessions)
         } else {
             (
                 (others.len() + 1).saturating_sub(MAX_SESSIONS_PER_PEER),

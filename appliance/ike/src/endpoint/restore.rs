@@ -97,7 +97,8 @@ impl<E: Environment> Endpoint<E> {
                 leases.restore(&lease.pool, lease.address, session.id, peer);
             }
         }
-        for c in &session.children {
+        for c in &mut session.children {
+            c.used_at = now;
             self.out.ids_above(c.id.0);
             report.child_spis.push(c.spi_in);
             if c.is_installed() {

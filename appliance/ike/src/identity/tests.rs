@@ -17,6 +17,7 @@ fn gateway(name: &str, remote: RemotePeer) -> Arc<Gateway> {
         nat_keepalive: None,
         mobike: false,
         quick_crash_detection: false,
+        connections: crate::config::ConnectionLimits::default(),
         redirect: None,
         pool: None,
         always_port_4500: false,

@@ -3,13 +3,14 @@
 use ravelin_types::{ChildId, Time};
 
 use super::init::gateway_of;
+use super::liveness::Passage;
 use super::{Exchange, State, Task, child, delete, followup, liveness, mobike, redirect, rekey};
-use crate::config::Dpd;
+use crate::config::{Dpd, Gateway};
 use crate::crash;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::DownReason;
 use crate::outbox::Ctx;
-use crate::session::{ChildState, DownReasonStored, IkeSa, Session};
+use crate::session::{Child, ChildState, DownReasonStored, IkeSa, Session};
 use crate::stats::{Count, Discard};
 use crate::timers::{EXPIRED_WAIT, MAX_REFUSALS, WORK_WAIT};
 
@@ -202,6 +203,7 @@ pub(crate) fn on_timeout(ctx: &mut Ctx<'_>, session: &mut Session) -> Result<(),
     }
     child_timeouts(ctx, session);
     followup::expire(ctx, session);
+    end_idle(ctx, session);
     liveness::keep_alive(ctx, session);
     start_waiting(ctx, session)?;
     probe_if_due(ctx, session)
@@ -339,6 +341,36 @@ fn child_timeouts(ctx: &mut Ctx<'_>, session: &mut Session) {
     }
 }
 
+/// When a child SA is idle for the time that its VPN allows. While the data plane is away nobody can tell.
+fn idle_at(gateway: &Gateway, session: &Session, child: &Child) -> Option<Time> {
+    let Passage::OpenSince(open) = session.volatile.passage else {
+        return None;
+    };
+    let idle = gateway.vpn(&child.vpn)?.idle?;
+    let live = child.state == ChildState::Live && session.closing.is_none();
+    live.then(|| child.used_at.max(open) + idle)
+}
+
+/// Ends child SAs that are idle; when no other is left, the session with them.
+fn end_idle(ctx: &mut Ctx<'_>, session: &mut Session) {
+    let Some(gateway) = gateway_of(ctx, session) else {
+        return;
+    };
+    let now = ctx.now;
+    let due = |c: &&Child| idle_at(&gateway, session, c).is_some_and(|at| at <= now);
+    let idle: Vec<ChildId> = session.children.iter().filter(due).map(|c| c.id).collect();
+    if idle.is_empty() {
+        return;
+    }
+    let live = |c: &&Child| c.state == ChildState::Live;
+    if session.children.iter().filter(live).count() == idle.len() {
+        return close(session, DownReasonStored::Idle, now);
+    }
+    for id in idle {
+        delete_child(session, id, now);
+    }
+}
+
 fn is_waiting(session: &Session, task: &Task) -> bool {
     session.tasks.iter().any(|w| w.task == *task)
 }
@@ -393,11 +425,16 @@ pub(crate) fn deadline(config: &crate::config::Config, session: &Session) -> Opt
         .and_then(|d| liveness::probe_at(session, d));
     let keepalive = gateway.and_then(|g| liveness::keepalive_at(g, session));
     let pending = session.volatile.pending.as_ref().map(|p| p.until);
+    let unused = gateway.and_then(|g| {
+        let children = session.children.iter();
+        children.filter_map(|c| idle_at(g, session, c)).min()
+    });
     ikes.chain(children)
         .chain(waiting)
         .chain(probe)
         .chain(keepalive)
         .chain(pending)
+        .chain(unused)
         .min()
         .filter(|t| *t != Time::MAX)
 }

@@ -14,6 +14,7 @@ mod establish;
 mod fragments;
 mod hostile;
 mod hybrid;
+mod limits;
 mod liveness;
 mod mobike;
 mod modes;
@@ -89,6 +90,7 @@ pub(crate) fn vpn() -> Vpn {
         }],
         mode: ravelin_types::IpsecMode::Tunnel,
         linger: Duration::from_secs(5),
+        idle: None,
         establish_immediately: false,
     }
 }
@@ -118,6 +120,7 @@ pub(crate) fn gateway() -> Gateway {
         always_port_4500: false,
         mobike: false,
         quick_crash_detection: false,
+        connections: crate::config::ConnectionLimits::default(),
         redirect: None,
         pool: None,
         vpns: vec![vpn()],

@@ -109,6 +109,8 @@ fn serve(
         nat_keepalive_s: gateway.nat_keepalive,
         mobike: gateway.mobike,
         quick_crash_detection: gateway.quick_crash_detection,
+        connections_limit: gateway.connections_limit,
+        connections_per_address: gateway.connections_per_address,
         pool: pool(config, gateway)?,
         redirect: gateway.redirect.as_ref().map(|redirect| part::Redirect {
             to: redirect.address,
@@ -409,6 +411,7 @@ fn vpn(config: &Config, vpn: &Vpn, warnings: &mut Vec<String>) -> Result<part::V
             TfcPadding::Path(PathMtu::Mtu) => sa::TfcPadding::Mtu,
         }),
         tunnel_mtu_octets: vpn.tunnel_mtu,
+        idle_s: vpn.ike.idle_time,
         establish: match vpn.establish_tunnels.as_deref() {
             Some("immediately") => Establish::Immediately,
             _ => Establish::ResponderOnly,

@@ -37,6 +37,7 @@ fn config() -> IkeConfig {
         copy_outer_dscp: false,
         tfc_padding: None,
         tunnel_mtu_octets: Some(1400),
+        idle_s: None,
         establish: Establish::ResponderOnly,
     };
     let gateway = GatewayConfig {
@@ -60,6 +61,8 @@ fn config() -> IkeConfig {
         nat_keepalive_s: 20,
         mobike: false,
         quick_crash_detection: false,
+        connections_limit: None,
+        connections_per_address: None,
         redirect: None,
         pool: None,
         vpns: vec![vpn],

@@ -141,8 +141,20 @@ pub(crate) fn verified(
     }
 }
 
+/// Whether the gateway has room: only who has proven itself hears of its limits.
+fn admit(ctx: &Ctx<'_>, claim: &Claim) -> Result<(), Refusal> {
+    let address = claim.incoming.remote.ip();
+    let connections = &ctx.out.connections;
+    connections
+        .admit(&claim.gateway, &claim.peer, address)
+        .map_err(failed)
+}
+
 /// The peer has proven itself: so do we.
 fn prove(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64, claim: Claim) -> Result<(), Fault> {
+    if let Err(refusal) = admit(ctx, &claim) {
+        return fail(ctx, session, ike, &claim.incoming, refusal);
+    }
     let sa = session.ike_mut(ike)?;
     let State::HalfOpen(half) = &sa.state else {
         return Err(Fault::Discard(Discard::WrongExchange));
@@ -175,7 +187,11 @@ pub(crate) fn signed(
 ) -> Result<(), Fault> {
     resume(ctx, session, ike, &claim.gateway)?;
     match result {
-        Ok(Signature { method, data }) => accept(ctx, session, ike, claim, Auth { method, data }),
+        // Others may have come while it was made.
+        Ok(Signature { method, data }) => match admit(ctx, &claim) {
+            Ok(()) => accept(ctx, session, ike, claim, Auth { method, data }),
+            Err(refusal) => fail(ctx, session, ike, &claim.incoming, refusal),
+        },
         Err(why) => {
             let gateway = claim.gateway.name.clone();
             let refusal = failed(Reason::Unsigned { gateway, why });

@@ -278,6 +278,9 @@ pub(crate) fn add(
     )?;
     let lifetime = ctx.lifetime(new.life.lifetime_s, new.initiator)?;
     let id = ravelin_types::PairId(ctx.out.new_id());
+    // A rekey is no use of it.
+    let replaced = new.replaces.and_then(|old| session.child(old));
+    let used_at = replaced.map_or(ctx.now, |old| old.used_at);
     let child = Child {
         id,
         vpn: new.vpn,
@@ -299,6 +302,7 @@ pub(crate) fn add(
         soft_at: lifetime.soft_at,
         hard_at: lifetime.hard_at,
         volume: lifetime.by_volume(new.life.volume),
+        used_at,
     };
     session.add_child(child);
     session.volatile.dirty = true;

@@ -75,3 +75,27 @@ fn a_list_of_keys_goes_by_its_name() {
     };
     assert_eq!(*authentication, expected);
 }
+
+#[test]
+fn limits_are_carried() {
+    let text = SITE
+        .replacen(
+            "gateway enb-v4 {\n",
+            "gateway enb-v4 {\n connections-limit 7; connections-per-address 2;\n",
+            1,
+        )
+        .replacen("anti-replay-window-size 512;", "idle-time 300;", 1);
+    let ike = compiled(&text).ike;
+    let limits = |g: &part::GatewayConfig| {
+        let idle = g.vpns[0].idle_s;
+        (g.connections_limit, g.connections_per_address, idle)
+    };
+    assert_eq!(limits(&ike.gateways[0]), (Some(7), Some(2), Some(300)));
+    assert_eq!(limits(&ike.gateways[1]), (None, None, None));
+    let restless = text
+        .replacen("dynamic {\n                hostname .enb.example;\n                ike-user-type group-ike-id;\n            }", "address 192.0.2.10;", 1)
+        .replacen("establish-tunnels responder-only;", "establish-tunnels immediately;", 1);
+    let refused = MODEL.load("t.conf", &restless).map(drop).unwrap_err();
+    let why = "do not end when they are idle";
+    assert!(refused.to_string().contains(why), "{refused}");
+}

@@ -553,6 +553,7 @@ fn config(node: usize) -> IkeConfig {
         copy_outer_dscp: false,
         tfc_padding: None,
         tunnel_mtu_octets: None,
+        idle_s: None,
         establish: if node == LEFT {
             Establish::Immediately
         } else {
@@ -583,6 +584,8 @@ fn config(node: usize) -> IkeConfig {
         nat_keepalive_s: 20,
         mobike: false,
         quick_crash_detection: false,
+        connections_limit: None,
+        connections_per_address: None,
         redirect: None,
         pool: None,
         vpns: vec![vpn],
