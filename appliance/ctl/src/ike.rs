@@ -331,6 +331,8 @@ pub struct SelectorPair {
 pub enum Establish {
     /// As soon as the configuration is applied, and again after each loss.
     Immediately,
+    /// When packets for the peer have no tunnel, and again after each loss.
+    OnTraffic,
     /// Never by us.
     ResponderOnly,
 }

@@ -288,6 +288,15 @@ pub enum Event {
     CeilingWanted(Vec<(PairId, Numbers)>),
     /// The numbers of these pairs were lost, so they have resumed at their ceilings, below which the peer is not heard: rekey.
     Resumed(Vec<PairId>),
+    /// A packet for the peers of a tunnel was discarded because no pair admits it. Told of some of them only.
+    Wanted {
+        /// N of `st0.N`.
+        tunnel_unit: u32,
+        /// On our side.
+        source: IpAddr,
+        /// On the peer's.
+        destination: IpAddr,
+    },
     /// A pair whose installation was answered by success was refused by its worker, and is gone.
     InstallFailed {
         /// Which.

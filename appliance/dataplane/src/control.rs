@@ -207,6 +207,19 @@ impl<P: Platform> Controller<P> {
                     notices.push(Notice::NeighbourWanted(interface, address));
                 }
             }
+            Event::SaWanted {
+                tunnel,
+                source,
+                destination,
+            } => {
+                if let Some(interface) = self.working.config.interface(tunnel) {
+                    notices.push(Notice::Sa(SaEvent::Wanted {
+                        tunnel_unit: interface.name.unit,
+                        source,
+                        destination,
+                    }));
+                }
+            }
             Event::PeerUses(pair) => {
                 self.activate(pair);
                 notices.push(Notice::Sa(SaEvent::PeerUses(pair)));

@@ -90,6 +90,15 @@ pub enum Command<P: Platform> {
 pub enum Event<P: Platform> {
     /// Packets wait for a neighbour that is not resolved.
     NeighbourWanted(Awaited),
+    /// A packet was discarded for want of an SA.
+    SaWanted {
+        /// Interface that it was routed to.
+        tunnel: IfIndex,
+        /// Its source.
+        source: IpAddr,
+        /// Its destination.
+        destination: IpAddr,
+    },
     /// First authenticated packet of a pair.
     PeerUses(PairId),
     /// Authenticated packets come from elsewhere.

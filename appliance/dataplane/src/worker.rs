@@ -38,6 +38,8 @@ const TRANSMIT_BACKLOG: usize = 512;
 const ICMP_ERRORS: Policer = Policer::new(1_000, 100);
 /// Reports of too small a path per second and worker, and at once: they cost the control thread a look-up each.
 pub const PATH_REPORTS: Policer = Policer::new(1_000, 100);
+/// Packets without an SA per second and worker, and at once, that the control thread is told of.
+const SA_REQUESTS: Policer = Policer::new(50, 10);
 /// Bits of an IPv6 identification that count; the rest names the worker.
 const FRAGMENT_ID_BITS: u32 = 32 - MAX_WORKERS.trailing_zeros();
 /// How often waiting packets and fragments are looked at.
@@ -98,6 +100,7 @@ pub struct Worker<P: Platform> {
     pub(crate) policers: Policers,
     pub(crate) icmp_errors: Policer,
     pub(crate) path_reports: Policer,
+    pub(crate) sa_requests: Policer,
     /// Identification of the last IPv6 packet that we fragmented.
     pub(crate) fragment_id: u32,
     pub(crate) now: Time,
@@ -129,6 +132,7 @@ impl<P: Platform> Worker<P> {
             policers: Policers::default(),
             icmp_errors: ICMP_ERRORS,
             path_reports: PATH_REPORTS,
+            sa_requests: SA_REQUESTS,
             // Workers share source and destination: each has numbers of its own.
             fragment_id: u32::from(id) << FRAGMENT_ID_BITS,
             now: Time::default(),

@@ -240,6 +240,21 @@ fn without_an_sa_nothing_leaves_in_clear() {
     a.receive(TRUST, &udp(host(1, false), host(2, false), (7, 8), b"x"));
     assert!(a.sent(UNTRUST).is_empty());
     assert_eq!(a.drop_count(DropReason::NoSa), 1);
+    // Whoever can establish one is told.
+    let wanted = |a: &mut Gateway| {
+        let told = a.controller.poll(a.now).into_iter();
+        let told = told.filter_map(|notice| match notice {
+            Notice::Sa(Event::Wanted {
+                tunnel_unit,
+                source,
+                destination,
+            }) => Some((tunnel_unit, source, destination)),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    let packet = (0, host(1, false), host(2, false));
+    assert_eq!(wanted(&mut a), [packet]);
     // The same from the host stack.
     let frame = frame(
         mac(2),
@@ -252,6 +267,15 @@ fn without_an_sa_nothing_leaves_in_clear() {
     assert!(a.controller.shared().links[0].injects.push(inject).is_ok());
     assert!(a.sent(UNTRUST).is_empty());
     assert_eq!(a.drop_count(DropReason::NoSa), 2);
+    assert_eq!(wanted(&mut a), [(0, outer(1, false), host(2, false))]);
+    // Of a flood only some.
+    for _ in 0..100 {
+        a.receive(TRUST, &udp(host(1, false), host(2, false), (7, 8), b"x"));
+    }
+    assert_eq!(a.drop_count(DropReason::NoSa), 102);
+    let told = wanted(&mut a);
+    assert!(!told.is_empty() && told.len() <= 10, "{}", told.len());
+    assert!(told.iter().all(|told| *told == packet));
     // Other destinations do take the route.
     a.receive(
         TRUST,

@@ -16,7 +16,7 @@ use ravelin_ctl::ike::{
 };
 use ravelin_ctl::sa::{DfBit, TfcPadding};
 use ravelin_ike::config as ike;
-use ravelin_types::{Generation, NodeId, SecretBytes, TrafficSelector, VrfId};
+use ravelin_types::{Generation, NodeId, Prefix, SecretBytes, TrafficSelector, VrfId};
 
 use crate::authority::Keys;
 use crate::pki::{Contents, Pki, Source};
@@ -48,6 +48,35 @@ pub struct TunnelParameters {
     pub tunnel_mtu_octets: Option<u16>,
 }
 
+/// A VPN that is established when there is traffic for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnTraffic {
+    /// Its gateway.
+    pub gateway: String,
+    /// Its name.
+    pub vpn: String,
+    tunnel_unit: u32,
+    selectors: Vec<(Prefix, Prefix)>,
+}
+
+impl OnTraffic {
+    fn of(gateway: &GatewayConfig, vpn: &VpnConfig) -> Self {
+        Self {
+            gateway: gateway.name.clone(),
+            vpn: vpn.name.clone(),
+            tunnel_unit: vpn.tunnel_unit,
+            selectors: vpn.selectors.iter().map(|s| (s.local, s.remote)).collect(),
+        }
+    }
+
+    /// Whether it takes what goes through this unit between these ends, ours and the peer's.
+    pub fn serves(&self, unit: u32, (ours, theirs): (IpAddr, IpAddr)) -> bool {
+        let mut selectors = self.selectors.iter();
+        self.tunnel_unit == unit
+            && selectors.any(|(local, remote)| local.contains(ours) && remote.contains(theirs))
+    }
+}
+
 /// A configuration in the daemon's shape.
 #[derive(Debug, Clone, Default)]
 pub struct Compiled {
@@ -57,6 +86,8 @@ pub struct Compiled {
     pub ike: Arc<ike::Config>,
     /// By names of gateway and VPN.
     pub tunnels: HashMap<(String, String), TunnelParameters>,
+    /// VPNs that are established when there is traffic for them.
+    pub on_traffic: Vec<OnTraffic>,
     /// Where to listen, each once.
     pub listen: Vec<(VrfId, IpAddr)>,
     /// How long `ari-ts` routes stay without a planed that forwards.
@@ -269,6 +300,9 @@ pub fn compile(
                 return Err(ConfigError::TunnelInstance {
                     vpn: vpn.name.clone(),
                 });
+            }
+            if vpn.establish == Establish::OnTraffic {
+                out.on_traffic.push(OnTraffic::of(gateway, vpn));
             }
             let key = (gateway.name.clone(), vpn.name.clone());
             if out.tunnels.insert(key, parameters(vpn)).is_some() {

@@ -12,6 +12,7 @@
 
 mod alarms;
 mod events;
+mod on_traffic;
 mod queries;
 mod show;
 
@@ -111,6 +112,7 @@ pub struct Daemon<T, K> {
     config: ConfigStore,
     rate: RateLimit,
     failures: FailureLog,
+    attempts: on_traffic::Attempts,
     /// Operators' questions that wait for counters, by our token: the request's number, and how long they wait.
     questions: BTreeMap<u64, (u32, Time)>,
     next_token: u64,
@@ -149,6 +151,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             config: ConfigStore::default(),
             rate: RateLimit::default(),
             failures: FailureLog::default(),
+            attempts: on_traffic::Attempts::default(),
             questions: BTreeMap::new(),
             next_token: 0,
             work_under_way: 0,
@@ -239,6 +242,11 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             }
             sa::Event::Sent(pairs) => self.endpoint.children_sent(&pairs, now),
             sa::Event::Alive(pairs) => self.endpoint.children_alive(&pairs, now),
+            sa::Event::Wanted {
+                tunnel_unit,
+                source,
+                destination,
+            } => self.traffic_waits(tunnel_unit, (source, destination), now),
             sa::Event::InstallFailed {
                 pair,
                 epoch,

@@ -441,7 +441,7 @@ pub struct Vpn {
     /// Selectors.
     #[serde(default)]
     pub traffic_selector: Vec<TrafficSelector>,
-    /// `immediately` or `responder-only`.
+    /// `immediately`, `on-traffic` or `responder-only`.
     pub establish_tunnels: Option<String>,
 }
 

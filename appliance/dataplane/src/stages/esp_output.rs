@@ -4,8 +4,9 @@ use ravelin_esp::{CryptoOp, Direction, EspDrop, OpStatus, PacketBuf};
 use ravelin_types::PairId;
 use ravelin_wire::icmp::IcmpError;
 use ravelin_wire::ip::IPV6_MIN_MTU_OCTETS;
+use std::net::IpAddr;
 
-use crate::address::Address;
+use crate::address::{Address, Ends};
 use crate::control::MIN_PATH_MTU_OCTETS;
 use crate::counters::Tally;
 use crate::drop::DropReason;
@@ -68,7 +69,24 @@ fn search<B: PacketBuf, A: Address>(
 #[cold]
 fn no_sa<P: Platform>(worker: &mut Worker<P>, packet: Packet<P::Buf>, tunnel: IfIndex) {
     worker.counters().interface(tunnel).errors.add(1);
+    if worker.sa_requests.allow(worker.now) {
+        let ends = match packet.meta.is_v6() {
+            true => packet.ends::<u128>().map(addresses),
+            false => packet.ends::<u32>().map(addresses),
+        };
+        if let Some((source, destination)) = ends {
+            worker.tell(Event::SaWanted {
+                tunnel,
+                source,
+                destination,
+            });
+        }
+    }
     worker.drop(packet, DropReason::NoSa);
+}
+
+fn addresses<A: Address>(ends: Ends<A>) -> (IpAddr, IpAddr) {
+    (ends.source.ip(), ends.destination.ip())
 }
 
 /// Drains `esp_output` into the ports, or into the engine's operations.

@@ -414,6 +414,7 @@ fn vpn(config: &Config, vpn: &Vpn, warnings: &mut Vec<String>) -> Result<part::V
         idle_s: vpn.ike.idle_time,
         establish: match vpn.establish_tunnels.as_deref() {
             Some("immediately") => Establish::Immediately,
+            Some("on-traffic") => Establish::OnTraffic,
             _ => Establish::ResponderOnly,
         },
     })

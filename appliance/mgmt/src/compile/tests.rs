@@ -278,6 +278,12 @@ fn other_forms_of_gateways_and_algorithms() {
         (first.vpns[0].establish, first.vpns[0].df_bit),
         (Establish::Immediately, DfBit::Copy)
     );
+    let late = text.replace(
+        "establish-tunnels immediately",
+        "establish-tunnels on-traffic",
+    );
+    let late = &compiled(&late).ike.gateways[0];
+    assert_eq!(late.vpns[0].establish, Establish::OnTraffic);
     assert_eq!(first.vpns[0].outer_dscp, Some(46));
     assert!(first.vpns[0].copy_outer_dscp);
     assert_eq!(first.vpns[0].tfc_padding, Some(TfcPadding::Mtu));

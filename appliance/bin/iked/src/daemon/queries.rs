@@ -72,6 +72,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             log::error!("{fault}");
         }
         self.authority.set(Arc::clone(&config.keys));
+        self.attempts.forget();
         self.endpoint.set_config(Arc::clone(&config.ike), now);
     }
 

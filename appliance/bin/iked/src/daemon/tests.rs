@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ravelin_ctl::daemon as mgmt;
+use ravelin_ctl::ike::{Authentication, Establish};
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply};
 use ravelin_ctl::sa::{self, Event, Request, ToPlaned};
 use ravelin_types::numbers::GRANT;
-use ravelin_types::{Numbers, PairId};
+use ravelin_types::{Numbers, PairId, SecretBytes};
 
 use bench::{Bench, LEFT, RIGHT};
 
@@ -29,6 +30,54 @@ fn a_tunnel_comes_up_in_both_planes_and_kernels() {
     assert_eq!(bench.right().routes(), ["10.1.0.0/16 st0-0"]);
     // No answer may be lost between two calm ends: one exchange each, and nothing retransmitted.
     assert_eq!(bench.delivered, 4);
+}
+
+#[test]
+fn traffic_establishes_a_tunnel_and_a_refusal_is_not_asked_for_at_once() {
+    let mut bench = Bench::new();
+    bench.configure(RIGHT);
+    let mut config = bench::config(LEFT);
+    config.gateways[0].vpns[0].establish = Establish::OnTraffic;
+    let reply = bench.apply(LEFT, config.clone());
+    assert!(matches!(reply, mgmt::Reply::Applied(Ok(_))), "{reply:?}");
+    bench.connect_planes();
+    bench.run(Duration::from_secs(5));
+    let wanted = |tunnel_unit, source: &str, destination: &str| Event::Wanted {
+        tunnel_unit,
+        source: source.parse().unwrap(),
+        destination: destination.parse().unwrap(),
+    };
+    for other in [
+        wanted(1, "10.1.0.1", "10.2.0.1"),
+        wanted(0, "10.3.0.1", "10.2.0.1"),
+        wanted(0, "10.1.0.1", "10.3.0.1"),
+        wanted(0, "2001:db8::1", "2001:db8::2"),
+    ] {
+        bench.left().plane_says(other);
+    }
+    bench.run(Duration::from_secs(5));
+    assert_eq!(bench.delivered, 0, "that is not its traffic");
+    let own = wanted(0, "10.1.0.1", "10.2.0.1");
+    bench.left().plane_says(own.clone());
+    bench.run(Duration::from_secs(5));
+    bench.assert_tunnel();
+    assert_eq!(bench.delivered, 4);
+    bench.left().plane_says(own.clone());
+    bench.run(Duration::from_secs(5));
+    assert_eq!(bench.delivered, 4, "it is there");
+
+    // The peer takes nobody any more.
+    bench.query(LEFT, DaemonQuery::ClearIke(None));
+    bench.run(Duration::from_secs(5));
+    let mut refusing = bench::config(RIGHT);
+    refusing.gateways[0].authentication = Authentication::pre_shared(SecretBytes::new(vec![1]));
+    bench.apply(RIGHT, refusing);
+    let before = bench.delivered;
+    for _ in 0..40 {
+        bench.left().plane_says(own.clone());
+        bench.run(Duration::from_millis(100));
+    }
+    assert_eq!(bench.delivered - before, 4, "one attempt in 4 s");
 }
 
 #[test]

@@ -526,7 +526,7 @@ impl Bench {
 }
 
 /// Left starts, right answers.
-fn config(node: usize) -> IkeConfig {
+pub fn config(node: usize) -> IkeConfig {
     let other = 1 - node;
     let vpn = VpnConfig {
         name: "tunnel".to_owned(),
