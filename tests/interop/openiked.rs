@@ -77,20 +77,22 @@ fn whole_life(scene: &mut Scene, own: &[(String, Vec<u8>)]) {
     let mut peer = scene.start("v4", &text, own);
     scene.carries(&mut peer, V4, 2);
     let order = |what: &str| format!("request security {what} rekey all");
-    scene.gateway.cli(&order("ike")).unwrap();
-    let rekeyed = |peer: &OpenIked| peer.log().matches("rekeyed as new IKESA").count();
-    wait_until("our rekey of the IKE SA", LIMIT, || {
-        Ok((rekeyed(&peer) == 1).then_some(()))
-    })
-    .unwrap();
+    // Not right after a rekey of the IKE SA: it may stop there, between its answer and its kernel.
     scene.gateway.cli(&order("ipsec")).unwrap();
     scene.carries(&mut peer, V4, 4);
     assert!(
         peer.log()
             .contains("(enc aes-256 auth hmac-sha1 group ecp256)")
     );
+    let rekeyed = |peer: &OpenIked| peer.log().matches("rekeyed as new IKESA").count();
+    let before = rekeyed(&peer);
+    scene.gateway.cli(&order("ike")).unwrap();
+    wait_until("our rekey of the IKE SA", LIMIT, || {
+        Ok((rekeyed(&peer) > before).then_some(()))
+    })
+    .unwrap();
     wait_until("its rekey of the IKE SA", LIMIT, || {
-        Ok((rekeyed(&peer) == 2).then_some(()))
+        Ok((rekeyed(&peer) >= 2).then_some(()))
     })
     .unwrap();
     let probes = scene.count(PROBES);

@@ -48,7 +48,12 @@ impl Kernelless {
              nft add chain inet quiet out '{ type filter hook output priority 0; }'
              nft add rule inet quiet out icmp type destination-unreachable drop
              nft add rule inet quiet out icmpv6 type { destination-unreachable, parameter-problem } drop")?;
-        let sas = folder.join("sas.txt");
+        // In memory: a daemon waits a second for its kernel, and a disk that is busy may take longer.
+        let name = folder.file_name().unwrap_or_default();
+        let sas = crate::runtime_folder(netns.name())?
+            .join(name)
+            .with_extension("sas");
+        let _ = std::fs::remove_file(&sas); // of another test
         Ok(Self {
             library,
             sas,

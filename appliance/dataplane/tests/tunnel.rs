@@ -242,7 +242,7 @@ fn without_an_sa_nothing_leaves_in_clear() {
     assert_eq!(a.drop_count(DropReason::NoSa), 1);
     // Whoever can establish one is told.
     let wanted = |a: &mut Gateway| {
-        let told = a.controller.poll(a.now).into_iter();
+        let told = std::mem::take(&mut a.notices).into_iter();
         let told = told.filter_map(|notice| match notice {
             Notice::Sa(Event::Wanted {
                 tunnel_unit,
@@ -271,6 +271,7 @@ fn without_an_sa_nothing_leaves_in_clear() {
     // Of a flood only some.
     for _ in 0..100 {
         a.receive(TRUST, &udp(host(1, false), host(2, false), (7, 8), b"x"));
+        a.run();
     }
     assert_eq!(a.drop_count(DropReason::NoSa), 102);
     let told = wanted(&mut a);
