@@ -19,6 +19,7 @@ fn connection(local: &str, remote: &str, ids: (&str, &str), ts: (&str, &str)) ->
         psk: "bench-secret".into(),
         proposals: "aes256gcm16-prfsha256-ecp256".into(),
         options: vec![],
+        ppks: vec![],
         children: vec![Child::new("net", ts.0, ts.1)],
     }
 }

@@ -59,6 +59,12 @@ fn by_certificate(name: &str, realm: &str, enb: &str, auth: &str) -> String {
     )
 }
 
+/// An eNodeB of realm p256 that names this post-quantum pre-shared key.
+fn with_ppk(name: &str, ppk_id: &str) -> String {
+    let version = format!("version = 2\n    ppk_id = {ppk_id}");
+    by_certificate(name, "p256", "ppk", "pubkey").replacen("version = 2", &version, 1)
+}
+
 struct Scene {
     site: Site,
     gateway: Gateway,
@@ -108,6 +114,8 @@ fn certificates_of_all_kinds_against_strongswan() {
     let mut ed25519 = Realm::new("ed25519", KeyKind::Ed25519);
     let peer = ed25519.ca.issue("peer", &[]).unwrap();
     ed25519.enbs.push(("peer".to_owned(), peer));
+    let ppk = p256.ca.issue("ppk", &[]).unwrap();
+    p256.enbs.push(("ppk".to_owned(), ppk));
     p256.with_fault("expired", Fault::Expired);
     p256.with_fault("stranger", Fault::UnknownCa);
     p256.with_fault("weak", Fault::WeakKey);
@@ -139,10 +147,19 @@ fn certificates_of_all_kinds_against_strongswan() {
         name: "outgoing",
         who: "address 192.0.2.10; remote-identity hostname peer.ed25519.example; local-identity hostname gw.ed25519.example;".to_owned(),
         establish: "immediately",
-        ..Case::of("ed25519")
+        // A key that strongSwan has not, so it goes by the signature without.
+        policy: format!("{} ppk-profile outgoing; ppk-optional;", Case::of("ed25519").policy),
+    };
+    let mixed = Case {
+        name: "ppk",
+        who: "dynamic hostname ppk.p256.example; local-identity hostname gw.p256.example;"
+            .to_owned(),
+        policy: format!("{} ppk-profile enb; ppk-optional;", Case::of("p256").policy),
+        ..Case::of("p256")
     };
     let cases = [
         outgoing,
+        mixed,
         Case::of("rsa"),
         Case::of("p256"),
         Case::of("p384"),
@@ -165,6 +182,8 @@ fn certificates_of_all_kinds_against_strongswan() {
         by_certificate("pkcs1", "rsa", "enb", "rsa-sha256"),
         by_certificate("pss", "rsa", "enb", "rsa/pss-sha384"),
         by_certificate("p256", "p256", "enb", "pubkey"),
+        with_ppk("ppk", "enb\n    ppk_required = yes"),
+        with_ppk("ppk-unknown", "unknown"),
         by_certificate("p384", "p384", "enb", "pubkey"),
         by_certificate("ed25519", "ed25519", "enb", "pubkey"),
         by_certificate("outgoing", "ed25519", "peer", "pubkey").replace("10.45.0.1", "10.45.0.2"),
@@ -196,11 +215,15 @@ fn certificates_of_all_kinds_against_strongswan() {
     let secret = |name: &str, a: &str, b: &str| {
         format!("  ike-{name} {{\n    id-1 = {a}\n    id-2 = {b}\n    secret = \"{KEY}\"\n  }}\n")
     };
+    let ppk =
+        |id: &str| format!("  ppk-{id} {{\n    id = {id}\n    secret = \"{KEY} {id}\"\n  }}\n");
     let swanctl = format!(
-        "connections {{\n{}}}\nsecrets {{\n{}{}}}\n",
+        "connections {{\n{}}}\nsecrets {{\n{}{}{}{}}}\n",
         connections.concat(),
         secret("a", "key.example", "enb.p256.example"),
         secret("b", "a.key.example", "gw.p256.example"),
+        ppk("enb"),
+        ppk("unknown"),
     );
     let realms = [&rsa, &p256, &p384, &ed25519];
     let files: Vec<_> = realms.iter().flat_map(|realm| realm.files()).collect();
@@ -208,6 +231,17 @@ fn certificates_of_all_kinds_against_strongswan() {
     let site = Site::new("certificates").unwrap();
     let peer = StrongSwan::start_with(&site.enb, site.folder(), &swanctl, &files).unwrap();
     let text = configuration(&profiles.concat(), &cases);
+    let profile = |id: &str| {
+        format!(
+            "profiles {id} {{ static {{ key-id ascii-text {id}; key ascii-text \"{KEY} {id}\"; }} }}\n"
+        )
+    };
+    let manager = format!(
+        "    key-manager {{\n{}{}}}\n",
+        profile("enb"),
+        profile("outgoing")
+    );
+    let text = text.replacen("    pki {\n", &format!("{manager}    pki {{\n"), 1);
     let fill = |folder: &Path| {
         let store = Store::open(folder).unwrap();
         for realm in [&rsa, &p256, &ed25519] {
@@ -244,6 +278,8 @@ fn certificates_of_all_kinds_against_strongswan() {
             .unwrap()
             .contains("gw.ed25519.example")
     );
+    let log = scene.peer.log();
+    assert!(log.contains("no PPK available, using NO_PPK_AUTH"), "{log}");
     scene.peer.terminate("outgoing").unwrap();
 
     let log = scene.connects("pkcs1");
@@ -270,6 +306,14 @@ fn certificates_of_all_kinds_against_strongswan() {
         let wanted = format!("{step} \"O=Ravelin Test, CN=Access CA\"");
         assert!(log.contains(&wanted), "{log}");
     }
+    let log = scene.connects("ppk");
+    assert!(log.contains("using PPK for PPK_ID 'enb'"), "{log}");
+    let log = scene.connects("ppk-unknown");
+    assert!(
+        log.contains("authentication of 'gw.p256.example' with ECDSA_WITH_SHA256_DER successful"),
+        "{log}"
+    );
+    assert!(!log.contains("using PPK"), "{log}");
     let log = scene.connects("p384");
     assert!(
         log.contains("authentication of 'gw.p384.example' with ECDSA_WITH_SHA384_DER successful"),

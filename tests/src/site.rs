@@ -191,6 +191,7 @@ pub fn enb_connection(name: &str, outer: Addresses) -> Connection {
         psk: PRE_SHARED_KEY.to_owned(),
         proposals: "aes256gcm16-prfsha256-ecp256".to_owned(),
         options: vec!["rekey_time = 0".to_owned()],
+        ppks: Vec::new(),
         children: vec![Child::new(
             &format!("{name}-s1"),
             &both(V4.enb_inner, V6.enb_inner),

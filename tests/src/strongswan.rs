@@ -36,6 +36,8 @@ pub struct Connection {
     pub proposals: String,
     /// More lines of the connection: `rekey_time = 2s`.
     pub options: Vec<String>,
+    /// Post-quantum pre-shared keys by identifier; an option `ppk_id` names the one to use.
+    pub ppks: Vec<(String, String)>,
     /// Child SAs.
     pub children: Vec<Child>,
 }
@@ -349,6 +351,13 @@ pub(crate) fn swanctl_conf(connections: &[Connection]) -> String {
             "  ike-{} {{\n    id-1 = {}\n    id-2 = {}\n    secret = \"{}\"\n  }}\n",
             c.name, c.local_id, c.remote_id, c.psk
         );
+        for (at, (id, secret)) in c.ppks.iter().enumerate() {
+            let _ = write!(
+                secrets,
+                "  ppk-{}-{at} {{\n    id = {id}\n    secret = \"{secret}\"\n  }}\n",
+                c.name
+            );
+        }
     }
     text + "}\n" + &secrets + "}\n"
 }

@@ -26,6 +26,7 @@ fn end(local: IpAddr, remote: IpAddr, inner: IpAddr, other: IpAddr, ids: (&str, 
         psk: PRE_SHARED_KEY.to_owned(),
         proposals: "aes256gcm16-prfsha256-ecp256".to_owned(),
         options: vec!["rekey_time = 0".to_owned()],
+        ppks: Vec::new(),
         children: vec![child],
     };
     let hosts = host_script(&[format!("{local}/24")], &[format!("{inner}/32")], &[]);

@@ -6,6 +6,7 @@
 mod access;
 mod chassis;
 mod interfaces;
+mod key_manager;
 mod pki;
 mod read;
 mod routing;
@@ -15,6 +16,7 @@ mod system;
 pub use access::{Access, AccessClient, AccessProfile, ClientIke};
 pub use chassis::{Chassis, HighAvailability, Monitor, RedundancyGroup};
 pub use interfaces::{Family, Interface, InterfaceAddress, Unit};
+pub use key_manager::{KeyId, KeyManager, KeyProfile, StaticKey, StaticSecret};
 pub use pki::{CaProfile, CrlSource, OcspSource, Pki, RevocationCheck};
 pub use read::SecretText;
 pub use routing::{ManagementRoute, RouteHop, StaticRoute};

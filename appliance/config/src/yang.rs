@@ -22,6 +22,7 @@ pub const SOURCES: &[Source] = &[
     module!("ravelin-routing-instances"),
     module!("ravelin-security"),
     module!("ravelin-security-pki"),
+    module!("ravelin-security-key-manager"),
     module!("ravelin-security-ike-algorithms"),
     module!("ravelin-security-ike-gateway"),
     module!("ravelin-security-ike"),

@@ -131,6 +131,10 @@ pub struct Authentication {
     pub trusted_cas: Vec<String>,
     /// Kinds of keys that certificates of both sides may have; empty: any.
     pub key_kinds: Vec<KeyKind>,
+    /// Post-quantum pre-shared keys (RFC 8784), the preferred first.
+    pub ppks: Vec<Ppk>,
+    /// Peers that share none of them are refused.
+    pub ppk_required: bool,
     /// RSA below 2048 bits and signatures with SHA-1 are accepted.
     pub allow_weak: bool,
 }
@@ -143,6 +147,15 @@ impl Authentication {
             ..Self::default()
         }
     }
+}
+
+/// A post-quantum pre-shared key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ppk {
+    /// By which both ends know it.
+    pub id: Vec<u8>,
+    /// The secret.
+    pub key: SecretBytes,
 }
 
 /// A kind of key that `authentication-method` names.

@@ -7,6 +7,7 @@ mod authentication;
 mod gateways;
 mod keys;
 mod pattern;
+mod ppk;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use authentication::{
 pub use gateways::Gateways;
 pub use keys::{KeyList, PreSharedKeys, key_of};
 pub use pattern::IdentityPattern;
+pub use ppk::{Ppk, Ppks, ppk_text};
 
 /// Default of [`Limits::half_open_max`]: 8,192 times some 2 KiB; legitimate set-ups at 3,000/s over a 1 s path need 3,000.
 pub const HALF_OPEN_MAX: usize = 8192;
@@ -78,6 +80,8 @@ pub struct Gateway {
     pub peer_proof: PeerProof,
     /// Pre-shared keys, for each direction that is proven by them.
     pub keys: PreSharedKeys,
+    /// Post-quantum pre-shared keys (RFC 8784).
+    pub ppks: Ppks,
     /// Dead peer detection.
     pub dpd: Option<Dpd>,
     /// When a NAT lies before us and nothing else was sent for so long, a keepalive is (RFC 3948 section 4); `None`: never.

@@ -90,6 +90,38 @@ pub enum Reason {
         /// The peer's address when the limit is for each.
         address: Option<IpAddr>,
     },
+    /// The gateway requires a post-quantum pre-shared key (RFC 8784).
+    #[error("gateway {gateway} requires a post-quantum pre-shared key, and the peer uses none")]
+    NoPpk {
+        /// Gateway.
+        gateway: String,
+    },
+    /// The peer names a post-quantum pre-shared key that the gateway has not.
+    #[error("post-quantum pre-shared key {offered} of the peer is not known: {accepted}")]
+    UnknownPpk {
+        /// What the peer named.
+        offered: String,
+        /// Those of the gateway.
+        accepted: String,
+    },
+    /// The peer's proof without the post-quantum pre-shared key is right, the one with it is not.
+    #[error("authentication failed: the post-quantum pre-shared keys {0} differ")]
+    WrongPpk(String),
+    /// The authentication data is wrong, for one reason or the other.
+    #[error(
+        "authentication failed: the pre-shared keys or the post-quantum pre-shared keys {0} differ"
+    )]
+    WrongKeyOrPpk(String),
+    /// The responder refused our proof with a post-quantum pre-shared key.
+    #[error("the peer answered {name} ({number}) to post-quantum pre-shared key {ppk}")]
+    RefusedPpk {
+        /// Name of the notification.
+        name: &'static str,
+        /// Its number.
+        number: u16,
+        /// What we named.
+        ppk: String,
+    },
     /// The authentication data is wrong.
     #[error("authentication failed: the pre-shared keys differ")]
     WrongKey,
@@ -115,6 +147,14 @@ pub enum Reason {
     /// The authority does not accept the peer's certificate or signature.
     #[error("authentication failed: {0}")]
     Certificate(Denial),
+    /// The same of a signature that covers a post-quantum pre-shared key.
+    #[error("authentication failed with post-quantum pre-shared key {ppk}: {denial}")]
+    CertificateWithPpk {
+        /// What the authority says.
+        denial: Denial,
+        /// The key.
+        ppk: String,
+    },
     /// The authority makes no signature of ours.
     #[error("gateway {gateway} cannot sign: {why}")]
     Unsigned {

@@ -99,6 +99,20 @@ impl IkeKeys {
         IkeKeys::rekeyed(suite, suite.prf(), &self.d, &shared.into(), seeds)
     }
 
+    /// SK_d = prf+ (PPK, SK_d'), SK_pi and SK_pr likewise: the keys with a post-quantum pre-shared key (RFC 8784 section 3).
+    pub(crate) fn with_ppk(&self, alg: Prf, ppk: &SecretBytes) -> Result<IkeKeys, Error> {
+        let mixed = |key: &SecretBytes| {
+            let octets = key.expose().len();
+            prf_plus(alg, ppk.expose(), &[key.expose()], octets).map(stored)
+        };
+        Ok(IkeKeys {
+            d: mixed(&self.d)?,
+            pi: mixed(&self.pi)?,
+            pr: mixed(&self.pr)?,
+            ..self.clone()
+        })
+    }
+
     /// {SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr} = prf+ (SKEYSEED, Ni | Nr | SPIi | SPIr)
     fn expand(suite: IkeSuite, skeyseed: &Secret, seeds: &Seeds<'_>) -> Result<IkeKeys, Error> {
         let p = suite.prf().key_octets();

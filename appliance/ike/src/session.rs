@@ -57,6 +57,8 @@ pub(crate) struct Session {
     pub(crate) last_outbound: Option<Time>,
     /// Addresses that the peer has from a pool.
     pub(crate) leases: Vec<Lease>,
+    /// The identifier of the post-quantum pre-shared key in its keys (RFC 8784).
+    pub(crate) ppk: Option<Box<[u8]>>,
     /// The peer may be sent elsewhere (RFC 5685).
     pub(crate) redirectable: bool,
     /// What there is of MOBIKE, once agreed on.
@@ -243,6 +245,7 @@ impl Session {
             last_inbound: now,
             last_outbound: None,
             leases: Vec::new(),
+            ppk: None,
             redirectable: false,
             mobility: None,
             closing: None,

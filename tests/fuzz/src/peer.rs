@@ -118,6 +118,7 @@ fn config() -> Arc<Config> {
         mobike: false,
         quick_crash_detection: false,
         connections: ravelin_ike::config::ConnectionLimits::default(),
+        ppks: ravelin_ike::config::Ppks::default(),
         redirect: None,
         pool: None,
         vpns: vec![vpn],

@@ -72,6 +72,7 @@ pub fn config(arguments: &Arguments, proof: &Proof, index: u32) -> Config {
         mobike: false,
         quick_crash_detection: false,
         connections: ravelin_ike::config::ConnectionLimits::default(),
+        ppks: ravelin_ike::config::Ppks::default(),
         redirect: None,
         pool: None,
         vpns: vec![vpn],

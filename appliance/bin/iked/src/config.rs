@@ -421,6 +421,7 @@ fn gateway_of<'a>(
             list: (gateway.authentication.key_list.as_ref())
                 .and_then(|name| proofs.key_list(&gateway.name, name)),
         },
+        ppks: ppks_of(&gateway.authentication),
         dpd: gateway.dead_peer_detection.map(|dpd| ike::Dpd {
             mode: match dpd.mode {
                 DpdMode::Optimized => ike::DpdMode::Optimized,
@@ -455,6 +456,17 @@ fn gateway_of<'a>(
         }),
         vpns: gateway.vpns.iter().map(vpn_of).collect(),
     })
+}
+
+fn ppks_of(authentication: &Authentication) -> ike::Ppks {
+    let keys = authentication.ppks.iter().map(|ppk| ike::Ppk {
+        id: ppk.id.clone(),
+        key: ppk.key.clone(),
+    });
+    ike::Ppks {
+        keys: keys.collect(),
+        required: authentication.ppk_required,
+    }
 }
 
 fn vpn_of(vpn: &VpnConfig) -> ike::Vpn {

@@ -100,6 +100,10 @@ fn paragraph(out: &mut String, sa: &IkeSa) {
     ] {
         put(format!("   {name:<23}: "), value.to_owned());
     }
+    put(
+        "  Post-quantum pre-shared key: ".to_owned(),
+        sa.ppk.clone().unwrap_or_else(|| "none".to_owned()),
+    );
     for address in &sa.leases {
         put("  Assigned address: ".to_owned(), address.to_string());
     }

@@ -97,6 +97,25 @@ fn printed_text_reads_as_the_same_tree_in_both_forms() {
 }
 
 #[test]
+fn a_profile_of_the_key_manager_hides_its_key_and_shows_its_identifier() {
+    let manager = "security {
+    key-manager {
+        profiles enb {
+            static {
+                key-id ascii-text enb-1;
+                key hexadecimal \"00ff\"; ## SECRET-DATA
+            }
+        }
+    }
+}
+";
+    let tree = MODEL.parse("t.conf", manager).unwrap();
+    assert_eq!(*MODEL.print(&tree, Secrets::Show), manager);
+    let hidden = MODEL.print(&tree, Secrets::Hide);
+    assert_eq!(*hidden, manager.replace("\"00ff\"", "<hidden>"));
+}
+
+#[test]
 fn secrets_are_hidden_and_a_hidden_one_is_refused() {
     let tree = MODEL.parse("t.conf", SAMPLE).unwrap();
     let shown = MODEL.print(&tree, Secrets::Show);

@@ -1,5 +1,6 @@
 //! `security`.
 
+use super::key_manager::KeyManager;
 use super::pki::Pki;
 use super::read::{SecretText, optional, present, text, texts};
 use ravelin_types::{
@@ -14,6 +15,9 @@ pub struct Security {
     /// `security pki`.
     #[serde(default, rename = "ravelin-security-pki:pki")]
     pub pki: Pki,
+    /// `security key-manager`.
+    #[serde(default, rename = "ravelin-security-key-manager:key-manager")]
+    pub key_manager: KeyManager,
     /// `security ike`.
     #[serde(default, rename = "ravelin-security-ike:ike")]
     pub ike: Ike,
@@ -107,6 +111,12 @@ pub struct IkePolicy {
     /// Pre-shared key.
     #[serde(default)]
     pub pre_shared_key: PreSharedKey,
+    /// Names of profiles with post-quantum pre-shared keys, the preferred first.
+    #[serde(default)]
+    pub ppk_profile: Vec<String>,
+    /// Peers without one of them are served too.
+    #[serde(default, deserialize_with = "present")]
+    pub ppk_optional: bool,
     /// Proof by certificates.
     #[serde(default)]
     pub certificate: PolicyCertificate,

@@ -37,6 +37,8 @@ pub struct IkeSa {
     pub prf: String,
     /// Group.
     pub dh_group: String,
+    /// The post-quantum pre-shared key in its keys, by its identifier (RFC 8784).
+    pub ppk: Option<String>,
     /// Whether a NAT lies between.
     pub nat: bool,
     /// Addresses that the peer has from a pool.

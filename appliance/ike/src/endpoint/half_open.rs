@@ -220,6 +220,8 @@ impl<E: Environment> Endpoint<E> {
             nat_remote,
             fragmentation: parts.notify(kind::FRAGMENTATION_SUPPORTED).is_some(),
             hashes: parts.signature_hashes(),
+            use_ppk: parts.notify(kind::USE_PPK).is_some()
+                && candidates.iter().any(|g| !g.ppks.keys.is_empty()),
             redirectable: redirect::is_supported(&parts),
         };
         Ok(Outcome::Start(

@@ -9,6 +9,7 @@ use ravelin_types::{
 
 use super::Endpoint;
 use super::dispatch::shared;
+use crate::config::ppk_text;
 use crate::environment::Environment;
 use crate::event::{IkeId, Outer, SessionId};
 use crate::proposal::EspSuite;
@@ -44,6 +45,8 @@ pub struct IkeSummary {
     pub peer: Option<Identity>,
     /// Negotiated suite.
     pub suite: Option<IkeSuite>,
+    /// The post-quantum pre-shared key in its keys (RFC 8784).
+    pub ppk: Option<String>,
     /// A NAT lies between.
     pub nat: bool,
     /// The tunnel moves with the addresses of its ends (RFC 4555).
@@ -158,6 +161,7 @@ impl<E: Environment> Endpoint<E> {
                 local_identity: s.local_identity.clone(),
                 peer: s.peer.clone(),
                 suite: i.suite,
+                ppk: s.ppk.as_deref().map(ppk_text),
                 nat: s.path.nat_local || s.path.nat_remote,
                 mobike: s.mobility.is_some(),
                 leases: s.leases.iter().map(|l| l.address).collect(),

@@ -32,6 +32,11 @@ impl Reason {
                 offered.clone(),
                 accepted,
             ),
+            Reason::UnknownPpk { offered, accepted } => sides(
+                "the post-quantum pre-shared key is not known".to_owned(),
+                offered.clone(),
+                accepted,
+            ),
             Reason::AuthMethod { offered, accepted } => sides(
                 "the authentication method is not accepted".to_owned(),
                 method_text(*offered),

@@ -18,6 +18,7 @@ fn gateway(name: &str, remote: RemotePeer) -> Arc<Gateway> {
         mobike: false,
         quick_crash_detection: false,
         connections: crate::config::ConnectionLimits::default(),
+        ppks: crate::config::Ppks::default(),
         redirect: None,
         pool: None,
         always_port_4500: false,

@@ -128,3 +128,38 @@ fn child_keys_come_initiator_first_and_a_key_exchange_changes_them() {
         (32, 32, 32, 32)
     );
 }
+
+/// RFC 8784 section 3, worked out by Python's hmac: prf+ (PPK, SK_d'), and nothing else changes.
+#[test]
+fn a_post_quantum_pre_shared_key_is_mixed_into_three_of_the_keys() {
+    let stored = |octets: Vec<u8>| SecretBytes::new(octets);
+    let keys = IkeKeys {
+        d: stored((0..32).collect()),
+        pi: stored((0..64).collect()),
+        ..IkeKeys::initial(suite(true), &Secret::new(vec![5; 32]), &SEEDS).unwrap()
+    };
+    let ppk = stored(
+        0x0011_2233_4455_6677_8899_aabb_ccdd_eeff_u128
+            .to_be_bytes()
+            .repeat(2),
+    );
+    let mixed = keys.with_ppk(Prf::HmacSha256, &ppk).unwrap();
+    let hex = |key: &SecretBytes| -> String {
+        key.expose()
+            .iter()
+            .map(|octet| format!("{octet:02x}"))
+            .collect()
+    };
+    let d = "ab49327cbe60505db600cc20b03288f5b3916fc65f14c134f6ba3bcc94380c38";
+    let pi = "faf54561a9929b789bab579c82d63b1cc75caef8f56c62a91a6dde4972ae341072acc05a612466475530606c623fda741aa4fb8b62687225a4ac143d9e83fc07";
+    assert_eq!((hex(&mixed.d).as_str(), hex(&mixed.pi).as_str()), (d, pi));
+    assert_ne!(hex(&mixed.pr), hex(&keys.pr));
+    for (before, after) in [
+        (&keys.ai, &mixed.ai),
+        (&keys.ar, &mixed.ar),
+        (&keys.ei, &mixed.ei),
+        (&keys.er, &mixed.er),
+    ] {
+        assert_eq!(hex(before), hex(after));
+    }
+}

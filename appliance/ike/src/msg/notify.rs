@@ -64,6 +64,9 @@ pub mod kind {
     pub const CHILDLESS_IKEV2_SUPPORTED: u16 = 16418;
     pub const FRAGMENTATION_SUPPORTED: u16 = 16430;
     pub const SIGNATURE_HASH_ALGORITHMS: u16 = 16431;
+    pub const USE_PPK: u16 = 16435;
+    pub const PPK_IDENTITY: u16 = 16436;
+    pub const NO_PPK_AUTH: u16 = 16437;
     pub const INTERMEDIATE_EXCHANGE_SUPPORTED: u16 = 16438;
     pub const ADDITIONAL_KEY_EXCHANGE: u16 = 16441;
     /// Numbers below this report errors.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::auth::ppk;
 use super::auth::proof::requests;
 use super::auth::{self, HalfOpen};
 use super::intermediate;
@@ -67,6 +68,8 @@ pub(crate) struct Reply {
     fragmentation: bool,
     /// What the peer takes in signatures (RFC 7427).
     pub(crate) hashes: Option<Vec<u16>>,
+    /// Both ends use post-quantum pre-shared keys (RFC 8784).
+    use_ppk: bool,
 }
 
 impl Reply {
@@ -86,6 +89,7 @@ impl Reply {
             float: false,
             fragmentation: sa.fragmentation,
             hashes,
+            use_ppk: false,
         })
     }
 }
@@ -109,6 +113,8 @@ pub(crate) struct Answer {
     pub(crate) fragmentation: bool,
     /// What the peer takes in signatures (RFC 7427).
     pub(crate) hashes: Option<Vec<u16>>,
+    /// Both ends use post-quantum pre-shared keys (RFC 8784).
+    pub(crate) use_ppk: bool,
     /// The peer knows redirects (RFC 5685).
     pub(crate) redirectable: bool,
 }
@@ -244,6 +250,7 @@ fn send_request(
         .iter()
         .any(|p| !p.suite.additional().is_empty());
     payloads.extend(additional.then(intermediate_supported));
+    payloads.extend((!gateway.ppks.keys.is_empty()).then(ppk::supported));
     payloads.extend(gateway.uses_certificates().then(hash_algorithms));
     sa.spi_r = 0;
     sa.window.restart();
@@ -351,6 +358,10 @@ pub(crate) fn on_response(
         let missing = Reason::Missing("INTERMEDIATE_EXCHANGE_SUPPORTED");
         return give_up(ctx, session, missing);
     }
+    let use_ppk = !gateway.ppks.keys.is_empty() && parts.notify(kind::USE_PPK).is_some();
+    if let Err(reason) = ppk::agreed(&gateway, use_ppk) {
+        return give_up(ctx, session, reason);
+    }
     let job = Job::Agree(sent.dh.0.clone(), ke.public.clone());
     let local = session.path.local;
     let (nat_local, nat_remote) = detect_nat(&parts, (spi_i, message.header.spi_r), local, remote)?;
@@ -368,6 +379,7 @@ pub(crate) fn on_response(
             || gateway.mobike && parts.notify(kind::NAT_DETECTION_SOURCE_IP).is_some(),
         fragmentation: parts.notify(kind::FRAGMENTATION_SUPPORTED).is_some(),
         hashes: parts.signature_hashes(),
+        use_ppk,
     };
     ctx.work(session, ike, job, Continuation::InitAgree(Box::new(reply)))?;
     if let Some(o) = session.ike_mut(ike)?.window.outstanding_mut() {
@@ -453,6 +465,8 @@ pub(crate) fn agreed(
         request: sent.request.clone(),
         response: std::mem::take(&mut reply.response),
         int_auth: intermediate::IntAuth::default(),
+        use_ppk: reply.use_ppk,
+        ppk: None,
         child: None,
     };
     intermediate::go_on(ctx, session, ike, Agreed { reply, keys, auth })
@@ -545,6 +559,7 @@ pub(crate) fn answer(
     // RFC 7383 section 2.3: the responder says so only to an initiator that did.
     payloads.extend(a.fragmentation.then(fragmentation_supported));
     payloads.extend((!suite.additional().is_empty()).then(intermediate_supported));
+    payloads.extend(a.use_ppk.then(ppk::supported));
     // RFC 6023 section 4: the peer may leave the first child SA out of IKE_AUTH.
     let childless = Notify::new(kind::CHILDLESS_IKEV2_SUPPORTED, &[]);
     payloads.push(Payload::Notify(childless));
@@ -563,6 +578,7 @@ pub(crate) fn answer(
         response: data.clone(),
         hashes: a.hashes,
         int_auth: intermediate::IntAuth::default(),
+        use_ppk: a.use_ppk,
         previous: None,
     });
     sa.expires_at = Some(now + HALF_OPEN_LIFETIME);

@@ -214,6 +214,8 @@ pub(crate) fn agreed(
             request: sent.auth.request.clone(),
             response: sent.auth.response.clone(),
             int_auth: reply.int_auth,
+            use_ppk: sent.auth.use_ppk,
+            ppk: None,
             nonce_i,
             nonce_r,
             child: None,

@@ -131,6 +131,21 @@ fn plain() -> World {
     calm(1, peer(), gateway(), false)
 }
 
+/// The responder has the key of the initiator as its second.
+fn with_ppks() -> World {
+    let (mut a, mut b) = (peer(), gateway());
+    a.ppks = super::ppk::ppks(&["one"], false);
+    b.ppks = super::ppk::ppks(&["two", "one"], true);
+    calm(4, a, b, false)
+}
+
+fn with_ppks_and_certificates() -> World {
+    let (mut a, mut b) = super::certificates::pair();
+    a.ppks = super::ppk::ppks(&["one"], false);
+    b.ppks = super::ppk::ppks(&["one"], false);
+    calm(5, a, b, false)
+}
+
 fn with_pfs() -> World {
     let (mut a, mut b) = (peer(), gateway());
     a.vpns[0].pfs = Some(DhGroup::Curve25519);
@@ -314,10 +329,12 @@ fn set_ups_with_certificates_survive_a_cut_at_every_moment() {
 }
 
 #[test]
-fn several_key_exchanges_survive_a_cut_at_every_moment() {
+fn more_keys_survive_a_cut_at_every_moment() {
     let hybrid = with_more_key_exchanges;
     all(&[
         set_up("IKE_INTERMEDIATE", hybrid, (10, 10)),
+        set_up("PPK", with_ppks, (13, 10)),
+        set_up("PPK and certificates", with_ppks_and_certificates, (16, 12)),
         exchange("child by A", hybrid, |w| rekey_child(w, Side::A), (13, 10)),
         exchange("IKE SA by B", hybrid, |w| rekey_ike(w, Side::B), (10, 13)),
     ]);

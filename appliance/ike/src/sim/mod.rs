@@ -20,6 +20,7 @@ mod mobike;
 mod modes;
 mod node;
 mod order;
+mod ppk;
 mod redirect;
 mod rekey;
 mod remove;
@@ -121,6 +122,7 @@ pub(crate) fn gateway() -> Gateway {
         mobike: false,
         quick_crash_detection: false,
         connections: crate::config::ConnectionLimits::default(),
+        ppks: crate::config::Ppks::default(),
         redirect: None,
         pool: None,
         vpns: vec![vpn()],

@@ -1,11 +1,12 @@
 //! One line for a header, one for each payload.
 
+use crate::config::ppk_text;
 use crate::identity::payload_text;
 use crate::msg::cert::encoding;
 use crate::msg::cp::{Cp, cfg};
 use crate::msg::delete::Delete;
 use crate::msg::header::{ExchangeType, Header};
-use crate::msg::notify::Notify;
+use crate::msg::notify::{Notify, kind};
 use crate::msg::payload::{Payload, PayloadType};
 use crate::msg::sa::{Proposal, Sa, protocol};
 use crate::msg::ts::{Range, Selector, Ts};
@@ -148,6 +149,11 @@ fn notify_text(n: &Notify) -> String {
         format!(" {} {}", protocol_name(n.protocol), hex(&n.spi))
     };
     let data = match n.data.len() {
+        // Of type PPK_ID_FIXED (RFC 8784 section 5.1); it is no secret.
+        _ if n.kind == kind::PPK_IDENTITY && n.data.first() == Some(&2) => {
+            let id = n.data.get(1..).unwrap_or_default();
+            return format!("{name} {}", ppk_text(id));
+        }
         0 => String::new(),
         length => format!(", {length} octets"),
     };

@@ -20,6 +20,9 @@ const IKE_SA_INIT: u8 = 34;
 const IKE_AUTH: u8 = 35;
 const NAT_DETECTION_SOURCE_IP: u16 = 16_388;
 const COOKIE: u16 = 16_390;
+const USE_PPK: u16 = 16_435;
+const PPK_IDENTITY: u16 = 16_436;
+const NO_PPK_AUTH: u16 = 16_437;
 const INITIAL_CONTACT: u16 = 16_384;
 const NO_PROPOSAL_CHOSEN: u16 = 14;
 
@@ -99,6 +102,13 @@ fn auth() -> Vec<Payload> {
     ]
 }
 
+/// With a post-quantum pre-shared key (RFC 8784).
+fn mixed() -> Vec<Payload> {
+    let proof = Payload::Notify(Notify::new(NO_PPK_AUTH, &[4; 32]));
+    let identity = Payload::Notify(Notify::new(PPK_IDENTITY, b"\x02enb-1"));
+    [auth(), vec![identity, proof]].concat()
+}
+
 fn certified() -> Vec<Payload> {
     let certificates = vec![
         Payload::Cert(Cert::x509(vec![0x30, 0])),
@@ -121,6 +131,7 @@ fn chain(payloads: &[Payload]) -> Vec<u8> {
 pub fn seeds() -> Vec<Seed> {
     let cookie = Payload::Notify(Notify::new(COOKIE, &[8; 16]));
     let with_cookie = [vec![cookie], init()].concat();
+    let with_ppk = [init(), vec![Payload::Notify(Notify::new(USE_PPK, &[]))]].concat();
     let refusal = vec![Payload::Notify(Notify::new(NO_PROPOSAL_CHOSEN, &[]))];
     let sealed = vec![Payload::Sk(Sk {
         first: 35,
@@ -133,10 +144,12 @@ pub fn seeds() -> Vec<Seed> {
     vec![
         ("init", message(IKE_SA_INIT, init())),
         ("init-cookie", message(IKE_SA_INIT, with_cookie)),
+        ("init-ppk", message(IKE_SA_INIT, with_ppk)),
         ("init-refusal", message(IKE_SA_INIT, refusal)),
         ("auth-sealed", message(IKE_AUTH, sealed)),
         ("auth-clear", message(IKE_AUTH, auth())),
         ("chain-auth", chain(&auth())),
+        ("chain-ppk", chain(&mixed())),
         ("chain-certified", chain(&certified())),
         ("chain-delete", chain(&[Payload::Delete(children)])),
         ("chain-delete-ike", chain(&[Payload::Delete(Delete::Ike)])),

@@ -31,6 +31,7 @@ pub(super) fn ike_sa(sa: IkeSummary, now: Time) -> IkeSa {
         dh_group: (sa.suite).map_or_else(String::new, |suite| {
             format!("{}{}", suite.dh(), suite.additional())
         }),
+        ppk: sa.ppk,
         nat: sa.nat,
         leases: sa.leases,
         mobike: sa.mobike,

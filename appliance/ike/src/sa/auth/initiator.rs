@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use ravelin_types::Identity;
 
+use super::ppk::{self, Mixed};
 use super::proof::{self, Judged, Made, Proof};
 use super::{AuthSent, Peers, establish};
 use crate::authority::{Denial, Signature};
-use crate::config::Gateway;
+use crate::config::{Gateway, ppk_text};
 use crate::crash;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::DownReason;
@@ -41,6 +42,15 @@ pub(crate) struct Signing {
     ours: Identity,
     /// Whom we want, when it is one.
     wanted: Option<Identity>,
+    /// The proof without the post-quantum pre-shared key, once it is made.
+    plain: Option<Auth>,
+}
+
+impl Signing {
+    /// Whether the next proof is that without the post-quantum pre-shared key, for a responder that has it not.
+    fn is_plain_next(&self) -> bool {
+        self.agreed.auth.ppk.is_some() && !self.gateway.ppks.required && self.plain.is_none()
+    }
 }
 
 /// A response whose proof is being verified.
@@ -68,37 +78,75 @@ pub(crate) fn start(
         session.end(DownReason::Closed);
         return Ok(());
     };
-    let ours = gateway.identity_at(session.path.local.ip());
-    let remote = session.path.remote.ip();
-    let wanted = gateway.static_identity(remote);
-    let peer = wanted
-        .clone()
-        .unwrap_or_else(|| identity::of_address(remote));
-    let proof = Proof {
-        prf: agreed.reply.suite.prf(),
-        sk_p: &agreed.keys.pi,
-        message: &agreed.auth.request,
-        nonce: &agreed.auth.nonce_r,
-        id: &identity::to_payload(&ours),
-        int_auth: &agreed.auth.int_auth.octets(),
-    };
-    let made = proof::make(&gateway, &peer, agreed.reply.hashes.as_deref(), &proof)?;
-    let signing = |agreed| Signing {
+    if let Err(reason) = ppk::agreed(&gateway, agreed.auth.use_ppk) {
+        return give_up(ctx, session, reason);
+    }
+    let mut agreed = agreed;
+    let first = gateway.ppks.keys.first();
+    agreed.auth.ppk = first.filter(|_| agreed.auth.use_ppk).cloned();
+    let signing = Signing {
+        ours: gateway.identity_at(session.path.local.ip()),
+        wanted: gateway.static_identity(session.path.remote.ip()),
+        plain: None,
         agreed,
         gateway,
-        ours,
-        wanted,
     };
+    prove(ctx, session, ike, signing)
+}
+
+/// Makes the next of our proofs.
+fn prove(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    signing: Signing,
+) -> Result<(), Fault> {
+    let Signing {
+        agreed, gateway, ..
+    } = &signing;
+    let alg = agreed.reply.suite.prf();
+    let ppk = agreed.auth.ppk.as_ref();
+    let ppk = ppk.filter(|_| !signing.is_plain_next());
+    let mixed = ppk.map(|ppk| Mixed::of(&agreed.keys, alg, ppk));
+    let mixed = mixed.transpose()?;
+    let proof = Proof {
+        prf: alg,
+        sk_p: mixed
+            .as_ref()
+            .map_or(&agreed.keys.pi, |mixed| &mixed.keys.pi),
+        message: &agreed.auth.request,
+        nonce: &agreed.auth.nonce_r,
+        id: &identity::to_payload(&signing.ours),
+        int_auth: &agreed.auth.int_auth.octets(),
+    };
+    let remote = session.path.remote.ip();
+    let peer = (signing.wanted.clone()).unwrap_or_else(|| identity::of_address(remote));
+    let made = proof::make(gateway, &peer, agreed.reply.hashes.as_deref(), &proof)?;
     match made {
-        Ok(Made::Auth(auth)) => send(ctx, session, ike, signing(agreed), auth),
+        Ok(Made::Auth(auth)) => proven(ctx, session, ike, signing, auth),
         Ok(Made::Sign(job)) => {
-            let then = Continuation::AuthSign(Box::new(signing(agreed)));
+            let then = Continuation::AuthSign(Box::new(signing));
             let queued = ctx.work(session, ike, job, then);
             set_answered(session, ike, queued.is_ok())?;
             queued
         }
         Err(reason) => give_up(ctx, session, reason),
     }
+}
+
+/// One of our proofs is there.
+fn proven(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    mut signing: Signing,
+    auth: Auth,
+) -> Result<(), Fault> {
+    if !signing.is_plain_next() {
+        return send(ctx, session, ike, signing, auth);
+    }
+    signing.plain = Some(auth);
+    prove(ctx, session, ike, signing)
 }
 
 /// Our signature is there, or cannot be made.
@@ -117,7 +165,7 @@ pub(crate) fn signed(
         return start(ctx, session, ike, signing.agreed);
     }
     match result {
-        Ok(Signature { method, data }) => send(ctx, session, ike, signing, Auth { method, data }),
+        Ok(Signature { method, data }) => proven(ctx, session, ike, signing, Auth { method, data }),
         Err(why) => {
             let remote = session.path.remote;
             let gateway = signing.gateway.name.clone();
@@ -147,6 +195,7 @@ fn send(
         gateway,
         ours,
         wanted,
+        plain,
     } = signing;
     let mut auth = settle(session, ike, agreed)?;
     // RFC 7296 section 1.2: IDi, [CERT,] [CERTREQ,] [IDr,] AUTH.
@@ -170,6 +219,8 @@ fn send(
     let (spi_i, spi_r) = session.ike_mut(ike).map(|sa| (sa.spi_i, sa.spi_r))?;
     payloads.extend(crash::offer(ctx, session, spi_i, spi_r)?);
     payloads.extend(mobike::offer(&gateway, session.path.local.ip()));
+    payloads.extend((auth.ppk.as_ref()).map(|ppk| Payload::Notify(ppk::identity(&ppk.id))));
+    payloads.extend(plain.map(|a| Payload::Notify(Notify::new(kind::NO_PPK_AUTH, &a.data))));
     session.local_identity = Some(ours);
     session.ike_mut(ike)?.state = State::AuthSent(auth);
     request(
@@ -238,7 +289,10 @@ pub(crate) fn verified(
     }
     match result {
         Ok(()) => up(ctx, session, ike, peers, &payloads),
-        Err(denial) => abandon(ctx, session, ike, Reason::Certificate(denial)),
+        Err(denial) => {
+            let reason = proof::denied(denial, peers.mixed.as_ref());
+            abandon(ctx, session, ike, reason)
+        }
     }
 }
 
@@ -306,10 +360,7 @@ fn check(
         return Ok(Err(Reason::Missing("gateway")));
     };
     let (Some(id_r), Some(proof)) = (parts.id_r, parts.auth) else {
-        let refused = parts.error().map(|n| Reason::Refused {
-            name: error_name(n.kind),
-            number: n.kind,
-        });
+        let refused = parts.error().map(|n| refused(session, ike, n.kind));
         return Ok(Err(refused.unwrap_or(Reason::Missing("IDr or AUTH"))));
     };
     let peer = identity::from_payload(id_r).filter(|p| gateway.accepts_identity(p));
@@ -324,22 +375,49 @@ fn check(
     let State::AuthSent(auth) = &sa.state else {
         return Err(Fault::Discard(Discard::WrongExchange));
     };
+    // RFC 8784 section 3: the responder says whether it has used the key.
+    let ppk = auth.ppk.as_ref();
+    let ppk = ppk.filter(|_| parts.notify(kind::PPK_IDENTITY).is_some());
+    if let Err(reason) = ppk::agreed(&gateway, ppk.is_some()) {
+        return Ok(Err(reason));
+    }
+    let (prf, keys) = (sa.suite()?.prf(), sa.keys()?);
+    let mixed = ppk.map(|ppk| Mixed::of(keys, prf, ppk)).transpose()?;
     let theirs = Proof {
-        prf: sa.suite()?.prf(),
-        sk_p: &sa.keys()?.pr,
+        prf,
+        sk_p: mixed.as_ref().map_or(&keys.pr, |mixed| &mixed.keys.pr),
         message: &auth.response,
         nonce: &auth.nonce_i,
         id: id_r,
         int_auth: &auth.int_auth.octets(),
     };
     let judged = proof::judge(&gateway, &peer, parts, proof, &theirs)?;
+    let judged = judged.map_err(|reason| proof::differs(reason, mixed.as_ref(), None));
     let peers = Peers {
         gateway,
         peer,
         ours,
         initial_contact: false,
+        mixed,
     };
     Ok(judged.map(|judged| (peers, judged)))
+}
+
+/// The responder's refusal; whether it was for the post-quantum pre-shared key it does not say.
+fn refused(session: &Session, ike: u64, number: u16) -> Reason {
+    let name = error_name(number);
+    let ppk = match session.ike(ike).map(|sa| &sa.state) {
+        Some(State::AuthSent(auth)) => auth.ppk.as_ref(),
+        _ => None,
+    };
+    match ppk.filter(|_| number == kind::AUTHENTICATION_FAILED) {
+        Some(ppk) => Reason::RefusedPpk {
+            name,
+            number,
+            ppk: ppk_text(&ppk.id),
+        },
+        None => Reason::Refused { name, number },
+    }
 }
 
 /// The responder believes that it is connected, and we do not accept it: section 2.21.2 has us say so and delete.

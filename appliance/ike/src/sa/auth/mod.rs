@@ -5,6 +5,7 @@
 //! jobs ([`crate::authority`]). A first child SA that cannot be agreed on does not end the IKE SA (section 1.2).
 
 pub(crate) mod initiator;
+pub(crate) mod ppk;
 pub(crate) mod proof;
 pub(crate) mod responder;
 
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::child;
 use super::intermediate::IntAuth;
-use crate::config::Gateway;
+use crate::config::{Gateway, Ppk};
 use crate::error::Fault;
 use crate::event::{EventKind, IkeId, IkeUp, SessionId};
 use crate::keymat::IkeKeys;
@@ -33,6 +34,8 @@ pub(crate) struct HalfOpen {
     /// What the peer takes in signatures of method 14 (RFC 7427).
     pub(crate) hashes: Option<Vec<u16>>,
     pub(crate) int_auth: IntAuth,
+    /// Both ends said USE_PPK (RFC 8784).
+    pub(crate) use_ppk: bool,
     /// The keys of the last IKE_INTERMEDIATE exchange, for the peer's repetitions.
     pub(crate) previous: Option<IkeKeys>,
 }
@@ -45,6 +48,10 @@ pub(crate) struct AuthSent {
     pub(crate) request: Vec<u8>,
     pub(crate) response: Vec<u8>,
     pub(crate) int_auth: IntAuth,
+    /// Both ends said USE_PPK (RFC 8784).
+    pub(crate) use_ppk: bool,
+    /// The post-quantum pre-shared key that the request names.
+    pub(crate) ppk: Option<Ppk>,
     pub(crate) child: Option<Box<child::Requested>>,
 }
 
@@ -54,6 +61,8 @@ struct Peers {
     peer: Identity,
     ours: Identity,
     initial_contact: bool,
+    /// The keys to go on with, when a post-quantum pre-shared key was used.
+    mixed: Option<ppk::Mixed>,
 }
 
 /// The IKE SA is up.
@@ -72,10 +81,16 @@ fn establish(
     )?;
     let sa = session.ike_mut(ike)?;
     sa.state = super::State::Established;
+    // Its messages stay under the same keys, only what is derived later has the other one in it.
+    let ppk = peers.mixed.map(|ppk::Mixed { id, keys }| {
+        sa.keys = Some(keys);
+        id.into_boxed_slice()
+    });
     sa.created_at = now;
     sa.expires_at = None;
     (sa.soft_at, sa.hard_at) = (lifetime.soft_at, lifetime.hard_at);
     session.current = ike;
+    session.ppk = ppk;
     session.established_at = Some(now);
     session.hear(now);
     session.gateway = Some(peers.gateway.name.clone());

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use ravelin_crypto::{Error, Secret};
 use ravelin_types::{Identity, Prf, SecretBytes};
 
-use crate::authority::{SignRequest, VerifyRequest};
-use crate::config::{Gateway, LocalProof, MAX_AUTHORITIES, PeerProof, Trust};
+use super::ppk::Mixed;
+use crate::authority::{Denial, SignRequest, VerifyRequest};
+use crate::config::{Gateway, LocalProof, MAX_AUTHORITIES, PeerProof, Trust, ppk_text};
 use crate::error::{Fault, Reason};
 use crate::keymat::{Signed, psk_auth};
 use crate::msg::Payload;
@@ -21,6 +22,7 @@ use crate::sa::Parts;
 use crate::work::Job;
 
 /// What one side proves.
+#[derive(Clone, Copy)]
 pub(super) struct Proof<'a> {
     pub(super) prf: Prf,
     /// SK_pi or SK_pr.
@@ -112,6 +114,29 @@ fn psk_of<'a>(gateway: &'a Gateway, peer: &Identity) -> Result<&'a SecretBytes, 
         gateway: gateway.name.clone(),
         identity: peer.clone(),
     })
+}
+
+/// What a wrong key is, with a post-quantum pre-shared key beside it. Whether the proof without that one is right tells which it is.
+pub(super) fn differs(reason: Reason, mixed: Option<&Mixed>, plain_right: Option<bool>) -> Reason {
+    match (reason, mixed) {
+        (Reason::WrongKey, Some(mixed)) => match plain_right {
+            Some(true) => Reason::WrongPpk(ppk_text(&mixed.id)),
+            Some(false) => Reason::WrongKey,
+            None => Reason::WrongKeyOrPpk(ppk_text(&mixed.id)),
+        },
+        (reason, _) => reason,
+    }
+}
+
+/// The authority does not accept a proof, which may cover a post-quantum pre-shared key.
+pub(super) fn denied(denial: Denial, mixed: Option<&Mixed>) -> Reason {
+    match mixed {
+        Some(mixed) => Reason::CertificateWithPpk {
+            denial,
+            ppk: ppk_text(&mixed.id),
+        },
+        None => Reason::Certificate(denial),
+    }
 }
 
 /// RFC 7296 section 2.15; the comparison covers every octet that the function gives.

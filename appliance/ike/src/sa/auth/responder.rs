@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use ravelin_types::Identity;
 
+use super::ppk::{self, Mixed};
 use super::proof::{self, Judged, Made, Proof};
 use super::{Peers, establish};
 use crate::authority::{Denial, Signature};
@@ -41,6 +42,8 @@ pub(crate) struct Claim {
     peer: Identity,
     ours: Identity,
     incoming: Incoming,
+    /// The keys with the peer's post-quantum pre-shared key.
+    mixed: Option<Mixed>,
     /// Of the request, without the certificates that are being verified.
     payloads: Vec<Payload>,
 }
@@ -135,7 +138,7 @@ pub(crate) fn verified(
     match result {
         Ok(()) => prove(ctx, session, ike, claim),
         Err(denial) => {
-            let refusal = failed(Reason::Certificate(denial));
+            let refusal = failed(proof::denied(denial, claim.mixed.as_ref()));
             fail(ctx, session, ike, &claim.incoming, refusal)
         }
     }
@@ -161,7 +164,10 @@ fn prove(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64, claim: Claim) -> Re
     };
     let proof = Proof {
         prf: sa.suite()?.prf(),
-        sk_p: &sa.keys()?.pr,
+        sk_p: match &claim.mixed {
+            Some(mixed) => &mixed.keys.pr,
+            None => &sa.keys()?.pr,
+        },
         message: &half.response,
         nonce: &half.nonce_i,
         id: &identity::to_payload(&claim.ours),
@@ -241,23 +247,40 @@ fn authenticate(
     let Some(auth) = parts.auth else {
         return Ok(Err(failed(Reason::Missing("AUTH"))));
     };
-    let theirs = Proof {
-        prf: sa.suite()?.prf(),
-        sk_p: &sa.keys()?.pi,
+    let chosen = match ppk::choose(&gateway, half.use_ppk, &parts, auth) {
+        Ok(chosen) => chosen,
+        Err(reason) => return Ok(Err(failed(reason))),
+    };
+    let (prf, keys) = (sa.suite()?.prf(), sa.keys()?);
+    let mixed = (chosen.ppk.map(|ppk| Mixed::of(keys, prf, ppk))).transpose()?;
+    let plain = Proof {
+        prf,
+        sk_p: &keys.pi,
         message: &half.request,
         nonce: &half.nonce_r,
         id: id_i,
         int_auth: &half.int_auth.octets(),
     };
-    let judged = match proof::judge(&gateway, &peer, &parts, auth, &theirs)? {
+    let theirs = Proof {
+        sk_p: mixed.as_ref().map_or(&keys.pi, |mixed| &mixed.keys.pi),
+        ..plain
+    };
+    let judged = match proof::judge(&gateway, &peer, &parts, &chosen.auth, &theirs)? {
         Ok(judged) => judged,
-        Err(reason) => return Ok(Err(failed(reason))),
+        Err(reason) => {
+            let plain = (chosen.plain.as_ref())
+                .map(|auth| proof::judge(&gateway, &peer, &parts, auth, &plain));
+            let is_plain_right = plain.transpose()?.map(|judged| judged.is_ok());
+            let reason = proof::differs(reason, mixed.as_ref(), is_plain_right);
+            return Ok(Err(failed(reason)));
+        }
     };
     if gateway.mobike && mobike::is_nat_forbidden(&parts, incoming) {
         let reason = Reason::Moved(mobike::NAT_FORBIDDEN);
         let number = kind::UNEXPECTED_NAT_DETECTED;
         return Ok(Err(Refusal::new(Stage::Auth, number, reason)));
     }
+    drop(chosen);
     payloads.retain(|p| !matches!(p, Payload::Cert(_)));
     let ours = gateway.identity_at(incoming.local.ip());
     let incoming = *incoming;
@@ -267,6 +290,7 @@ fn authenticate(
             peer,
             ours,
             incoming,
+            mixed,
             payloads,
         },
         judged,
@@ -363,6 +387,7 @@ fn accept(
         peer,
         ours,
         incoming,
+        mixed,
         payloads: request,
     } = claim;
     let parts = Parts::of(&request);
@@ -378,11 +403,13 @@ fn accept(
     let mut payloads = vec![Payload::IdR(identity::to_payload(&ours))];
     payloads.extend(proof::certificates(&gateway));
     payloads.push(Payload::Auth(auth));
+    payloads.extend(mixed.as_ref().map(|_| Payload::Notify(ppk::used())));
     let peers = Peers {
         gateway: Arc::clone(&gateway),
         peer,
         ours,
         initial_contact: parts.notify(kind::INITIAL_CONTACT).is_some(),
+        mixed,
     };
     mobike::settle(session, &gateway, &parts);
     crash::keep(session.ike_mut(ike)?, &parts);

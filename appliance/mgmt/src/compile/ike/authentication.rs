@@ -3,9 +3,9 @@
 //! Whether a policy has what it needs is judged by the model; here is what depends on the gateway, and what a model would not see.
 
 use ravelin_config::Config;
-use ravelin_config::typed::{Gateway, IkePolicy, PreSharedKey, Subject};
+use ravelin_config::typed::{Gateway, IkePolicy, PreSharedKey, SecretText, Subject};
 use ravelin_ctl::ike::{
-    Authentication, CaProfile, KeyKind, LocalIdentity, RemotePeer, Revocation, RevocationMode,
+    Authentication, CaProfile, KeyKind, LocalIdentity, Ppk, RemotePeer, Revocation, RevocationMode,
     SubjectPattern,
 };
 use ravelin_types::SecretBytes;
@@ -54,6 +54,8 @@ pub(super) fn authentication(
         local_certificate: local,
         trusted_cas: trusted,
         key_kinds: key_kinds(config, policy),
+        ppks: ppks(config, policy)?,
+        ppk_required: !policy.ppk_profile.is_empty() && !policy.ppk_optional,
         allow_weak: certificate.allow_weak,
     })
 }
@@ -123,22 +125,55 @@ pub(super) fn ca_profiles(config: &Config) -> Vec<CaProfile> {
     compiled.collect()
 }
 
-fn pre_shared_key(key: &PreSharedKey) -> Result<SecretBytes, String> {
-    if let Some(text) = &key.ascii_text {
-        return Ok(SecretBytes::new(text.expose().as_bytes().to_vec()));
+/// The post-quantum pre-shared keys of a policy.
+fn ppks(config: &Config, policy: &IkePolicy) -> Result<Vec<Ppk>, String> {
+    let mut ppks: Vec<Ppk> = Vec::new();
+    for name in &policy.ppk_profile {
+        let mut all = config.security.key_manager.profiles.iter();
+        // As with `ca-profile`.
+        let profile = all.find(|profile| profile.name == *name);
+        let profile = profile.ok_or_else(|| format!("no profile `{name}` of `key-manager`"))?;
+        let (id, key) = (&profile.fixed.key_id, &profile.fixed.key);
+        let ppk = Ppk {
+            id: octets(id.ascii_text.as_deref(), id.hexadecimal.as_deref())?,
+            key: secret(key.ascii_text.as_ref(), key.hexadecimal.as_ref())?,
+        };
+        if ppks.iter().any(|other| other.id == ppk.id) {
+            let policy = &policy.name;
+            return Err(format!(
+                "ppk-profile `{name}` has the `key-id` of another one of policy `{policy}`"
+            ));
+        }
+        ppks.push(ppk);
     }
-    let digits = key
-        .hexadecimal
-        .as_ref()
-        .ok_or("`pre-shared-key` is missing in its policy")?;
-    let digits = digits.expose().as_bytes().chunks(2);
-    let octets = digits.map(|pair| {
+    Ok(ppks)
+}
+
+fn pre_shared_key(key: &PreSharedKey) -> Result<SecretBytes, String> {
+    match (&key.ascii_text, &key.hexadecimal) {
+        (None, None) => Err("`pre-shared-key` is missing in its policy".to_owned()),
+        (text, digits) => secret(text.as_ref(), digits.as_ref()),
+    }
+}
+
+fn secret(text: Option<&SecretText>, digits: Option<&SecretText>) -> Result<SecretBytes, String> {
+    let octets = octets(text.map(SecretText::expose), digits.map(SecretText::expose));
+    octets.map(SecretBytes::new)
+}
+
+/// What is typed as text or in hexadecimal.
+fn octets(text: Option<&str>, digits: Option<&str>) -> Result<Vec<u8>, String> {
+    if let Some(text) = text {
+        return Ok(text.as_bytes().to_vec());
+    }
+    let pairs = digits.unwrap_or_default().as_bytes().chunks(2);
+    let octets = pairs.map(|pair| {
         let pair = std::str::from_utf8(pair).ok()?;
         u8::from_str_radix(pair, 16).ok()
     });
     let octets: Option<Vec<u8>> = octets.collect();
     octets
-        .map(SecretBytes::new)
+        .filter(|octets| !octets.is_empty())
         .ok_or_else(|| "`hexadecimal` is no hexadecimal".to_owned())
 }
 

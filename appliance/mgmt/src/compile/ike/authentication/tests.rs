@@ -261,3 +261,64 @@ fn profiles_say_how_revocation_is_checked() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+const MANAGER: &str = "key-manager {
+    profiles first { static { key-id ascii-text one; key ascii-text \"post-quantum\"; } }
+    profiles second { static { key-id hexadecimal 0002; key hexadecimal 00ff; } }
+    profiles third { static { key-id hexadecimal 6f6e65; key ascii-text other; } }
+}
+";
+
+fn with_ppks(statements: &str) -> Result<Authentication, String> {
+    let (profiles, policy) = (format!("{MANAGER}pki {{"), format!("{PSK}\n{statements}"));
+    let ike = site(&[("pki {", &profiles), (PSK, &policy)])?;
+    Ok(ike.gateways[0].authentication.clone())
+}
+
+#[test]
+fn post_quantum_pre_shared_keys_are_required_unless_the_policy_says_optional() {
+    let plain = with_ppks("").unwrap();
+    assert_eq!((plain.ppks.len(), plain.ppk_required), (0, false));
+    let one = Ppk {
+        id: b"one".to_vec(),
+        key: SecretBytes::new(b"post-quantum".to_vec()),
+    };
+    let two = Ppk {
+        id: vec![0, 2],
+        key: SecretBytes::new(vec![0, 0xff]),
+    };
+    let required = with_ppks("ppk-profile first;").unwrap();
+    assert_eq!(
+        (&required.ppks[..], required.ppk_required),
+        (&[one.clone()][..], true)
+    );
+    let both = with_ppks("ppk-profile [ second first ]; ppk-optional;").unwrap();
+    assert_eq!(
+        (&both.ppks[..], both.ppk_required),
+        (&[two, one][..], false)
+    );
+}
+
+#[test]
+fn what_is_wrong_with_post_quantum_pre_shared_keys_is_named() {
+    for (statements, expected) in [
+        ("ppk-optional;", "`ppk-optional` needs a `ppk-profile`"),
+        ("ppk-profile fourth;", "fourth"),
+        (
+            "ppk-profile [ first third ];",
+            "ppk-profile `third` has the `key-id` of another one of policy",
+        ),
+    ] {
+        let error = with_ppks(statements).unwrap_err();
+        assert!(error.contains(expected), "{statements}: {error}");
+    }
+    for (from, to, expected) in [
+        ("key ascii-text other;", "", "key"),
+        ("key-id hexadecimal 0002;", "", "key-id"),
+        ("0002", "002", "even number"),
+    ] {
+        let manager = MANAGER.replace(from, to);
+        let error = site(&[("pki {", &format!("{manager}pki {{"))]).unwrap_err();
+        assert!(error.contains(expected), "{from}: {error}");
+    }
+}
