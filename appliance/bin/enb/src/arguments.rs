@@ -10,12 +10,18 @@ use ravelin_types::{
 };
 
 use crate::environment::MAX_ENBS;
+pub use load::Load;
+use load::MAX_FLOWS;
+
+mod load;
 
 const USAGE: &str = "usage: ravelin-enb --gateway ADDRESS --local ADDRESS[,ADDRESS...] --psk-file FILE [OPTIONS]
        ravelin-enb --gateway ADDRESS --local ADDRESS[,ADDRESS...] --certificate FILE --key FILE --ca FILE [OPTIONS]
+       ravelin-enb reflect ADDRESS[,ADDRESS...]
 
-Sets up an IKE SA and a child SA for each of many eNodeBs, keeps them as long as wanted, deletes them, and reports.
-Exit status: 0 when all that was wanted was set up and kept, 1 when not, 2 for a wrong command line.
+Sets up an IKE SA and a child SA for each of many eNodeBs, keeps them as long as wanted, with traffic in them if wanted, deletes them,
+and reports. `reflect` is the other end of the traffic, in the core network, on UDP 862 of these addresses until it is interrupted.
+Exit status: 0 when all that was wanted was set up and kept, 1 when not, 2 for a wrong command line. Lost packets are reported only.
 
 who
   --gateway ADDRESS      the gateway's IKE address
@@ -30,15 +36,24 @@ who
 what
   --count N              eNodeBs (default 1)
   --first N              number of the first one (default 1)
-  --inner ADDRESS        inner address of eNodeB number 1, the others follow (default 10.0.0.1); one host each
-  --remote PREFIX        what is behind the gateway (default 0.0.0.0/0 or ::/0)
+  --inner ADDRESSES      inner address of eNodeB number 1, the others follow (default 10.0.0.1); one host each. One of IPv4 and one of
+                         IPv6, comma-separated, are two child SAs
+  --remote PREFIXES      what is behind the gateway, for each family (default 0.0.0.0/0, ::/0)
   --ike SUITE            IKE SA: cipher[/integrity]/prf/group (default aes-256-gcm/sha-256/group31)
   --esp SUITE            child SA: cipher[/integrity] (default aes-256-gcm)
   --pfs GROUP            key exchange of child rekeys (default none)
   --ike-lifetime S       seconds until the IKE SA ends; it is rekeyed at 80 to 90 % of them (default 86400)
   --esp-lifetime S       the same of the child SA (default 28800)
   --dpd S                ask a silent gateway after S seconds whether it lives (default: only answer)
+traffic, while --hold lasts
+  --traffic REFLECTORS   UDP in the tunnels to these addresses, one for each family of --inner, and back: a reflector of STAMP (RFC 8762)
+                         at ADDRESS or ADDRESS:PORT, as `ravelin-enb reflect` is one. ESP is AES-GCM
+  --pps R                packets per second of all eNodeBs together (default 100), evenly
+  --flows N              flows of an eNodeB to each reflector (default 1)
+  --size OCTETS          of the packets in the tunnels with their IP header, comma-separated, in turn (default 96), or imix: 7 of 96, 4 of
+                         576, 1 of 1400
 how
+  --nat                  as if a NAT lay before the eNodeBs: ESP is in UDP. Else traffic uses protocol 50, which needs CAP_NET_RAW
   --window K             set-ups under way at most (default 256)
   --rate R               set-ups begun per second at most (default as fast as the window allows)
   --hold S               stay for S seconds when all are set up or have failed (default 0); SIGINT or SIGTERM ends it
@@ -52,6 +67,8 @@ how
 pub enum Command {
     /// The work.
     Run(Box<Arguments>),
+    /// The other end of the traffic, on these addresses.
+    Reflect(Vec<IpAddr>),
     /// Only this text.
     Print(&'static str),
 }
@@ -81,6 +98,15 @@ pub enum ArgumentError {
     /// Addresses that cannot talk to each other.
     #[error("--local {0} is not of the family of --gateway {1}")]
     Family(IpAddr, IpAddr),
+    /// Two of one family.
+    #[error("--inner {0}, {1}: one address of each family is expected")]
+    Inner(IpAddr, IpAddr),
+    /// No eNodeB can talk to it.
+    #[error("--traffic {0}: no address of --inner is of its family")]
+    Reflector(IpAddr),
+    /// ESP that we cannot make.
+    #[error("--esp {0}: --traffic is expected to be in AES-GCM")]
+    Cipher(EspTransform),
 }
 
 /// The command line, checked.
@@ -104,10 +130,14 @@ pub struct Arguments {
     pub count: u32,
     /// Number of the first.
     pub first: u32,
-    /// Inner address of number 1.
-    pub inner: IpAddr,
-    /// Behind the gateway.
-    pub remote: Option<Prefix>,
+    /// Inner addresses of number 1: one, or one of each family.
+    pub inner: Vec<IpAddr>,
+    /// Behind the gateway; of a family without one everything is.
+    pub remote: Vec<Prefix>,
+    /// What is in the tunnels.
+    pub load: Option<Load>,
+    /// As behind a NAT.
+    pub nat: bool,
     /// IKE SA.
     pub ike: IkeSuite,
     /// Child SA.
@@ -143,11 +173,22 @@ impl Arguments {
         let mut arguments = arguments;
         let (mut gateway, mut local) = (None, Vec::new());
         let (mut certificate, mut key) = (None, None);
-        let mut parsed = Self::default();
+        let (mut parsed, mut load) = (Self::default(), Load::default());
         while let Some(option) = arguments.next() {
             match option.as_str() {
                 "--help" | "-h" => return Ok(Command::Print(USAGE)),
                 "--version" => return Ok(Command::Print(env!("CARGO_PKG_VERSION"))),
+                "reflect" => {
+                    let option = "reflect".to_owned();
+                    let value = arguments.next();
+                    let value = value.ok_or_else(|| ArgumentError::NoValue(option.clone()))?;
+                    let addresses = Given { option, value }.list("addresses")?;
+                    return Ok(Command::Reflect(addresses));
+                }
+                "--nat" => {
+                    parsed.nat = true;
+                    continue;
+                }
                 "--leave" => {
                     parsed.leave = true;
                     continue;
@@ -170,14 +211,18 @@ impl Arguments {
                 "--ca" => parsed.ca = Some(PathBuf::from(given.value)),
                 "--count" => parsed.count = given.number(MAX_ENBS)?,
                 "--first" => parsed.first = given.number(u32::MAX)?,
-                "--inner" => parsed.inner = given.read("an address")?,
-                "--remote" => parsed.remote = Some(given.read("a prefix")?),
+                "--inner" => parsed.inner = given.list("addresses")?,
+                "--remote" => parsed.remote = given.list("prefixes")?,
                 "--ike" => parsed.ike = given.ike_suite()?,
                 "--esp" => parsed.esp = given.esp_suite()?,
                 "--pfs" => parsed.pfs = Some(given.read("a group")?),
                 "--ike-lifetime" => parsed.ike_lifetime_s = given.number(u32::MAX)?,
                 "--esp-lifetime" => parsed.esp_lifetime_s = given.number(u32::MAX)?,
                 "--dpd" => parsed.dpd = Some(given.seconds()?),
+                "--traffic" => load.reflectors = given.reflectors()?,
+                "--pps" => load.pps = given.per_second()?,
+                "--flows" => load.flows = given.number(MAX_FLOWS)? as u16,
+                "--size" => load.sizes = given.sizes()?,
                 "--window" => parsed.window = given.number(MAX_ENBS)?,
                 "--rate" => parsed.rate = Some(given.per_second()?),
                 "--hold" => parsed.hold = given.seconds()?,
@@ -202,6 +247,8 @@ impl Arguments {
         if parsed.local.is_empty() {
             return Err(ArgumentError::Missing("--local"));
         }
+        parsed.load = (!load.reflectors.is_empty()).then_some(load);
+        parsed.check_traffic()?;
         let other = |ours: &&IpAddr| ours.is_ipv4() != parsed.gateway.is_ipv4();
         match parsed.local.iter().find(other) {
             Some(ours) => Err(ArgumentError::Family(*ours, parsed.gateway)),
@@ -223,8 +270,10 @@ impl Default for Arguments {
             ca: None,
             count: 1,
             first: 1,
-            inner: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),
-            remote: None,
+            inner: vec![IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1))],
+            remote: Vec::new(),
+            load: None,
+            nat: false,
             ike: default_ike(),
             esp: EspTransform::AES_256_GCM,
             pfs: None,

@@ -51,6 +51,11 @@ impl Environment for EnbEnvironment {
     fn release_child_spi(&mut self, _: Spi) {}
 }
 
+/// The place of the eNodeB that an ESP packet is for, by its SPI.
+pub fn owner(spi: u32) -> Option<usize> {
+    usize::try_from(spi >> CHILD_BITS).ok()?.checked_sub(1)
+}
+
 /// The place of the eNodeB that an IKE message is for; `None` when it is for none of ours.
 pub fn addressee(message: &[u8]) -> Option<usize> {
     let ours = if message.get(FLAGS_AT)? & INITIATOR == 0 {
@@ -76,6 +81,7 @@ mod tests {
             assert_eq!(addressee(&answer), Some(index as usize));
             assert_eq!(addressee(&request), Some(index as usize));
         }
+        assert_eq!(owner(255), None);
         assert_eq!(addressee(&[0; 28]), None);
         assert_eq!(addressee(&[0; 19]), None);
     }
@@ -88,6 +94,7 @@ mod tests {
             for _ in 0..256 {
                 let spi = environment.allocate_child_spi().unwrap();
                 assert!(spi.0 >= 256);
+                assert_eq!(owner(spi.0), Some(index as usize));
                 assert!(all.insert(spi.0));
             }
         }

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ravelin_ike::{
-    Authority, Config, Count, Datagram, Endpoint, EnvironmentError, Event, EventKind, SessionId,
-    Transmit,
+    Authority, ChildInstall, Config, Count, Datagram, Endpoint, EnvironmentError, Event, EventKind,
+    Outer, SessionId, Transmit,
 };
-use ravelin_types::{Time, VrfId};
+use ravelin_types::{ChildId, Time, VrfId};
 
 use crate::environment::{EnbEnvironment, addressee};
 use crate::plan::GATEWAY;
@@ -27,7 +27,11 @@ const MAX_REASONS: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Idle,
-    SettingUp { since: Time },
+    /// So many child SAs are there.
+    SettingUp {
+        since: Time,
+        children: usize,
+    },
     Up(SessionId),
     Closing,
 }
@@ -35,6 +39,8 @@ enum Phase {
 struct Enb {
     endpoint: Endpoint<EnbEnvironment>,
     authority: Arc<dyn Authority>,
+    /// Child SAs of a tunnel: one for each pair of selectors.
+    children: usize,
     phase: Phase,
     session: Option<SessionId>,
     /// What its endpoint last said was wrong.
@@ -72,13 +78,32 @@ pub struct Outcome {
     pub stray: u64,
 }
 
+/// What traffic has to know of the child SAs of an eNodeB.
+pub enum Change {
+    /// There is one more; it receives from now on.
+    Installed(Box<ChildInstall>),
+    /// Outbound traffic moves to it.
+    Activated(ChildId),
+    /// Outbound traffic leaves it; for so long it receives.
+    Removed(ChildId, Duration),
+    /// The outer addresses are others.
+    Moved(Vec<ChildId>, Outer),
+}
+
 /// All eNodeBs.
 pub struct Fleet {
     enbs: Vec<Enb>,
     timers: BTreeSet<(Time, usize)>,
     outcome: Outcome,
     standing: Standing,
-    out: Vec<Transmit>,
+    out: Out,
+}
+
+/// What has come of steps and was not taken yet.
+#[derive(Default)]
+struct Out {
+    transmits: Vec<Transmit>,
+    changes: Vec<(usize, Change)>,
 }
 
 impl Fleet {
@@ -90,9 +115,11 @@ impl Fleet {
         members: impl IntoIterator<Item = (Config, Arc<dyn Authority>)>,
         now: Time,
     ) -> Result<Self, EnvironmentError> {
-        let make = |(index, (config, authority))| {
+        let make = |(index, (config, authority)): (u32, (Config, Arc<dyn Authority>))| {
             let environment = EnbEnvironment::new(index);
+            let vpns = config.gateways.iter().flat_map(|gateway| &gateway.vpns);
             Ok(Enb {
+                children: vpns.map(|vpn| vpn.selectors.len()).sum(),
                 endpoint: Endpoint::new(Arc::new(config), environment, now)?,
                 authority,
                 phase: Phase::Idle,
@@ -106,7 +133,7 @@ impl Fleet {
             timers: BTreeSet::new(),
             outcome: Outcome::default(),
             standing: Standing::default(),
-            out: Vec::new(),
+            out: Out::default(),
         })
     }
 
@@ -133,7 +160,19 @@ impl Fleet {
 
     /// What is to be sent.
     pub fn take_transmits(&mut self) -> std::vec::Drain<'_, Transmit> {
-        self.out.drain(..)
+        self.out.transmits.drain(..)
+    }
+
+    /// Which eNodeB's child SAs have changed how; to be heeded before anything is sent.
+    pub fn take_changes(&mut self) -> std::vec::Drain<'_, (usize, Change)> {
+        self.out.changes.drain(..)
+    }
+
+    /// The gateway was seen using a pair that stood by.
+    pub fn used(&mut self, index: usize, child: ChildId, now: Time) {
+        self.step(index, now, |enb, _| {
+            enb.endpoint.child_used(child, now);
+        });
     }
 
     /// When [`Fleet::handle_timeout`] is to be called.
@@ -148,7 +187,11 @@ impl Fleet {
         }
         self.step(index, now, |enb, outcome| {
             outcome.started += 1;
-            (enb.phase, enb.complaint) = (Phase::SettingUp { since: now }, None);
+            let setting_up = Phase::SettingUp {
+                since: now,
+                children: 0,
+            };
+            (enb.phase, enb.complaint) = (setting_up, None);
             enb.endpoint.initiate(GATEWAY, None, now);
         });
         true
@@ -202,7 +245,7 @@ impl Fleet {
         };
         let before = enb.phase;
         step(enb, &mut self.outcome);
-        while enb.settle(now, &mut self.outcome, &mut self.out) {}
+        while enb.settle((index, now), &mut self.outcome, &mut self.out) {}
         self.standing.moved(before, enb.phase);
         let timer = enb.endpoint.poll_timeout();
         if timer != enb.timer {
@@ -232,7 +275,12 @@ impl Standing {
 
 impl Enb {
     /// Takes what the endpoint has; false when that was nothing.
-    fn settle(&mut self, now: Time, outcome: &mut Outcome, out: &mut Vec<Transmit>) -> bool {
+    fn settle(
+        &mut self,
+        (index, now): (usize, Time),
+        outcome: &mut Outcome,
+        out: &mut Out,
+    ) -> bool {
         let mut moved = false;
         while self.endpoint.poll_record().is_some() {}
         while let Some(work) = self.endpoint.poll_work() {
@@ -241,25 +289,40 @@ impl Enb {
             moved = true;
         }
         while let Some(event) = self.endpoint.poll_event() {
-            self.act(event, now, outcome);
+            let change = self.act(event, now, outcome);
+            out.changes.extend(change.map(|change| (index, change)));
             moved = true;
         }
         while let Some(transmit) = self.endpoint.poll_transmit() {
-            out.push(transmit);
+            out.transmits.push(transmit);
             moved = true;
         }
         moved
     }
 
-    fn act(&mut self, event: Event, now: Time, outcome: &mut Outcome) {
+    fn act(&mut self, event: Event, now: Time, outcome: &mut Outcome) -> Option<Change> {
         match event.kind {
             EventKind::IkeUp(up) => self.session = Some(up.session),
             EventKind::ChildInstall(install) => {
                 self.endpoint.install_done(install.child, now);
-                if let (Phase::SettingUp { since }, Some(session)) = (self.phase, self.session) {
-                    outcome.latencies_us.push(micros(now.since(since)));
-                    self.phase = Phase::Up(session);
+                if let (Phase::SettingUp { since, children }, Some(session)) =
+                    (&mut self.phase, self.session)
+                {
+                    *children += 1;
+                    if *children == self.children {
+                        outcome.latencies_us.push(micros(now.since(*since)));
+                        self.phase = Phase::Up(session);
+                    }
                 }
+                return Some(Change::Installed(install));
+            }
+            EventKind::ChildActivateOutbound(child) => return Some(Change::Activated(child)),
+            EventKind::ChildRemove { child, linger_ms } => {
+                let linger = Duration::from_millis(linger_ms.into());
+                return Some(Change::Removed(child, linger));
+            }
+            EventKind::PeerMoved { children, outer } => {
+                return Some(Change::Moved(children, outer));
             }
             EventKind::Failure(failure) => {
                 let reason = format!("{}: {}", failure.stage, failure.reason);
@@ -288,6 +351,7 @@ impl Enb {
             }
             _ => {}
         }
+        None
     }
 }
 
@@ -306,4 +370,4 @@ fn micros(time: Duration) -> u32 {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -12,10 +12,13 @@
 //! | `fleet.rs` | the eNodeBs: datagrams and time in, datagrams and outcomes out |
 //! | `pace.rs` | when the next one starts, or starts anew |
 //! | `network.rs` | sockets |
-//! | `run.rs` | set-up, hold, deletion |
+//! | `traffic.rs` | UDP flows in the tunnels: ESP and time in, ESP and an account out |
+//! | `reflector.rs` | the other end of these flows, in the core network |
+//! | `stamp.rs` | what is in their packets |
+//! | `run.rs` | set-up, hold with traffic and churn, deletion |
 //! | `report.rs` | what came of it, as text and JSON |
 //!
-//! What it does not: carry traffic in the tunnels, or journal anything: its peers are to live through its death.
+//! What it does not: journal anything. Its peers are to live through its death.
 #![forbid(unsafe_code)]
 
 mod arguments;
@@ -25,8 +28,11 @@ mod network;
 mod pace;
 mod plan;
 mod proof;
+mod reflector;
 mod report;
 mod run;
+mod stamp;
+mod traffic;
 
 use std::process::ExitCode;
 
@@ -38,6 +44,13 @@ fn main() -> ExitCode {
         Ok(Command::Run(arguments)) => match run::run(&arguments) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
+            Err(error) => {
+                eprintln!("ravelin-enb: {error}");
+                ExitCode::FAILURE
+            }
+        },
+        Ok(Command::Reflect(addresses)) => match reflector::run(&addresses) {
+            Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("ravelin-enb: {error}");
                 ExitCode::FAILURE

@@ -1,6 +1,6 @@
 //! What each eNodeB is configured to: the same for all but address, identity and inner address.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,17 +15,28 @@ use crate::proof::Proof;
 
 /// Name of the gateway, of its only VPN and of what proves who they are, in the configuration of each eNodeB.
 pub const GATEWAY: &str = "gateway";
+/// First addresses behind a NAT of ours (RFC 6598, RFC 4193); no packet has them.
+const BEHIND_NAT_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(100, 64, 0, 1));
+const BEHIND_NAT_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1));
 /// Intervals without an answer until the gateway is dead.
 const DPD_THRESHOLD: u8 = 5;
-/// Packets that are under way when a child SA is replaced are nobody's concern here.
+/// Packets that are under way when a child SA is replaced have come until then.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// The configuration of the eNodeB at this place.
 pub fn config(arguments: &Arguments, proof: &Proof, index: u32) -> Config {
     let number = number(arguments, index);
-    let local = arguments.local[index as usize % arguments.local.len()];
-    let inner = nth(arguments.inner, number.saturating_sub(1));
-    let everything = TrafficSelector::any(arguments.inner.is_ipv6());
+    let place = index as usize % arguments.local.len();
+    let local = believed(arguments, place);
+    let selectors = inner(arguments, index).into_iter().map(|inner| {
+        let other = |prefix: &&Prefix| prefix.addr().is_ipv6() == inner.is_ipv6();
+        let remote = arguments.remote.iter().find(other);
+        let everything = TrafficSelector::any(inner.is_ipv6());
+        SelectorPair {
+            local: TrafficSelector::from_prefix(Prefix::host(inner)),
+            remote: remote.map_or(everything, |prefix| TrafficSelector::from_prefix(*prefix)),
+        }
+    });
     let vpn = Vpn {
         name: GATEWAY.to_owned(),
         mode: IpsecMode::Tunnel,
@@ -38,10 +49,7 @@ pub fn config(arguments: &Arguments, proof: &Proof, index: u32) -> Config {
         }],
         pfs: arguments.pfs,
         additional: ravelin_types::AdditionalKe::NONE,
-        selectors: vec![SelectorPair {
-            local: TrafficSelector::from_prefix(Prefix::host(inner)),
-            remote: (arguments.remote).map_or(everything, TrafficSelector::from_prefix),
-        }],
+        selectors: selectors.collect(),
         linger: LINGER,
         idle: None,
         establish_immediately: false,
@@ -81,6 +89,26 @@ pub fn config(arguments: &Arguments, proof: &Proof, index: u32) -> Config {
         gateways: [Arc::new(gateway)].into_iter().collect(),
         limits: Limits::default(),
     }
+}
+
+/// What an eNodeB knows as its address, of the address at this place of the command line: another one, if there is to be a NAT.
+pub fn believed(arguments: &Arguments, place: usize) -> IpAddr {
+    let local = arguments.local[place];
+    if !arguments.nat {
+        return local;
+    }
+    let first = match local {
+        IpAddr::V4(_) => BEHIND_NAT_V4,
+        IpAddr::V6(_) => BEHIND_NAT_V6,
+    };
+    nth(first, place as u32)
+}
+
+/// The inner addresses of the eNodeB at this place.
+pub fn inner(arguments: &Arguments, index: u32) -> Vec<IpAddr> {
+    let after = number(arguments, index).saturating_sub(1);
+    let firsts = arguments.inner.iter();
+    firsts.map(|first| nth(*first, after)).collect()
 }
 
 /// The number of the eNodeB at this place.

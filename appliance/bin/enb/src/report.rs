@@ -1,6 +1,6 @@
 //! What came of a run, as text and JSON.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use ravelin_ike::Count;
 use ravelin_platform::clock;
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::Arguments;
 use crate::fleet::{Fleet, Outcome};
+use crate::traffic::Summary;
 
 /// What all eNodeBs together have counted, with the key in JSON.
 const COUNTS: [(Count, &str); 7] = [
@@ -21,7 +22,7 @@ const COUNTS: [(Count, &str); 7] = [
     (Count::Sent, "datagrams_sent"),
 ];
 
-/// Percentiles of the set-up times, in microseconds.
+/// Percentiles of times, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Latency {
     /// Half of them took at most this.
@@ -51,6 +52,22 @@ impl Latency {
             max: rank(100)?,
         })
     }
+
+    /// As JSON.
+    pub fn json(self) -> Value {
+        json!({ "p50_us": self.p50, "p90_us": self.p90, "p99_us": self.p99, "max_us": self.max })
+    }
+}
+
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [self.p50, self.p90, self.p99, self.max];
+        let [p50, p90, p99, max] = all.map(|us| f64::from(us) / 1e3);
+        write!(
+            f,
+            "p50 {p50:.2} ms, p90 {p90:.2} ms, p99 {p99:.2} ms, max {max:.2} ms"
+        )
+    }
 }
 
 /// The report; it grows with the run.
@@ -61,6 +78,7 @@ pub struct Report {
     setup: Outcome,
     latency: Option<Latency>,
     end: Option<End>,
+    traffic: Option<Summary>,
 }
 
 struct End {
@@ -80,6 +98,7 @@ impl Report {
             setup: Outcome::default(),
             latency: None,
             end: None,
+            traffic: None,
         }
     }
 
@@ -101,6 +120,11 @@ impl Report {
                 .map(|(what, key)| (*key, fleet.count(*what)))
                 .collect(),
         });
+    }
+
+    /// The traffic is over.
+    pub fn traffic(&mut self, summary: Summary) {
+        self.traffic = Some(summary);
     }
 
     fn established(&self) -> usize {
@@ -135,12 +159,8 @@ impl Report {
             self.suites[0],
             self.suites[1]
         );
-        if let Some(l) = self.latency {
-            let [p50, p90, p99, max] = [l.p50, l.p90, l.p99, l.max].map(|us| f64::from(us) / 1e3);
-            let _ = writeln!(
-                text,
-                "time of a set-up: p50 {p50:.2} ms, p90 {p90:.2} ms, p99 {p99:.2} ms, max {max:.2} ms"
-            );
+        if let Some(latency) = self.latency {
+            let _ = writeln!(text, "time of a set-up: {latency}");
         }
         for (reason, count) in &self.setup.reasons {
             let _ = writeln!(text, "{count:>8} x {reason}");
@@ -166,14 +186,12 @@ impl Report {
         for (key, count) in end.counts.iter().filter(|(_, count)| *count > 0) {
             let _ = writeln!(text, "{count:>8} {}", key.replace('_', " "));
         }
+        text.extend(self.traffic.as_ref().map(Summary::text));
         text
     }
 
     /// All of it.
     pub fn json(&self) -> Value {
-        let latency = self
-            .latency
-            .map(|l| json!({ "p50_us": l.p50, "p90_us": l.p90, "p99_us": l.p99, "max_us": l.max }));
         let mut value = json!({
             "ike": self.suites[0],
             "esp": self.suites[1],
@@ -181,7 +199,7 @@ impl Report {
             "failed": self.setup.failed,
             "seconds": self.setup_s,
             "rate": self.rate(),
-            "latency": latency,
+            "latency": self.latency.map(Latency::json),
             "reasons": self.setup.reasons,
         });
         if let Some(end) = &self.end {
@@ -199,6 +217,9 @@ impl Report {
                 over[*key] = (*count).into();
             }
             value["end"] = over;
+        }
+        if let Some(traffic) = &self.traffic {
+            value["traffic"] = traffic.json();
         }
         value
     }

@@ -1,6 +1,7 @@
-//! A run: set-up of all, hold with churn, deletion; each phase ends when nothing of it is under way.
+//! A run: set-up of all, hold with traffic and churn, deletion; each phase ends when nothing of it is under way.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
@@ -14,16 +15,20 @@ use ravelin_types::Time;
 
 use crate::arguments::Arguments;
 use crate::fleet::Fleet;
-use crate::network::{BindError, Network};
+use crate::network::{Arrival, BindError, Network};
 use crate::pace::Pace;
 use crate::plan;
 use crate::proof::{FileError, Proofs};
 use crate::report::Report;
+use crate::traffic::{Summary, Traffic};
 
 /// The longest sleep.
 const MAX_SLEEP: Duration = Duration::from_secs(1);
 /// A gateway that does not confirm deletions is not waited for longer than this after the last one that it did.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Answers that come later than this after the last packet are lost.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why there was no run, or it was cut short.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +47,14 @@ pub enum RunError {
     /// An address.
     #[error("{0}")]
     Bind(#[from] BindError),
+    /// An address to reflect on.
+    #[error("cannot use {local}: {source}")]
+    Reflector {
+        /// Which.
+        local: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
     /// Randomness.
     #[error("{0}")]
     Environment(#[from] EnvironmentError),
@@ -61,10 +74,15 @@ pub fn run(arguments: &Arguments) -> Result<bool, RunError> {
         Ok((plan::config(arguments, &proof, index), proof.authority))
     });
     let members = members.collect::<Result<Vec<_>, FileError>>()?;
-    let network = Network::open(&arguments.local)?;
+    let addresses = arguments.local.iter().enumerate();
+    let addresses = addresses.map(|(place, local)| (plan::believed(arguments, place), *local));
+    let raw = arguments.load.is_some() && !arguments.nat;
+    let network = Network::open(&addresses.collect::<Vec<_>>(), raw)?;
+    let load = arguments.load.as_ref();
     let mut run = Run {
         fleet: Fleet::new(members, clock::now())?,
         network,
+        traffic: load.map(|load| Traffic::new(arguments, load)),
         signals: signals()?,
         interrupted: false,
     };
@@ -74,10 +92,14 @@ pub fn run(arguments: &Arguments) -> Result<bool, RunError> {
     print!("{}", report.set_up_text());
     write(&report, arguments.json.as_deref())?;
     run.hold(arguments)?;
+    run.end_traffic()?;
     if !arguments.leave {
         run.close_all(arguments)?;
     }
     report.end(&run.fleet, run.network.unsent);
+    if let Some(traffic) = &run.traffic {
+        report.traffic(Summary::new(traffic, arguments));
+    }
     print!("{}", report.end_text());
     write(&report, arguments.json.as_deref())?;
     Ok(report.is_success(arguments))
@@ -86,6 +108,7 @@ pub fn run(arguments: &Arguments) -> Result<bool, RunError> {
 struct Run {
     fleet: Fleet,
     network: Network,
+    traffic: Option<Traffic>,
     signals: SignalFd,
     interrupted: bool,
 }
@@ -116,6 +139,9 @@ impl Run {
 
     fn hold(&mut self, arguments: &Arguments) -> Result<(), RunError> {
         let until = clock::now() + arguments.hold;
+        if let Some(traffic) = &mut self.traffic {
+            traffic.begin(clock::now());
+        }
         let mut pace = Pace::new(arguments.churn, clock::now());
         let mut next = 0;
         let mut restarting = Vec::new();
@@ -137,6 +163,21 @@ impl Run {
             }
             self.turn(Some(wake))?;
         }
+    }
+
+    /// Waits for the last answers.
+    fn end_traffic(&mut self) -> Result<(), RunError> {
+        let until = clock::now() + ANSWER_PATIENCE;
+        if let Some(traffic) = &mut self.traffic {
+            traffic.end(clock::now());
+        }
+        while self.traffic.as_ref().is_some_and(|t| t.unanswered() > 0)
+            && clock::now() < until
+            && !self.interrupted
+        {
+            self.turn(Some(until))?;
+        }
+        Ok(())
     }
 
     fn close_all(&mut self, arguments: &Arguments) -> Result<(), RunError> {
@@ -167,7 +208,9 @@ impl Run {
     fn turn(&mut self, wake: Option<Time>) -> Result<(), RunError> {
         self.send();
         let now = clock::now();
-        let wake = wake.into_iter().chain(self.fleet.next_timeout()).min();
+        let traffic = self.traffic.as_ref().and_then(Traffic::next_at);
+        let timers = self.fleet.next_timeout().into_iter().chain(traffic);
+        let wake = timers.chain(wake).min();
         let pause = wake.map_or(MAX_SLEEP, |at| at.since(now).min(MAX_SLEEP));
         self.wait(pause)?;
         if self
@@ -178,16 +221,42 @@ impl Run {
         {
             self.interrupted = true;
         }
-        let now = clock::now();
-        let fleet = &mut self.fleet;
-        self.network
-            .receive(|local, remote, data| fleet.handle(local, remote, data, now))?;
+        self.receive()?;
         self.fleet.handle_timeout(clock::now());
         self.send();
+        if let Some(traffic) = &mut self.traffic {
+            let network = &mut self.network;
+            traffic.send(clock::now, |outer, packet| network.send_esp(outer, packet));
+        }
         Ok(())
     }
 
+    fn receive(&mut self) -> Result<(), RunError> {
+        let Self { fleet, traffic, .. } = self;
+        self.network.receive(|arrival| match arrival {
+            Arrival::Ike {
+                local,
+                remote,
+                message,
+            } => fleet.handle(local, remote, message, clock::now()),
+            Arrival::Esp(packet) => {
+                let now = clock::now();
+                let used = traffic.as_mut().and_then(|t| t.receive(packet, now));
+                if let Some((index, child)) = used {
+                    fleet.used(index, child, now);
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Heeds what has become of the child SAs first: what is sent tells the gateway of them.
     fn send(&mut self) {
+        for (index, change) in self.fleet.take_changes() {
+            if let Some(traffic) = &mut self.traffic {
+                traffic.apply(index, change, clock::now());
+            }
+        }
         for transmit in self.fleet.take_transmits() {
             self.network.send(&transmit);
         }
@@ -207,7 +276,11 @@ impl Run {
     }
 }
 
-fn signals() -> io::Result<SignalFd> {
+/// SIGINT and SIGTERM as something to read.
+///
+/// # Errors
+/// The kernel's.
+pub fn signals() -> io::Result<SignalFd> {
     let mut set = SigSet::empty();
     set.add(Signal::SIGINT);
     set.add(Signal::SIGTERM);

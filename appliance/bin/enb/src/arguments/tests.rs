@@ -5,7 +5,7 @@ const NEEDED: &str = "--gateway 192.0.2.1 --local 192.0.2.10 --psk-file key";
 fn parse(text: &str) -> Result<Arguments, ArgumentError> {
     match Arguments::parse(text.split_whitespace().map(str::to_owned)) {
         Ok(Command::Run(arguments)) => Ok(*arguments),
-        Ok(Command::Print(text)) => panic!("{text}"),
+        Ok(other) => panic!("{other:?}"),
         Err(error) => Err(error),
     }
 }
@@ -18,7 +18,7 @@ fn complaint(more: &str) -> String {
 fn every_option_of_the_help_is_taken() {
     let all = parse(
         "--gateway 2001:db8::1 --local 2001:db8::2,2001:db8::3 --psk-file key --gateway-id secgw.example \
-         --identity site{}@example --count 60000 --first 7 --inner 2001:db8:45::1 --remote 2001:db8:b::/64 \
+         --identity site{}@example --count 60000 --first 7 --inner 10.0.0.1,2001:db8:45::1 --remote 2001:db8:b::/64 \
          --ike aes-256-cbc/sha-256/sha-384/group19 --esp aes-128-cbc/hmac-sha-256-128 --pfs group20 --ike-lifetime 60 \
          --esp-lifetime 30 --dpd 10 --window 5 --rate 100 --hold 1.5 --churn 0.5 --leave --json out.json",
     )
@@ -75,4 +75,49 @@ fn what_is_wrong_is_named() {
         complaint("--local 2001:db8::2"),
         "--local 2001:db8::2 is not of the family of --gateway 192.0.2.1"
     );
+}
+
+#[test]
+fn traffic_fits_addresses_and_algorithms() {
+    let both = "--inner 10.0.0.1,2001:db8::1 --traffic 198.51.100.10,[2001:db8:b::10]:9000";
+    let all = parse(&format!(
+        "{NEEDED} {both} --pps 5000 --flows 3 --size 96,1400 --nat"
+    ));
+    let all = all.unwrap();
+    assert!(all.nat);
+    let load = all.load.unwrap();
+    let reflectors = ["198.51.100.10:862", "[2001:db8:b::10]:9000"];
+    assert_eq!(load.reflectors, reflectors.map(|r| r.parse().unwrap()));
+    assert_eq!(
+        (load.pps, load.flows, load.sizes),
+        (5000.0, 3, vec![96, 1400])
+    );
+    let imix = parse(&format!("{NEEDED} --traffic 198.51.100.10 --size imix")).unwrap();
+    let sizes = imix.load.unwrap().sizes;
+    let count = |size| sizes.iter().filter(|s| **s == size).count();
+    assert_eq!([count(96), count(576), count(1400)], [7, 4, 1]);
+
+    assert_eq!(
+        complaint("--traffic 2001:db8::1"),
+        "--traffic 2001:db8::1: no address of --inner is of its family"
+    );
+    assert_eq!(
+        complaint("--inner 10.0.0.1,10.0.0.2"),
+        "--inner 10.0.0.1, 10.0.0.2: one address of each family is expected"
+    );
+    assert!(complaint("--traffic 10.1.0.1,10.1.0.2").contains("at most one of each family"));
+    assert!(complaint("--traffic 10.1.0.1 --size 95").contains("96 to 9000"));
+    let cbc = complaint("--traffic 10.1.0.1 --esp aes-128-cbc/hmac-sha-256-128");
+    assert!(cbc.contains("AES-GCM"), "{cbc}");
+}
+
+#[test]
+fn the_reflector_has_addresses() {
+    let parse = |text: &str| Arguments::parse(text.split_whitespace().map(str::to_owned));
+    match parse("reflect 198.51.100.10,2001:db8:b::10") {
+        Ok(Command::Reflect(addresses)) => assert_eq!(addresses.len(), 2),
+        other => panic!("{other:?}"),
+    }
+    assert!(parse("reflect").is_err());
+    assert!(parse("reflect here").is_err());
 }

@@ -14,17 +14,21 @@ use tempfile::TempDir;
 
 const COUNT: u32 = 20;
 
-struct World {
+/// eNodeBs and their gateway.
+pub struct World {
     _files: TempDir,
-    fleet: Fleet,
-    gateway: Endpoint<EnbEnvironment>,
+    pub fleet: Fleet,
+    pub gateway: Endpoint<EnbEnvironment>,
     authority: Arc<dyn Authority>,
-    now: Time,
+    pub now: Time,
     /// Of the gateway.
     answered: usize,
+    /// What the gateway told of its child SAs.
+    pub told: Vec<EventKind>,
 }
 
-fn arguments() -> Arguments {
+/// Twenty eNodeBs.
+pub fn arguments() -> Arguments {
     Arguments {
         gateway: "192.0.2.1".parse().unwrap(),
         local: vec!["192.0.2.10".parse().unwrap()],
@@ -36,16 +40,16 @@ fn arguments() -> Arguments {
 
 /// The mirror image of an eNodeB's.
 fn gateway(enb: &Gateway, proof: Proof, suffix: &str) -> Config {
-    let everything = TrafficSelector::any(false);
+    let everything = |ipv6| {
+        let [local, remote] = [TrafficSelector::any(ipv6); 2];
+        SelectorPair { local, remote }
+    };
     let mut gateway = enb.clone();
     gateway.local_addresses = vec!["192.0.2.1".parse().unwrap()];
     gateway.remote = RemotePeer::HostnameSuffix(suffix.into());
     gateway.local_identity = Some(Identity::Fqdn("gw1.enb.example".into()));
     (gateway.local_proof, gateway.peer_proof) = (proof.local, proof.peer);
-    gateway.vpns[0].selectors = vec![SelectorPair {
-        local: everything,
-        remote: everything,
-    }];
+    gateway.vpns[0].selectors = [false, true].map(everything).to_vec();
     Config {
         gateways: [Arc::new(gateway)].into_iter().collect(),
         ..Config::default()
@@ -53,7 +57,8 @@ fn gateway(enb: &Gateway, proof: Proof, suffix: &str) -> Config {
 }
 
 impl World {
-    fn new(arguments: &Arguments, suffix: &str) -> Self {
+    /// By a pre-shared key; the gateway takes names that end so.
+    pub fn new(arguments: &Arguments, suffix: &str) -> Self {
         let files = tempfile::tempdir().unwrap();
         let psk = files.path().join("key");
         std::fs::write(&psk, "a key\n").unwrap();
@@ -84,11 +89,12 @@ impl World {
             authority,
             now,
             answered: 0,
+            told: Vec::new(),
         }
     }
 
     /// Until nothing is under way; what the gateway sends arrives only if it is `heard`.
-    fn run(&mut self, heard: bool) {
+    pub fn run(&mut self, heard: bool) {
         loop {
             let sent: Vec<Transmit> = self.fleet.take_transmits().collect();
             if sent.is_empty() {
@@ -107,13 +113,14 @@ impl World {
         }
     }
 
-    fn answer(&mut self, heard: bool) {
+    pub fn answer(&mut self, heard: bool) {
         loop {
             while self.gateway.poll_record().is_some() {}
             while let Some(event) = self.gateway.poll_event() {
-                if let EventKind::ChildInstall(install) = event.kind {
+                if let EventKind::ChildInstall(install) = &event.kind {
                     self.gateway.install_done(install.child, self.now);
                 }
+                self.told.push(event.kind);
             }
             while let Some(t) = self.gateway.poll_transmit() {
                 self.answered += 1;
@@ -129,7 +136,8 @@ impl World {
         }
     }
 
-    fn start_all(&mut self) {
+    /// Begins all set-ups.
+    pub fn start_all(&mut self) {
         for index in 0..self.fleet.len() {
             assert!(self.fleet.start(index, self.now));
         }
