@@ -18,12 +18,6 @@ fuzz_build() {
 		cargo build --package ravelin-fuzz --bins --config profile.dev.opt-level=2 --target $FUZZ_TRIPLE
 }
 
-# fuzz_build_aside: the same beside what mostly waits, with the time that it leaves.
-fuzz_build_aside() {
-	renice -n 19 -p "$(exec sh -c 'echo $PPID')" >/dev/null
-	fuzz_build >"$RAVELIN_ARTIFACTS/fuzz-build-aside.log" 2>&1
-}
-
 fuzz_targets() {
 	metadata '.packages[] | select(.name == "ravelin-fuzz") | .targets[] | select(.kind[0] == "bin") | .name'
 }

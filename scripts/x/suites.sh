@@ -1,12 +1,15 @@
 # The suites of ./x test, one after another; a failing one does not stop the others. Sourced by inside.sh.
 
 readonly SUITES="lint tidy unit system vm fuzz demo"
+readonly IMAGE_OF_TESTS="$CARGO_TARGET_DIR/image-test"
 # A test program that runs longer has hung.
 readonly PROGRAM_LIMIT_S=1200
 readonly SOAK_LIMIT_S=7200
 # System tests that want both cores: their packets come faster than a shared one takes them. The others run two at a time, since
 # they mostly wait.
 readonly ALONE="floods_leave_bfd_rekeys_and_traffic_alone pair_fifty_kpps_with_rekeys port_ring_losses_are_counted rekey"
+# System tests of about a minute: first, so that the lanes end together.
+readonly LONG="demo_finds_every_break neighbours_change_and_age_without_loss nothing_crosses_in_clear_whatever_happens vanished_peer_is_given_up_in_order"
 # Tests that boot the appliance's image: suite vm. The main job runs always, those with #[ignore = "vm: ..."] with --vm.
 readonly VM="artifacts_are_read_by_others two_builds_are_alike vm_boot_and_day0 vm_console vm_faults vm_kernel_esp_agrees vm_native_esp_crosses_the_image vm_native_esp_survives_power_cuts vm_nics vm_peers_speak_native_esp"
 
@@ -126,6 +129,7 @@ run_programs() {
 	list=$runs/list.tsv
 	mkdir "$runs"
 	awk -F '\t' -v bench="$X_SRC/tests/Cargo.toml" -v alone=" $ALONE " -v vm=" $VM " "$condition" "$programs" |
+		awk -F '\t' -v long=" $LONG " 'index(long, " " $3 " ") { print; next } { rest = rest $0 "\n" } END { printf "%s", rest }' |
 		while IFS="$(printf '\t')" read -r manifest kind name program; do
 			folder=$(dirname "$manifest")
 			case $folder:$kind in
@@ -182,16 +186,10 @@ suite_system() {
 	if build_tests; then
 		# shellcheck disable=SC2016
 		system='$1 == bench && $2 == "test" && $3 != "tidy" && !index(vm, " " $3 " ")'
-		aside=
-		case $filter:" $only " in
-		:*" fuzz "*)
-			fuzz_build_aside &
-			aside=$!
-			;;
-		esac
+		build_aside &
+		aside=$!
 		run_programs 2 "$system && !index(alone, \" \" \$3 \" \")" --test-threads=1
-		# What failed is built again in the suite, which tells why.
-		[ -z "$aside" ] || wait "$aside" || :
+		wait "$aside"
 		run_programs 1 "$system && index(alone, \" \" \$3 \" \")" --test-threads=1
 		# A filter may have left no capture.
 		[ -n "$filter" ] || step nonces "$RAVELIN_BIN_DIR/ravelin-nonces" "$RAVELIN_ARTIFACTS"
@@ -199,12 +197,25 @@ suite_system() {
 	suite_end
 }
 
+# build_aside: what later suites need, beside tests that mostly wait, with the time that these leave. What fails is built again in its
+# suite, which tells why.
+build_aside() {
+	renice -n 19 -p "$(exec sh -c 'echo $PPID')" >/dev/null
+	[ -z "$filter" ] || return 0
+	for later in $only; do
+		case $later in
+		fuzz) fuzz_build ;;
+		vm) make_image dev "$IMAGE_OF_TESTS" ;;
+		esac || :
+	done >"$RAVELIN_ARTIFACTS/aside.log" 2>&1
+}
+
 # The image of the tests has the daemons of the dev profile; it is made again only when something in it has changed.
 suite_vm() {
 	suite_begin vm
 	long_if "$vm"
 	if build_tests; then
-		RAVELIN_IMAGE_DIR=$CARGO_TARGET_DIR/image-test
+		RAVELIN_IMAGE_DIR=$IMAGE_OF_TESTS
 		export RAVELIN_IMAGE_DIR
 		step image make_image dev "$RAVELIN_IMAGE_DIR"
 		if [ "$failed" = 0 ]; then

@@ -13,7 +13,7 @@ use ravelin_tests::wait::{pause, wait_until};
 use std::time::{Duration, Instant};
 
 const RATE_PPS: u32 = 2000;
-const SECONDS: u32 = 60;
+const SECONDS: u32 = 30;
 const EVERY: Duration = Duration::from_secs(2);
 
 /// Who asks for which rekey.
