@@ -178,9 +178,10 @@ impl Ours {
 
 fn launch(stage: &Stage) -> Result<Process, Failure> {
     let mut command = stage.on_responder_cpu();
-    // The peer writes no lines for each tunnel either.
+    // The peer writes no lines for each tunnel either. The other is the unit's.
     command
         .args(["env", "RUST_LOG=warn"])
+        .arg("GLIBC_TUNABLES=glibc.malloc.hugetlb=1")
         .arg(program("ravelin-iked")?)
         .arg("--run-dir")
         .arg(&stage.run);
