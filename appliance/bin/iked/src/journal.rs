@@ -59,10 +59,11 @@ impl Journal {
     /// Takes a record; [`Journal::commit`] writes it.
     pub fn push(&mut self, record: Record) {
         self.newest = self.newest.max(record.seq);
-        let unwritten = !self.vault.contains(record.subject);
         match record.op {
             // Came and went while the vault took nothing: set-ups of unauthenticated peers must not pile up here.
-            RecordOp::Remove if unwritten => drop(self.waiting.remove(&record.subject)),
+            RecordOp::Remove if !self.vault.contains(record.subject) => {
+                drop(self.waiting.remove(&record.subject));
+            }
             RecordOp::Append(_) => self.waiting.entry(record.subject).or_default().push(record),
             RecordOp::Put(_) | RecordOp::Remove => {
                 drop(self.waiting.insert(record.subject, vec![record]));

@@ -13,6 +13,7 @@ mod restore;
 mod show;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,6 +76,23 @@ pub struct Endpoint<E> {
 
 fn gives_tokens(config: &Config) -> bool {
     config.gateways.iter().any(|g| g.quick_crash_detection)
+}
+
+/// Brings a table up to date with the keys that a session has now; most steps change none.
+fn reindex<K: Copy + Eq + Hash>(
+    table: &mut HashMap<K, u64>,
+    session: u64,
+    indexed: &mut Vec<K>,
+    keys: impl Iterator<Item = K> + Clone,
+) {
+    if keys.clone().eq(indexed.iter().copied()) {
+        return;
+    }
+    for gone in std::mem::take(indexed) {
+        table.remove(&gone);
+    }
+    indexed.extend(keys);
+    table.extend(indexed.iter().map(|key| (*key, session)));
 }
 
 /// A static gateway that is to be up.
@@ -293,43 +311,12 @@ impl<E: Environment> Endpoint<E> {
 
     /// Brings the tables up to date with the session.
     fn index(&mut self, session: &mut Session) {
-        let spis: Vec<u64> = session
-            .ikes
-            .iter()
-            .map(crate::session::IkeSa::local_spi)
-            .filter(|s| *s != 0)
-            .collect();
-        for gone in session
-            .volatile
-            .indexed
-            .iter()
-            .filter(|s| !spis.contains(s))
-        {
-            self.by_spi.remove(gone);
-        }
-        for new in spis
-            .iter()
-            .filter(|s| !session.volatile.indexed.contains(s))
-        {
-            self.by_spi.insert(*new, session.id);
-        }
-        session.volatile.indexed = spis;
-        let children: Vec<ChildId> = session.children.iter().map(|c| c.id).collect();
-        for gone in session
-            .volatile
-            .indexed_children
-            .iter()
-            .filter(|c| !children.contains(c))
-        {
-            self.by_child.remove(gone);
-        }
-        for new in children
-            .iter()
-            .filter(|c| !session.volatile.indexed_children.contains(c))
-        {
-            self.by_child.insert(*new, session.id);
-        }
-        session.volatile.indexed_children = children;
+        let volatile = &mut session.volatile;
+        let spis = (session.ikes.iter().map(crate::session::IkeSa::local_spi)).filter(|s| *s != 0);
+        reindex(&mut self.by_spi, session.id, &mut volatile.indexed, spis);
+        let children = session.children.iter().map(|c| c.id);
+        let indexed = &mut volatile.indexed_children;
+        reindex(&mut self.by_child, session.id, indexed, children);
         let half_open = session.is_half_open();
         if half_open != session.volatile.half_open {
             self.half_open = if half_open {
