@@ -282,6 +282,7 @@ fn daemon_conf(folder: &Path, run_folder: &Path) -> String {
   retransmit_timeout = 1.0
   retransmit_tries = 4
   delete_rekeyed_delay = 2
+  make_before_break = yes
   filelog {{
     main {{
       path = {folder}/charon.log.txt

@@ -193,6 +193,12 @@ pub enum DownReason {
     /// The peer connected anew and said that this is its only contact.
     #[error("replaced by a new contact of the peer")]
     InitialContact,
+    /// We have authenticated anew by another session, which has taken over.
+    #[error("reauthenticated: a new IKE SA has taken its place")]
+    Reauthenticated,
+    /// The peer did not authenticate anew in the time that it was given (RFC 4478).
+    #[error("the peer did not reauthenticate in time")]
+    AuthenticationExpired,
     /// Its VPN ends what has no traffic.
     #[error("no traffic")]
     Idle,

@@ -79,6 +79,8 @@ pub(crate) struct Holder<'a> {
     pub(crate) peer: &'a Identity,
     /// The peer has no other session (INITIAL_CONTACT): what an older one holds is its own.
     pub(crate) alone: bool,
+    /// Its sessions at the same address: what they hold it may keep, as one that authenticates anew does.
+    pub(crate) beside: &'a [u64],
 }
 
 /// The leases of all pools.
@@ -111,7 +113,8 @@ impl Leases {
             IpAddr::V6(a) => u128::from(a),
         };
         let leased = |a: &IpAddr| (whole.next..=whole.last).contains(&number(*a));
-        let wish = wish.filter(|a| a.is_ipv6() == ipv6 && leased(a) && !held.contains_key(a));
+        let open = |a: &IpAddr| held.get(a).is_none_or(|by| holder.beside.contains(by));
+        let wish = wish.filter(|a| a.is_ipv6() == ipv6 && leased(a) && open(a));
         let last = (pool.name.clone(), holder.peer.clone(), ipv6);
         let own = self.last.get(&last).filter(|a| holder.alone && leased(a));
         let address = own.copied().or(wish).or_else(|| range.take(held))?;

@@ -56,6 +56,8 @@ pub(crate) struct Outbox {
     pub(crate) tokens: TokenSecret,
     /// Other sessions that the step ends.
     pub(crate) ending: Vec<(u64, DownReason)>,
+    /// Sessions in whose place the endpoint sets up others.
+    pub(crate) reauthenticating: Vec<u64>,
     /// A peer was authenticated: look for its other sessions.
     pub(crate) authenticated: Vec<Contact>,
 }
@@ -121,6 +123,11 @@ impl Outbox {
         });
     }
 
+    /// Stages an event.
+    pub(crate) fn stage(&mut self, kind: EventKind) {
+        self.staged_events.push(kind);
+    }
+
     /// Whether the step sends something.
     pub(crate) fn sends(&self) -> bool {
         !self.staged_transmits.is_empty()
@@ -155,7 +162,7 @@ impl Outbox {
 
 impl Ctx<'_> {
     pub(crate) fn event(&mut self, kind: EventKind) {
-        self.out.staged_events.push(kind);
+        self.out.stage(kind);
     }
 
     /// Stages a datagram.

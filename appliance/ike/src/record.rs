@@ -13,7 +13,7 @@ use crate::crash::TokenSecret;
 use crate::session::{IvCounter, Session};
 use crate::window::{Cached, Half, Outstanding, Side};
 
-const VERSION: u8 = 10;
+const VERSION: u8 = 11;
 const KIND_ENDPOINT: u8 = 0;
 const KIND_SESSION: u8 = 1;
 const KIND_STEP: u8 = 2;

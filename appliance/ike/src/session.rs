@@ -55,6 +55,12 @@ pub(crate) struct Session {
     pub(crate) only_contact: bool,
     pub(crate) last_inbound: Time,
     pub(crate) last_outbound: Option<Time>,
+    /// IKE SAs that took the place of another by a rekey since both ends were authenticated.
+    pub(crate) rekeys: u32,
+    /// As responder: the peer must have authenticated anew by then (RFC 4478).
+    pub(crate) authentic_until: Option<Time>,
+    /// The session in whose place this one is being set up, until that one is gone.
+    pub(crate) predecessor: Option<u64>,
     /// Addresses that the peer has from a pool.
     pub(crate) leases: Vec<Lease>,
     /// The identifier of the post-quantum pre-shared key in its keys (RFC 8784).
@@ -102,6 +108,14 @@ pub(crate) struct Volatile {
     pub(crate) passage: crate::sa::liveness::Passage,
     /// An SA of the peer's that takes more key exchanges.
     pub(crate) pending: Option<Box<Pending>>,
+    /// The children of the session in whose place this one is being set up, as far as they were asked for.
+    pub(crate) asked: Vec<Task>,
+    /// The session that is being set up in the place of this one.
+    pub(crate) successor: Option<u64>,
+    /// Another session of this peer carries its traffic: new children stand by.
+    pub(crate) beside: bool,
+    /// Another session of this peer has its traffic: packets that are on their way still come in when this one ends.
+    pub(crate) lingers: bool,
 }
 
 /// The reasons for which we end a session ourselves.
@@ -112,6 +126,8 @@ pub(crate) enum DownReasonStored {
     SetupFailed,
     Expired,
     Idle,
+    Reauthenticated,
+    AuthenticationExpired,
 }
 
 impl From<DownReasonStored> for DownReason {
@@ -122,6 +138,8 @@ impl From<DownReasonStored> for DownReason {
             DownReasonStored::SetupFailed => DownReason::SetupFailed,
             DownReasonStored::Expired => DownReason::Expired,
             DownReasonStored::Idle => DownReason::Idle,
+            DownReasonStored::Reauthenticated => DownReason::Reauthenticated,
+            DownReasonStored::AuthenticationExpired => DownReason::AuthenticationExpired,
         }
     }
 }
@@ -194,6 +212,8 @@ pub(crate) struct Child {
     pub(crate) ceilings: Numbers,
     /// We encrypt with it.
     pub(crate) active: bool,
+    /// Outbound traffic moves to it by then, or as soon as the peer uses it or ends the session that has the traffic.
+    pub(crate) stands_by_until: Option<Time>,
     pub(crate) state: ChildState,
     pub(crate) replaces: Option<ChildId>,
     /// The peer takes no padding against traffic analysis.
@@ -242,6 +262,9 @@ impl Session {
             children: Vec::new(),
             tasks: VecDeque::new(),
             only_contact: false,
+            rekeys: 0,
+            authentic_until: None,
+            predecessor: None,
             last_inbound: now,
             last_outbound: None,
             leases: Vec::new(),

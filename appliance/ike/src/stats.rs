@@ -93,6 +93,8 @@ counted!(
         IkeUp = "IKE SAs established",
         /// IKE SAs rekeyed.
         IkeRekeyed = "IKE SAs rekeyed",
+        /// Sessions set up in the place of others.
+        Reauthentication = "reauthentications started",
         /// Sessions ended.
         IkeDown = "IKE SAs ended",
         /// Child SAs created.

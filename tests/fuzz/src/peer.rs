@@ -116,6 +116,7 @@ fn config() -> Arc<Config> {
         nat_keepalive: None,
         always_port_4500: false,
         mobike: false,
+        reauth_frequency: 0,
         quick_crash_detection: false,
         connections: ravelin_ike::config::ConnectionLimits::default(),
         ppks: ravelin_ike::config::Ppks::default(),

@@ -108,6 +108,8 @@ pub struct IkePolicy {
     pub proposals: Vec<String>,
     /// Named proposals of ours instead.
     pub proposal_set: Option<String>,
+    /// Each so many-th rekey is a new authentication; 0: none is.
+    pub reauth_frequency: u8,
     /// Pre-shared key.
     #[serde(default)]
     pub pre_shared_key: PreSharedKey,

@@ -1,7 +1,7 @@
 //! What operators and the data plane ask of the endpoint.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ravelin_types::numbers::{LAST_EPOCH, is_epoch_soft};
@@ -14,7 +14,7 @@ use crate::error::{Fault, Reason, Stage};
 use crate::event::{EventKind, IkeId, Outer, SessionId};
 use crate::outbox::Ctx;
 use crate::sa::liveness::{self, Passage};
-use crate::sa::{State, Task, child, established, init, tasks};
+use crate::sa::{State, Task, child, established, init, reauth, tasks};
 use crate::session::{ChildState, DownReasonStored, IkeSa, Path, Session};
 use crate::timers::HALF_OPEN_LIFETIME;
 
@@ -76,16 +76,34 @@ impl<E: Environment> Endpoint<E> {
         let Some(gateway) = self.config.gateways.named(name).cloned() else {
             return false;
         };
-        let (Some((local, remote)), Some(proposal)) =
-            (gateway.static_path(), gateway.proposals.first())
-        else {
+        let path = gateway.static_path();
+        let Some((local, remote)) = path.filter(|_| !gateway.proposals.is_empty()) else {
             return false;
         };
         let children = first_children(&gateway, vpn);
         if vpn.is_some() && children.is_empty() {
             return false;
         }
-        let (id, ike) = (self.out.new_id(), self.out.new_id());
+        let id = self.out.new_id();
+        self.initiated.insert(gateway.name.clone(), id);
+        self.begin(now, id, &gateway, (local, remote), children, None);
+        true
+    }
+
+    /// Begins a session with these children, of a gateway with proposals.
+    pub(super) fn begin(
+        &mut self,
+        now: Time,
+        id: u64,
+        gateway: &Gateway,
+        (local, remote): (IpAddr, IpAddr),
+        children: Vec<Task>,
+        predecessor: Option<u64>,
+    ) {
+        let Some(proposal) = gateway.proposals.first() else {
+            return;
+        };
+        let ike = self.out.new_id();
         let path = Path {
             vrf: gateway.vrf,
             local: SocketAddr::new(local, PORT_IKE),
@@ -100,6 +118,10 @@ impl<E: Environment> Endpoint<E> {
             Some(peer) => connections.of_peer(&gateway.name, &peer).is_empty(),
             None => !connections.any(&gateway.name),
         };
+        session.predecessor = predecessor;
+        if predecessor.is_some() {
+            session.volatile.asked.clone_from(&children);
+        }
         session.current = ike;
         session.tasks = children
             .into_iter()
@@ -116,13 +138,11 @@ impl<E: Environment> Endpoint<E> {
         let mut sa = IkeSa::new(ike, true, State::Starting(starting), now);
         sa.expires_at = Some(now + HALF_OPEN_LIFETIME);
         session.add_ike(sa);
-        self.initiated.insert(gateway.name.clone(), id);
         let group = proposal.suite.dh();
         self.step(now, session, |ctx, session| {
             session.ike_mut(ike)?.spi_i = ctx.ike_spi()?;
             init::start(ctx, session, group)
         });
-        true
     }
 
     /// Rekeys the IKE SA now.
@@ -251,18 +271,21 @@ impl<E: Environment> Endpoint<E> {
 
     /// The peer was seen using the pair; the data plane has moved outbound traffic to it.
     pub fn child_used(&mut self, child: ChildId, now: Time) -> bool {
-        self.with_child(child, now, |_, session, id| {
+        self.with_child(child, now, |ctx, session, id| {
             session.hear(now);
             let Some(found) = session.child_mut(id) else {
                 return Ok(());
             };
-            let replaces = found.replaces;
+            let (replaces, stood_by) = (found.replaces, found.stands_by_until.take());
             if !found.active {
                 found.active = true;
                 session.volatile.dirty = true;
             }
             if let Some(old) = replaces.and_then(|old| session.child_mut(old)) {
                 old.active = false;
+            }
+            if stood_by.is_some() {
+                reauth::carries(ctx, session);
             }
             Ok(())
         })
@@ -405,7 +428,7 @@ fn grant_child(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId, used: Numb
 }
 
 /// The child SAs to begin with: of one VPN, or of all that are to be up by us, or of the first.
-fn first_children(gateway: &Arc<Gateway>, vpn: Option<&str>) -> Vec<Task> {
+pub(super) fn first_children(gateway: &Arc<Gateway>, vpn: Option<&str>) -> Vec<Task> {
     let immediate = gateway.vpns.iter().any(|v| v.establish_immediately);
     let chosen = gateway.vpns.iter().enumerate().filter(|(at, v)| match vpn {
         Some(name) => v.name == name,

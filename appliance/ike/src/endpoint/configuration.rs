@@ -50,6 +50,7 @@ impl<E: Environment> Endpoint<E> {
         for child in self.children_without_vpn() {
             self.close_child(child, now);
         }
+        self.take_over_all(now);
         let missing: Vec<u64> = self.initiated.values().copied().collect();
         for id in missing {
             self.with_session(now, id, |ctx, session| {

@@ -2,13 +2,15 @@
 //!
 //! Each public call is one step: it takes the session out of the table, lets its state handle what came, records it when it
 //! changed, and only then releases datagrams and events (see [`crate::event`]). Parts: [`dispatch`] (datagrams),
-//! [`half_open`] (first messages, cookies), [`complete`] (results of jobs), [`commands`], [`configuration`], [`restore`], [`show`].
+//! [`half_open`] (first messages, cookies), [`complete`] (results of jobs), [`commands`], [`configuration`], [`reauth`], [`restore`],
+//! [`show`].
 
 mod commands;
 mod complete;
 mod configuration;
 mod dispatch;
 mod half_open;
+mod reauth;
 mod restore;
 mod show;
 
@@ -264,14 +266,12 @@ impl<E: Environment> Endpoint<E> {
         if self.out.sends() {
             session.volatile.sent_at = Some(now);
         }
+        let waits = session.predecessor.is_some();
         if let Some(reason) = session.volatile.over {
+            self.hand_over(&mut session);
             self.tear_down(now, &mut session, reason);
         } else {
-            self.index(&mut session);
-            self.out.trace.session(&session);
-            self.store(&mut session);
-            self.schedule(&mut session);
-            self.sessions.insert(id, session);
+            self.keep(session);
         }
         self.out.commit();
         for contact in std::mem::take(&mut self.out.authenticated) {
@@ -283,6 +283,21 @@ impl<E: Environment> Endpoint<E> {
                 Ok(())
             });
         }
+        for old in std::mem::take(&mut self.out.reauthenticating) {
+            self.reauthenticate(now, old);
+        }
+        if waits {
+            self.take_over(now, id);
+        }
+    }
+
+    /// Puts a session into the tables, and records it when it changed.
+    fn keep(&mut self, mut session: Box<Session>) {
+        self.index(&mut session);
+        self.out.trace.session(&session);
+        self.store(&mut session);
+        self.schedule(&mut session);
+        self.sessions.insert(session.id, session);
     }
 
     /// Records what changed.
@@ -424,8 +439,14 @@ impl<E: Environment> Endpoint<E> {
         let Some(gateway) = session.gateway.as_ref().filter(|_| session.initiator) else {
             return;
         };
-        if self.initiated.get(gateway) == Some(&session.id) {
-            self.initiated.remove(gateway);
+        if self.initiated.get(gateway) != Some(&session.id) {
+            return;
+        }
+        self.initiated.remove(gateway);
+        let successor = session.volatile.successor;
+        if let Some(successor) = successor.filter(|id| self.sessions.contains_key(id)) {
+            self.initiated.insert(gateway.clone(), successor);
+            return;
         }
         if let Some(w) = self.wanted.get_mut(gateway) {
             w.next_at = now + w.delay;
@@ -446,7 +467,9 @@ impl<E: Environment> Endpoint<E> {
         let others: Vec<u64> = others.filter(|id| *id != contact.session).collect();
         let exceed = self.config.gateways.named(gateway).is_some_and(|g| {
             let address = session.path.remote.ip();
-            self.out.connections.exceed(g, address)
+            // One that reauthenticates is done with its other session soon.
+            let later = session.predecessor.is_some() || session.volatile.beside;
+            !later && self.out.connections.exceed(g, address)
         });
         let (count, reason) = if contact.initial {
             (others.len(), DownReason::InitialContact)

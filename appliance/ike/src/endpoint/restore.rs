@@ -68,6 +68,7 @@ impl<E: Environment> Endpoint<E> {
                 Err(e) => report.failed.push(e),
             }
         }
+        self.rejoin();
         report
     }
 
@@ -120,9 +121,7 @@ impl<E: Environment> Endpoint<E> {
                 .extend(first.map(|key| (key, session.id)));
             session.volatile.first_message = first;
         }
-        if let Some(gateway) = session.gateway.clone().filter(|_| session.initiator) {
-            self.initiated.insert(gateway, session.id);
-        }
+        self.note_initiated(&session);
         let starting = session.ikes.iter().find_map(|i| match &i.state {
             State::Starting(s) => DhGroup::from_iana(s.group),
             _ => None,
@@ -137,7 +136,8 @@ impl<E: Environment> Endpoint<E> {
         let id = session.id;
         // Exchanges that wait begin with the next time-out: until the whole journal is taken up, the allocator of SPIs
         // does not know which ones are in use (design decision D7).
-        self.finish(now, session);
+        session.volatile.passage = self.passage;
+        self.keep(session);
         if let Some(group) = starting {
             self.with_session(now, id, |ctx, session| init::start(ctx, session, group));
         }

@@ -17,6 +17,7 @@ fn gateway(name: &str, remote: RemotePeer) -> Arc<Gateway> {
         nat_keepalive: None,
         mobike: false,
         quick_crash_detection: false,
+        reauth_frequency: 0,
         connections: crate::config::ConnectionLimits::default(),
         ppks: crate::config::Ppks::default(),
         redirect: None,

@@ -16,6 +16,7 @@ fn take(
         session,
         peer,
         alone,
+        beside: &[],
     };
     leases.take(pool, ipv6, wish, holder)
 }
@@ -107,6 +108,7 @@ fn a_peer_that_comes_anew_has_its_own_address_again() {
         session,
         peer,
         alone,
+        beside: &[],
     };
     assert_eq!(
         leases.take(&pool, false, None, anew(3)),
@@ -136,4 +138,27 @@ fn a_wide_pool_is_bounded_and_a_single_address_is_one() {
             (0..=MAX_LEASES as u64).filter(|n| take(&mut leases, &pool, true, None, *n).is_some());
         assert_eq!(got.count(), count);
     }
+}
+
+#[test]
+fn a_peer_beside_its_other_session_has_the_same_address_if_it_wishes() {
+    let pool = pool("10.9.0.0/29", "");
+    let mut leases = Leases::default();
+    let own = take(&mut leases, &pool, false, None, 1).unwrap();
+    let others = take(&mut leases, &pool, false, None, 2);
+    let (peer, alone) = (&peer(), false);
+    let beside = |wish| Holder {
+        session: 3,
+        peer,
+        alone,
+        beside: wish,
+    };
+    let foreign = leases.take(&pool, false, others, beside(&[1]));
+    assert_ne!(foreign, others, "another peer's");
+    assert_eq!(
+        leases.take(&pool, false, Some(own), beside(&[1])),
+        Some(own)
+    );
+    leases.release("p", own, 1, peer);
+    assert_ne!(take(&mut leases, &pool, false, Some(own), 4), Some(own));
 }

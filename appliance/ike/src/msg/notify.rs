@@ -57,6 +57,7 @@ pub mod kind {
     pub const UPDATE_SA_ADDRESSES: u16 = 16400;
     pub const COOKIE2: u16 = 16401;
     pub const NO_NATS_ALLOWED: u16 = 16402;
+    pub const AUTH_LIFETIME: u16 = 16403;
     pub const QCD_TOKEN: u16 = 16419;
     pub const REDIRECT_SUPPORTED: u16 = 16406;
     pub const REDIRECT: u16 = 16407;

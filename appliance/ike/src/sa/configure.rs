@@ -60,10 +60,16 @@ pub(crate) fn assign(
     };
     let initial = |p: &Payload| matches!(p, Payload::Notify(n) if n.kind == kind::INITIAL_CONTACT);
     let alone = payloads.iter().any(initial);
+    let here = session.path.remote.ip();
+    let others = ctx.out.connections.of_peer(&gateway.name, peer);
+    let beside: Vec<u64> = (others.iter().filter(|(_, at)| *at == here))
+        .map(|(id, _)| *id)
+        .collect();
     let holder = Holder {
         session: session.id,
         peer,
         alone,
+        beside: &beside,
     };
     let Some(asked_for) = request(payloads) else {
         return refused(

@@ -3,7 +3,7 @@
 use ravelin_types::{ChildId, IpsecProtocol, Time};
 
 use super::established::syntax;
-use super::{Exchange, Incoming, Parts, child, configure, mobike, request, respond, tasks};
+use super::{Exchange, Incoming, Parts, child, configure, mobike, reauth, request, respond, tasks};
 use crate::crash;
 use crate::error::{Fault, Reason};
 use crate::event::DownReason;
@@ -58,6 +58,7 @@ pub(crate) fn on_request(
         session.volatile.dirty = true;
     }
     crash::keep(session.ike_mut(ike)?, &Parts::of(payloads));
+    reauth::heed(ctx, session, &Parts::of(payloads))?;
     let answers = mobike::on_request(ctx, session, ike, incoming, payloads)?;
     let configuration = configure::answer(payloads);
     let ours = delete_children(ctx, session, &spis);

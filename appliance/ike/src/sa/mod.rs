@@ -24,6 +24,7 @@ pub(crate) mod init;
 pub(crate) mod intermediate;
 pub(crate) mod liveness;
 pub(crate) mod mobike;
+pub(crate) mod reauth;
 pub(crate) mod redirect;
 pub(crate) mod rekey;
 pub(crate) mod tasks;
@@ -127,6 +128,8 @@ pub(crate) enum Task {
     },
     RekeyChild(ChildId),
     RekeyIke,
+    /// Set up another session in the place of this one.
+    Reauthenticate,
     /// Tell the responder where we are (RFC 4555).
     UpdateAddresses,
     /// Tell the peer our further addresses.

@@ -4,7 +4,9 @@ use ravelin_types::{ChildId, Time};
 
 use super::init::gateway_of;
 use super::liveness::Passage;
-use super::{Exchange, State, Task, child, delete, followup, liveness, mobike, redirect, rekey};
+use super::{
+    Exchange, State, Task, child, delete, followup, liveness, mobike, reauth, redirect, rekey,
+};
 use crate::config::{Dpd, Gateway};
 use crate::crash;
 use crate::error::{Fault, Reason, Stage};
@@ -91,7 +93,15 @@ fn free_ike(session: &Session, task: &Task) -> Option<u64> {
 fn start(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64, task: &Task) -> Result<bool, Fault> {
     match task {
         Task::NewChild { .. } | Task::RekeyChild(_) => child::start::begin(ctx, session, ike, task),
+        Task::RekeyIke if reauth::is_due(ctx, session) => {
+            reauth::begin(ctx, session);
+            Ok(false)
+        }
         Task::RekeyIke => rekey::start::begin(ctx, session, ike),
+        Task::Reauthenticate => {
+            reauth::begin(ctx, session);
+            Ok(true)
+        }
         Task::DeleteIke(id) => delete::send_ike(ctx, session, *id).map(|()| false),
         Task::DeleteChild(id) => delete::send_child(ctx, session, ike, *id).map(|()| false),
         Task::Dpd => liveness::probe(ctx, session, ike).map(|()| false),
@@ -202,6 +212,7 @@ pub(crate) fn on_timeout(ctx: &mut Ctx<'_>, session: &mut Session) -> Result<(),
         }
     }
     child_timeouts(ctx, session);
+    reauth::on_timeout(ctx, session);
     followup::expire(ctx, session);
     end_idle(ctx, session);
     liveness::keep_alive(ctx, session);
@@ -435,6 +446,7 @@ pub(crate) fn deadline(config: &crate::config::Config, session: &Session) -> Opt
         .chain(keepalive)
         .chain(pending)
         .chain(unused)
+        .chain(reauth::deadline(session))
         .min()
         .filter(|t| *t != Time::MAX)
 }

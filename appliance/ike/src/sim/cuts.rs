@@ -33,6 +33,8 @@ struct Scenario {
     ends: bool,
     /// The child is meant to go, unless the order to delete it was lost.
     childless: bool,
+    /// By another one in its place.
+    anew: bool,
     /// A responder that forgets its cookie secret twice makes the initiator start over.
     starts_over: bool,
 }
@@ -73,7 +75,8 @@ impl Scenario {
         w.check_no_divergence();
         let meant = |reason: &DownReason| match reason {
             DownReason::Closed | DownReason::PeerDeleted => self.ends,
-            DownReason::InitialContact => self.ends,
+            DownReason::InitialContact => self.ends && !self.anew,
+            DownReason::Reauthenticated => self.anew,
             DownReason::SetupFailed => self.starts_over,
             _ => false,
         };
@@ -274,6 +277,7 @@ fn set_up(name: &'static str, world: fn() -> World, floor: (u64, u64)) -> Scenar
         floor,
         ends: false,
         childless: false,
+        anew: false,
         starts_over: false,
     }
 }
@@ -293,6 +297,7 @@ fn exchange(
         floor,
         ends: false,
         childless: false,
+        anew: false,
         starts_over: false,
     }
 }
@@ -355,6 +360,33 @@ fn ike_rekeys_survive_a_cut_at_every_moment() {
     all(&[
         exchange("by A", plain, |w| rekey_ike(w, Side::A), (12, 8)),
         exchange("by B", plain, |w| rekey_ike(w, Side::B), (8, 12)),
+    ]);
+}
+
+#[test]
+fn reauthentications_survive_a_cut_at_every_moment() {
+    let reauthenticating = || {
+        let mut a = peer();
+        a.reauth_frequency = 1;
+        calm(11, a, gateway(), false)
+    };
+    let anew = |name, act, floor| Scenario {
+        ends: true,
+        anew: true,
+        ..exchange(name, reauthenticating, act, floor)
+    };
+    let both = |w: &mut World| {
+        rekey_ike(w, Side::A);
+        rekey_ike(w, Side::B);
+    };
+    let beside_a_child = |w: &mut World| {
+        rekey_ike(w, Side::A);
+        rekey_child(w, Side::B);
+    };
+    all(&[
+        anew("alone", |w| rekey_ike(w, Side::A), (20, 15)),
+        anew("and a rekey of the IKE SA", both, (25, 20)),
+        anew("and a rekey of the child", beside_a_child, (25, 20)),
     ]);
 }
 

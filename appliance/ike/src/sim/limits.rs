@@ -84,7 +84,7 @@ fn a_peer_that_comes_again_at_the_limit_takes_the_place_of_itself() {
     let old = w.b.up()[0].session;
     // It has lost everything, and does not say that this is its first contact.
     w.a = Node::new("A", 77, config(peer()));
-    w.run_for(seconds(5));
+    w.run_for(seconds(6));
     let up = w.b.up();
     assert_eq!(up.len(), 1, "{}", w.explain());
     assert_ne!(up[0].session, old);

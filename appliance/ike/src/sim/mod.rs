@@ -21,6 +21,7 @@ mod modes;
 mod node;
 mod order;
 mod ppk;
+mod reauth;
 mod redirect;
 mod rekey;
 mod remove;
@@ -121,6 +122,7 @@ pub(crate) fn gateway() -> Gateway {
         always_port_4500: false,
         mobike: false,
         quick_crash_detection: false,
+        reauth_frequency: 0,
         connections: crate::config::ConnectionLimits::default(),
         ppks: crate::config::Ppks::default(),
         redirect: None,

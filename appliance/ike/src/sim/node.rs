@@ -95,6 +95,8 @@ impl Environment for Env {
 pub(crate) struct Installed {
     pub(crate) install: ChildInstall,
     pub(crate) active: bool,
+    /// Of two that are active, the one with the higher number was activated last, and encrypts.
+    pub(crate) order: u64,
 }
 
 pub(crate) struct Node {
@@ -255,6 +257,7 @@ impl Node {
                         Installed {
                             install: (**install).clone(),
                             active,
+                            order: self.epochs.len() as u64,
                         },
                     );
                     self.endpoint.install_done(install.child, now);
@@ -267,8 +270,9 @@ impl Node {
             }
             EventKind::IkeDown { reason, .. } => self.all_downs.push(*reason),
             EventKind::ChildActivateOutbound(child) => {
+                let last = self.plane.values().map(|p| p.order).max();
                 if let Some(pair) = self.plane.get_mut(child) {
-                    pair.active = true;
+                    (pair.active, pair.order) = (true, last.unwrap_or(0) + 1);
                 }
             }
             EventKind::ChildRemove { child, .. } => {

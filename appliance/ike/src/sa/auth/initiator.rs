@@ -29,7 +29,7 @@ use crate::outbox::Ctx;
 use crate::registry::error_name;
 use crate::sa::init::{Agreed, gateway_of, give_up, settle};
 use crate::sa::{
-    Continuation, Exchange, Parts, State, Task, child, mobike, request, request_within,
+    Continuation, Exchange, Parts, State, Task, child, mobike, reauth, request, request_within,
 };
 use crate::session::{DownReasonStored, Session};
 use crate::stats::{Count, Discard};
@@ -311,6 +311,7 @@ fn up(
     mobike::settle(session, &gateway, &Parts::of(payloads));
     crash::keep(session.ike_mut(ike)?, &Parts::of(payloads));
     establish(ctx, session, ike, peers)?;
+    reauth::heed(ctx, session, &Parts::of(payloads))?;
     if let Some(requested) = auth.child {
         let nonces = (auth.nonce_i.as_slice(), auth.nonce_r.as_slice());
         child::finish(

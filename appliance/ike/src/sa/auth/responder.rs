@@ -28,8 +28,8 @@ use crate::msg::{ParseError, Payload, unknown_critical};
 use crate::outbox::Ctx;
 use crate::proposal::{offer_ike, select_ike};
 use crate::sa::{
-    Continuation, Incoming, Parts, Refusal, State, child, configure, mobike, redirect, refuse,
-    respond,
+    Continuation, Incoming, Parts, Refusal, State, child, configure, mobike, reauth, redirect,
+    refuse, respond,
 };
 use crate::session::Session;
 use crate::stats::{Count, Discard};
@@ -413,6 +413,9 @@ fn accept(
     };
     mobike::settle(session, &gateway, &parts);
     crash::keep(session.ike_mut(ike)?, &parts);
+    let others = ctx.out.connections.of_peer(&gateway.name, &peers.peer);
+    let here = incoming.remote.ip();
+    session.volatile.beside = !peers.initial_contact && others.iter().any(|(_, at)| *at == here);
     establish(ctx, session, ike, peers)?;
     let mut gate = None;
     let elsewhere = redirect::at_auth(ctx, session, ike, &gateway)?;
@@ -449,6 +452,7 @@ fn accept(
     }
     let (spi_i, spi_r) = session.ike_mut(ike).map(|sa| (sa.spi_i, sa.spi_r))?;
     payloads.extend(crash::offer(ctx, session, spi_i, spi_r)?);
+    payloads.extend(reauth::announce(ctx, session, &gateway));
     if session.mobility.is_some() {
         payloads.extend(mobike::offer(&gateway, incoming.local.ip()));
     }

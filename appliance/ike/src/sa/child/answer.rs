@@ -109,7 +109,7 @@ impl Made {
             remote_ts: narrowed.remote,
             life,
             initiator: false,
-            active: self.old.is_none(),
+            active: self.old.is_none() && !session.volatile.beside,
             replaces: self.old,
             tfc_refused,
             install: true,

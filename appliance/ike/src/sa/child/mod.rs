@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use answer::{Answer, answer_in_auth};
 pub(crate) use start::{Reply, Requested, finish, offer_payloads, prepare};
 
-use super::Refusal;
+use super::{Refusal, reauth};
 use crate::config::{ChildLife, EspProposal, Gateway, SelectorPair, Vpn};
 use crate::error::{Fault, Reason, Stage, list_text};
 use crate::event::{ChildInstall, EventKind, Half, SessionId};
@@ -281,6 +281,7 @@ pub(crate) fn add(
     // A rekey is no use of it.
     let replaced = new.replaces.and_then(|old| session.child(old));
     let used_at = replaced.map_or(ctx.now, |old| old.used_at);
+    let stands_by = new.replaces.is_none() && !new.active;
     let child = Child {
         id,
         vpn: new.vpn,
@@ -295,6 +296,7 @@ pub(crate) fn add(
         epoch: 0,
         ceilings: Numbers::FIRST,
         active: new.active,
+        stands_by_until: stands_by.then_some(ctx.now + reauth::STAND_BY),
         state: ChildState::Live,
         replaces: new.replaces,
         tfc_refused: new.tfc_refused,
@@ -385,7 +387,7 @@ fn hand_over(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) -> bool {
 
 /// Removes a child; what replaces it takes over its outbound traffic first.
 pub(crate) fn remove(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId) {
-    let lingering = hand_over(ctx, session, id);
+    let lingering = hand_over(ctx, session, id) || session.volatile.lingers;
     let Some(at) = session.children.iter().position(|c| c.id == id) else {
         return;
     };

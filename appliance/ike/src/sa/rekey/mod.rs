@@ -12,7 +12,7 @@ use ravelin_types::{IkeSuite, Time};
 pub(crate) use answer::Answer;
 pub(crate) use start::{Reply, Requested};
 
-use super::{State, tasks};
+use super::{State, reauth, tasks};
 use crate::error::Fault;
 use crate::event::{EventKind, IkeId, SessionId};
 use crate::keymat::{IkeKeys, Seeds, Shared};
@@ -53,6 +53,8 @@ fn successor(
 fn switch(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) {
     tasks::make_current(session, ike, ctx.now);
     ctx.stats.add(Count::IkeRekeyed);
+    session.rekeys = session.rekeys.saturating_add(1);
+    reauth::after_rekey(ctx, session);
     ctx.event(EventKind::IkeRekeyed {
         session: SessionId(session.id),
         ike: IkeId(ike),

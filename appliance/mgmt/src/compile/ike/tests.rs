@@ -84,8 +84,15 @@ fn limits_are_carried() {
             "gateway enb-v4 {\n connections-limit 7; connections-per-address 2;\n",
             1,
         )
-        .replacen("anti-replay-window-size 512;", "idle-time 300;", 1);
+        .replacen("anti-replay-window-size 512;", "idle-time 300;", 1)
+        .replacen(
+            "pre-shared-key ascii-text",
+            "reauth-frequency 3; pre-shared-key ascii-text",
+            1,
+        );
     let ike = compiled(&text).ike;
+    assert_eq!(ike.gateways[0].reauth_frequency, 3);
+    assert_eq!(compiled(SITE).ike.gateways[0].reauth_frequency, 0);
     let limits = |g: &part::GatewayConfig| {
         let idle = g.vpns[0].idle_s;
         (g.connections_limit, g.connections_per_address, idle)

@@ -583,6 +583,7 @@ pub fn config(node: usize) -> IkeConfig {
         dead_peer_detection: None,
         nat_keepalive_s: 20,
         mobike: false,
+        reauth_frequency: 0,
         quick_crash_detection: false,
         connections_limit: None,
         connections_per_address: None,
