@@ -2,20 +2,24 @@
 //!
 //! ```text
 //! header (24)  magic "RAVELINV" (8) | version (4) | next position (8) | CRC-32 of the 20 octets before (4)
-//! record       CRC-32 of the rest (4) | payload length (4) | position (8) | subject (8) | kind (1) | payload
+//! record       CRC-32 of the header's rest (4) | payload length (4) | position (8) | subject (8) | kind (1) | CRC-32 of the payload (4)
+//!              | payload
 //! ```
 //!
-//! [`parse`] takes any octets: it reads whole records with a right checksum and rising positions, and stops at the first
-//! thing that is not one. What follows is a torn tail.
+//! [`parse`] takes any octets: it reads whole records with right checksums and rising positions, and stops at the first
+//! thing that is not one. What follows is a torn tail. The payload of a record that a later one supersedes may be anything: it is
+//! overwritten once the later one is there, and a death may leave that half done.
+
+use std::collections::HashMap;
 
 use crate::error::FormatError;
 
 /// Version of this format.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Octets of the file header.
 pub const HEADER_OCTETS: usize = 24;
 /// Octets of a record before its payload.
-pub const RECORD_HEADER_OCTETS: usize = 25;
+pub const RECORD_HEADER_OCTETS: usize = 29;
 /// Longest payload: an IKE SA with a cached response and an outstanding request of 64 KiB each, many times over.
 pub const MAX_PAYLOAD_OCTETS: usize = 1 << 20;
 
@@ -45,6 +49,8 @@ pub struct Record<'a> {
     pub payload: &'a [u8],
     /// Where the payload starts in the log.
     pub payload_at: usize,
+    /// The payload is what was written.
+    pub intact: bool,
 }
 
 /// What [`parse`] found.
@@ -74,7 +80,7 @@ pub fn parse(log: &[u8]) -> Result<Parsed<'_>, FormatError> {
         });
     };
     let counted = parse_header(header)?;
-    let mut records = Vec::new();
+    let mut records: Vec<Record<'_>> = Vec::new();
     let mut at = HEADER_OCTETS;
     let mut least = 1;
     while let Some((record, octets)) = parse_record(log, at, least) {
@@ -82,11 +88,33 @@ pub fn parse(log: &[u8]) -> Result<Parsed<'_>, FormatError> {
         at += octets;
         records.push(record);
     }
+    let whole = whole(&records);
+    if let Some(torn) = records.get(whole) {
+        at = torn.payload_at - RECORD_HEADER_OCTETS;
+        least = torn.position;
+        records.truncate(whole);
+    }
     Ok(Parsed {
         records,
         valid_octets: at,
         next_position: counted.max(least),
     })
+}
+
+/// How many records there are before the first one whose payload is neither what was written nor superseded by one of them.
+fn whole(records: &[Record<'_>]) -> usize {
+    let mut whole = records.len();
+    let mut superseded_at: HashMap<u64, usize> = HashMap::new();
+    for (at, record) in records.iter().enumerate().rev() {
+        let later = superseded_at.get(&record.subject);
+        if !record.intact && later.is_none_or(|later| *later >= whole) {
+            whole = at;
+        }
+        if record.kind != Kind::Append {
+            superseded_at.insert(record.subject, at);
+        }
+    }
+    whole
 }
 
 fn parse_header(header: &[u8; HEADER_OCTETS]) -> Result<u64, FormatError> {
@@ -113,9 +141,10 @@ fn parse_record(log: &[u8], at: usize, least_position: u64) -> Option<(Record<'_
         .filter(|&n| n <= MAX_PAYLOAD_OCTETS)?;
     let octets = RECORD_HEADER_OCTETS + length;
     let whole = rest.get(..octets)?;
-    if crc32fast::hash(&whole[4..]) != read_u32(head, 0) {
+    if crc32fast::hash(&head[4..]) != read_u32(head, 0) {
         return None;
     }
+    let payload = &whole[RECORD_HEADER_OCTETS..];
     let position = read_u64(head, 8);
     if position < least_position || position == u64::MAX {
         return None;
@@ -130,8 +159,9 @@ fn parse_record(log: &[u8], at: usize, least_position: u64) -> Option<(Record<'_
         position,
         subject: read_u64(head, 16),
         kind,
-        payload: &whole[RECORD_HEADER_OCTETS..],
+        payload,
         payload_at: at + RECORD_HEADER_OCTETS,
+        intact: crc32fast::hash(payload) == read_u32(head, 25),
     };
     Some((record, octets))
 }
@@ -160,9 +190,10 @@ pub fn write_record(out: &mut Vec<u8>, position: u64, subject: u64, kind: Kind, 
         Kind::Replace => 1,
         Kind::Remove => 2,
     });
-    out.extend_from_slice(payload);
+    out.extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
     let crc = crc32fast::hash(&out[start + 4..]);
     out[start..start + 4].copy_from_slice(&crc.to_le_bytes());
+    out.extend_from_slice(payload);
 }
 
 fn read_u32(octets: &[u8], at: usize) -> u32 {

@@ -28,10 +28,12 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Applies one record.
-    pub(crate) fn apply(&mut self, kind: Kind, extent: Extent) {
+    /// Applies one record; returns those that it supersedes.
+    pub(crate) fn apply(&mut self, kind: Kind, extent: Extent) -> Vec<Extent> {
+        let mut dead = Vec::new();
         if kind != Kind::Append {
-            for old in self.subjects.remove(&extent.subject).unwrap_or_default() {
+            dead = self.subjects.remove(&extent.subject).unwrap_or_default();
+            for old in &dead {
                 self.live_octets -= old.octets();
             }
         }
@@ -42,6 +44,7 @@ impl Index {
                 .or_default()
                 .push(extent);
         }
+        dead
     }
 
     /// Whether the subject has live records.

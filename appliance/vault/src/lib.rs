@@ -15,6 +15,9 @@
 //!     +---- process dies ----+   a torn last record is cut off at the next open
 //! ```
 //!
+//! What is superseded or ended is overwritten in place as soon as what takes its place is written, so the keys of an SA do not outlive
+//! it (RFC 7296 section 2.12); a death before that is made good for at the next open.
+//!
 //! Not here: what records mean, replication to an HA peer, and the decision when a datagram may leave.
 #![forbid(unsafe_code)]
 

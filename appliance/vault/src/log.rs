@@ -19,6 +19,9 @@ const MODE: u32 = 0o600;
 /// A write buffer that grew beyond this (a large batch) is given back.
 const KEPT_BUFFER_OCTETS: usize = 1 << 20;
 
+/// Dead records are overwritten in writes of this size at most.
+const ZEROS: [u8; 4096] = [0; 4096];
+
 /// Compaction copies in writes of about this size.
 const COPY_OCTETS: usize = 1 << 20;
 
@@ -93,6 +96,8 @@ pub struct Vault {
     poisoned: bool,
     compact_above_octets: u64,
     failed_compactions: u64,
+    /// Something could not be overwritten: a compaction leaves it behind.
+    unerased: bool,
     // Held until drop. A lock file of its own, because the log is replaced by rename.
     _lock: Flock<File>,
 }
@@ -126,9 +131,12 @@ impl Vault {
         })?;
 
         let mut index = Index::default();
+        let mut dead = Vec::new();
         for record in &parsed.records {
-            index.apply(record.kind, extent_of(record));
+            dead.extend(index.apply(record.kind, extent_of(record)));
         }
+        // What a death has left of what was superseded before it.
+        dead.retain(|extent| log[range_of(extent)].iter().any(|octet| *octet != 0));
         let records = index
             .in_order()
             .iter()
@@ -150,6 +158,7 @@ impl Vault {
             poisoned: false,
             compact_above_octets: limits.compact_above_octets,
             failed_compactions: 0,
+            unerased: false,
             _lock: lock,
         };
         vault
@@ -164,6 +173,7 @@ impl Vault {
                 .map_err(io("write the header"))?;
             vault.log_octets = HEADER_OCTETS as u64;
         }
+        vault.erase(&dead);
         Ok((
             vault,
             Replay {
@@ -235,9 +245,11 @@ impl Vault {
         self.wipe_buffer();
         self.log_octets = written?;
         self.next_position = position;
+        let mut dead = Vec::new();
         for (kind, extent) in extents {
-            self.index.apply(kind, extent);
+            dead.extend(self.index.apply(kind, extent));
         }
+        self.erase(&dead);
         self.compact_if_worth_it();
         Ok(self.durable())
     }
@@ -272,10 +284,28 @@ impl Vault {
         self.failed_compactions
     }
 
+    /// Overwrites the payloads of records that others have superseded. Whatever a death leaves of it is as good as nothing: see
+    /// [`format::parse`].
+    fn erase(&mut self, dead: &[Extent]) {
+        for extent in dead {
+            let (mut at, mut left) = (extent.payload_at, extent.payload_octets as usize);
+            while left > 0 {
+                let zeros = &ZEROS[..left.min(ZEROS.len())];
+                if self.file.write_all_at(zeros, at).is_err() {
+                    self.unerased = true;
+                    break;
+                }
+                at += zeros.len() as u64;
+                left -= zeros.len();
+            }
+        }
+    }
+
     /// The batch is durable already, so a failure here is not the caller's: try again when the garbage has doubled.
     fn compact_if_worth_it(&mut self) {
         let garbage = self.garbage_octets();
-        if garbage <= self.index.live_octets().max(self.compact_above_octets) {
+        let worth = garbage > self.index.live_octets().max(self.compact_above_octets);
+        if !worth && !std::mem::take(&mut self.unerased) {
             return;
         }
         if self.compact().is_ok() {

@@ -149,6 +149,62 @@ proptest! {
     }
 }
 
+/// Whether the file holds these octets anywhere.
+fn holds(path: &Path, octets: &[u8]) -> bool {
+    let log = fs::read(path).unwrap();
+    log.windows(octets.len()).any(|window| window == octets)
+}
+
+#[test]
+fn what_is_superseded_or_ended_is_erased_at_once() {
+    let dir = dir();
+    let path = dir.path().join("vault");
+    let (mut vault, _) = Vault::open(&path).unwrap();
+    let keys: Vec<Vec<u8>> = (1..=4u8).map(|n| vec![n; 5000]).collect();
+    vault.append(1, &keys[0]).unwrap();
+    vault.append(1, &keys[1]).unwrap();
+    vault.append(2, &keys[2]).unwrap();
+    assert!(keys[..3].iter().all(|key| holds(&path, &key[..100])));
+    vault.replace(1, &keys[3]).unwrap();
+    assert!(!holds(&path, &[1; 16]) && !holds(&path, &[2; 16]));
+    vault.remove(2).unwrap();
+    assert!(!holds(&path, &[3; 16]) && holds(&path, &keys[3]));
+    drop(vault);
+    let (_, replay) = Vault::open(&path).unwrap();
+    assert_eq!(replay.torn_octets, 0);
+    let left: Vec<_> = replay
+        .records
+        .iter()
+        .map(|r| (r.subject, r.payload.to_vec()))
+        .collect();
+    assert_eq!(left, [(1, keys[3].clone())]);
+}
+
+#[test]
+fn a_death_amid_erasing_loses_nothing_and_the_next_life_ends_it() {
+    let dir = dir();
+    let path = dir.path().join("vault");
+    let (mut vault, _) = Vault::open(&path).unwrap();
+    let dead = [7u8; 300];
+    vault.append(1, &dead).unwrap();
+    let before = fs::read(&path).unwrap();
+    vault.append(2, b"other").unwrap();
+    vault.remove(1).unwrap();
+    drop(vault);
+    let erased = fs::read(&path).unwrap();
+    let at = before.len() - dead.len();
+    for done in [0, 1, 150, 299, 300] {
+        let mut log = erased.clone();
+        log[at + done..before.len()].copy_from_slice(&dead[done..]);
+        fs::write(&path, &log).unwrap();
+        let (vault, replay) = Vault::open(&path).unwrap();
+        assert_eq!((replay.torn_octets, replay.records.len()), (0, 1), "{done}");
+        assert_eq!(&*replay.records[0].payload, b"other");
+        assert_eq!(vault.durable(), Position(3));
+        assert_eq!(fs::read(&path).unwrap(), erased, "{done}");
+    }
+}
+
 #[test]
 fn positions_rise_by_one_and_outlive_compaction_and_restart() {
     let dir = dir();

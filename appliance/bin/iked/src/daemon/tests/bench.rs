@@ -133,7 +133,7 @@ struct Tear {
     /// In this turn of those that write to the vault.
     turn: u32,
     /// This much of what the turn writes is written.
-    percent: u64,
+    percent: usize,
 }
 
 impl Node {
@@ -165,7 +165,7 @@ impl Node {
 
     /// The daemon will die in the `turn`-th turn from now that writes to the vault, after `percent` of what the turn writes,
     /// and nothing of the turn leaves it.
-    fn dies_in_append(&mut self, turn: u32, percent: u64) {
+    fn dies_in_append(&mut self, turn: u32, percent: usize) {
         self.tear = Some(Tear { turn, percent });
     }
 
@@ -174,15 +174,16 @@ impl Node {
         self.tear.is_some()
     }
 
-    fn vault_octets(&self) -> u64 {
-        std::fs::metadata(self.folder.path().join("vault"))
-            .unwrap()
-            .len()
+    /// What is in the vault, of a node that is to die.
+    fn vault(&self) -> Vec<u8> {
+        let read = || std::fs::read(self.folder.path().join("vault")).unwrap();
+        self.tear.map_or_else(Vec::new, |_| read())
     }
 
-    /// Dies when its time has come in the turn that began with a vault of `before` octets.
-    fn dies(&mut self, before: u64) -> bool {
-        let written = self.vault_octets().saturating_sub(before);
+    /// Dies when its time has come in the turn that began with this vault, before anything of it was overwritten.
+    fn dies(&mut self, mut vault: Vec<u8>) -> bool {
+        let after = self.vault();
+        let written = after.len().saturating_sub(vault.len());
         let Some(tear) = self.tear.as_mut().filter(|_| written > 0) else {
             return false;
         };
@@ -190,15 +191,12 @@ impl Node {
         if tear.turn > 0 {
             return false;
         }
-        let kept = before + written * tear.percent / 100;
+        let begun = vault.len();
+        vault.extend(&after[begun..begun + written * tear.percent / 100]);
         (self.tear, self.torn) = (None, true);
         self.daemon = None; // lets go of the vault
         self.wire.borrow_mut().clear();
-        let vault = std::fs::File::options()
-            .write(true)
-            .open(self.folder.path().join("vault"))
-            .unwrap();
-        vault.set_len(kept).unwrap();
+        std::fs::write(self.folder.path().join("vault"), vault).unwrap();
         let now = self.now;
         self.start(now);
         true
@@ -326,7 +324,7 @@ impl Node {
         self.now = now;
         loop {
             self.beat(now);
-            let before = self.vault_octets();
+            let before = self.vault();
             self.deadline = self.daemon().settle(now);
             if self.dies(before) {
                 return;
@@ -450,7 +448,7 @@ impl Bench {
     }
 
     /// See [`Node::dies_in_append`].
-    pub fn dies_in_append(&mut self, node: usize, turn: u32, percent: u64) {
+    pub fn dies_in_append(&mut self, node: usize, turn: u32, percent: usize) {
         self.nodes[node].dies_in_append(turn, percent);
     }
 
