@@ -13,7 +13,7 @@ package_list() {
 }
 
 make_sysroot() {
-	hash=$(cat "$PACKAGE_LIST" "$X_SRC/scripts/x/sysroot.sh" | sha256sum | cut -c1-16)
+	hash=$(cat "$PACKAGE_LIST" "$X_SRC/scripts/x/sysroot.sh" "$X_SRC/scripts/x/ml_plugin.sh" | sha256sum | cut -c1-16)
 	X_SYSROOT=$X_CACHE/sysroot-$hash
 	[ -d "$X_SYSROOT" ] && return
 	exec 8>"$X_CACHE/lock"
@@ -53,6 +53,7 @@ build_sysroot() {
 	say "making the Debian 13 sysroot in $X_SYSROOT ($(package_list | wc -l) packages, once; about 1.5 minutes)"
 	begun=$(seconds)
 	new=$X_CACHE/building-$$
+	mirror=${RAVELIN_MIRROR:-http://deb.debian.org/debian}
 	proxy=
 	if has apt-config; then
 		eval "$(apt-config shell proxy Acquire::http::Proxy)"
@@ -70,7 +71,8 @@ build_sysroot() {
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
 		--include="$(package_list | paste -sd, -)" \
 		--customize-hook="cd '$new-tmp' && APT_CONFIG=\$MMDEBSTRAP_APT_CONFIG apt-get -qq download $UNPACKED && dpkg -x ${UNPACKED}_*.deb \"\$1\"" \
-		$SUITE "$new" "${RAVELIN_MIRROR:-http://deb.debian.org/debian}" </dev/null >&2 8>&- || {
+		--customize-hook="sh '$X_SRC/scripts/x/ml_plugin.sh' \"\$1\" '$mirror'" \
+		$SUITE "$new" "$mirror" </dev/null >&2 8>&- || {
 		remove_tree "$new"
 		remove_tree "$new-tmp"
 		die "mmdebstrap failed; the lines above say why (is the Debian mirror reachable?)"

@@ -1,11 +1,12 @@
-//! What keeps SAs with a strongSwan safe from quantum computers: post-quantum pre-shared keys (RFC 8784).
+//! What keeps SAs with a strongSwan safe from quantum computers: post-quantum pre-shared keys (RFC 8784), and ML-KEM after another key
+//! exchange (RFC 9370) or alone. Either end begins, and both rekey.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use ravelin_tests::gateway::Gateway;
 use ravelin_tests::site::{CONFIGURATION, Site, V4, enb_connection};
-use ravelin_tests::strongswan::{Child, Connection, StrongSwan};
+use ravelin_tests::strongswan::{Child, Connection, StrongSwan, ml_kem_missing};
 use ravelin_tests::traffic::ping;
 use ravelin_tests::wait::wait_until;
 use std::time::Duration;
@@ -48,7 +49,21 @@ fn configuration(policy: &str) -> String {
 }
 
 const OPTIONAL: &str = "ppk-profile [ first second ]; ppk-optional;";
+/// The second, as strongSwan has it.
+const SECOND: &str = "0x00112233445566778899aabbccddeeff";
 const REQUIRED: &str = "ppk-profile [ first second ];";
+
+/// strongSwan's connection with this post-quantum pre-shared key, and with more options.
+fn connection(id: &str, secret: &str, options: &[&str]) -> Connection {
+    let mut connection = Connection {
+        children: vec![Child::new("enb-s1", "10.45.0.1/32", "198.51.100.0/24")],
+        ppks: vec![(id.to_owned(), secret.to_owned())],
+        ..enb_connection("enb", V4)
+    };
+    let options = options.iter().map(|option| (*option).to_owned());
+    connection.options.extend(options);
+    connection
+}
 
 struct Scene {
     site: Site,
@@ -57,47 +72,60 @@ struct Scene {
 }
 
 impl Scene {
-    fn commit(&self, policy: &str) {
+    /// A strongSwan without a connection beside this gateway.
+    fn new(name: &str, text: &str) -> Self {
+        let site = Site::new(name).unwrap();
+        Self {
+            gateway: site.start_gateway_with(text).unwrap(),
+            peer: StrongSwan::start(&site.enb, site.folder(), &[]).unwrap(),
+            site,
+        }
+    }
+
+    fn commit(&self, text: &str) {
         let file = self.site.folder().join("next.conf");
-        std::fs::write(&file, configuration(policy)).unwrap();
+        std::fs::write(&file, text).unwrap();
         let load = format!("request system configuration load file {}", file.display());
         self.gateway.cli(&load).unwrap();
     }
 
     /// strongSwan's connection with this key, and with more options.
     fn peer_has(&self, id: &str, secret: &str, options: &[&str]) {
-        let mut connection = Connection {
-            children: vec![Child::new("enb-s1", "10.45.0.1/32", "198.51.100.0/24")],
-            ppks: vec![(id.to_owned(), secret.to_owned())],
-            ..enb_connection("enb", V4)
-        };
-        let options = options.iter().map(|option| (*option).to_owned());
-        connection.options.extend(options);
+        self.peer_is(connection(id, secret, options));
+    }
+
+    fn peer_is(&self, connection: Connection) {
         self.peer.configure(&[connection]).unwrap();
     }
 
-    /// The tunnel is there, with this key; rekeyed by us and by the peer it still carries. Then it is ended.
-    fn uses(&self, key: &str) {
-        let crosses = |when: &str| {
-            let answered = ping(&self.site.enb, V4.enb_inner, V4.core, 2, 56).unwrap();
-            assert_eq!(answered, 2, "{key} {when}");
-        };
-        crosses("at first");
-        let shown = || {
-            self.gateway
-                .cli("show security ike security-associations detail")
-        };
-        let line = format!("Post-quantum pre-shared key: {key}\n");
-        assert!(shown().unwrap().contains(&line), "{}", shown().unwrap());
+    /// The tunnel is there, with what these lines say of its IKE SA.
+    fn is_up(&self, lines: &[&str]) {
+        let answered = ping(&self.site.enb, V4.enb_inner, V4.core, 2, 56).unwrap();
+        assert_eq!(answered, 2, "{lines:?}");
+        let shown = self
+            .gateway
+            .cli("show security ike security-associations detail")
+            .unwrap();
+        for line in lines {
+            assert!(shown.contains(&format!("{line}\n")), "{line} in {shown}");
+        }
+    }
+
+    /// So it is after it was rekeyed by us and by the peer. Then it is ended.
+    fn stays(&self, lines: &[&str]) {
+        self.is_up(lines);
         for what in ["ike", "ipsec"] {
             let rekey = format!("request security {what} rekey all");
             self.rekeyed(what, || self.gateway.cli(&rekey).map(drop));
         }
         self.rekeyed("ike", || self.peer.rekey("--ike", "enb").map(drop));
         self.rekeyed("ipsec", || self.peer.rekey("--child", "enb-s1").map(drop));
-        crosses("at last");
-        assert!(shown().unwrap().contains(&line), "{}", shown().unwrap());
+        self.is_up(lines);
         self.peer.terminate("enb").unwrap();
+    }
+
+    fn uses(&self, key: &str) {
+        self.stays(&[&format!("Post-quantum pre-shared key: {key}")]);
     }
 
     /// The lines with SPIs of all SAs of a kind; an IKE SA that failed is shown for a while, and not meant.
@@ -157,18 +185,10 @@ impl Scene {
 
 #[test]
 fn post_quantum_pre_shared_keys_go_with_strongswan() {
-    let site = Site::new("ppk").unwrap();
-    let gateway = site.start_gateway_with(&configuration(OPTIONAL)).unwrap();
-    let peer = StrongSwan::start(&site.enb, site.folder(), &[]).unwrap();
-    let mut scene = Scene {
-        site,
-        gateway,
-        peer,
-    };
-    let second = "0x00112233445566778899aabbccddeeff";
+    let mut scene = Scene::new("ppk", &configuration(OPTIONAL));
 
     // It begins: with a key of both, and with one that we have not and may do without.
-    scene.peer_has("second", second, &["ppk_id = second", "ppk_required = yes"]);
+    scene.peer_has("second", SECOND, &["ppk_id = second", "ppk_required = yes"]);
     scene.peer.initiate("enb-s1").unwrap();
     scene.uses("second");
     scene.peer_has("third", "third-secret", &["ppk_id = third"]);
@@ -196,7 +216,7 @@ fn post_quantum_pre_shared_keys_go_with_strongswan() {
     scene.uses("none");
 
     // Nobody may do without.
-    scene.commit(REQUIRED);
+    scene.commit(&configuration(REQUIRED));
     scene.peer_has("first", "first-secret", &["ppk_id = first"]);
     scene.peer.initiate("enb-s1").unwrap();
     scene.uses("first");
@@ -218,5 +238,58 @@ fn post_quantum_pre_shared_keys_go_with_strongswan() {
             !text.contains("first-secret") && !text.contains("00112233"),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn ml_kem_goes_with_strongswan() {
+    if let Some(reason) = ml_kem_missing() {
+        println!("SKIP ml_kem_goes_with_strongswan: {reason}");
+        return;
+    }
+    let group = |name: &str| format!("   Diffie-Hellman group   : {name}");
+    let set = configuration(OPTIONAL)
+        .replacen("proposals ike-gcm;", "proposal-set post-quantum;", 1)
+        .replacen(
+            "proposals esp-gcm;",
+            "proposals esp-gcm; perfect-forward-secrecy { keys group31; additional-key-exchange ml-kem-768; }",
+            1,
+        );
+    let scene = Scene::new("ml_kem", &set);
+    let hybrid = |id: &str, secret: &str, options: &[&str]| {
+        let mut connection = connection(id, secret, options);
+        connection.proposals = "aes256gcm16-prfsha384-x25519-ke1_mlkem768".into();
+        connection.children[0].proposals = "aes256gcm16-x25519-ke1_mlkem768".into();
+        connection
+    };
+    let both = group("group31+ml-kem-768");
+    // It begins, with a post-quantum pre-shared key beside.
+    let required = ["ppk_id = second", "ppk_required = yes"];
+    scene.peer_is(hybrid("second", SECOND, &required));
+    scene.peer.initiate("enb-s1").unwrap();
+    scene.stays(&[&both, "Post-quantum pre-shared key: second"]);
+    // We begin, and its key is another.
+    scene.peer_is(hybrid("third", "third-secret", &[]));
+    scene.core_sends();
+    scene.stays(&[&both, "Post-quantum pre-shared key: none"]);
+
+    // The other sizes, alone and in the second place.
+    let proposals = "proposal alone { dh-group ml-kem-512; encryption-algorithm aes-256-gcm; }
+        proposal last { dh-group group20; additional-key-exchange ml-kem-1024; encryption-algorithm aes-256-gcm; }
+        proposal ike-gcm {";
+    let text = configuration("")
+        .replacen("proposal ike-gcm {", proposals, 1)
+        .replacen("proposals ike-gcm;", "proposals [ alone last ];", 1);
+    scene.commit(&text);
+    for (offered, shown) in [
+        ("mlkem512", "ml-kem-512"),
+        ("ecp384-ke1_mlkem1024", "group20+ml-kem-1024"),
+    ] {
+        let mut connection = connection("third", "third-secret", &[]);
+        connection.proposals = format!("aes256gcm16-prfsha256-{offered}");
+        scene.peer_is(connection);
+        scene.peer.initiate("enb-s1").unwrap();
+        scene.is_up(&[&group(shown)]);
+        scene.peer.terminate("enb").unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! SAs whose keys come from several key exchanges (RFC 9370): with strongSwan, whose package has no ML-KEM, by groups of today; between two
+//! SAs whose keys come from several key exchanges (RFC 9370): with strongSwan by groups of today; between two
 //! Ravelin gateways with ML-KEM. Set-ups and rekeys of both kinds by either end, with traffic after each.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)]

@@ -14,8 +14,10 @@ use std::time::Duration;
 
 const READY_LIMIT: Duration = Duration::from_secs(30);
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where `./x` puts the plugin for ML-KEM, or says why it could not be built.
+const PLUGIN_FOLDER: &str = "/usr/lib/ipsec/plugins";
 const PLUGINS: &str = "random nonce aes md5 sha1 sha2 hmac cmac xcbc kdf gcm ccm ctr chapoly openssl x509 pem pkcs1 pkcs8 pubkey constraints \
-                       curve25519 kernel-libipsec kernel-netlink socket-default vici updown";
+                       curve25519 ml kernel-libipsec kernel-netlink socket-default vici updown";
 
 /// A connection of swanctl.conf.
 #[derive(Debug, Clone)]
@@ -75,6 +77,19 @@ pub struct StrongSwan {
     netns_name: String,
     folder: PathBuf,
     process: Process,
+}
+
+/// Why there is no ML-KEM, which Debian's packages leave out and `./x` builds; `None` when there is.
+pub fn ml_kem_missing() -> Option<String> {
+    let folder = Path::new(PLUGIN_FOLDER);
+    let missing = !folder.join("libstrongswan-ml.so").exists();
+    missing.then(|| {
+        let said = fs::read_to_string(folder.join("ml.missing"));
+        said.map_or_else(
+            |_| "strongSwan has no plugin ml".to_owned(),
+            |said| said.trim().to_owned(),
+        )
+    })
 }
 
 impl StrongSwan {
