@@ -131,6 +131,19 @@ pub enum EventKind {
         /// Milliseconds.
         linger_ms: u32,
     },
+    /// The configuration does not allow these child SAs their selectors any more: they are deleted.
+    ChildrenForbidden {
+        /// Their gateway.
+        gateway: Arc<str>,
+        /// Their VPN.
+        vpn: Arc<str>,
+        /// How many.
+        children: usize,
+        /// Our selectors of the first.
+        local_ts: Vec<TrafficSelector>,
+        /// The peer's.
+        remote_ts: Vec<TrafficSelector>,
+    },
     /// The peer has another address or port, authenticated.
     PeerMoved {
         /// Its child SAs.

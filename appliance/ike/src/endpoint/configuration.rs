@@ -1,6 +1,6 @@
 //! A new configuration, and what follows from it for sessions that are up (see [`Endpoint::set_config`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ravelin_types::{ChildId, Time};
@@ -9,13 +9,15 @@ use super::{Endpoint, Wanted, gives_tokens};
 use crate::config::{Config, Gateway};
 use crate::environment::Environment;
 use crate::event::{DownReason, SessionId};
+use crate::sa::forbidden::{self, Forbidden};
 use crate::sa::{mobike, tasks};
 use crate::session::{ChildState, Session};
 use crate::timers::RECONNECT_FIRST;
 
 impl<E: Environment> Endpoint<E> {
     /// Replaces the configuration. Sessions of gateways that are gone are closed, those of addresses that are gone end, and
-    /// child SAs of VPNs that are gone are deleted; others keep what was negotiated until their next exchange.
+    /// child SAs of VPNs that are gone are deleted, as are those whose selectors their VPN does not allow any more; others keep what was
+    /// negotiated until their next exchange.
     pub fn set_config(&mut self, config: Arc<Config>, now: Time) {
         let before = std::mem::replace(&mut self.config, config);
         self.gives_tokens = gives_tokens(&self.config);
@@ -50,6 +52,7 @@ impl<E: Environment> Endpoint<E> {
         for child in self.children_without_vpn() {
             self.close_child(child, now);
         }
+        self.forbid_selectors(now);
         self.take_over_all(now);
         let missing: Vec<u64> = self.initiated.values().copied().collect();
         for id in missing {
@@ -118,6 +121,35 @@ impl<E: Environment> Endpoint<E> {
             live.filter(move |c| gateway.is_some_and(|g| g.vpn(&c.vpn).is_none()))
         });
         found.map(|c| c.id).collect()
+    }
+
+    /// Ends children whose selectors their VPN does not allow any more: a rekey could not narrow them (RFC 7296 section 2.9.2), and
+    /// they would live on.
+    fn forbid_selectors(&mut self, now: Time) {
+        let sessions = self.sessions.values().filter(|s| s.closing.is_none());
+        let found = sessions.filter_map(|s| {
+            let gateway = self.config.gateways.named(s.gateway.as_ref()?)?;
+            let children = forbidden::children(s, gateway);
+            (!children.is_empty()).then_some((s.id, children))
+        });
+        let mut told: BTreeMap<(String, String), Forbidden> = BTreeMap::new();
+        for (id, children) in found.collect::<Vec<_>>() {
+            self.with_session(now, id, |ctx, session| {
+                for child in children {
+                    if let Some(one) = forbidden::withdraw(ctx, session, child) {
+                        let key = (one.gateway.clone(), one.vpn.clone());
+                        told.entry(key)
+                            .and_modify(|all| all.children += 1)
+                            .or_insert(one);
+                    }
+                }
+                Ok(())
+            });
+        }
+        for (_, forbidden) in told {
+            self.out.stage(forbidden.into());
+        }
+        self.out.commit();
     }
 
     /// Notes which static gateways are to be up by us.

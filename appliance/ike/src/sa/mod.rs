@@ -20,6 +20,7 @@ pub(crate) mod configure;
 pub(crate) mod delete;
 pub(crate) mod established;
 pub(crate) mod followup;
+pub(crate) mod forbidden;
 pub(crate) mod init;
 pub(crate) mod intermediate;
 pub(crate) mod liveness;

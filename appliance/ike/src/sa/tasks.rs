@@ -7,7 +7,7 @@ use super::liveness::Passage;
 use super::{
     Exchange, State, Task, child, delete, followup, liveness, mobike, reauth, redirect, rekey,
 };
-use crate::config::{Dpd, Gateway};
+use crate::config::{Dpd, Gateway, SelectorPair, Vpn};
 use crate::crash;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::DownReason;
@@ -179,25 +179,30 @@ pub(crate) fn want_missing_children(ctx: &mut Ctx<'_>, session: &mut Session, at
         return;
     };
     for vpn in gateway.vpns.iter().filter(|v| v.establish_immediately) {
-        for (pair, selectors) in vpn.selectors.iter().enumerate() {
-            let fits = |c: &crate::session::Child| {
-                c.vpn == vpn.name
-                    && c.state == ChildState::Live
-                    && c.local_ts.iter().any(|t| selectors.local.covers(t))
-                    && c.remote_ts.iter().any(|t| selectors.remote.covers(t))
-            };
-            // One that an exchange under way is to make is not missing; its failure comes back here.
-            let asked = |r: &child::Requested| r.is_for(&vpn.name, selectors);
-            let mut requested = session.ikes.iter().filter_map(IkeSa::requested_child);
-            if !session.children.iter().any(fits) && !requested.any(asked) {
-                session.want(
-                    Task::NewChild {
-                        vpn: vpn.name.clone(),
-                        pair,
-                    },
-                    at,
-                );
-            }
+        want_missing_pairs(session, vpn, |_| true, at);
+    }
+}
+
+/// Queues a child of each pair of a VPN that is wanted and has none.
+pub(crate) fn want_missing_pairs(
+    session: &mut Session,
+    vpn: &Vpn,
+    wanted: impl Fn(&SelectorPair) -> bool,
+    at: Time,
+) {
+    for (pair, selectors) in vpn.selectors.iter().enumerate() {
+        let fits = |c: &Child| {
+            c.vpn == vpn.name
+                && c.state == ChildState::Live
+                && c.local_ts.iter().any(|t| selectors.local.covers(t))
+                && c.remote_ts.iter().any(|t| selectors.remote.covers(t))
+        };
+        // One that an exchange under way is to make is not missing; its failure comes back here.
+        let asked = |r: &child::Requested| r.is_for(&vpn.name, selectors);
+        let mut requested = session.ikes.iter().filter_map(IkeSa::requested_child);
+        if wanted(selectors) && !session.children.iter().any(fits) && !requested.any(asked) {
+            let vpn = vpn.name.clone();
+            session.want(Task::NewChild { vpn, pair }, at);
         }
     }
 }
@@ -399,7 +404,7 @@ pub(crate) fn expire_child(ctx: &mut Ctx<'_>, session: &mut Session, id: ChildId
 }
 
 /// The deletion may wait for another exchange, and that for a peer that is gone.
-fn expires_soon(session: &mut Session, id: ChildId, now: Time) {
+pub(crate) fn expires_soon(session: &mut Session, id: ChildId, now: Time) {
     if let Some(c) = session.child_mut(id) {
         c.hard_at = now + EXPIRED_WAIT;
     }

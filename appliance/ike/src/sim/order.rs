@@ -251,13 +251,13 @@ fn a_rekey_keeps_what_is_in_use() {
     request(CREATE, NEXT + 1).deliver(&mut w, &child(wide, &[], None));
     let newest = &w.b.plane.values().last().unwrap().install;
     assert_eq!(newest.local_ts, [ts("10.1.0.0/16")]);
-    // Nor does a narrower configuration narrow it.
+    // Nor does a narrower configuration narrow it: the child SA is being deleted.
     changed.vpns[0].selectors[1].local = ts("10.2.0.0/24");
     w.b.endpoint.set_config(config(changed), w.now);
     let spi = Spi(0x7700_0001);
     let count = w.b.plane.len();
     request(CREATE, NEXT + 2).deliver(&mut w, &child(wide, &[], Some(spi)));
-    let refused = (kind::TS_UNACCEPTABLE, Vec::new());
+    let refused = (kind::TEMPORARY_FAILURE, Vec::new());
     assert_eq!(notified(&last(&w, Side::B).1), [refused]);
     assert_eq!(w.b.plane.len(), count);
 }

@@ -194,6 +194,137 @@ fn a_child_past_its_life_is_not_used_while_the_peer_is_silent() {
     }
 }
 
+/// What the peers were told to end, by its number and its selectors.
+fn forbidden(node: &Node) -> Vec<(usize, String)> {
+    let told = node.events.iter().filter_map(|e| match e {
+        crate::EventKind::ChildrenForbidden {
+            children,
+            local_ts,
+            remote_ts,
+            ..
+        } => Some((*children, format!("{} === {}", local_ts[0], remote_ts[0]))),
+        _ => None,
+    });
+    told.collect()
+}
+
+fn selectors_in_use(node: &Node) -> Vec<String> {
+    let all = node.plane.values().map(|p| &p.install);
+    let mut all: Vec<_> = all
+        .map(|i| format!("{} === {}", i.local_ts[0], i.remote_ts[0]))
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_responder_that_narrows_its_selectors_deletes_what_is_wider() {
+    let mut w = world(20);
+    w.establish();
+    let now = w.now;
+    w.b.endpoint.set_config(config(gateway()), now);
+    w.pump();
+    assert!(forbidden(&w.b).is_empty(), "what is allowed stays");
+    let mut narrow = gateway();
+    narrow.vpns[0].selectors[0].local = ts("10.1.0.0/16");
+    w.b.endpoint.set_config(config(narrow), now);
+    w.pump();
+    assert_eq!(
+        forbidden(&w.b),
+        [(1, "10.0.0.0/8 === 172.16.1.0/24".into())]
+    );
+    w.run_for(MINUTE);
+    w.check_agreement();
+    assert!(w.a.downs().is_empty() && w.b.downs().is_empty());
+    assert_eq!(selectors_in_use(&w.b), ["10.1.0.0/16 === 172.16.1.0/24"]);
+    assert!(
+        w.a.failures.is_empty() && w.b.failures.is_empty(),
+        "{}",
+        w.explain()
+    );
+}
+
+#[test]
+fn an_initiator_that_narrows_its_selectors_makes_the_new_child_first() {
+    for immediately in [true, false] {
+        let mut a = peer();
+        a.vpns[0].establish_immediately = immediately;
+        let mut w = World::new(21, config(a.clone()), config(gateway()));
+        let now = w.now;
+        w.a.endpoint.initiate("segw", None, now);
+        w.pump();
+        w.run_for(Duration::from_secs(1));
+        let old = *w.a.plane.keys().next().unwrap();
+        a.vpns[0].selectors[0].local = ts("172.16.1.128/25");
+        let now = w.now;
+        w.a.endpoint.set_config(config(a), now);
+        w.pump();
+        assert_eq!(forbidden(&w.a).len(), 1);
+        let both = |w: &World| w.a.plane.len() == 2 && w.a.plane.contains_key(&old);
+        assert!(w.run_until(Duration::from_secs(1), both), "{}", w.explain());
+        w.run_for(Duration::from_secs(1));
+        w.check_agreement();
+        assert_eq!(selectors_in_use(&w.a), ["172.16.1.128/25 === 10.0.0.0/8"]);
+        assert_eq!(w.a.up().len(), 1);
+    }
+}
+
+#[test]
+fn of_two_pairs_only_that_goes_which_is_removed() {
+    let mut a = peer();
+    a.vpns[0].selectors.push(SelectorPair {
+        local: ts("172.16.2.0/24"),
+        remote: ts("10.0.0.0/8"),
+    });
+    let mut w = World::new(22, config(a.clone()), config(gateway()));
+    w.establish();
+    let kept =
+        w.a.plane
+            .iter()
+            .find(|(_, p)| p.install.local_ts[0] == ts("172.16.2.0/24"));
+    let kept = *kept.unwrap().0;
+    a.vpns[0].selectors.remove(0);
+    let now = w.now;
+    w.a.endpoint.set_config(config(a), now);
+    w.pump();
+    w.run_for(MINUTE);
+    w.check_agreement();
+    assert_eq!(w.a.plane.keys().collect::<Vec<_>>(), [&kept]);
+}
+
+#[test]
+fn a_child_asked_for_before_a_commit_ends_when_it_comes_after_it() {
+    let mut w = world(23);
+    w.establish();
+    let now = w.now;
+    let live = *w.a.plane.keys().next().unwrap();
+    w.a.endpoint.rekey_child(live, now);
+    w.pump();
+    let mut narrow = peer();
+    narrow.vpns[0].selectors[0].local = ts("172.16.1.128/25");
+    w.a.endpoint.set_config(config(narrow), now);
+    w.pump();
+    w.run_for(MINUTE);
+    w.check_agreement();
+    assert_eq!(selectors_in_use(&w.a), ["172.16.1.128/25 === 10.0.0.0/8"]);
+    assert_eq!(forbidden(&w.a).len(), 2, "{}", w.explain());
+}
+
+#[test]
+fn what_is_forbidden_is_not_used_while_the_peer_is_silent() {
+    let mut w = world(24);
+    w.establish();
+    w.link.cut = true;
+    let mut narrow = gateway();
+    narrow.vpns[0].selectors[0].local = ts("10.1.0.0/16");
+    let now = w.now;
+    w.b.endpoint.set_config(config(narrow), now);
+    w.pump();
+    w.run_for(Duration::from_secs(6));
+    assert!(w.b.plane.is_empty(), "{}", w.explain());
+    assert!(w.b.downs().is_empty());
+}
+
 #[test]
 fn a_vpn_that_leaves_the_configuration_takes_its_children_along_and_nothing_else() {
     let mut w = world(12);

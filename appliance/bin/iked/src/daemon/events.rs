@@ -2,7 +2,7 @@
 
 use ravelin_ctl::sa::{Outbound, Outer, SaHalf, SaPair};
 use ravelin_ike::{ChildInstall, ChildSummary, EventKind, Half};
-use ravelin_types::{SecretBytes, Time};
+use ravelin_types::{SecretBytes, Time, TrafficSelector};
 
 use super::Daemon;
 use crate::config::TunnelParameters;
@@ -60,6 +60,17 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             EventKind::ChildGrant { child, ceilings } => self.plane.grant(child, ceilings),
             EventKind::ChildActivateOutbound(child) => self.plane.activate(child),
             EventKind::ChildRemove { child, linger_ms } => self.routes.down(child, linger_ms, now),
+            EventKind::ChildrenForbidden {
+                gateway,
+                vpn,
+                children,
+                local_ts,
+                remote_ts,
+            } => log::info!(
+                "gateway {gateway}: child SAs of vpn {vpn} are deleted, {children} in all: its traffic selectors do not allow {} === {} any more",
+                list(&local_ts),
+                list(&remote_ts)
+            ),
             EventKind::PeerMoved { children, outer } => {
                 for child in children {
                     self.plane.move_outer(child, outer_to(outer));
@@ -189,6 +200,11 @@ pub(super) fn outer_of(outer: Outer) -> ravelin_ike::Outer {
         remote: outer.remote,
         udp: outer.udp,
     }
+}
+
+fn list(selectors: &[TrafficSelector]) -> String {
+    let texts: Vec<_> = selectors.iter().map(TrafficSelector::to_string).collect();
+    texts.join(", ")
 }
 
 fn also(suppressed: u64) -> String {

@@ -394,6 +394,32 @@ fn a_configuration_without_the_gateway_ends_its_tunnel() {
 }
 
 #[test]
+fn a_commit_that_narrows_the_selectors_replaces_the_tunnel() {
+    for node in [LEFT, RIGHT] {
+        let mut bench = up();
+        assert_eq!(bench.left().routes(), ["10.2.0.0/16 st0-0"]);
+        let mut narrow = bench::config(node);
+        let selectors = &mut narrow.gateways[0].vpns[0].selectors[0];
+        let far = if node == LEFT {
+            &mut selectors.remote
+        } else {
+            &mut selectors.local
+        };
+        *far = "10.2.3.0/24".parse().unwrap();
+        let reply = bench.apply(node, narrow);
+        assert!(matches!(reply, mgmt::Reply::Applied(Ok(_))), "{reply:?}");
+        bench.run(Duration::from_secs(5));
+        bench.assert_tunnel();
+        assert_eq!(
+            bench.left().pairs()[0].remote_ts[0].to_string(),
+            "10.2.3.0/24"
+        );
+        assert_eq!(bench.left().routes(), ["10.2.3.0/24 st0-0"]);
+        assert_eq!(bench.right().routes(), ["10.1.0.0/16 st0-0"]);
+    }
+}
+
+#[test]
 fn junk_changes_nothing() {
     let mut bench = up();
     bench.inject(RIGHT, &[0; 28]);

@@ -213,6 +213,22 @@ pub(crate) fn pairs_of<'a>(vpn: &'a Vpn, ends: &Ends<'_>) -> Cow<'a, [SelectorPa
     pairs
 }
 
+/// Whether a VPN allows a child these selectors: those of each family lie within one of its pairs.
+pub(crate) fn allows(vpn: &Vpn, ends: &Ends<'_>, child: &Child) -> bool {
+    let pairs = pairs_of(vpn, ends);
+    [false, true].into_iter().all(|ipv6| {
+        let within = |list: &[TrafficSelector], allowed: &TrafficSelector| {
+            let mut of_family = list.iter().filter(|t| t.is_ipv6() == ipv6);
+            of_family.all(|t| allowed.covers(t))
+        };
+        let has = |list: &[TrafficSelector]| list.iter().any(|t| t.is_ipv6() == ipv6);
+        let mut pairs = pairs.iter();
+        !(has(&child.local_ts) || has(&child.remote_ts))
+            || pairs
+                .any(|p| within(&child.local_ts, &p.local) && within(&child.remote_ts, &p.remote))
+    })
+}
+
 fn host(address: IpAddr) -> TrafficSelector {
     TrafficSelector {
         first: address,
@@ -312,6 +328,8 @@ pub(crate) fn add(
         ctx.stats.add(Count::ChildUp);
         install(ctx, session, id);
     }
+    // It may have been asked for before a commit.
+    super::forbidden::withdraw_one(ctx, session, id);
     Ok(id)
 }
 
