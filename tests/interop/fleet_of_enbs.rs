@@ -147,7 +147,12 @@ fn packets(gateway: &Gateway) -> [u64; 2] {
 #[test]
 fn traffic_of_enbs_is_complete_while_both_ends_rekey() {
     let site = Site::new("traffic_of_enbs").unwrap();
-    let gateway = site.start_gateway().unwrap();
+    // Everything is traced meanwhile, into files so small that they are rotated.
+    let ike = "    ike {\n        proposal ike-gcm";
+    let traced = "    ike {\n        traceoptions {\n            file fleet {\n                size 10240;\n                files 2;\n            }\n        }\n        proposal ike-gcm";
+    let gateway = site
+        .start_gateway_with(&CONFIGURATION.replace(ike, traced))
+        .unwrap();
     let addresses = format!("{},{}", V4.core, V6.core);
     // The gateway holds few packets for a neighbour that it does not know yet.
     let known = || Ok((ping(&site.core, V6.core, GATEWAY_TRUST_V6, 1, 56)? == 1).then_some(()));
@@ -213,6 +218,13 @@ fn traffic_of_enbs_is_complete_while_both_ends_rekey() {
         })
         .unwrap();
     }
+    let logs = ["fleet", "fleet.0"].map(|name| gateway.cli(&format!("show log {name}")).unwrap());
+    assert!(logs[1].contains("  CREATE_CHILD_SA "), "{}", logs[1]);
+    for log in &logs {
+        assert!(log.len() <= 10_240 && log.contains(" received "), "{log}");
+        assert!(!log.contains(PRE_SHARED_KEY), "{log}");
+    }
+    assert!(gateway.cli("show log fleet.1").is_err());
     reflector.stop().unwrap();
     // Two flows of each of twenty to each of two, by the same ports every time.
     let summary = format!("{sent} packets of 80 flows answered, 0 not");

@@ -53,6 +53,7 @@ fn daemon(answer: &DaemonReply) -> Value {
             let entries = all.entries.iter().map(failure).collect();
             json!({ "ike_failures": with(all, vec![("entries", entries)]) })
         }
+        DaemonReply::Log(text) => json!({ "log": text.lines().collect::<Vec<_>>() }),
         DaemonReply::IkeTrace(trace) => json!({ "ike_trace": trace }),
         DaemonReply::IpsecStatistics(sums) => json!({ "ipsec_statistics": sums }),
         DaemonReply::Interfaces(list) => {

@@ -124,6 +124,10 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
         Verb::SaveTraceKeys => DaemonQuery::IkeTrace(TraceOrder::Keys),
         Verb::StopTrace => DaemonQuery::IkeTrace(TraceOrder::Stop),
         Verb::ShowIkeTrace => DaemonQuery::IkeTrace(TraceOrder::Show),
+        Verb::ShowLog => {
+            let file = value.ok_or_else(no_value)?.text.clone();
+            DaemonQuery::IkeTrace(TraceOrder::Log { file })
+        }
         Verb::StopFlight => DaemonQuery::Flight(FlightOrder::Stop),
         Verb::ShowFlight => DaemonQuery::Flight(FlightOrder::Show),
         Verb::ShowBuffers => DaemonQuery::Buffers,

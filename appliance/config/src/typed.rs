@@ -21,9 +21,10 @@ pub use pki::{CaProfile, CrlSource, OcspSource, Pki, RevocationCheck};
 pub use read::SecretText;
 pub use routing::{ManagementRoute, RouteHop, StaticRoute};
 pub use security::{
-    DeadPeerDetection, Dynamic, Gateway, IdentityChoice, Ike, IkePolicy, IkeProposal, Ipsec,
-    IpsecPolicy, IpsecProposal, LocalIdentity, PathMtu, PolicyCertificate, PreSharedKey,
-    RemoteIdentity, Security, Subject, TfcPadding, TrafficSelector, Vpn, VpnIke,
+    DeadPeerDetection, Dynamic, Gateway, GatewayFilter, IdentityChoice, Ike, IkePolicy,
+    IkeProposal, Ipsec, IpsecPolicy, IpsecProposal, LocalIdentity, PathMtu, PolicyCertificate,
+    PreSharedKey, RemoteIdentity, Security, Subject, TfcPadding, TraceFile, TraceOptions,
+    TrafficSelector, Vpn, VpnIke,
 };
 pub use system::{Authentication, Login, System, User};
 

@@ -23,6 +23,27 @@ pub struct IkeConfig {
     pub ca_profiles: Vec<CaProfile>,
     /// How long `ari-ts` routes stay without a planed that forwards, in seconds.
     pub hold_s: u32,
+    /// `security ike traceoptions`.
+    pub trace: Option<TraceOptions>,
+}
+
+/// `security ike traceoptions`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceOptions {
+    /// Name of the file.
+    pub file: String,
+    /// Size at which the next one is begun.
+    pub size_octets: u32,
+    /// Files that are kept, 2 at least.
+    pub files: u16,
+    /// Messages are traced.
+    pub messages: bool,
+    /// What became of them is.
+    pub notes: bool,
+    /// Those at this address of ours.
+    pub local: Option<IpAddr>,
+    /// Those of these peers.
+    pub remote: Option<Prefix>,
 }
 
 impl Default for IkeConfig {
@@ -32,6 +53,7 @@ impl Default for IkeConfig {
             gateways: Vec::new(),
             ca_profiles: Vec::new(),
             hold_s: DEFAULT_HOLD_S,
+            trace: None,
         }
     }
 }

@@ -187,7 +187,7 @@ impl DaemonQuery {
             | DaemonQuery::IpsecSas
             | DaemonQuery::IkeStatistics
             | DaemonQuery::IkeFailures(FailureOrder::Show(_))
-            | DaemonQuery::IkeTrace(TraceOrder::Show)
+            | DaemonQuery::IkeTrace(TraceOrder::Show | TraceOrder::Log { .. })
             | DaemonQuery::IpsecStatistics
             | DaemonQuery::Interfaces
             | DaemonQuery::Routes
@@ -302,6 +302,8 @@ pub enum DaemonReply {
     IkeTrace(Option<Trace>),
     /// Answer to [`TraceOrder::Keys`], the newest last.
     IkeTraceKeys(Vec<TraceKeys>),
+    /// Answer to [`TraceOrder::Log`].
+    Log(String),
     /// Answer to [`DaemonQuery::IpsecStatistics`].
     IpsecStatistics(IpsecStatistics),
     /// Answer to [`DaemonQuery::Interfaces`].

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
 /// What is asked of the trace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TraceOrder {
     /// Trace this peer from now on, and no other; it ends by itself after [`TRACE_LENGTH_S`].
     Start {
@@ -22,10 +22,18 @@ pub enum TraceOrder {
     Show,
     /// The keys that were gathered. They are gone when the trace has ended.
     Keys,
+    /// The end of a file of `traceoptions`, [`MAX_SHOWN_OCTETS`] of it.
+    Log {
+        /// Its name.
+        file: String,
+    },
 }
 
 /// How long a trace runs, in seconds: longer than an engineer watches a peer that does not come up.
 pub const TRACE_LENGTH_S: u64 = 3600;
+
+/// Octets of a file that are shown: some thousand lines.
+pub const MAX_SHOWN_OCTETS: u64 = 256 << 10;
 
 /// What was traced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -55,7 +55,7 @@ pub use event::{
 pub use lease::MAX_LEASES;
 pub use record::RecordError;
 pub use stats::{Count, Discard, Stats};
-pub use trace::{Direction, Trace, TraceEntry, TraceKeys};
+pub use trace::{Direction, Trace, TraceEntry, TraceFilter, TraceKeys};
 pub use work::{Job, Work, WorkId, WorkResult};
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! What IKE messages say, in words: every message of one peer, for the engineer who asks why it does not come up.
 //!
-//! A trace is asked for, of one peer's address, and ends by itself. It has what was under the protection, and no secrets: of nonces,
-//! public values and authentication data only how long they are. The last [`MAX_ENTRIES`] messages are kept.
+//! A trace is asked for, of one peer's address, and ends by itself; the last [`MAX_ENTRIES`] messages are kept. Beside it one may stand by
+//! configuration (`standing.rs`), whose messages are taken away. Both have what was under the protection, and no secrets: of nonces,
+//! public values and authentication data only how long they are.
 
 mod describe;
 mod keys;
+mod standing;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -12,6 +14,8 @@ use std::net::{IpAddr, SocketAddr};
 use ravelin_types::Time;
 
 pub use keys::TraceKeys;
+pub(crate) use standing::Standing;
+pub use standing::TraceFilter;
 
 use crate::msg::{Header, Message, ParseError, Payload};
 use crate::session::Session;
@@ -86,43 +90,37 @@ impl Trace {
         self.peer == remote.ip() && self.now < self.until
     }
 
-    fn push(
-        &mut self,
-        direction: Direction,
-        local: Option<SocketAddr>,
-        remote: SocketAddr,
-        lines: impl IntoIterator<Item = String>,
-    ) {
+    fn push(&mut self, entry: TraceEntry) {
         if self.entries.len() >= MAX_ENTRIES {
             self.entries.pop_front();
             self.forgotten += 1;
         }
-        let lines = lines.into_iter().take(MAX_LINES).map(cut).collect();
-        self.entries.push_back(TraceEntry {
-            at: self.now,
-            direction,
-            local,
-            remote,
-            lines,
-        });
+        self.entries.push_back(entry);
     }
 }
 
-/// The trace of an endpoint. Without one, each call costs a test.
+/// The traces of an endpoint. Without one, each call costs a test or two.
 #[derive(Debug, Default)]
-pub(crate) struct Tracer(pub(crate) Option<Box<Trace>>);
+pub(crate) struct Tracer {
+    /// That was asked for.
+    pub(crate) asked: Option<Box<Trace>>,
+    /// Of the configuration.
+    pub(crate) standing: Option<Box<Standing>>,
+    now: Time,
+}
 
 impl Tracer {
     /// What follows happens now.
     pub(crate) fn set_now(&mut self, now: Time) {
-        if let Some(trace) = &mut self.0 {
+        self.now = now;
+        if let Some(trace) = &mut self.asked {
             trace.now = now;
         }
     }
 
     /// The session as it is now: its keys may be wanted.
     pub(crate) fn session(&mut self, session: &Session) {
-        let Some(trace) = &mut self.0 else {
+        let Some(trace) = &mut self.asked else {
             return;
         };
         if trace.now >= trace.until {
@@ -134,8 +132,34 @@ impl Tracer {
         }
     }
 
-    fn of(&mut self, remote: SocketAddr) -> Option<&mut Trace> {
-        self.0.as_deref_mut().filter(|trace| trace.wants(remote))
+    /// Notes something, if a trace wants it; only then it is put in words.
+    fn note_down<L: IntoIterator<Item = String>>(
+        &mut self,
+        direction: Direction,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+        lines: impl FnOnce() -> L,
+    ) {
+        let asked = self.asked.as_deref_mut().filter(|t| t.wants(remote));
+        let standing = self.standing.as_deref_mut();
+        let standing = standing.filter(|s| s.wants(direction, local, remote));
+        if asked.is_none() && standing.is_none() {
+            return;
+        }
+        let lines = lines().into_iter().take(MAX_LINES).map(cut).collect();
+        let entry = TraceEntry {
+            at: self.now,
+            direction,
+            local,
+            remote,
+            lines,
+        };
+        if let Some(standing) = standing {
+            standing.push(entry.clone());
+        }
+        if let Some(trace) = asked {
+            trace.push(entry);
+        }
     }
 
     /// A message, with what was under its protection.
@@ -147,14 +171,14 @@ impl Tracer {
         content: Result<&[Payload], &ParseError>,
         octets: usize,
     ) {
-        if let Some(trace) = self.of(remote) {
+        self.note_down(direction, Some(local), remote, || {
             let head = [describe::header(header, octets)];
             let body: Vec<String> = match content {
                 Ok(payloads) => payloads.iter().map(describe::payload).collect(),
                 Err(error) => vec![format!("malformed: {error}")],
             };
-            trace.push(direction, Some(local), remote, head.into_iter().chain(body));
-        }
+            head.into_iter().chain(body)
+        });
     }
 
     /// A message as it came or leaves. One that is protected is told when it is opened, or was when it was made.
@@ -174,7 +198,8 @@ impl Tracer {
 
     /// A datagram that leaves.
     pub(crate) fn leaves(&mut self, path: (SocketAddr, SocketAddr), data: &[u8]) {
-        if self.of(path.1).is_none() {
+        let asked = self.asked.as_deref().is_some_and(|t| t.wants(path.1));
+        if !asked && self.standing.is_none() {
             return;
         }
         if let Ok(message) = Message::parse(data) {
@@ -184,9 +209,7 @@ impl Tracer {
 
     /// What became of a message.
     pub(crate) fn note(&mut self, remote: SocketAddr, text: impl FnOnce() -> String) {
-        if let Some(trace) = self.of(remote) {
-            trace.push(Direction::Note, None, remote, [text()]);
-        }
+        self.note_down(Direction::Note, None, remote, || [text()]);
     }
 }
 
@@ -206,11 +229,14 @@ mod tests {
     fn the_oldest_make_room_and_long_lines_are_cut() {
         let remote: SocketAddr = "192.0.2.10:500".parse().unwrap();
         let trace = Trace::new(remote.ip(), false, Time(0), Time(1));
-        let mut tracer = Tracer(Some(Box::new(trace)));
+        let mut tracer = Tracer {
+            asked: Some(Box::new(trace)),
+            ..Tracer::default()
+        };
         for number in 0..MAX_ENTRIES + 3 {
             tracer.note(remote, || format!("{number} {}", "ä".repeat(2 * MAX_LINE)));
         }
-        let trace = tracer.0.unwrap();
+        let trace = tracer.asked.unwrap();
         assert_eq!((trace.entries.len(), trace.forgotten), (MAX_ENTRIES, 3));
         let line = &trace.entries[0].lines[0];
         assert!(line.starts_with("3 "), "{line}");

@@ -12,7 +12,7 @@ use std::time::Duration;
 use ravelin_ctl::daemon::{Part, Reply};
 use ravelin_ctl::ike::{
     Authentication, CaProfile, DpdMode, EspProposal, Establish, GatewayConfig, IkeConfig,
-    RedirectAt, RemotePeer, RevocationMode, VpnConfig,
+    RedirectAt, RemotePeer, RevocationMode, TraceOptions, VpnConfig,
 };
 use ravelin_ctl::sa::{DfBit, TfcPadding};
 use ravelin_ike::config as ike;
@@ -96,6 +96,8 @@ pub struct Compiled {
     pub sources: Vec<Source>,
     /// For the authority.
     pub keys: Arc<Keys>,
+    /// `traceoptions`.
+    pub trace: Option<TraceOptions>,
     /// What is missing among the certificates, a line each.
     pub faults: Vec<String>,
     source: Arc<IkeConfig>,
@@ -283,6 +285,7 @@ pub fn compile(
     let mut out = Compiled {
         node: config.node,
         hold_s: config.hold_s,
+        trace: config.trace.clone(),
         sources: config.ca_profiles.iter().filter_map(source).collect(),
         source: Arc::clone(config),
         contents: Arc::clone(contents),

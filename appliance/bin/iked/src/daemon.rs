@@ -26,6 +26,7 @@ use ravelin_ctl::{Envelope, Hello, daemon as mgmt};
 use ravelin_ike::{
     Datagram, Endpoint, EnvironmentError, Event, EventKind, Work, WorkId, WorkResult,
 };
+use ravelin_platform::clock::epoch_us;
 use ravelin_types::{PairId, Time};
 use ravelin_vault::Live;
 use tokio::sync::mpsc;
@@ -43,6 +44,7 @@ use crate::pool::Pool;
 use crate::ratelimit::RateLimit;
 use crate::routes::{RouteKernel, Routes};
 use crate::sockets::{Inbound, SocketCounters, Transport};
+use crate::tracelog::TraceLog;
 
 /// Pause before the vault is tried again after a refusal.
 const VAULT_RETRY: Duration = Duration::from_millis(100);
@@ -86,6 +88,8 @@ pub struct Parts<T, K> {
     pub desk: Desk,
     /// What the pool signs and judges by.
     pub authority: Arc<Certificates>,
+    /// Where `traceoptions` writes.
+    pub trace_log: TraceLog,
 }
 
 /// The daemon.
@@ -112,6 +116,7 @@ pub struct Daemon<T, K> {
     config: ConfigStore,
     rate: RateLimit,
     failures: FailureLog,
+    trace_log: TraceLog,
     attempts: on_traffic::Attempts,
     /// Operators' questions that wait for counters, by our token: the request's number, and how long they wait.
     questions: BTreeMap<u64, (u32, Time)>,
@@ -151,6 +156,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             config: ConfigStore::default(),
             rate: RateLimit::default(),
             failures: FailureLog::default(),
+            trace_log: parts.trace_log,
             attempts: on_traffic::Attempts::default(),
             questions: BTreeMap::new(),
             next_token: 0,
@@ -338,6 +344,8 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
                 break;
             }
         }
+        let traced = self.endpoint.take_traced();
+        self.trace_log.write(traced, || epoch_us(now));
         let overdue = self.answer_overdue(now);
         let plane_retry = self.plane_retry.unwrap_or(Time::MAX);
         let retry = if self.journal.is_failing() {

@@ -29,3 +29,4 @@ pub mod routes;
 pub mod runtime;
 pub mod sockets;
 pub mod spi;
+pub mod tracelog;

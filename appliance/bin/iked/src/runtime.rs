@@ -26,6 +26,7 @@ use crate::pki::{Pki, wall_clock};
 use crate::pool::Pool;
 use crate::routes::RouteKernel;
 use crate::sockets::{Queues, SocketCounters, Transport, UdpTransport};
+use crate::tracelog::TraceLog;
 
 /// Threads for key exchanges; the data plane owns most cores of an appliance.
 const MAX_THREADS: usize = 4;
@@ -43,6 +44,8 @@ pub struct Options {
     pub vault: PathBuf,
     /// Certificates and their keys, on a disk.
     pub pki_dir: PathBuf,
+    /// Files of `traceoptions`.
+    pub log_dir: PathBuf,
 }
 
 /// Why the daemon does not run.
@@ -119,6 +122,7 @@ async fn serve(options: &Options) -> Result<(), RunError> {
         pool: Pool::start(threads, MAX_WORK, worker(Arc::clone(&authority)), &results)?,
         desk: Desk::open(pki)?,
         authority,
+        trace_log: TraceLog::new(options.log_dir.clone()),
     };
     let daemon = Daemon::new(parts, clock::now())?;
 

@@ -72,6 +72,8 @@ pub enum Verb {
         detail: bool,
     },
     ShowIpsecStatistics,
+    /// `show log`.
+    ShowLog,
     /// `show security ike pre-shared-keys`
     ShowKeys,
     /// `show security pki crl`
@@ -272,6 +274,8 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     entry("show configuration", "Show the running configuration", Verb::ShowConfiguration),
     entry("show interfaces", "Show interfaces and their counters", Verb::ShowInterfaces { terse: false }),
     entry("show interfaces terse", "One line per address", Verb::ShowInterfaces { terse: true }),
+    group("show log", "Show the end of a log"),
+    entry("show log <file>", "Name of a file of `security ike traceoptions`", Verb::ShowLog),
     entry("show route", "Show routing tables", Verb::ShowRoute),
     entry("show route summary", "Show how many routes there are", Verb::ShowRouteSummary),
     group("show security", "Show security information"),

@@ -78,7 +78,7 @@ fn errors_name_word_place_and_candidates() {
         fails("show secrity drops"),
         (
             5,
-            "unknown word `secrity`, expected chassis, configuration, interfaces, route, security, system or version"
+            "unknown word `secrity`, expected chassis, configuration, interfaces, log, route, security, system or version"
                 .to_owned()
         )
     );

@@ -62,6 +62,7 @@ fn daemon(verb: Verb, answer: &DaemonReply) -> Option<String> {
         (Verb::ShowIkeSas { detail: true }, DaemonReply::IkeSas(list)) => ike::detail(list),
         (Verb::ShowIkeStatistics, DaemonReply::IkeStatistics(list)) => ike::statistics(list),
         (Verb::ShowIkeFailures, DaemonReply::IkeFailures(all)) => failures::text(all),
+        (Verb::ShowLog, DaemonReply::Log(text)) => text.clone(),
         (Verb::ShowIkeTrace, DaemonReply::IkeTrace(all)) => trace::text(all.as_ref()),
         (Verb::StartTrace { .. }, DaemonReply::Done(_)) => {
             format!("tracing, for {TRACE_LENGTH_S} seconds at most\n")

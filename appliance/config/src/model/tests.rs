@@ -137,7 +137,7 @@ fn errors_name_place_path_and_what_was_expected() {
         (
             "proposal IKE_PROP {",
             "propsal IKE_PROP {",
-            "[security ike] unknown statement `propsal`; expected proposal, policy, address-pool or gateway (did you mean `proposal`?)",
+            "[security ike] unknown statement `propsal`; expected traceoptions, proposal, policy, address-pool or gateway (did you mean `proposal`?)",
         ),
         (
             "host-name gw1;",

@@ -53,9 +53,47 @@ pub struct SegmentSize {
     pub mss: Option<u16>,
 }
 
+/// `security ike traceoptions`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TraceOptions {
+    /// `file`, at most one.
+    #[serde(default)]
+    pub file: Vec<TraceFile>,
+    /// `flag`; empty: everything.
+    #[serde(default)]
+    pub flag: Vec<String>,
+    /// `gateway-filter`.
+    #[serde(default)]
+    pub gateway_filter: GatewayFilter,
+}
+
+/// `file`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct TraceFile {
+    /// Name.
+    pub name: String,
+    /// In octets.
+    pub size: u32,
+    /// How many are kept.
+    pub files: u16,
+}
+
+/// `gateway-filter`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct GatewayFilter {
+    /// Ours.
+    pub local_address: Option<IpAddr>,
+    /// Address or prefix of the peers.
+    pub remote_address: Option<String>,
+}
+
 /// `security ike`.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub struct Ike {
+    /// `traceoptions`.
+    pub traceoptions: Option<TraceOptions>,
     /// `proposal`.
     #[serde(default)]
     pub proposal: Vec<IkeProposal>,

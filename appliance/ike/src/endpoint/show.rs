@@ -1,5 +1,6 @@
 //! Summaries for operators.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::environment::Environment;
 use crate::event::{IkeId, Outer, SessionId};
 use crate::proposal::EspSuite;
 use crate::session::ChildState;
-use crate::trace::{Trace, Tracer};
+use crate::trace::{Standing, Trace, TraceEntry, TraceFilter};
 
 /// An IKE SA.
 #[derive(Clone, Debug)]
@@ -122,16 +123,16 @@ impl<E: Environment> Endpoint<E> {
     /// Traces the messages of the peer at this address from now on, and of no other; an earlier trace is forgotten. With `keys`
     /// the keys of its IKE SAs are gathered until the trace ends.
     pub fn trace_start(&mut self, peer: IpAddr, keys: bool, now: Time, until: Time) {
-        let mut tracer = Tracer(Some(Box::new(Trace::new(peer, keys, now, until))));
+        let tracer = &mut self.out.trace;
+        tracer.asked = Some(Box::new(Trace::new(peer, keys, now, until)));
         self.sessions
             .values()
             .for_each(|session| tracer.session(session));
-        self.out.trace = tracer;
     }
 
     /// Ends the trace, if there is one; what it has can still be read.
     pub fn trace_stop(&mut self, now: Time) -> bool {
-        let trace = self.out.trace.0.as_deref_mut();
+        let trace = self.out.trace.asked.as_deref_mut();
         trace.is_some_and(|trace| {
             let runs = now < trace.until;
             trace.until = trace.until.min(now);
@@ -141,7 +142,19 @@ impl<E: Environment> Endpoint<E> {
 
     /// The trace, whether it still runs or not.
     pub fn trace(&self) -> Option<&Trace> {
-        self.out.trace.0.as_deref()
+        self.out.trace.asked.as_deref()
+    }
+
+    /// Traces what the filter lets by from now on, until the next call, beside what [`Endpoint::trace_start`] does. The entries are to be taken
+    /// by [`Endpoint::take_traced`]; those before are gone.
+    pub fn trace_always(&mut self, filter: Option<TraceFilter>) {
+        self.out.trace.standing = filter.map(|filter| Box::new(Standing::new(filter)));
+    }
+
+    /// What was traced since the last call, oldest first, and how many newer entries found no room.
+    pub fn take_traced(&mut self) -> (VecDeque<TraceEntry>, u64) {
+        let standing = self.out.trace.standing.as_deref_mut();
+        standing.map(Standing::take).unwrap_or_default()
     }
 
     /// All IKE SAs, half-open ones too, in no order.

@@ -1,9 +1,11 @@
 //! What a trace tells of a negotiation.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::*;
-use crate::trace::{Direction, TraceEntry};
+use crate::Datagram;
+use crate::trace::{Direction, MAX_ENTRIES, TraceEntry, TraceFilter};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -131,4 +133,91 @@ fn keys_are_gathered_when_asked_for_and_are_gone_with_the_trace() {
     assert_eq!(keys(&w), None);
     w.b.endpoint.trace_start(peer, false, now, now + MINUTE);
     assert_eq!(keys(&w), None, "not without being asked");
+}
+
+#[test]
+fn a_standing_trace_has_the_peers_of_its_filter_and_no_secrets() {
+    let filter = TraceFilter {
+        local: None,
+        remote: None,
+        messages: true,
+        notes: true,
+    };
+    let host = |address: SocketAddr| Some(Prefix::host(address.ip()));
+    let elsewhere = "203.0.113.0/24".parse().ok();
+    let cases = [
+        (filter, 4),
+        (
+            TraceFilter {
+                remote: host(address(1)),
+                ..filter
+            },
+            4,
+        ),
+        (
+            TraceFilter {
+                remote: elsewhere,
+                ..filter
+            },
+            0,
+        ),
+        (
+            TraceFilter {
+                local: Some(address(2).ip()),
+                ..filter
+            },
+            4,
+        ),
+        (
+            TraceFilter {
+                local: Some(address(1).ip()),
+                ..filter
+            },
+            0,
+        ),
+        (
+            TraceFilter {
+                messages: false,
+                ..filter
+            },
+            0,
+        ),
+    ];
+    for (filter, wanted) in cases {
+        let mut w = world(1);
+        w.b.endpoint.trace_always(Some(filter));
+        w.establish();
+        let (entries, lost) = w.b.endpoint.take_traced();
+        let heads: Vec<_> = entries.iter().map(|entry| &entry.lines[0]).collect();
+        assert_eq!((entries.len(), lost), (wanted, 0), "{filter:?}: {heads:?}");
+        assert_eq!(w.b.endpoint.take_traced().0.len(), 0, "taken once");
+    }
+}
+
+#[test]
+fn a_standing_trace_that_nobody_takes_is_bounded() {
+    let mut w = world(1);
+    w.b.endpoint.trace_always(Some(TraceFilter {
+        local: None,
+        remote: None,
+        messages: true,
+        notes: true,
+    }));
+    let mut datagram = [0; 28];
+    (datagram[0], datagram[17], datagram[18]) = (1, 0x20, 37);
+    datagram[27] = 28;
+    for _ in 0..MAX_ENTRIES + 5 {
+        w.b.endpoint.handle(
+            w.now,
+            &Datagram {
+                vrf: VrfId::DEFAULT,
+                local: address(2),
+                remote: address(1),
+                data: &datagram,
+            },
+        );
+    }
+    let (entries, lost) = w.b.endpoint.take_traced();
+    assert_eq!(entries.len(), MAX_ENTRIES);
+    assert!(lost >= 5, "{lost}");
 }

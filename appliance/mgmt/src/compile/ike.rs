@@ -7,7 +7,8 @@ use super::{CompileError, sets};
 use authentication::{authentication, ca_profiles, local_identity, subject_peer};
 use ravelin_config::Config;
 use ravelin_config::typed::{
-    Gateway, IkePolicy, IkeProposal, IpsecPolicy, IpsecProposal, PathMtu, TfcPadding, Vpn,
+    Gateway, IkePolicy, IkeProposal, IpsecPolicy, IpsecProposal, PathMtu, TfcPadding, TraceOptions,
+    Vpn,
 };
 use ravelin_ctl::ike as part;
 use ravelin_ctl::ike::{Establish, IkeConfig, RemotePeer};
@@ -54,6 +55,7 @@ pub(super) fn compile(
         gateways,
         ca_profiles: ca_profiles(config),
         hold_s: super::chassis::hold_s(config),
+        trace: config.security.ike.traceoptions.as_ref().map(traced),
     }
 }
 
@@ -74,6 +76,28 @@ fn gateway(
             .collect::<Result<_, _>>()?,
     };
     serve(config, gateway, peers, warnings)
+}
+
+/// `traceoptions`, whose file without a name has the model's defaults.
+fn traced(options: &TraceOptions) -> part::TraceOptions {
+    let file = options.file.first();
+    let has = |flag: &str| {
+        let wanted = |f: &String| f == "all" || f == flag;
+        options.flag.is_empty() || options.flag.iter().any(wanted)
+    };
+    let remote = options.gateway_filter.remote_address.as_deref();
+    part::TraceOptions {
+        file: file.map_or_else(|| "ike".to_owned(), |file| file.name.clone()),
+        size_octets: file.map_or(1 << 20, |file| file.size),
+        files: file.map_or(3, |file| file.files),
+        messages: has("ike"),
+        notes: has("general"),
+        local: options.gateway_filter.local_address,
+        remote: remote.and_then(|text| {
+            let host = |address| Some(Prefix::host(address));
+            text.parse().map_or_else(|_| text.parse().ok(), host)
+        }),
+    }
 }
 
 fn policy<'a>(config: &'a Config, name: &str) -> Result<&'a IkePolicy, String> {

@@ -73,6 +73,7 @@ fn config() -> IkeConfig {
         gateways: vec![gateway],
         ca_profiles: vec![],
         hold_s: 10,
+        trace: None,
     }
 }
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use ravelin_ctl::daemon::{Reply, Request};
 use ravelin_ctl::failure::FailureOrder;
+use ravelin_ctl::ike::TraceOptions;
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply, IkeSa, IpsecSa};
 use ravelin_ctl::pki::PkiOrder;
 use ravelin_ctl::sa::PairCounters;
 use ravelin_ctl::trace::{TRACE_LENGTH_S, TraceOrder};
-use ravelin_ike::{ChildSummary, EnvironmentError, IkeSummary};
+use ravelin_ike::{ChildSummary, EnvironmentError, IkeSummary, TraceFilter};
 use ravelin_platform::clock::epoch_us;
 use ravelin_types::{Generation, NodeId, PairId, Spi, Time};
 
@@ -50,6 +51,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
         self.set_node(config.node)
             .map_err(|error| error.to_string())?;
         self.hold.set_length(config.hold_s);
+        self.trace(config.trace.as_ref());
         self.desk.pki().set_sources(&config.sources);
         self.use_config(&config, now);
         if first {
@@ -65,6 +67,19 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
         listening
             .map(|()| generation)
             .map_err(|error| error.to_string())
+    }
+
+    /// Traces by these options.
+    fn trace(&mut self, options: Option<&TraceOptions>) {
+        if self.trace_log.set(options) {
+            self.endpoint
+                .trace_always(options.map(|options| TraceFilter {
+                    local: options.local,
+                    remote: options.remote,
+                    messages: options.messages,
+                    notes: options.notes,
+                }));
+        }
     }
 
     fn use_config(&mut self, config: &Compiled, now: Time) {
@@ -218,6 +233,10 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
                 let trace = self.endpoint.trace();
                 DaemonReply::IkeTrace(trace.map(|trace| show::trace(trace, epoch_us(now), now)))
             }
+            DaemonQuery::IkeTrace(TraceOrder::Log { file }) => match self.trace_log.show(file) {
+                Ok(text) => DaemonReply::Log(text),
+                Err(error) => DaemonReply::Failed(error.to_string()),
+            },
             DaemonQuery::IkeTrace(TraceOrder::Keys) => {
                 match self.endpoint.trace().and_then(|trace| trace.keys(now)) {
                     Some(keys) => DaemonReply::IkeTraceKeys(keys.map(show::trace_keys).collect()),

@@ -106,3 +106,42 @@ fn limits_are_carried() {
     let why = "do not end when they are idle";
     assert!(refused.to_string().contains(why), "{refused}");
 }
+
+#[test]
+fn traceoptions_reach_iked() {
+    let with = |statements: &str| {
+        let text = SITE.replacen("    ike {\n", &format!("    ike {{\n{statements}\n"), 1);
+        compiled(&text).ike.trace
+    };
+    assert_eq!(with(""), None);
+    let mut expected = part::TraceOptions {
+        file: "ike".to_owned(),
+        size_octets: 1 << 20,
+        files: 3,
+        messages: true,
+        notes: true,
+        local: None,
+        remote: None,
+    };
+    assert_eq!(with("traceoptions { }"), Some(expected.clone()));
+    expected.file = "peers".to_owned();
+    assert_eq!(
+        with("traceoptions { file peers; flag all; }"),
+        Some(expected.clone())
+    );
+    (expected.size_octets, expected.files) = (20_000, 5);
+    (expected.messages, expected.notes) = (false, true);
+    expected.local = "192.0.2.1".parse().ok();
+    expected.remote = "198.51.100.7/32".parse().ok();
+    let narrow = "traceoptions { file peers { size 20000; files 5; } flag general;
+                  gateway-filter { local-address 192.0.2.1; remote-address 198.51.100.7; } }";
+    assert_eq!(with(narrow), Some(expected.clone()));
+    expected.remote = "2001:db8::/32".parse().ok();
+    let several = narrow.replace("198.51.100.7", "2001:db8::/32");
+    assert_eq!(with(&several), Some(expected));
+    for wrong in ["file ../x;", "file a; file b;", "file a { size 5; }"] {
+        let statement = format!("    ike {{\ntraceoptions {{ {wrong} }}\n");
+        let text = SITE.replacen("    ike {\n", &statement, 1);
+        assert!(MODEL.load("t.conf", &text).is_err(), "{wrong}");
+    }
+}

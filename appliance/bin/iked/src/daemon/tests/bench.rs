@@ -36,6 +36,7 @@ use crate::pki::{Pki, wall_clock};
 use crate::pool::Pool;
 use crate::routes::RouteKernel;
 use crate::sockets::{Inbound, ListenError, Transport};
+use crate::tracelog::TraceLog;
 
 pub const LEFT: usize = 0;
 pub const RIGHT: usize = 1;
@@ -221,6 +222,7 @@ impl Node {
             pool: Pool::start(1, 4096, worker(Arc::clone(&authority)), &results).unwrap(),
             desk: Desk::open(pki).unwrap(),
             authority,
+            trace_log: TraceLog::new(self.folder.path().join("log")),
         };
         let mut daemon = Daemon::new(parts, now).unwrap();
         let hello = Hello::new(Role::Mgmtd, InstanceId(9));
@@ -590,9 +592,8 @@ pub fn config(node: usize) -> IkeConfig {
         vpns: vec![vpn],
     };
     IkeConfig {
-        node: NodeId::default(),
         gateways: vec![gateway],
-        ca_profiles: vec![],
         hold_s: 10,
+        ..IkeConfig::default()
     }
 }
