@@ -57,5 +57,5 @@ pub use revocation::{CheckMode, RevocationError, Source, Status, Unknown, check}
 pub use signature::{
     Accept, AuthSignature, HASH_ALGORITHMS, MAX_SIGNATURE_OCTETS, Scheme, SignatureError,
 };
-pub use store::{Local, MAX_ENTRIES, Store, StoreError};
+pub use store::{Local, MAX_ENTRIES, Store, StoreError, TokenSecret};
 pub use time::WallTime;

@@ -5,6 +5,7 @@
 //!   ca/PROFILE.pem     the certificates of a CA profile
 //!   crl/KEY.crl        the last revocation list of a CA, by the hash of its key
 //!   psk/NAME.psk       a list of pre-shared keys, as it was given
+//!   qcd-secret         what tokens of quick crash detection are made of
 //! ```
 //!
 //! Key and certificate lie in one file, so that no power cut parts them. Files are replaced whole, durably, and are for their owner
@@ -36,6 +37,11 @@ const PSK: &str = "psk";
 /// Endings of the files that are found by name.
 const PEM: &str = ".pem";
 const KEYS: &str = ".psk";
+const TOKENS: &str = "qcd-secret";
+const TOKEN_SECRET_OCTETS: usize = 32;
+
+/// What tokens of quick crash detection are made of.
+pub type TokenSecret = Zeroizing<[u8; TOKEN_SECRET_OCTETS]>;
 
 /// Why the store does not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -265,6 +271,23 @@ impl Store {
     /// [`StoreError`].
     pub fn remove_keys(&self, name: &str) -> Result<(), StoreError> {
         remove(&self.entry(PSK, name, KEYS)?)
+    }
+
+    /// Keeps what tokens of quick crash detection are made of (RFC 6290 section 5).
+    ///
+    /// # Errors
+    /// [`StoreError::File`].
+    pub fn save_token_secret(&self, secret: &[u8; TOKEN_SECRET_OCTETS]) -> Result<(), StoreError> {
+        replace(&self.root.join(TOKENS), secret)
+    }
+
+    /// What was kept of it; `None` when there is nothing, or something of another length.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn token_secret(&self) -> Result<Option<TokenSecret>, StoreError> {
+        let octets = read(&self.root.join(TOKENS), TOKEN_SECRET_OCTETS)?;
+        Ok(octets.and_then(|octets| octets.as_slice().try_into().ok().map(Zeroizing::new)))
     }
 
     /// Keeps the revocation list of a CA across restarts.

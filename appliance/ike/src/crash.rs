@@ -1,13 +1,13 @@
 //! Quick crash detection (RFC 6290): who has lost an IKE SA proves that it had it, and the other end need not wait.
 //!
 //! Each end gives the other a token in IKE_AUTH, and after each rekey of the IKE SA. Whoever gets a message for an IKE SA that it does
-//! not know answers with INVALID_IKE_SPI and the token, which it makes again from its secret and the SPIs: no memory is needed. The
-//! secret is in the journal, also in one of whose sessions nothing can be taken up.
+//! not know answers with INVALID_IKE_SPI and the token, which it makes again from its secret and the SPIs: no memory is needed beside
+//! the secret, which the environment keeps.
 
 use ravelin_crypto::{Zeroizing, ct_eq, prf};
 use ravelin_types::Prf;
 
-use crate::environment::{Environment, EnvironmentError};
+use crate::environment::TOKEN_SECRET_OCTETS;
 use crate::error::Fault;
 use crate::msg::Payload;
 use crate::msg::notify::{Notify, kind};
@@ -20,28 +20,11 @@ use crate::session::{IkeSa, Session};
 /// Octets of a token that is taken (section 4.1).
 const TOKEN_OCTETS: std::ops::RangeInclusive<usize> = 16..=128;
 
-/// Octets of the secret.
-pub(crate) const SECRET_OCTETS: usize = 32;
-
 /// What our tokens are made of (section 5: QCD_SECRET).
 #[derive(Default)]
-pub(crate) struct TokenSecret(Zeroizing<[u8; SECRET_OCTETS]>);
+pub(crate) struct TokenSecret(pub(crate) Zeroizing<[u8; TOKEN_SECRET_OCTETS]>);
 
 impl TokenSecret {
-    pub(crate) fn fresh(env: &mut dyn Environment) -> Result<Self, EnvironmentError> {
-        let mut secret = TokenSecret::default();
-        env.random(&mut *secret.0)?;
-        Ok(secret)
-    }
-
-    pub(crate) fn new(octets: [u8; SECRET_OCTETS]) -> Self {
-        TokenSecret(Zeroizing::new(octets))
-    }
-
-    pub(crate) fn expose(&self) -> &[u8; SECRET_OCTETS] {
-        &self.0
-    }
-
     /// The token of an IKE SA. Section 5.1 has a hash of secret and SPIs; ours is keyed.
     pub(crate) fn notify(&self, spi_i: u64, spi_r: u64) -> Result<Notify, Fault> {
         let spis = [spi_i.to_be_bytes(), spi_r.to_be_bytes()].concat();

@@ -1,6 +1,10 @@
 //! What the endpoint asks of its surroundings: randomness and SPIs. No clock: the time is an argument of each call.
 
+use ravelin_crypto::Zeroizing;
 use ravelin_types::Spi;
+
+/// Octets of [`Environment::token_secret`].
+pub const TOKEN_SECRET_OCTETS: usize = 32;
 
 /// The daemon's side, injected. Tests inject a seeded one.
 pub trait Environment {
@@ -15,6 +19,10 @@ pub trait Environment {
 
     /// An SPI of [`Environment::allocate_child_spi`] that is no longer in use; the slot must rest before it is used again.
     fn release_child_spi(&mut self, spi: Spi);
+
+    /// What tokens of quick crash detection are made of (RFC 6290 section 5: QCD_SECRET). The same for as long as a peer may hold
+    /// such a token, also after everything else is lost: that is what they are for.
+    fn token_secret(&mut self) -> Result<Zeroizing<[u8; TOKEN_SECRET_OCTETS]>, EnvironmentError>;
 }
 
 /// A resource of ours is missing.
@@ -43,5 +51,9 @@ impl<E: Environment + ?Sized> Environment for &mut E {
 
     fn release_child_spi(&mut self, spi: Spi) {
         (**self).release_child_spi(spi);
+    }
+
+    fn token_secret(&mut self) -> Result<Zeroizing<[u8; TOKEN_SECRET_OCTETS]>, EnvironmentError> {
+        (**self).token_secret()
     }
 }

@@ -46,7 +46,7 @@ pub use authority::{
 };
 pub use config::Config;
 pub use endpoint::{ChildSummary, Endpoint, IkeSummary, RestoreReport, RestoredChild};
-pub use environment::{Environment, EnvironmentError};
+pub use environment::{Environment, EnvironmentError, TOKEN_SECRET_OCTETS};
 pub use error::{Failure, Reason, Sides, Stage};
 pub use event::{
     ChildInstall, Datagram, DownReason, Event, EventKind, Half, IkeId, IkeUp, JournalSeq, Outer,

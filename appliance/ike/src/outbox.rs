@@ -99,10 +99,7 @@ impl Outbox {
         self.next_id += 1;
         if self.next_id > self.id_ceiling {
             self.id_ceiling = self.next_id + ID_BLOCK;
-            let ceiling = Zeroizing::new(crate::record::encode_endpoint(
-                self.id_ceiling,
-                &self.tokens,
-            ));
+            let ceiling = Zeroizing::new(crate::record::encode_endpoint(self.id_ceiling));
             self.record(SUBJECT_ENDPOINT, RecordOp::Put(ceiling));
         }
         self.next_id

@@ -9,7 +9,6 @@
 use ravelin_crypto::{DhPrivate, Zeroizing};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::crash::TokenSecret;
 use crate::session::{IvCounter, Session};
 use crate::window::{Cached, Half, Outstanding, Side};
 
@@ -36,10 +35,7 @@ pub enum RecordError {
 }
 
 pub(crate) enum Stored {
-    Endpoint {
-        id_ceiling: u64,
-        tokens: TokenSecret,
-    },
+    Endpoint { id_ceiling: u64 },
     Session(Box<Session>),
     Step(Step<Half<Option<Outstanding>, Option<Cached>>>),
 }
@@ -52,10 +48,9 @@ pub(crate) struct Step<H> {
     half: H,
 }
 
-pub(crate) fn encode_endpoint(id_ceiling: u64, tokens: &TokenSecret) -> Vec<u8> {
+pub(crate) fn encode_endpoint(id_ceiling: u64) -> Vec<u8> {
     let mut out = vec![VERSION, KIND_ENDPOINT];
     out.extend_from_slice(&id_ceiling.to_be_bytes());
-    out.extend_from_slice(tokens.expose());
     out
 }
 
@@ -111,7 +106,7 @@ fn decode(record: &[u8]) -> Result<Stored, RecordError> {
     let [version, kind, body @ ..] = record else {
         return Err(RecordError::Kind);
     };
-    // Who cannot read the sessions of another version needs the secret all the more.
+    // Every version reads this one: planed may still have pairs of sessions that this version cannot read.
     if *kind == KIND_ENDPOINT {
         return decode_endpoint(body).ok_or(RecordError::Kind);
     }
@@ -126,10 +121,8 @@ fn decode(record: &[u8]) -> Result<Stored, RecordError> {
 }
 
 fn decode_endpoint(body: &[u8]) -> Option<Stored> {
-    let (id_ceiling, secret) = body.split_first_chunk()?;
     Some(Stored::Endpoint {
-        id_ceiling: u64::from_be_bytes(*id_ceiling),
-        tokens: TokenSecret::new(secret.try_into().ok()?),
+        id_ceiling: u64::from_be_bytes(*body.first_chunk()?),
     })
 }
 

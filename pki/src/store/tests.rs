@@ -208,3 +208,15 @@ fn the_number_of_entries_is_bounded() {
     assert!(matches!(refused, Err(StoreError::Full)));
     store.save_profile(&profile("7")).unwrap();
 }
+
+#[test]
+fn the_secret_of_tokens_is_kept_whole_or_not_at_all() {
+    let (store, _folder) = store("tokens");
+    assert!(store.token_secret().unwrap().is_none());
+    store.save_token_secret(&[3; 32]).unwrap();
+    assert_eq!(mode(&store.root.join("qcd-secret")), 0o600);
+    let again = Store::open(&store.root).unwrap();
+    assert_eq!(*again.token_secret().unwrap().unwrap(), [3; 32]);
+    fs::write(store.root.join("qcd-secret"), [3; 31]).unwrap();
+    assert!(store.token_secret().unwrap().is_none());
+}

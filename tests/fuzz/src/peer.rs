@@ -1,7 +1,7 @@
 //! A peer with the keys: it runs IKE_SA_INIT and IKE_AUTH against an endpoint once, with a key schedule of its own, and keeps
 //! the endpoint's journal. Each input then meets an endpoint restored from that, in the same established state.
 
-use ravelin_crypto::{DhPrivate, SkCipher, prf, prf_plus};
+use ravelin_crypto::{DhPrivate, SkCipher, Zeroizing, prf, prf_plus};
 use ravelin_ike::config::{
     EspProposal, Gateway, IkeProposal, Limits, LocalProof, PeerProof, PreSharedKeys, RemotePeer,
     SelectorPair, Vpn,
@@ -16,7 +16,7 @@ use ravelin_ike::msg::ts::{Range, Selector, Ts};
 use ravelin_ike::msg::{ExchangeType, Header, Message, Payload, sk, skf};
 use ravelin_ike::{
     Config, Datagram, Endpoint, Environment, EnvironmentError, EventKind, NoAuthority, RecordOp,
-    Transmit,
+    TOKEN_SECRET_OCTETS, Transmit,
 };
 use ravelin_types::{
     AdditionalKe, DhGroup, EspTransform, Identity, IkeEncr, IkeSuite, NodeId, Prf, SecretBytes,
@@ -59,6 +59,10 @@ impl Environment for Env {
     }
 
     fn release_child_spi(&mut self, _: Spi) {}
+
+    fn token_secret(&mut self) -> Result<Zeroizing<[u8; TOKEN_SECRET_OCTETS]>, EnvironmentError> {
+        Ok(Zeroizing::new([7; TOKEN_SECRET_OCTETS]))
+    }
 }
 
 /// The records of each subject, in their order.

@@ -1,6 +1,7 @@
 //! Randomness and SPIs of one eNodeB. The SPIs name it, so that what comes back finds it.
 
-use ravelin_ike::{Environment, EnvironmentError};
+use ravelin_crypto::Zeroizing;
+use ravelin_ike::{Environment, EnvironmentError, TOKEN_SECRET_OCTETS};
 use ravelin_types::Spi;
 
 /// eNodeBs of one process: their numbers fill 24 bits of an SPI, of which 0 is not used.
@@ -49,6 +50,13 @@ impl Environment for EnbEnvironment {
     }
 
     fn release_child_spi(&mut self, _: Spi) {}
+
+    /// An eNodeB lives as long as the program.
+    fn token_secret(&mut self) -> Result<Zeroizing<[u8; TOKEN_SECRET_OCTETS]>, EnvironmentError> {
+        let mut secret = Zeroizing::new([0; TOKEN_SECRET_OCTETS]);
+        self.random(&mut *secret)?;
+        Ok(secret)
+    }
 }
 
 /// The place of the eNodeB that an ESP packet is for, by its SPI.

@@ -1,6 +1,7 @@
 //! What the IKE endpoint asks of its surroundings: OpenSSL's randomness and SPIs.
 
-use ravelin_ike::{Environment, EnvironmentError};
+use ravelin_crypto::Zeroizing;
+use ravelin_ike::{Environment, EnvironmentError, TOKEN_SECRET_OCTETS};
 use ravelin_types::{NodeId, Spi, Time};
 
 use crate::spi::SpiAllocator;
@@ -12,17 +13,24 @@ const SHARD: u64 = 0;
 pub struct DaemonEnvironment {
     node: NodeId,
     spis: SpiAllocator,
+    tokens: Zeroizing<[u8; TOKEN_SECRET_OCTETS]>,
     now: Time,
 }
 
 impl DaemonEnvironment {
+    /// `tokens` is what tokens of quick crash detection are made of.
+    ///
     /// # Errors
     /// When the random generator fails.
-    pub fn new(node: NodeId) -> Result<Self, EnvironmentError> {
+    pub fn new(
+        node: NodeId,
+        tokens: Zeroizing<[u8; TOKEN_SECRET_OCTETS]>,
+    ) -> Result<Self, EnvironmentError> {
         let seed = u64::from_be_bytes(random()?);
         Ok(Self {
             node,
             spis: SpiAllocator::new(node, seed),
+            tokens,
             now: Time::default(),
         })
     }
@@ -36,7 +44,7 @@ impl DaemonEnvironment {
         if node != self.node {
             *self = Self {
                 now: self.now,
-                ..Self::new(node)?
+                ..Self::new(node, self.tokens.clone())?
             };
         }
         Ok(())
@@ -87,6 +95,10 @@ impl Environment for DaemonEnvironment {
     fn release_child_spi(&mut self, spi: Spi) {
         self.spis.release(spi, self.now);
     }
+
+    fn token_secret(&mut self) -> Result<Zeroizing<[u8; TOKEN_SECRET_OCTETS]>, EnvironmentError> {
+        Ok(self.tokens.clone())
+    }
 }
 
 #[cfg(test)]
@@ -96,7 +108,8 @@ mod tests {
     #[test]
     fn ike_spis_carry_the_node() {
         for node in 0..4 {
-            let mut environment = DaemonEnvironment::new(NodeId::new(node).unwrap()).unwrap();
+            let mut environment =
+                DaemonEnvironment::new(NodeId::new(node).unwrap(), Zeroizing::default()).unwrap();
             let spis: std::collections::HashSet<u64> =
                 (0..100).map(|_| environment.ike_spi().unwrap()).collect();
             assert_eq!(spis.len(), 100);

@@ -23,10 +23,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLo
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ravelin_ctl::pki::MAX_KEYS_OCTETS;
+use ravelin_ike::EnvironmentError;
 use ravelin_ike::config::KeyList;
 use ravelin_pki::{
     AuthorityId, CaProfile, Certificate, CrlCache, CrlError, Local, MAX_AUTHORITIES, Path, Status,
-    Store, StoreError, WallTime,
+    Store, StoreError, TokenSecret, WallTime,
 };
 
 /// The wall clock, in which the validity of certificates is told.
@@ -125,6 +126,25 @@ impl Pki {
             pki.watch_anchors(profile, now);
         }
         Ok(pki)
+    }
+
+    /// What tokens of quick crash detection are made of, drawn at the first start. It is no reason not to start when the disk fails.
+    ///
+    /// # Errors
+    /// Without randomness.
+    pub fn token_secret(&self) -> Result<TokenSecret, EnvironmentError> {
+        let failed = match self.0.store.token_secret() {
+            Ok(Some(secret)) => return Ok(secret),
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
+        let mut fresh = TokenSecret::default();
+        ravelin_crypto::random(&mut *fresh).map_err(|_| EnvironmentError::Random)?;
+        let saved = self.0.store.save_token_secret(&fresh);
+        if let Some(error) = failed.or(saved.err()) {
+            log::warn!("tokens of quick crash detection: {error}");
+        }
+        Ok(fresh)
     }
 
     /// Fetches revocation lists and asks responders of OCSP from now on, as long as there is a handle.

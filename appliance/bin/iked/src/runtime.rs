@@ -115,7 +115,7 @@ async fn serve(options: &Options) -> Result<(), RunError> {
     let parts = Parts {
         journal,
         stored,
-        environment: DaemonEnvironment::new(NodeId::default())?,
+        environment: DaemonEnvironment::new(NodeId::default(), pki.token_secret()?)?,
         transport,
         socket_counters,
         kernel: AriRoutes::open()?,

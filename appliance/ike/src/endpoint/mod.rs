@@ -113,7 +113,7 @@ impl<E: Environment> Endpoint<E> {
     /// An endpoint without sessions. Call [`Endpoint::restore`] next, when there is a journal.
     pub fn new(config: Arc<Config>, mut env: E, now: Time) -> Result<Self, EnvironmentError> {
         let cookies = half_open::Cookies::new(&mut env, now)?;
-        let tokens = TokenSecret::fresh(&mut env)?;
+        let tokens = TokenSecret(env.token_secret()?);
         let mut endpoint = Endpoint {
             config: Arc::clone(&config),
             env,

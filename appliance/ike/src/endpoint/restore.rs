@@ -59,10 +59,7 @@ impl<E: Environment> Endpoint<E> {
         let mut report = RestoreReport::default();
         for records in subjects {
             match decode_all(records.as_ref()) {
-                Ok(Stored::Endpoint { id_ceiling, tokens }) => {
-                    self.out.ids_above(id_ceiling);
-                    self.out.tokens = tokens;
-                }
+                Ok(Stored::Endpoint { id_ceiling }) => self.out.ids_above(id_ceiling),
                 Ok(Stored::Session(session)) => self.take_up(session, now, &mut report),
                 Ok(Stored::Step(_)) => report.failed.push(RecordError::Step),
                 Err(e) => report.failed.push(e),

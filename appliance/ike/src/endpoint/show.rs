@@ -251,6 +251,11 @@ impl<E: Environment> Endpoint<E> {
         crate::msg::Message { header, payloads }.emit()
     }
 
+    /// The number of the next session.
+    pub(crate) fn test_next_id(&mut self) -> u64 {
+        self.out.new_id()
+    }
+
     /// As if every peer had said that it knows redirects.
     pub(crate) fn test_redirectable(&mut self) {
         self.sessions

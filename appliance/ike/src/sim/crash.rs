@@ -70,6 +70,7 @@ fn probes_are_written_behind_the_session_and_not_with_it() {
     w.check_agreement();
     w.check_nonces();
     // A step alone, or behind what is no session, is nothing to take up.
+    w.run_for(Duration::from_secs(31));
     let records = w.a.journal.values().last().unwrap().clone();
     let other = [w.a.journal[&0][0].clone(), records[1].clone()];
     for damaged in [&records[1..], &other[..], &[]] {
@@ -233,4 +234,19 @@ proptest! {
         w.check_nonces();
         w.check_no_divergence();
     }
+}
+
+#[test]
+fn an_endpoint_that_cannot_read_the_sessions_goes_on_with_its_numbers() {
+    let mut w = World::new(7, config(peer()), config(gateway()));
+    w.establish();
+    let known = w.b.up()[0].session.0;
+    for record in w.b.journal.values_mut().flatten() {
+        record[0] = record[0].wrapping_add(1);
+    }
+    let env = super::node::Env::new(9);
+    let mut endpoint = crate::Endpoint::new(Arc::clone(&w.configs[1]), env, w.now).unwrap();
+    let report = endpoint.restore(w.b.journal.values(), w.now);
+    assert_eq!((report.sessions, report.failed.len()), (0, 1));
+    assert!(endpoint.test_next_id() > known);
 }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ravelin_crypto::Zeroizing;
 use ravelin_types::{ChildId, NodeId, Spi, Time};
 
 use crate::config::Config;
-use crate::environment::{Environment, EnvironmentError};
+use crate::environment::{Environment, EnvironmentError, TOKEN_SECRET_OCTETS};
 use crate::event::{ChildInstall, DownReason, EventKind, JournalSeq, RecordOp, Transmit};
 use crate::{Datagram, Endpoint, Failure, Work};
 
@@ -48,6 +49,8 @@ pub(crate) struct Env {
     pub(crate) in_use: Vec<Spi>,
     /// SPIs of IKE SAs that are given out before random ones, the last first.
     pub(crate) ike_spis: Vec<u64>,
+    /// On the disk.
+    tokens: [u8; TOKEN_SECRET_OCTETS],
 }
 
 impl Env {
@@ -57,6 +60,7 @@ impl Env {
             next_slot: 0x100,
             in_use: Vec::new(),
             ike_spis: Vec::new(),
+            tokens: [seed as u8; TOKEN_SECRET_OCTETS],
         }
     }
 }
@@ -88,6 +92,10 @@ impl Environment for Env {
         let before = self.in_use.len();
         self.in_use.retain(|s| *s != spi);
         assert_eq!(before, self.in_use.len() + 1, "an SPI is released once");
+    }
+
+    fn token_secret(&mut self) -> Result<Zeroizing<[u8; TOKEN_SECRET_OCTETS]>, EnvironmentError> {
+        Ok(Zeroizing::new(self.tokens))
     }
 }
 
@@ -291,6 +299,13 @@ impl Node {
         self.events.push(event);
     }
 
+    /// What a reboot leaves of the journal and the data plane.
+    pub(crate) fn lose_memory(&mut self) {
+        self.journal.clear();
+        self.plane.clear();
+        self.epochs.clear();
+    }
+
     /// The process dies and comes back with its journal; the data plane lives on.
     pub(crate) fn crash(&mut self, seed: u64, config: Arc<Config>, now: Time) {
         let mut env = Env {
@@ -298,6 +313,7 @@ impl Node {
             next_slot: 0,
             in_use: Vec::new(),
             ike_spis: Vec::new(),
+            tokens: self.endpoint.environment_ref().tokens,
         };
         env.next_slot = 0x1000 + (seed as u32 & 0xffff);
         let mut endpoint = Endpoint::new(Arc::clone(&config), env, now).unwrap();

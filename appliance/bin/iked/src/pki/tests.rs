@@ -41,6 +41,18 @@ pub fn put(pki: &Pki, name: &str, local: Option<&Local>) -> Result<(), StoreErro
 }
 
 #[test]
+fn tokens_of_crash_detection_are_made_of_the_same_secret_after_a_reboot() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(&folder).token_secret().unwrap();
+    assert_ne!(*first, [0; 32]);
+    assert_eq!(*open(&folder).token_secret().unwrap(), *first);
+    // What cannot be kept is drawn anew, and the daemon starts.
+    fs::remove_file(folder.path().join("pki/qcd-secret")).unwrap();
+    fs::create_dir(folder.path().join("pki/qcd-secret")).unwrap();
+    assert_ne!(*open(&folder).token_secret().unwrap(), *first);
+}
+
+#[test]
 fn what_is_saved_is_there_for_all_and_after_a_restart() {
     let (folder, ca) = (tempfile::tempdir().unwrap(), hierarchy());
     let pki = open(&folder);

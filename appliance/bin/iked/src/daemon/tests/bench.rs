@@ -17,6 +17,7 @@ use ravelin_ctl::ike::{
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply};
 use ravelin_ctl::sa::{DfBit, Event, FromPlaned, InstallError, STATE_BEAT, SaPair, ToPlaned};
 use ravelin_ctl::{Envelope, Hello, Role, daemon as mgmt};
+use ravelin_pki::TokenSecret;
 use ravelin_routing::{AriProgress, AriRoute, RoutingError};
 use ravelin_types::{
     AdditionalKe, DhGroup, EspTransform, Generation, IkeEncr, IkeSuite, InstanceId, NodeId, PairId,
@@ -215,7 +216,7 @@ impl Node {
         let parts = Parts {
             journal,
             stored,
-            environment: DaemonEnvironment::new(NodeId::default()).unwrap(),
+            environment: DaemonEnvironment::new(NodeId::default(), TokenSecret::default()).unwrap(),
             transport: MemoryTransport(Rc::clone(&self.wire)),
             socket_counters: std::sync::Arc::default(),
             kernel: self.kernel.clone(),
