@@ -29,7 +29,7 @@ impl Signer {
         Credential::new(name, sent.map(|(_, c)| c.der().to_vec()).collect())
     }
 
-    /// Signs, in the best way that the peer takes.
+    /// Signs, in the best way that the peer takes; without an OCSP response.
     ///
     /// # Errors
     /// When no way is common to the key and the peer, or OpenSSL fails.
@@ -38,6 +38,10 @@ impl Signer {
         let scheme = Scheme::choose(key, request.peer_hashes.as_deref(), self.accept);
         let signature = scheme.and_then(|s| AuthSignature::sign(key, s, &request.octets));
         let AuthSignature { method, data } = signature.map_err(denied)?;
-        Ok(Signature { method, data })
+        Ok(Signature {
+            method,
+            data,
+            ocsp: None,
+        })
     }
 }

@@ -43,6 +43,7 @@ fn what_a_signer_sends_convinces_who_trusts_its_root() {
         let signature = signer.sign(&SignRequest {
             credential: sent.name().to_owned(),
             peer_hashes: Some(ravelin_pki::HASH_ALGORITHMS.to_vec()),
+            ocsp: false,
             octets: OCTETS.to_vec(),
         });
         let signature = signature.unwrap();

@@ -8,6 +8,9 @@ use crate::msg::id::Id;
 /// SHA2-384, SHA2-512 (RFC 8247 section 3.2: SHA-1 no more) and Identity (RFC 8420 section 2).
 pub const HASH_ALGORITHMS: [u16; 4] = [2, 3, 4, 5];
 
+/// Octets of an OCSP response that goes beside our certificates: one answer and the certificate of its responder.
+pub const MAX_STAPLED_OCTETS: usize = 4096;
+
 /// A signature to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignRequest {
@@ -16,6 +19,8 @@ pub struct SignRequest {
     /// What the peer has sent in SIGNATURE_HASH_ALGORITHMS. RFC 7427 section 4: method 14 is only for one that sent it, with a hash
     /// that it named.
     pub peer_hashes: Option<Vec<u16>>,
+    /// The peer wants an OCSP response about our certificate (RFC 4806 section 3.1).
+    pub ocsp: bool,
     /// What is signed; RFC 7427 section 3: the same octets whatever the method.
     pub octets: Vec<u8>,
 }
@@ -47,6 +52,8 @@ pub struct Signature {
     pub method: u8,
     /// The authentication data.
     pub data: Vec<u8>,
+    /// The OCSP response that was wanted, in DER, if there is one; one that is longer than [`MAX_STAPLED_OCTETS`] is not sent.
+    pub ocsp: Option<Vec<u8>>,
 }
 
 /// Characters of a [`Denial`]: a distinguished name or two and what is wrong with them.

@@ -15,7 +15,7 @@ use ravelin_pki::{
     Unknown, Validator, WallTime, check,
 };
 
-use crate::pki::ocsp::Responder;
+use crate::pki::ocsp::{Responder, Subject};
 use crate::pki::{Pki, wall_clock};
 
 /// Who judges the peers of gateways that demand the same.
@@ -47,6 +47,8 @@ pub struct Check {
 pub struct Keys {
     /// For gateways with a certificate of ours.
     pub signers: HashMap<String, Signer>,
+    /// Certificates of these gateways about which peers may want an OCSP response (RFC 4806).
+    pub subjects: HashMap<String, Arc<Subject>>,
     /// For gateways whose peers have certificates.
     pub judges: HashMap<String, Arc<Judge>>,
 }
@@ -98,7 +100,11 @@ impl Authority for Certificates {
         let keys = self.keys();
         let signer = (keys.signers.get(&request.credential))
             .ok_or_else(|| denied("its certificate has left the configuration"))?;
-        signer.sign(request)
+        let mut signature = signer.sign(request)?;
+        let subject = keys.subjects.get(&request.credential);
+        let subject = subject.filter(|_| request.ocsp);
+        signature.ocsp = subject.and_then(|subject| self.pki.stapled(subject, wall_clock()));
+        Ok(signature)
     }
 
     fn verify(&self, request: &VerifyRequest) -> Result<(), Denial> {

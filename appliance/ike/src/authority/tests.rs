@@ -13,6 +13,7 @@ fn who_has_no_keys_says_so() {
     let sign = SignRequest {
         credential: "segw".into(),
         peer_hashes: None,
+        ocsp: false,
         octets: Vec::new(),
     };
     let line = NoAuthority.sign(&sign).unwrap_err().to_string();

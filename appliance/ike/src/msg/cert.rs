@@ -35,6 +35,14 @@ impl Cert {
         }
     }
 
+    /// An OCSP response in DER.
+    pub fn ocsp(der: Vec<u8>) -> Cert {
+        Cert {
+            encoding: encoding::OCSP_CONTENT,
+            data: der,
+        }
+    }
+
     pub(super) fn parse(mut r: Reader<'_>) -> Result<Cert, ParseError> {
         Ok(Cert {
             encoding: r.u8()?,

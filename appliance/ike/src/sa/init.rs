@@ -13,7 +13,7 @@ use super::auth::ppk;
 use super::auth::proof::requests;
 use super::auth::{self, HalfOpen};
 use super::intermediate;
-use super::{Continuation, Exchange, Incoming, Parts, State, send_back};
+use super::{Continuation, Exchange, Incoming, Parts, State, Wishes, send_back};
 use crate::authority::HASH_ALGORITHMS;
 use crate::config::Gateway;
 use crate::error::{Fault, Reason, Stage};
@@ -66,19 +66,15 @@ pub(crate) struct Reply {
     nat_remote: bool,
     float: bool,
     fragmentation: bool,
-    /// What the peer takes in signatures (RFC 7427).
-    pub(crate) hashes: Option<Vec<u16>>,
+    /// What the peer wants beside our proof.
+    pub(crate) wishes: Wishes,
     /// Both ends use post-quantum pre-shared keys (RFC 8784).
     use_ppk: bool,
 }
 
 impl Reply {
     /// After an IKE_INTERMEDIATE exchange: what the IKE SA is already.
-    pub(crate) fn settled(
-        sa: &IkeSa,
-        path: &Path,
-        hashes: Option<Vec<u16>>,
-    ) -> Result<Reply, Fault> {
+    pub(crate) fn settled(sa: &IkeSa, path: &Path, wishes: Wishes) -> Result<Reply, Fault> {
         Ok(Reply {
             suite: sa.suite()?,
             spi_r: sa.spi_r,
@@ -88,7 +84,7 @@ impl Reply {
             nat_remote: path.nat_remote,
             float: false,
             fragmentation: sa.fragmentation,
-            hashes,
+            wishes,
             use_ppk: false,
         })
     }
@@ -378,7 +374,7 @@ pub(crate) fn on_response(
             || nat_remote
             || gateway.mobike && parts.notify(kind::NAT_DETECTION_SOURCE_IP).is_some(),
         fragmentation: parts.notify(kind::FRAGMENTATION_SUPPORTED).is_some(),
-        hashes: parts.signature_hashes(),
+        wishes: parts.wishes(),
         use_ppk,
     };
     ctx.work(session, ike, job, Continuation::InitAgree(Box::new(reply)))?;

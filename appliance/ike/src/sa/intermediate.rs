@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::auth::{self, AuthSent, initiator::set_answered, responder::fail};
 use super::init::{self, Agreed, settle};
-use super::{Continuation, Exchange, Incoming, Parts, Refusal, State, request, respond};
+use super::{Continuation, Exchange, Incoming, Parts, Refusal, State, Wishes, request, respond};
 use crate::error::{Fault, Reason, Stage};
 use crate::event::DownReason;
 use crate::keymat::Seeds;
@@ -64,8 +64,8 @@ fn chained(alg: Prf, sk_p: &SecretBytes, before: &[u8], message: &[u8]) -> Resul
 pub(crate) struct IntermediateSent {
     dh: StoredDh,
     auth: AuthSent,
-    /// What the peer takes in signatures (RFC 7427).
-    hashes: Option<Vec<u16>>,
+    /// What the peer wants beside our proof.
+    wishes: Wishes,
 }
 
 /// A response whose shared secret is being computed.
@@ -108,7 +108,7 @@ pub(crate) fn send(
     if !matches!(state, State::InitSent(_) | State::Intermediate(_)) {
         return Err(Fault::Discard(Discard::StaleWork));
     }
-    let hashes = agreed.reply.hashes.clone();
+    let wishes = agreed.reply.wishes.clone();
     let mut auth = settle(session, ike, agreed)?;
     let payloads = [Payload::Ke(Ke {
         group: dh.group().iana(),
@@ -127,7 +127,7 @@ pub(crate) fn send(
         &ours(&header, &payloads),
     )?;
     let dh = StoredDh(dh);
-    sa.state = State::Intermediate(Box::new(IntermediateSent { dh, auth, hashes }));
+    sa.state = State::Intermediate(Box::new(IntermediateSent { dh, auth, wishes }));
     request(
         ctx,
         session,
@@ -208,7 +208,7 @@ pub(crate) fn agreed(
     };
     let keys = sa.keys()?.mixed(sa.suite()?, shared, &seeds)?;
     let agreed = Agreed {
-        reply: init::Reply::settled(sa, &path, sent.hashes.clone())?,
+        reply: init::Reply::settled(sa, &path, sent.wishes.clone())?,
         keys,
         auth: AuthSent {
             request: sent.auth.request.clone(),

@@ -37,6 +37,7 @@ use ravelin_types::ChildId;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Fault, Reason, Stage};
+use crate::msg::cert::encoding;
 use crate::msg::notify::{Notify, kind};
 use crate::msg::{ExchangeType, Header, Payload};
 use crate::outbox::Ctx;
@@ -337,6 +338,15 @@ pub(crate) fn request_within(
     Ok(())
 }
 
+/// What a peer takes, and wants, in a proof of ours by certificate.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Wishes {
+    /// Hash algorithms of signatures (RFC 7427); `None`: it does not know them.
+    pub(crate) hashes: Option<Vec<u16>>,
+    /// An OCSP response about our certificate (RFC 4806).
+    pub(crate) ocsp: bool,
+}
+
 /// The payloads of a set-up exchange that matter, borrowed.
 #[derive(Default)]
 pub(crate) struct Parts<'a> {
@@ -349,6 +359,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) ts_i: Option<&'a crate::msg::ts::Ts>,
     pub(crate) ts_r: Option<&'a crate::msg::ts::Ts>,
     pub(crate) certs: Vec<&'a crate::msg::cert::Cert>,
+    /// It wants an OCSP response. Which responders it trusts is its own matter: it judges what it gets.
+    pub(crate) wants_ocsp: bool,
     pub(crate) notifies: Vec<&'a Notify>,
 }
 
@@ -366,6 +378,7 @@ impl<'a> Parts<'a> {
                 Payload::TsI(x) => p.ts_i = p.ts_i.or(Some(x)),
                 Payload::TsR(x) => p.ts_r = p.ts_r.or(Some(x)),
                 Payload::Cert(x) => p.certs.push(x),
+                Payload::CertReq(x) => p.wants_ocsp |= x.encoding == encoding::OCSP_CONTENT,
                 Payload::Notify(x) => p.notifies.push(x),
                 _ => {}
             }
@@ -375,6 +388,14 @@ impl<'a> Parts<'a> {
 
     pub(crate) fn notify(&self, kind: u16) -> Option<&'a Notify> {
         self.notifies.iter().copied().find(|n| n.kind == kind)
+    }
+
+    /// What it takes and wants beside our proof.
+    pub(crate) fn wishes(&self) -> Wishes {
+        Wishes {
+            hashes: self.signature_hashes(),
+            ocsp: self.wants_ocsp,
+        }
     }
 
     /// What the peer takes in signatures of method 14; `None` when it does not know that method (RFC 7427 section 4).

@@ -15,6 +15,8 @@ use crate::config::{Credential, Trust};
 pub(crate) struct TestAuthority {
     signed: Mutex<Vec<SignRequest>>,
     verified: Mutex<Vec<VerifyRequest>>,
+    /// What it has as OCSP response about every certificate of its own.
+    pub(crate) stapled: Mutex<Option<Vec<u8>>>,
 }
 
 impl TestAuthority {
@@ -60,7 +62,12 @@ impl Authority for TestAuthority {
         let digital = request.peer_hashes.as_ref().is_some_and(|h| h.contains(&2));
         let method = if digital { 14 } else { 9 };
         let data = mac(&request.credential, method, &request.octets);
-        Ok(Signature { method, data })
+        let ocsp = self.stapled.lock().unwrap().clone();
+        Ok(Signature {
+            method,
+            data,
+            ocsp: ocsp.filter(|_| request.ocsp),
+        })
     }
 
     fn verify(&self, request: &VerifyRequest) -> Result<(), Denial> {

@@ -9,10 +9,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use ravelin_crypto::{prf, sha1};
 
-use super::authority::{certificate, proof_of, trust_in};
+use super::authority::{TestAuthority, certificate, proof_of, trust_in};
 use super::world::Side;
 use super::*;
 use crate::Count;
+use crate::authority::MAX_STAPLED_OCTETS;
+use crate::config::Trust;
 use crate::fragment::MAX_DATAGRAM_OCTETS;
 use crate::msg::cert::{Cert, encoding};
 use crate::msg::certreq::CertReq;
@@ -146,6 +148,39 @@ fn messages_carry_certificates_requests_and_hash_algorithms() {
     let (_, answer) = protected(&w, Side::B).remove(0);
     let order = [number::ID_R, number::CERT, number::AUTH, number::SA];
     assert_eq!(kinds(&answer)[..4], order);
+}
+
+#[test]
+fn an_ocsp_response_goes_to_who_asks_for_it() {
+    let none = |gateway: &mut Gateway, ca: &str| {
+        let hash = sha1(&[ca.as_bytes()]).unwrap();
+        let trust = Trust::new(ca, vec![hash], false).unwrap();
+        gateway.peer_proof = PeerProof::Certificate(Arc::new(trust));
+    };
+    // Which of A and B asks, and how many octets the responses have.
+    for (asks, octets) in [
+        ([true, true], 900),
+        ([true, false], 900),
+        ([true, true], 5000),
+    ] {
+        let (mut a, mut b) = pair();
+        if !asks[0] {
+            none(&mut a, "core-ca");
+        }
+        if !asks[1] {
+            none(&mut b, "ran-ca");
+        }
+        let mut w = world_of((a, b), 4);
+        let [of_a, of_b] = [1, 2].map(|octet| vec![octet; octets]);
+        *w.a.authority.stapled.lock().unwrap() = Some(of_a.clone());
+        *w.b.authority.stapled.lock().unwrap() = Some(of_b.clone());
+        w.establish();
+        let fits = octets <= MAX_STAPLED_OCTETS;
+        let got = |side: &TestAuthority| side.verified()[0].ocsp.clone();
+        assert_eq!(got(&w.a.authority), (asks[0] && fits).then_some(of_b));
+        assert_eq!(got(&w.b.authority), (asks[1] && fits).then_some(of_a));
+        assert_eq!(w.a.authority.signed()[0].ocsp, asks[1]);
+    }
 }
 
 #[test]

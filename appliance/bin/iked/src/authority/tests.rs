@@ -101,6 +101,7 @@ fn a_signature_of_ours_is_accepted_by_another_of_us() {
     let mut sign = SignRequest {
         credential: "gw".to_owned(),
         peer_hashes: Some(vec![2]),
+        ocsp: false,
         octets: OCTETS.to_vec(),
     };
     let local = &scene.keys.signers["gw"].local;

@@ -17,7 +17,7 @@ use ravelin_types::Identity;
 
 use crate::authority::{Check, Judge, Keys, fits};
 use crate::pki::Contents;
-use crate::pki::ocsp::Responder;
+use crate::pki::ocsp::{Responder, Subject};
 
 /// Collects what signs and judges.
 pub(super) struct Proofs<'a> {
@@ -135,7 +135,35 @@ impl<'a> Proofs<'a> {
         let credential = signer.credential(&gateway.name);
         let credential = credential.map_err(|error| error.to_string())?;
         self.keys.signers.insert(gateway.name.clone(), signer);
+        if let Some(subject) = self.subject(&local.certificates) {
+            let subject = Arc::new(subject);
+            self.keys.subjects.insert(gateway.name.clone(), subject);
+        }
         Ok((credential, subject))
+    }
+
+    /// Who may be asked about our certificate: the responder of the CA profile whose CA has issued it, else the one that it names.
+    fn subject(&self, chain: &[Certificate]) -> Option<Subject> {
+        let first = chain.first()?;
+        let issued = |issuer: &&Certificate| first.issuer().matches(issuer.subject());
+        let profiles = self.contents.profiles.values();
+        let profile = profiles
+            .clone()
+            .find(|p| p.anchors.iter().any(|a| issued(&a)));
+        let anchors = profile.iter().flat_map(|profile| &profile.anchors);
+        let issuer = chain.iter().skip(1).chain(anchors).find(issued)?.clone();
+        let configured = self.config.ca_profiles.iter();
+        let mut configured = configured.filter(|c| profile.is_some_and(|p| p.name == c.name));
+        let url = configured.find_map(|c| c.revocation.ocsp_url.clone());
+        let named = !first.ocsp_urls().is_empty();
+        (named || url.is_some()).then(|| Subject {
+            certificate: first.clone(),
+            issuer,
+            responder: Responder {
+                url,
+                no_nonce: true,
+            },
+        })
     }
 
     /// Whom the peers of a gateway are judged by.

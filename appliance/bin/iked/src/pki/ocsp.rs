@@ -40,6 +40,17 @@ pub struct Responder {
     pub no_nonce: bool,
 }
 
+/// A certificate of ours that has an OCSP responder.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// It.
+    pub certificate: Certificate,
+    /// Whose certificate.
+    pub issuer: Certificate,
+    /// Who is asked.
+    pub responder: Responder,
+}
+
 /// The issuer of a certificate, and its serial number.
 type Key = (AuthorityId, Vec<u8>);
 
@@ -58,6 +69,8 @@ struct Tables {
 
 struct Answer {
     response: Option<OcspResponse>,
+    /// As it came, if it is about a certificate of ours: peers want it.
+    der: Option<Vec<u8>>,
     pause: Pause,
     used: WallTime,
 }
@@ -74,6 +87,8 @@ struct Question {
     issuer: Certificate,
     url: String,
     no_nonce: bool,
+    /// The answer itself is wanted.
+    keep: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +119,7 @@ impl Question {
         key(&self.certificate, &self.issuer)
     }
 
-    fn ask(&self) -> Result<OcspResponse, AskError> {
+    fn ask(&self) -> Result<(OcspResponse, Vec<u8>), AskError> {
         let (question, nonce) = if self.no_nonce {
             (OcspRequest::plain(&self.certificate, &self.issuer)?, None)
         } else {
@@ -118,7 +133,7 @@ impl Question {
         let answer = http::fetch(&self.url, Some(body), MAX_OCSP_OCTETS, TIME_LIMIT)?;
         let now = wall_clock();
         let response = OcspResponse::read(&answer, &self.issuer, nonce.as_deref(), now, false)?;
-        Ok(response)
+        Ok((response, answer))
     }
 }
 
@@ -148,6 +163,7 @@ impl Tables {
         }
         let answer = self.answers.entry(key).or_insert(Answer {
             response: None,
+            der: None,
             pause: Pause::NONE,
             used: now,
         });
@@ -195,30 +211,57 @@ impl Pki {
         responder: &Responder,
         now: WallTime,
     ) -> Status {
+        let subject = (certificate, issuer);
+        self.look_up(subject, responder, false, now).0
+    }
+
+    /// A response that says that a certificate of ours is good, for peers that want one. When there is none, it is asked for, without
+    /// a nonce: that would be ours and not theirs.
+    pub fn stapled(&self, subject: &Subject, now: WallTime) -> Option<Vec<u8>> {
+        let responder = Responder {
+            no_nonce: true,
+            ..subject.responder.clone()
+        };
+        let ours = (&subject.certificate, &subject.issuer);
+        match self.look_up(ours, &responder, true, now) {
+            (Status::Good, der) => der,
+            _ => None,
+        }
+    }
+
+    fn look_up(
+        &self,
+        (certificate, issuer): (&Certificate, &Certificate),
+        responder: &Responder,
+        keep: bool,
+        now: WallTime,
+    ) -> (Status, Option<Vec<u8>>) {
         let nothing = Status::Unknown(Unknown::Nothing);
         let named = certificate.ocsp_urls().first();
         let Some(url) = responder.url.as_ref().or(named) else {
-            return nothing;
+            return (nothing, None);
         };
         let mut tables = self.0.answers.tables();
         let away = tables.away.get(url).is_some_and(|away| away.until > now);
         let answer = tables.answer(key(certificate, issuer), now);
         let known = answer.response.as_ref();
         let status = known.map_or(nothing, |known| known.status(certificate, issuer, now));
-        let wanted = matches!(status, Status::Unknown(_)) && answer.pause.until <= now && !away;
+        let lacks = matches!(status, Status::Unknown(_)) || keep && answer.der.is_none();
+        let wanted = lacks && answer.pause.until <= now && !away;
         if let Some(questions) = self.0.answers.questions.get().filter(|_| wanted) {
             let question = Question {
                 certificate: certificate.clone(),
                 issuer: issuer.clone(),
                 url: url.clone(),
                 no_nonce: responder.no_nonce,
+                keep,
             };
             if questions.try_send(question).is_ok() {
                 // Under way.
                 answer.pause.until = WallTime(now.0.saturating_add(RETRY_MOST_S));
             }
         }
-        status
+        (status, answer.der.clone().filter(|_| keep))
     }
 
     fn ask(&self, question: &Question) {
@@ -241,8 +284,9 @@ impl Pki {
         let status =
             |known: &OcspResponse| known.status(&question.certificate, &question.issuer, now);
         match asked {
-            Ok(response) if !matches!(status(&response), Status::Unknown(_)) => {
+            Ok((response, der)) if !matches!(status(&response), Status::Unknown(_)) => {
                 (answer.response, answer.pause) = (Some(response), Pause::NONE);
+                answer.der = question.keep.then_some(der);
             }
             // What says nothing about it takes nothing away.
             _ => answer.pause.failed(now),

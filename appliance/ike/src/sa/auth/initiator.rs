@@ -44,6 +44,8 @@ pub(crate) struct Signing {
     wanted: Option<Identity>,
     /// The proof without the post-quantum pre-shared key, once it is made.
     plain: Option<Auth>,
+    /// The OCSP response that the peer wants.
+    stapled: Option<Vec<u8>>,
 }
 
 impl Signing {
@@ -88,6 +90,7 @@ pub(crate) fn start(
         ours: gateway.identity_at(session.path.local.ip()),
         wanted: gateway.static_identity(session.path.remote.ip()),
         plain: None,
+        stapled: None,
         agreed,
         gateway,
     };
@@ -121,7 +124,7 @@ fn prove(
     };
     let remote = session.path.remote.ip();
     let peer = (signing.wanted.clone()).unwrap_or_else(|| identity::of_address(remote));
-    let made = proof::make(gateway, &peer, agreed.reply.hashes.as_deref(), &proof)?;
+    let made = proof::make(gateway, &peer, &agreed.reply.wishes, &proof)?;
     match made {
         Ok(Made::Auth(auth)) => proven(ctx, session, ike, signing, auth),
         Ok(Made::Sign(job)) => {
@@ -165,7 +168,13 @@ pub(crate) fn signed(
         return start(ctx, session, ike, signing.agreed);
     }
     match result {
-        Ok(Signature { method, data }) => proven(ctx, session, ike, signing, Auth { method, data }),
+        Ok(Signature { method, data, ocsp }) => {
+            let signing = Signing {
+                stapled: ocsp,
+                ..signing
+            };
+            proven(ctx, session, ike, signing, Auth { method, data })
+        }
         Err(why) => {
             let remote = session.path.remote;
             let gateway = signing.gateway.name.clone();
@@ -196,6 +205,7 @@ fn send(
         ours,
         wanted,
         plain,
+        stapled,
     } = signing;
     let mut auth = settle(session, ike, agreed)?;
     // RFC 7296 section 1.2: IDi, [CERT,] [CERTREQ,] [IDr,] AUTH.
@@ -203,7 +213,7 @@ fn send(
     if session.only_contact {
         payloads.push(Payload::Notify(Notify::new(kind::INITIAL_CONTACT, &[])));
     }
-    payloads.extend(proof::certificates(&gateway));
+    payloads.extend(proof::certificates(&gateway, stapled));
     payloads.extend(proof::requests(gateway.trust().into_iter()));
     payloads.extend((wanted.as_ref()).map(|wanted| Payload::IdR(identity::to_payload(wanted))));
     payloads.push(Payload::Auth(proof));

@@ -9,7 +9,7 @@ use ravelin_crypto::{Error, Secret};
 use ravelin_types::{Identity, Prf, SecretBytes};
 
 use super::ppk::Mixed;
-use crate::authority::{Denial, SignRequest, VerifyRequest};
+use crate::authority::{Denial, MAX_STAPLED_OCTETS, SignRequest, VerifyRequest};
 use crate::config::{Gateway, LocalProof, MAX_AUTHORITIES, PeerProof, Trust, ppk_text};
 use crate::error::{Fault, Reason};
 use crate::keymat::{Signed, psk_auth};
@@ -18,7 +18,7 @@ use crate::msg::auth::{Auth, METHOD_PSK, is_signature};
 use crate::msg::cert::{Cert, MAX_CERTIFICATES, encoding};
 use crate::msg::certreq::{AuthorityHash, CertReq};
 use crate::msg::id::Id;
-use crate::sa::Parts;
+use crate::sa::{Parts, Wishes};
 use crate::work::Job;
 
 /// What one side proves.
@@ -160,11 +160,11 @@ pub(super) enum Made {
     Sign(Job),
 }
 
-/// Makes our proof for a peer, which takes these hash algorithms in signatures.
+/// Makes our proof for a peer.
 pub(super) fn make(
     gateway: &Gateway,
     peer: &Identity,
-    hashes: Option<&[u16]>,
+    wishes: &Wishes,
     proof: &Proof<'_>,
 ) -> Result<Result<Made, Reason>, Fault> {
     match &gateway.local_proof {
@@ -178,7 +178,8 @@ pub(super) fn make(
         LocalProof::Certificate(credential) => {
             Ok(Ok(Made::Sign(Job::Sign(Box::new(SignRequest {
                 credential: credential.name().to_owned(),
-                peer_hashes: hashes.map(<[u16]>::to_vec),
+                peer_hashes: wishes.hashes.clone(),
+                ocsp: wishes.ocsp,
                 octets: proof.octets()?,
             })))))
         }
@@ -191,13 +192,15 @@ pub(super) fn make(
 
 /// Our certificates, also for a peer that asked for none or for those of other CAs: RFC 7296 section 3.7, "There may be cases where
 /// there is a preferred CA sent in the CERTREQ, but an alternate might be acceptable", and section 3.6, they "SHOULD be included in
-/// an exchange if certificates are available to the sender".
-pub(super) fn certificates(gateway: &Gateway) -> Vec<Payload> {
+/// an exchange if certificates are available to the sender". The OCSP response that the peer wants follows them (RFC 4806 section 4.1).
+pub(super) fn certificates(gateway: &Gateway, stapled: Option<Vec<u8>>) -> Vec<Payload> {
     match &gateway.local_proof {
         LocalProof::PreSharedKey | LocalProof::Unable(_) => Vec::new(),
         LocalProof::Certificate(credential) => {
             let chain = credential.chain().iter().cloned();
-            chain.map(|der| Payload::Cert(Cert::x509(der))).collect()
+            let stapled = stapled.filter(|der| der.len() <= MAX_STAPLED_OCTETS);
+            let all = chain.map(Cert::x509).chain(stapled.map(Cert::ocsp));
+            all.map(Payload::Cert).collect()
         }
     }
 }

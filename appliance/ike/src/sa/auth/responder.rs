@@ -28,8 +28,8 @@ use crate::msg::{ParseError, Payload, unknown_critical};
 use crate::outbox::Ctx;
 use crate::proposal::{offer_ike, select_ike};
 use crate::sa::{
-    Continuation, Incoming, Parts, Refusal, State, child, configure, mobike, reauth, redirect,
-    refuse, respond,
+    Continuation, Incoming, Parts, Refusal, State, Wishes, child, configure, mobike, reauth,
+    redirect, refuse, respond,
 };
 use crate::session::Session;
 use crate::stats::{Count, Discard};
@@ -46,6 +46,8 @@ pub(crate) struct Claim {
     mixed: Option<Mixed>,
     /// Of the request, without the certificates that are being verified.
     payloads: Vec<Payload>,
+    /// The OCSP response that the peer wants.
+    stapled: Option<Vec<u8>>,
 }
 
 /// Handles the request; every way out but a discard answers the peer.
@@ -173,7 +175,11 @@ fn prove(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64, claim: Claim) -> Re
         id: &identity::to_payload(&claim.ours),
         int_auth: &half.int_auth.octets(),
     };
-    match proof::make(&claim.gateway, &claim.peer, half.hashes.as_deref(), &proof)? {
+    let wishes = Wishes {
+        hashes: half.hashes.clone(),
+        ..Parts::of(&claim.payloads).wishes()
+    };
+    match proof::make(&claim.gateway, &claim.peer, &wishes, &proof)? {
         Ok(Made::Auth(auth)) => accept(ctx, session, ike, claim, auth),
         Ok(Made::Sign(job)) => {
             let then = Continuation::AuthAnswerSign(Box::new(claim));
@@ -194,8 +200,14 @@ pub(crate) fn signed(
     resume(ctx, session, ike, &claim.gateway)?;
     match result {
         // Others may have come while it was made.
-        Ok(Signature { method, data }) => match admit(ctx, &claim) {
-            Ok(()) => accept(ctx, session, ike, claim, Auth { method, data }),
+        Ok(Signature { method, data, ocsp }) => match admit(ctx, &claim) {
+            Ok(()) => {
+                let claim = Claim {
+                    stapled: ocsp,
+                    ..claim
+                };
+                accept(ctx, session, ike, claim, Auth { method, data })
+            }
             Err(refusal) => fail(ctx, session, ike, &claim.incoming, refusal),
         },
         Err(why) => {
@@ -292,6 +304,7 @@ fn authenticate(
             incoming,
             mixed,
             payloads,
+            stapled: None,
         },
         judged,
     )))
@@ -389,6 +402,7 @@ fn accept(
         incoming,
         mixed,
         payloads: request,
+        stapled,
     } = claim;
     let parts = Parts::of(&request);
     let State::HalfOpen(half) =
@@ -401,7 +415,7 @@ fn accept(
     session.path.remote = incoming.remote;
     // RFC 7296 section 1.2: IDr, [CERT,] AUTH.
     let mut payloads = vec![Payload::IdR(identity::to_payload(&ours))];
-    payloads.extend(proof::certificates(&gateway));
+    payloads.extend(proof::certificates(&gateway, stapled));
     payloads.push(Payload::Auth(auth));
     payloads.extend(mixed.as_ref().map(|_| Payload::Notify(ppk::used())));
     let peers = Peers {

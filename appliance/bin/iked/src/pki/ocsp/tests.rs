@@ -260,3 +260,35 @@ fn answers_are_bounded() {
             .contains_key(&(id, 1i64.to_be_bytes().to_vec()))
     );
 }
+
+#[test]
+fn a_response_about_our_certificate_is_kept_for_peers() {
+    let bench = Bench::new();
+    let questions = bench.pki.0.answers.questions().unwrap();
+    let subject = |name: &str| Subject {
+        certificate: bench.certificate(name),
+        issuer: bench.certificate("ca"),
+        responder: bench.responder.clone(),
+    };
+    let (good, revoked) = (subject("enb1"), subject("enb2"));
+    // As of a peer: known, and not kept.
+    assert_eq!(bench.ask(&questions, "enb1", after(0)), 1);
+    assert_eq!(bench.status("enb1", after(1)), Status::Good);
+    for subject in [&good, &revoked] {
+        assert_eq!(bench.pki.stapled(subject, after(1)), None);
+        let question = questions.try_recv().unwrap();
+        assert!(question.no_nonce && question.keep);
+        assert_eq!(bench.pki.stapled(subject, after(1)), None, "under way");
+        assert!(questions.try_recv().is_err());
+        bench.pki.ask(&question);
+    }
+    let der = bench.pki.stapled(&good, after(1)).unwrap();
+    let read = OcspResponse::read(&der, &good.issuer, None, after(1), false).unwrap();
+    let status = read.status(&good.certificate, &good.issuer, after(1));
+    assert_eq!(status, Status::Good);
+    assert_eq!(bench.pki.stapled(&revoked, after(1)), None);
+    assert_eq!(questions.try_iter().count(), 0);
+    // A day is over.
+    assert_eq!(bench.pki.stapled(&good, after(2 * 86_400)), None);
+    assert_eq!(questions.try_iter().count(), 1);
+}
