@@ -9,8 +9,8 @@
 //! repeats the last one. The side that answers keeps one such SA per session, outside the journal, for a while; after a crash it says
 //! STATE_NOT_FOUND and the peer starts over.
 //!
-//! What is not here: simultaneous rekeys. A request whose SA takes additional key exchanges, or that meets one of ours that does, is
-//! refused with TEMPORARY_FAILURE while a rekey of ours is under way; whoever is first at the second attempt makes the SA.
+//! Of simultaneous rekeys the exchange with the lowest of the four nonces of CREATE_CHILD_SA makes nothing: its initiator does not follow
+//! it up. Who has begun to follow up its own answers another one with TEMPORARY_FAILURE.
 
 use ravelin_crypto::{DhPrivate, Error, Secret};
 use ravelin_types::{AdditionalKe, Time};
@@ -131,6 +131,20 @@ fn generate(
     queued.map(Ok)
 }
 
+/// The nonce of a response.
+fn nonce_of(payloads: &[Payload]) -> &[u8] {
+    Parts::of(payloads).nonce.map_or(&[], |n| n.0.as_slice())
+}
+
+/// Whether an exchange of the peer's was to make the same.
+fn is_contested(goal: &Exchange) -> bool {
+    match goal {
+        Exchange::Child(ours) => ours.rival.is_some(),
+        Exchange::RekeyIke(ours) => ours.rival.is_some(),
+        _ => false,
+    }
+}
+
 /// The key pair is there: sends the request.
 pub(crate) fn send(
     ctx: &mut Ctx<'_>,
@@ -141,9 +155,21 @@ pub(crate) fn send(
 ) -> Result<(), Fault> {
     let goal = match session.ike_mut(ike)?.window.close() {
         Some(Exchange::Followup(before)) => before.goal,
+        // "The initiator of this exchange just stops the rekeying process, and it MUST NOT initiate the IKE_FOLLOWUP_KE exchange."
+        Some(Exchange::Child(ours)) if ours.loses(nonce_of(&start.payloads)) => {
+            child::start::stop(ctx, session, &ours);
+            return Ok(());
+        }
+        Some(Exchange::RekeyIke(ours)) if ours.loses(nonce_of(&start.payloads)) => {
+            return rekey::start::stop(ctx, session, ike, &ours);
+        }
         Some(goal @ (Exchange::Child(_) | Exchange::RekeyIke(_))) => goal,
         _ => return Err(Fault::Discard(Discard::StaleWork)),
     };
+    if is_contested(&goal) {
+        // The peer stops its own.
+        forget(ctx, session);
+    }
     let payloads = [
         Payload::Ke(Ke {
             group: dh.group().iana(),

@@ -245,6 +245,16 @@ fn rekey_ike(w: &mut World, side: Side) {
     assert!(node.endpoint.rekey_ike(ike, now));
 }
 
+fn both_children(w: &mut World) {
+    rekey_child(w, Side::A);
+    rekey_child(w, Side::B);
+}
+
+fn both_ikes(w: &mut World) {
+    rekey_ike(w, Side::A);
+    rekey_ike(w, Side::B);
+}
+
 fn delete_child(w: &mut World, side: Side) {
     let now = w.now;
     let node = w.node(side);
@@ -342,6 +352,8 @@ fn more_keys_survive_a_cut_at_every_moment() {
         set_up("PPK and certificates", with_ppks_and_certificates, (16, 12)),
         exchange("child by A", hybrid, |w| rekey_child(w, Side::A), (13, 10)),
         exchange("IKE SA by B", hybrid, |w| rekey_ike(w, Side::B), (10, 13)),
+        exchange("two children", hybrid, both_children, (15, 15)),
+        exchange("two IKE SAs", hybrid, both_ikes, (15, 15)),
     ]);
 }
 
@@ -392,14 +404,6 @@ fn reauthentications_survive_a_cut_at_every_moment() {
 
 #[test]
 fn collisions_survive_a_cut_at_every_moment() {
-    let both_children = |w: &mut World| {
-        rekey_child(w, Side::A);
-        rekey_child(w, Side::B);
-    };
-    let both_ikes = |w: &mut World| {
-        rekey_ike(w, Side::A);
-        rekey_ike(w, Side::B);
-    };
     let ike_and_child = |w: &mut World| {
         rekey_ike(w, Side::A);
         rekey_child(w, Side::B);

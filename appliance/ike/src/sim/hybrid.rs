@@ -144,8 +144,8 @@ fn a_peer_may_insist_on_additional_exchanges_of_a_child() {
 }
 
 #[test]
-fn simultaneous_rekeys_are_tried_again_until_one_stands() {
-    for seed in 0..6 {
+fn of_simultaneous_rekeys_one_is_followed_up() {
+    for seed in 0..12 {
         let mut w = between(seed, &[DhGroup::MlKem768]);
         w.establish();
         let now = w.now;
@@ -155,19 +155,87 @@ fn simultaneous_rekeys_are_tried_again_until_one_stands() {
             node.endpoint.rekey_child(child, now);
         }
         w.pump();
-        w.run_for(Duration::from_secs(120));
+        let both = |w: &World, what| (w.a.count(what), w.b.count(what));
+        let followed = |w: &World| {
+            let followed = |by| messages(w, by, ExchangeType::IkeFollowupKe);
+            followed(Side::A) + followed(Side::B)
+        };
+        w.run_for(ROUND);
         w.check_agreement();
+        assert_eq!(both(&w, Count::Collision), (1, 1), "seed {seed}");
+        assert_eq!(both(&w, Count::ChildRekeyed), (1, 1));
+        assert_eq!(followed(&w), 2, "a request and a response");
         let now = w.now;
+        let old = w.a.up()[0].ike;
         for side in [Side::A, Side::B] {
             let node = w.node(side);
             let ike = node.up()[0].ike;
             node.endpoint.rekey_ike(ike, now);
         }
         w.pump();
+        w.run_for(ROUND);
+        w.check_agreement();
+        assert_ne!(w.a.up()[0].ike, old);
+        assert_eq!(both(&w, Count::Collision), (2, 2), "seed {seed}");
+        assert_eq!(both(&w, Count::IkeRekeyed), (1, 1));
+        assert_eq!(followed(&w), 4);
+        assert_eq!(both(&w, Count::TemporaryFailure), (0, 0));
         w.run_for(Duration::from_secs(120));
         w.check_agreement();
-        let refused = w.a.count(Count::TemporaryFailure) + w.b.count(Count::TemporaryFailure);
-        assert!(refused > 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn simultaneous_rekeys_agree_on_bad_links_and_over_restarts() {
+    for seed in 0..30 {
+        let mut w = between(100 + seed, &[DhGroup::MlKem768]);
+        w.establish();
+        w.case = format!("seed {seed}");
+        w.link = Link::BAD;
+        w.crash_percent = if seed % 3 == 0 { 2 } else { 0 };
+        let now = w.now;
+        for side in [Side::A, Side::B] {
+            let node = w.node(side);
+            if seed % 2 == 0 {
+                let child = node.endpoint.child_sas().find(|c| c.live).unwrap().child;
+                node.endpoint.rekey_child(child, now);
+            } else {
+                let ike = node.up()[0].ike;
+                node.endpoint.rekey_ike(ike, now);
+            }
+        }
+        w.pump();
+        w.run_for(Duration::from_secs(90));
+        w.crash_percent = 0;
+        w.link = Link::GOOD;
+        w.run_for(Duration::from_secs(240));
+        w.check_agreement();
+        w.check_no_divergence();
+    }
+}
+
+#[test]
+fn whose_peer_won_and_does_not_go_on_rekeys_after_all() {
+    for seed in 0..6 {
+        let mut w = between(200 + seed, &[DhGroup::MlKem768]);
+        w.establish();
+        let now = w.now;
+        let old = *w.a.plane.keys().next().unwrap();
+        for side in [Side::A, Side::B] {
+            let node = w.node(side);
+            let child = node.endpoint.child_sas().find(|c| c.live).unwrap().child;
+            node.endpoint.rekey_child(child, now);
+        }
+        let mut dropped = 0;
+        w.filter = Some(Box::new(move |_, m| {
+            let first = m.header.exchange == ExchangeType::IkeFollowupKe && !m.header.response;
+            dropped += u32::from(first);
+            first && dropped < 8
+        }));
+        w.pump();
+        w.run_for(Duration::from_secs(150));
+        w.check_agreement();
+        assert!(!w.a.plane.contains_key(&old), "{}", w.explain());
     }
 }
 

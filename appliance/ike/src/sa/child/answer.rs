@@ -221,10 +221,6 @@ pub(crate) fn on_request(
         named,
         incoming: *incoming,
     };
-    if dh.is_some_and(|methods| !methods.additional.is_empty()) && is_rekeying(session, ike, old) {
-        let notify = Notify::new(kind::TEMPORARY_FAILURE, &[]);
-        return respond_notify(ctx, session, ike, incoming, notify);
-    }
     match (dh.map(|methods| methods.first), parts.ke) {
         (None, _) => complete(ctx, session, ike, answer, None),
         (Some(group), Some(ke)) if ke.group == group.iana() => {
@@ -258,6 +254,7 @@ fn obstacle(session: &Session, ike: u64, named: Option<(IpsecProtocol, u32)>) ->
     }
     let (protocol, spi) = named?;
     let followed = sa.window.outstanding().map(|o| &o.exchange);
+    // RFC 9370 section 2.2.4: when our own exchange has been answered, "a TEMPORARY_FAILURE notification MUST be sent".
     if let Some(Exchange::Followup(_)) = followed {
         let old = session.child_by_peer_spi(protocol, spi).map(|c| c.id);
         if is_rekeying(session, ike, old) {
@@ -322,6 +319,7 @@ pub(crate) fn complete(
     let additional = made.agreed.choice.dh.map(|methods| methods.additional);
     match (additional.filter(|a| !a.is_empty()), shared) {
         (Some(additional), Some(shared)) => {
+            note_rival(ctx, session, ike, &made)?;
             let goal = Goal::Child(Box::new(made));
             let exchanged = Exchanged::first(additional, shared);
             followup::answer_more(ctx, session, ike, &incoming, (payloads, goal), exchanged)
@@ -339,6 +337,23 @@ pub(crate) fn complete(
             )
         }
     }
+}
+
+/// Both ends rekey a child, and the peer's exchange takes more key exchanges: ours stops or goes on when it is answered.
+fn note_rival(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    made: &Made,
+) -> Result<(), Fault> {
+    let sa = session.ike_mut(ike)?;
+    if let Some(Exchange::Child(ours)) = sa.window.outstanding_mut().map(|o| &mut o.exchange) {
+        if ours.old.is_some() && ours.old == made.old {
+            ours.rival = Some(lowest(&made.nonce_i, &made.nonce_r).to_vec());
+            ctx.stats.add(Count::Collision);
+        }
+    }
+    Ok(())
 }
 
 /// The last of several key exchanges is done: the child, and the answer to that one.

@@ -6,9 +6,9 @@ use ravelin_crypto::DhPrivate;
 use ravelin_types::{AdditionalKe, ChildId, IpsecMode, Spi, TrafficSelector};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use response::{agreed, fail, finish, make, on_response};
+pub(crate) use response::{agreed, fail, finish, make, on_response, stop};
 
-use super::{Collision, pairs_of};
+use super::{Collision, lowest, pairs_of};
 use crate::config::{Gateway, SelectorPair, Vpn};
 use crate::error::Fault;
 use crate::msg::ke::Ke;
@@ -44,11 +44,20 @@ pub(crate) struct Requested {
     remote_ts: Vec<TrafficSelector>,
     mode: IpsecMode,
     pub(crate) collision: Option<Collision<ChildId>>,
+    /// The lower nonce of an exchange of the peer's that is to rekey the same child with more key exchanges to come.
+    pub(crate) rival: Option<Vec<u8>>,
     /// SPIs that the peer deleted before its response, which made them, was here.
     pub(crate) deleted: Vec<u32>,
 }
 
 impl Requested {
+    /// Whether the peer's exchange, which rekeys the same child, stands and ours does not (RFC 7296 section 2.8.1).
+    pub(crate) fn loses(&self, nonce_r: &[u8]) -> bool {
+        let theirs = self.collision.as_ref().map(|c| &c.lowest);
+        let theirs = theirs.or(self.rival.as_ref());
+        theirs.is_some_and(|theirs| lowest(&self.nonce, nonce_r) < theirs.as_slice())
+    }
+
     /// Whether it is to carry what this pair of selectors stands for.
     pub(crate) fn is_for(&self, vpn: &str, selectors: &SelectorPair) -> bool {
         self.vpn == vpn
@@ -94,6 +103,7 @@ pub(crate) fn prepare(
         remote_ts: vec![selectors.remote],
         mode: found.mode,
         collision: None,
+        rival: None,
         deleted: Vec::new(),
     }))
 }
@@ -207,6 +217,7 @@ pub(crate) fn send(
                 remote_ts,
                 mode,
                 collision: None,
+                rival: None,
                 deleted: Vec::new(),
             })
         }

@@ -83,9 +83,6 @@ pub(crate) fn on_request(
             return refuse(ctx, session, ike, incoming, refusal);
         }
     };
-    if !choice.suite.additional().is_empty() && is_rekeying(session, ike) {
-        return busy(ctx, session, ike, incoming);
-    }
     let group = choice.suite.dh();
     if ke.group != group.iana() {
         ctx.stats.add(Count::InvalidKe);
@@ -119,22 +116,13 @@ fn busy(
     respond_notify(ctx, session, ike, incoming, notify)
 }
 
-/// Whether a request of ours to rekey this IKE SA is under way.
-fn is_rekeying(session: &Session, ike: u64) -> bool {
-    let outstanding = session.ike(ike).and_then(|sa| sa.window.outstanding());
-    matches!(
-        outstanding.map(|o| o.exchange.goal()),
-        Some(Exchange::RekeyIke(_))
-    )
-}
-
 /// RFC 7296 section 2.25.2: not while a child is created, rekeyed or closed by us, nor on an IKE SA that is going.
 fn obstacle(session: &Session, ike: u64) -> bool {
     let Some(sa) = session.ike(ike) else {
         return true;
     };
     let outstanding = sa.window.outstanding().map(|o| &o.exchange);
-    // RFC 9370 leaves simultaneous rekeys to the nonces; with more exchanges to come they are tried again instead.
+    // RFC 9370 section 2.2.4: when our own exchange has been answered, "a TEMPORARY_FAILURE notification MUST be sent".
     let busy = matches!(
         outstanding,
         Some(Exchange::Followup(_) | Exchange::Child(_) | Exchange::DeleteChild(_))
@@ -185,8 +173,14 @@ pub(crate) fn complete(
         let shared = Shared::from(shared);
         return self::answer(ctx, session, ike, &incoming, made, &payloads, &shared);
     }
-    if obstacle(session, ike) || is_rekeying(session, ike) {
+    if obstacle(session, ike) {
         return busy(ctx, session, ike, &incoming);
+    }
+    // Ours, if there is one, stops or goes on when it is answered.
+    let sa = session.ike_mut(ike)?;
+    if let Some(Exchange::RekeyIke(ours)) = sa.window.outstanding_mut().map(|o| &mut o.exchange) {
+        ours.rival = Some(lowest(&made.nonce_i, &made.nonce_r).to_vec());
+        ctx.stats.add(Count::Collision);
     }
     let goal = Goal::Ike(Box::new(made));
     let exchanged = Exchanged::first(additional, shared);

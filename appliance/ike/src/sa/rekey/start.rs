@@ -1,7 +1,7 @@
 //! The side that starts: the rekey of an IKE SA, wanted by us.
 
 use ravelin_crypto::{DhPrivate, Secret};
-use ravelin_types::{AdditionalKe, DhGroup};
+use ravelin_types::{AdditionalKe, DhGroup, Time};
 use serde::{Deserialize, Serialize};
 
 use super::{retire, successor, switch};
@@ -24,7 +24,7 @@ use crate::sa::init::gateway_of;
 use crate::sa::{Continuation, Exchange, Parts, State, Task, request, tasks};
 use crate::session::{DownReasonStored, MAX_IKE_SAS, Session};
 use crate::stats::Discard;
-use crate::timers::CHILD_RETRY;
+use crate::timers::{CHILD_RETRY, FOLLOWUP_LIFETIME};
 use crate::work::Job;
 
 /// A request of ours under way.
@@ -34,6 +34,17 @@ pub(crate) struct Requested {
     nonce: Vec<u8>,
     dh: StoredDh,
     pub(crate) collision: Option<Collision<u64>>,
+    /// The lower nonce of an exchange of the peer's that is to rekey it too, with more key exchanges to come.
+    pub(crate) rival: Option<Vec<u8>>,
+}
+
+impl Requested {
+    /// Whether the peer's exchange stands and ours does not (RFC 7296 section 2.8.2).
+    pub(crate) fn loses(&self, nonce_r: &[u8]) -> bool {
+        let theirs = self.collision.as_ref().map(|c| &c.lowest);
+        let theirs = theirs.or(self.rival.as_ref());
+        theirs.is_some_and(|theirs| lowest(&self.nonce, nonce_r) < theirs.as_slice())
+    }
 }
 
 /// A response whose key exchange is running.
@@ -89,6 +100,7 @@ pub(crate) fn send(
         nonce: ctx.nonce()?,
         dh: StoredDh(dh),
         collision: None,
+        rival: None,
     };
     let payloads = [
         Payload::Sa(offer_ike(&gateway.proposals, &requested.spi.to_be_bytes())),
@@ -245,13 +257,23 @@ pub(crate) fn make(
         session.want(Task::TellToken, ctx.now);
     }
     let now = ctx.now;
+    let lost = ours.loses(nonce_r);
+    if ours.rival.is_some() && ours.collision.is_none() {
+        if lost {
+            // What the peer makes is not there yet.
+            retire(session.ike_mut(new)?, now);
+            session.want(Task::DeleteIke(new), now);
+            session.want(Task::RekeyIke, now + FOLLOWUP_LIFETIME);
+            return Ok(());
+        }
+        followup::forget(ctx, session);
+    }
     let Some(collision) = ours.collision.filter(|c| session.ike(c.theirs).is_some()) else {
         switch(ctx, session, new);
         session.want(Task::DeleteIke(ike), now);
         retire(session.ike_mut(ike)?, now);
         return Ok(());
     };
-    let lost = lowest(&ours.nonce, nonce_r) < collision.lowest.as_slice();
     let old = session.ike_mut(ike)?;
     let gone = matches!(old.state, State::Failed);
     if gone {
@@ -269,6 +291,35 @@ pub(crate) fn make(
         if !gone {
             session.want(Task::DeleteIke(ike), now);
         }
+    }
+    Ok(())
+}
+
+/// Both ends rekey the IKE SA, and the peer's exchange stands: ours makes none.
+pub(crate) fn stop(
+    ctx: &mut Ctx<'_>,
+    session: &mut Session,
+    ike: u64,
+    ours: &Requested,
+) -> Result<(), Fault> {
+    let now = ctx.now;
+    session.volatile.dirty = true;
+    let made = ours.collision.as_ref();
+    if made.is_some_and(|c| session.ike(c.theirs).is_some()) {
+        return give_way(session, ike, now);
+    }
+    // If the peer does not go on, we do after all.
+    session.want(Task::RekeyIke, now + FOLLOWUP_LIFETIME);
+    Ok(())
+}
+
+/// The peer's new IKE SA stands: the old one waits for its deletion.
+fn give_way(session: &mut Session, ike: u64, now: Time) -> Result<(), Fault> {
+    let old = session.ike_mut(ike)?;
+    if matches!(old.state, State::Failed) {
+        session.drop_ike(ike);
+    } else {
+        retire(old, now);
     }
     Ok(())
 }
@@ -313,14 +364,7 @@ fn ended(
         .collision
         .is_some_and(|c| session.ike(c.theirs).is_some())
     {
-        // The peer's rekey stands.
-        let old = session.ike_mut(ike)?;
-        if matches!(old.state, State::Failed) {
-            session.drop_ike(ike);
-        } else {
-            retire(old, now);
-        }
-        return Ok(());
+        return give_way(session, ike, now);
     }
     if number == Some(kind::TEMPORARY_FAILURE) {
         return tasks::refused(ctx, session, Task::RekeyIke);

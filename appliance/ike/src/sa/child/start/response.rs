@@ -15,14 +15,14 @@ use crate::outbox::Ctx;
 use crate::proposal::{ChildDh, EspChoice, is_one_suite, select_esp};
 use crate::record::StoredDh;
 use crate::registry::error_name;
-use crate::sa::child::{Context, Fresh, New, add, lowest, remove};
+use crate::sa::child::{Context, Fresh, New, add, remove};
 use crate::sa::followup::{self, Exchanged};
 use crate::sa::init::gateway_of;
 use crate::sa::{Continuation, Exchange, Parts, Task, tasks};
 use crate::selector;
 use crate::session::{ChildState, DownReasonStored, Session};
 use crate::stats::{Count, Discard};
-use crate::timers::{CHILD_RETRY, REPLACED_LIFETIME};
+use crate::timers::{CHILD_RETRY, FOLLOWUP_LIFETIME, REPLACED_LIFETIME};
 use crate::work::Job;
 
 /// Handles the response; with a key exchange the secret is computed first.
@@ -167,10 +167,10 @@ pub(crate) fn finish(
     if let Ok(sa) = session.ike_mut(ike) {
         sa.refusals = 0;
     }
-    let lost = requested
-        .collision
-        .as_ref()
-        .is_some_and(|c| lowest(nonces.0, nonces.1) < c.lowest.as_slice());
+    let lost = requested.loses(nonces.1);
+    if requested.rival.is_some() && !lost {
+        followup::forget(ctx, session);
+    }
     if requested.deleted.contains(&choice.spi.0) {
         ctx.env.release_child_spi(requested.spi_in);
         settle(ctx, session, &requested, None, lost);
@@ -223,10 +223,7 @@ fn settle(
             }
             tasks::delete_child(session, id, now);
         }
-        requested
-            .old
-            .into_iter()
-            .for_each(|old| wait_for_delete(session, old, now));
+        give_way(session, requested, now);
         return;
     }
     if let Some(collision) = &requested.collision {
@@ -240,6 +237,22 @@ fn settle(
             child.active = false;
         }
         tasks::delete_child(session, old, now);
+    }
+}
+
+/// Both ends rekey the child, and the peer's exchange stands: ours makes none.
+pub(crate) fn stop(ctx: &mut Ctx<'_>, session: &mut Session, requested: &Requested) {
+    ctx.env.release_child_spi(requested.spi_in);
+    session.volatile.dirty = true;
+    give_way(session, requested, ctx.now);
+}
+
+/// The old child waits for what the peer makes: to be deleted, or to be rekeyed by us after all when the peer does not go on.
+fn give_way(session: &mut Session, requested: &Requested, now: Time) {
+    match requested.old {
+        Some(old) if requested.collision.is_some() => wait_for_delete(session, old, now),
+        Some(old) => session.want(Task::RekeyChild(old), now + FOLLOWUP_LIFETIME),
+        None => {}
     }
 }
 
