@@ -155,6 +155,8 @@ pub struct Authentication {
     pub trusted_cas: Vec<String>,
     /// Kinds of keys that certificates of both sides may have; empty: any.
     pub key_kinds: Vec<KeyKind>,
+    /// Extended key usages of peers' certificates of which one suffices, in dotted decimal; empty: those of IKE.
+    pub extended_key_usages: Vec<String>,
     /// Post-quantum pre-shared keys (RFC 8784), the preferred first.
     pub ppks: Vec<Ppk>,
     /// Peers that share none of them are refused.

@@ -170,6 +170,9 @@ pub struct PolicyCertificate {
     pub local_certificate: Option<String>,
     #[serde(default)]
     trusted_ca: TrustedCa,
+    /// By name or number; empty: those of IKE.
+    #[serde(default)]
+    pub extended_key_usage: Vec<String>,
     /// Weak keys and hashes are accepted.
     #[serde(default, deserialize_with = "present")]
     pub allow_weak: bool,

@@ -170,15 +170,15 @@ impl<'a> Proofs<'a> {
     fn trust(&mut self, gateway: &'a GatewayConfig) -> Result<Trust, ProofError> {
         let authentication = &gateway.authentication;
         let trusted = &authentication.trusted_cas[..];
-        let kinds = format!(
-            "{:?}{}",
-            authentication.key_kinds, authentication.allow_weak
+        let demands = format!(
+            "{:?}{:?}{}",
+            authentication.key_kinds, authentication.extended_key_usages, authentication.allow_weak
         );
-        let judge = match self.judges.get(&(trusted, kinds.clone())) {
+        let judge = match self.judges.get(&(trusted, demands.clone())) {
             Some(judge) => Arc::clone(judge),
             None => {
                 let judge = Arc::new(self.judge(authentication));
-                self.judges.insert((trusted, kinds), Arc::clone(&judge));
+                self.judges.insert((trusted, demands), Arc::clone(&judge));
                 judge
             }
         };
@@ -205,10 +205,13 @@ impl<'a> Proofs<'a> {
         for text in &missing {
             self.fault(format!("{text}: peers that it certifies are refused"));
         }
-        let policy = Policy {
+        let mut policy = Policy {
             allow_weak: authentication.allow_weak,
             ..Policy::default()
         };
+        if !authentication.extended_key_usages.is_empty() {
+            policy.extended_key_usages = authentication.extended_key_usages.clone();
+        }
         Judge {
             validator: Validator::new(profiles, policy),
             checks,

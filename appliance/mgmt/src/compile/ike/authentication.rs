@@ -54,10 +54,24 @@ pub(super) fn authentication(
         local_certificate: local,
         trusted_cas: trusted,
         key_kinds: key_kinds(config, policy),
+        extended_key_usages: (certificate.extended_key_usage.iter())
+            .map(|usage| number_of(usage).to_owned())
+            .collect(),
         ppks: ppks(config, policy)?,
         ppk_required: !policy.ppk_profile.is_empty() && !policy.ppk_optional,
         allow_weak: certificate.allow_weak,
     })
+}
+
+/// An extended key usage in dotted decimal (RFC 5280 section 4.2.1.12, RFC 4945 section 5.1.3.12).
+fn number_of(usage: &str) -> &str {
+    match usage {
+        "ipsec-ike" => "1.3.6.1.5.5.7.3.17",
+        "any" => "2.5.29.37.0",
+        "tls-server" => "1.3.6.1.5.5.7.3.1",
+        "tls-client" => "1.3.6.1.5.5.7.3.2",
+        number => number,
+    }
 }
 
 /// The kinds that the proposals of a policy name; none when one of them takes any.

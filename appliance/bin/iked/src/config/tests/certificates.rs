@@ -1,13 +1,13 @@
 //! What the store of certificates makes of gateways.
 
 use super::*;
-use crate::pki::tests::{NOW, hierarchy, local, profile, put};
+use crate::pki::tests::{NOW, certificate, hierarchy, local, profile, put};
 use ravelin_ctl::ike::{
     CaProfile, KeyKind, LocalIdentity, Revocation, RevocationMode, SubjectPattern,
 };
 use ravelin_ike::config::{LocalProof, PeerProof};
 use ravelin_pki::CheckMode;
-use ravelin_pki::testca::Hierarchy;
+use ravelin_pki::testca::{Fault, Hierarchy};
 use tempfile::TempDir;
 
 fn ca_profile(name: &str, mode: RevocationMode, ocsp: bool) -> CaProfile {
@@ -148,6 +148,30 @@ fn what_is_missing_is_told_and_taken_up_when_it_comes() {
     let third = scene.run(|_| {});
     assert!(Arc::ptr_eq(&third.ike.gateways[0], gateway));
     assert_eq!(scene.store.generation(), Some(Generation(1)));
+}
+
+#[test]
+fn a_policy_says_what_certificates_of_peers_are_for() {
+    let mut scene = Scene::new();
+    scene.put_certificate();
+    scene.put_profiles();
+    let enb = scene.ca.issue("enb", &[]).unwrap();
+    let server = scene.ca.faulty("enb", Fault::WrongEku).unwrap();
+    // Of both, which one is accepted.
+    let mut accepted = |usages: &[&str]| {
+        let usages = usages.iter().map(|&usage| usage.to_owned()).collect();
+        let compiled = scene.run(|g| g.authentication.extended_key_usages = usages);
+        let validator = &compiled.keys.judges["enb"].validator;
+        [&enb, &server].map(|issued| {
+            let chain: Vec<_> = issued.chain.iter().map(|der| certificate(der)).collect();
+            let peer = certificate(&issued.certificate);
+            validator.validate(&peer, &chain, &[], NOW).is_ok()
+        })
+    };
+    let (ike, tls_server) = ("1.3.6.1.5.5.7.3.17", "1.3.6.1.5.5.7.3.1");
+    assert_eq!(accepted(&[]), [true, false]);
+    assert_eq!(accepted(&[tls_server]), [false, true]);
+    assert_eq!(accepted(&[ike, tls_server]), [true, true]);
 }
 
 #[test]

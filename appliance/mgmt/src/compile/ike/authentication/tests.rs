@@ -87,6 +87,15 @@ fn both_sides_use_certificates() {
     let weak = CERTIFICATE.replace("local-certificate", "allow-weak; local-certificate");
     let ike = site(&[(METHOD, ""), (PSK, &weak)]).unwrap();
     assert!(ike.gateways[0].authentication.allow_weak);
+    let usages = CERTIFICATE.replace(
+        "local-certificate",
+        "extended-key-usage [ tls-client any 1.3.6.1.4.1.9.2 ]; local-certificate",
+    );
+    let ike = site(&[(METHOD, ""), (PSK, &usages)]).unwrap();
+    assert_eq!(
+        ike.gateways[0].authentication.extended_key_usages,
+        ["1.3.6.1.5.5.7.3.2", "2.5.29.37.0", "1.3.6.1.4.1.9.2"]
+    );
 }
 
 #[test]
