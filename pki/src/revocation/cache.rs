@@ -42,7 +42,6 @@ pub struct Fetch {
 #[derive(Debug, Clone, Default)]
 pub struct CrlCache {
     authorities: BTreeMap<AuthorityId, Entry>,
-    allow_weak: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -77,14 +76,6 @@ impl AuthorityId {
 }
 
 impl CrlCache {
-    /// An empty cache. With `allow_weak` lists that are signed with SHA-1 are taken.
-    pub fn new(allow_weak: bool) -> Self {
-        Self {
-            authorities: BTreeMap::new(),
-            allow_weak,
-        }
-    }
-
     /// Watches a CA that is trusted, with URLs of its list. Those that are known already stay. False when the cache is full.
     pub fn watch(&mut self, certificate: &Certificate, urls: &[String]) -> bool {
         let id = AuthorityId::of(certificate);
@@ -229,7 +220,10 @@ impl CrlCache {
             list: id.file_stem(),
             wanted: "any CA that is in use".to_owned(),
         })?;
-        let list = Crl::read(der, &entry.certificate, self.allow_weak)?;
+        // Who asks says whether a weak list will do; none takes the place of a strong one.
+        let strong = |held: &Crl| held.weak().is_none();
+        let allow_weak = !entry.list.as_ref().is_some_and(strong);
+        let list = Crl::read(der, &entry.certificate, allow_weak)?;
         if list.this_update().0 > now.0.saturating_add(SKEW_S) {
             return Err(CrlError::NotYet(list.this_update()));
         }
@@ -260,10 +254,17 @@ impl CrlCache {
         }
     }
 
-    /// What is known about a certificate that `issuer` has issued.
-    pub fn status(&self, certificate: &Certificate, issuer: &Certificate, now: WallTime) -> Status {
+    /// What is known about a certificate that `issuer` has issued. Without `allow_weak` a list that is signed with SHA-1 says nothing.
+    pub fn status(
+        &self,
+        certificate: &Certificate,
+        issuer: &Certificate,
+        now: WallTime,
+        allow_weak: bool,
+    ) -> Status {
         let entry = self.authorities.get(&AuthorityId::of(issuer));
         match entry.and_then(|entry| entry.list.as_ref()) {
+            Some(list) if list.weak().is_some() && !allow_weak => Status::Unknown(Unknown::Weak),
             Some(list) => list.status(certificate, now),
             None => Status::Unknown(Unknown::Nothing),
         }

@@ -77,6 +77,8 @@ pub struct Crl {
     this_update: WallTime,
     next_update: WallTime,
     scope: Scope,
+    /// The signature algorithm, if it can be forged.
+    weak: Option<String>,
     /// In order.
     serials: Vec<Box<[u8]>>,
 }
@@ -115,7 +117,11 @@ impl Crl {
             return Err(malformed("its two signature algorithms differ"));
         }
         let name = DistinguishedName::from_der(tbs.issuer.as_raw())?;
-        verify(der, &list, &name, issuer, allow_weak)?;
+        verify(der, &name, issuer)?;
+        let weak = strength::weak(&list.signature_algorithm);
+        if let Some(weak) = weak.clone().filter(|_| !allow_weak) {
+            return Err(CrlError::WeakSignature(weak));
+        }
         let scope = Scope::read(tbs.extensions())?;
         let mut serials = vec![];
         for entry in &tbs.revoked_certificates {
@@ -136,6 +142,7 @@ impl Crl {
             this_update: WallTime(tbs.this_update.timestamp()),
             next_update: WallTime(next_update.timestamp()),
             scope,
+            weak,
             serials,
         })
     }
@@ -174,6 +181,11 @@ impl Crl {
         self.next_update
     }
 
+    /// By which algorithm it is signed, if that can be forged.
+    pub fn weak(&self) -> Option<&str> {
+        self.weak.as_deref()
+    }
+
     /// How many certificates it revokes.
     pub fn revoked(&self) -> usize {
         self.serials.len()
@@ -198,13 +210,7 @@ impl Crl {
     }
 }
 
-fn verify(
-    der: &[u8],
-    list: &CertificateRevocationList<'_>,
-    name: &DistinguishedName,
-    issuer: &Certificate,
-    allow_weak: bool,
-) -> Result<(), CrlError> {
+fn verify(der: &[u8], name: &DistinguishedName, issuer: &Certificate) -> Result<(), CrlError> {
     if !name.matches(issuer.subject()) {
         return Err(CrlError::Issuer {
             list: name.to_string(),
@@ -213,10 +219,6 @@ fn verify(
     }
     if issuer.key_usage().is_some_and(|usage| !usage.crl_sign) {
         return Err(CrlError::KeyUsage(issuer.to_string()));
-    }
-    let weak = strength::weak(&list.signature_algorithm).filter(|_| !allow_weak);
-    if let Some(weak) = weak {
-        return Err(CrlError::WeakSignature(weak));
     }
     let verified = X509Crl::from_der(der).and_then(|list| list.verify(issuer.public_key()));
     match verified {

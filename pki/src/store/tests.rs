@@ -114,12 +114,12 @@ fn a_revocation_list_outlives_a_restart() {
     let id = AuthorityId::of(&access);
     assert!(store.crl(&id).unwrap().is_none());
     store.save_crl(&id, &list).unwrap();
-    let mut cache = CrlCache::new(false);
+    let mut cache = CrlCache::default();
     cache.watch(&access, &[]);
     cache
         .take(&id, &store.crl(&id).unwrap().unwrap(), NOW)
         .unwrap();
-    let status = cache.status(&certificate(&bad.certificate), &access, NOW);
+    let status = cache.status(&certificate(&bad.certificate), &access, NOW, false);
     assert_eq!(status, crate::Status::Revoked);
     // Of CAs that nobody uses any more nothing stays.
     let gone = AuthorityId::of(&certificate(ca.root()));

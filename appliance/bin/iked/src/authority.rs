@@ -150,8 +150,9 @@ impl Judge {
             return Ok(());
         }
         pki.watch_path(path, now);
-        let lists =
-            |certificate: &Certificate, issuer: &Certificate| pki.status(certificate, issuer, now);
+        let lists = |certificate: &Certificate, issuer: &Certificate| {
+            pki.status(certificate, issuer, now, self.allow_weak)
+        };
         // RFC 4806 section 3.1: the answer is about the peer's own certificate.
         let answer = stapled
             .zip(path.certificates.get(1))

@@ -116,7 +116,7 @@ impl Pki {
             store,
             changes: Mutex::new(()),
             contents: RwLock::new(Arc::new(contents)),
-            lists: RwLock::new(CrlCache::new(false)),
+            lists: RwLock::new(CrlCache::default()),
             sources: Mutex::default(),
             failures: Mutex::default(),
             answers: ocsp::Answers::default(),
@@ -326,9 +326,15 @@ impl Pki {
         Ok(old.is_some())
     }
 
-    /// What the revocation lists say about a certificate that `issuer` has issued.
-    pub fn status(&self, certificate: &Certificate, issuer: &Certificate, now: WallTime) -> Status {
-        self.lists().status(certificate, issuer, now)
+    /// What the revocation lists say about a certificate that `issuer` has issued; weakly signed ones with `allow_weak` only.
+    pub fn status(
+        &self,
+        certificate: &Certificate,
+        issuer: &Certificate,
+        now: WallTime,
+        allow_weak: bool,
+    ) -> Status {
+        self.lists().status(certificate, issuer, now, allow_weak)
     }
 
     /// Watches the CAs of a validated path, from where its certificates say. Lists that were kept from before are in force at once.

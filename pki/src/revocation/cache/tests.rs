@@ -18,7 +18,7 @@ struct Bench {
 fn bench(urls: &[&str]) -> Bench {
     let ca = Hierarchy::new(KeyKind::P256, NOW, "example.net").unwrap();
     let access = Certificate::from_der(ca.access()).unwrap();
-    let mut cache = CrlCache::new(false);
+    let mut cache = CrlCache::default();
     let urls: Vec<String> = urls.iter().map(|url| (*url).to_owned()).collect();
     assert!(cache.watch(&access, &urls));
     Bench {
@@ -43,7 +43,7 @@ impl Bench {
 
     fn status(&self, issued: &Issued, now: WallTime) -> Status {
         let certificate = Certificate::from_der(&issued.certificate).unwrap();
-        self.cache.status(&certificate, &self.access, now)
+        self.cache.status(&certificate, &self.access, now, false)
     }
 }
 

@@ -3,6 +3,7 @@ use crate::algorithm::{Curve, KeyAlgorithm};
 use crate::der;
 use crate::key::PrivateKey;
 use crate::sample::{self, Extension, VALIDITY};
+use crate::{AuthorityId, CrlCache};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
@@ -146,6 +147,30 @@ fn weak_signatures_are_refused_unless_allowed() {
     let weak = CrlError::WeakSignature("ecdsa-with-SHA1".into());
     assert_eq!(list.read().unwrap_err(), weak);
     assert!(Crl::read(&list.der(), &authority("CN=ca", 0x02), true).is_ok());
+}
+
+#[test]
+fn a_weak_list_is_for_those_who_allow_it_and_replaces_no_strong_one() {
+    let (ca, enb) = (authority("CN=ca", 0x02), certificate(&[]));
+    let id = AuthorityId::of(&ca);
+    let mut cache = CrlCache::default();
+    assert!(cache.watch(&ca, &[]));
+    let weak = List {
+        sha1: true,
+        serials: &[sample::SERIAL],
+        ..List::default()
+    };
+    cache.take(&id, &weak.der(), NOW).unwrap();
+    let status = |cache: &CrlCache, allow| cache.status(&enb, &ca, NOW, allow);
+    assert_eq!(status(&cache, true), Status::Revoked);
+    assert_eq!(status(&cache, false), Status::Unknown(Unknown::Weak));
+    // A strong one takes its place, and keeps it.
+    cache.take(&id, &List::default().der(), NOW).unwrap();
+    let refused = cache.take(&id, &weak.der(), NOW).unwrap_err();
+    assert!(matches!(refused, CrlError::WeakSignature(_)), "{refused}");
+    for allow in [false, true] {
+        assert_eq!(status(&cache, allow), Status::Good);
+    }
 }
 
 #[test]

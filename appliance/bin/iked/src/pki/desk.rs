@@ -230,7 +230,7 @@ impl Pki {
         let mut last = None;
         for authority in &authorities {
             // What another CA has issued is no failure of this one.
-            match ravelin_pki::Crl::read(&der, authority, false) {
+            match ravelin_pki::Crl::read(&der, authority, true) {
                 Ok(_) => {
                     self.take_list(&AuthorityId::of(authority), &der, wall_clock())?;
                     return Ok(loaded(

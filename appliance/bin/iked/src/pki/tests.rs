@@ -141,14 +141,14 @@ fn lists_are_kept_as_long_as_their_ca_is_trusted() {
         .unwrap();
     pki.take_list(&id, &list, NOW).unwrap();
     for pki in [&pki, &open(&folder)] {
-        assert_eq!(pki.status(&bad, &access, NOW), Status::Revoked);
+        assert_eq!(pki.status(&bad, &access, NOW, false), Status::Revoked);
     }
     // Another profile has the CA still.
     pki.remove_profile("again").unwrap();
-    assert_eq!(pki.status(&bad, &access, NOW), Status::Revoked);
+    assert_eq!(pki.status(&bad, &access, NOW, false), Status::Revoked);
     pki.save_profile(profile("access", ca.root()), NOW).unwrap();
     let nothing = Status::Unknown(Unknown::Nothing);
-    assert_eq!(pki.status(&bad, &access, NOW), nothing);
+    assert_eq!(pki.status(&bad, &access, NOW, false), nothing);
     let kept = fs::read_dir(folder.path().join("pki/crl")).unwrap();
     assert_eq!(kept.count(), 0);
     // A list that was damaged on the disk is told and not taken.
@@ -159,7 +159,7 @@ fn lists_are_kept_as_long_as_their_ca_is_trusted() {
         .path()
         .join(format!("pki/crl/{}.crl", id.file_stem()));
     fs::write(file, &list[1..]).unwrap();
-    assert_eq!(open(&folder).status(&bad, &access, NOW), nothing);
+    assert_eq!(open(&folder).status(&bad, &access, NOW, false), nothing);
 }
 
 #[test]
@@ -188,6 +188,6 @@ fn the_cas_of_a_path_are_watched_with_what_was_kept() {
     pki.watch_path(&path, NOW);
     assert!(pki.lists().watches(&path));
     let bad = certificate(&bad.certificate);
-    assert_eq!(pki.status(&bad, &access, NOW), Status::Revoked);
-    assert_eq!(pki.status(&enb, &access, NOW), Status::Good);
+    assert_eq!(pki.status(&bad, &access, NOW, false), Status::Revoked);
+    assert_eq!(pki.status(&enb, &access, NOW, false), Status::Good);
 }

@@ -81,7 +81,7 @@ impl Bench {
 
     fn status(&self, issued: &[u8]) -> Status {
         let (user, access) = (certificate(issued), certificate(self.ca.access()));
-        self.pki.status(&user, &access, wall_clock())
+        self.pki.status(&user, &access, wall_clock(), false)
     }
 
     fn failure(&self) -> Option<String> {
@@ -118,7 +118,7 @@ fn a_list_that_is_configured_comes_and_outlives_the_daemon() {
     let again = Pki::open(&bench.folder.path().join("pki"), now).unwrap();
     again.set_sources(std::slice::from_ref(&bench.source));
     let access = certificate(bench.ca.access());
-    let status = again.status(&certificate(&bad.certificate), &access, now);
+    let status = again.status(&certificate(&bad.certificate), &access, now, false);
     assert_eq!(status, Status::Revoked);
     assert!(again.lists_mut().due(now).is_empty());
 }
