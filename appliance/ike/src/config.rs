@@ -25,7 +25,7 @@ pub use authentication::{
 pub use gateways::Gateways;
 pub use keys::{KeyList, PreSharedKeys, key_of};
 pub use pattern::IdentityPattern;
-pub use ppk::{Ppk, Ppks, ppk_text};
+pub use ppk::{Ppk, Ppks};
 
 /// Default of [`Limits::half_open_max`]: 8,192 times some 2 KiB; legitimate set-ups at 3,000/s over a 1 s path need 3,000.
 pub const HALF_OPEN_MAX: usize = 8192;

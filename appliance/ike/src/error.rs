@@ -219,6 +219,9 @@ pub enum Reason {
     /// More child SAs than one IKE SA may have.
     #[error("the peer has {0} child SAs already")]
     TooManyChildren(usize),
+    /// More of them with the same traffic selectors than one IKE SA may have (RFC 9611).
+    #[error("the peer has {0} child SAs with these traffic selectors already")]
+    TooManyEqual(usize),
     /// The VPN is for transport mode alone.
     #[error("vpn {0} is in transport mode, for which the peer did not ask")]
     TransportOnly(String),

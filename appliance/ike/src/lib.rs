@@ -27,6 +27,7 @@ pub mod msg;
 pub mod proposal;
 pub mod selector;
 pub mod stats;
+mod text;
 pub mod timers;
 pub mod trace;
 pub mod window;
@@ -54,6 +55,7 @@ pub use event::{
 };
 pub use lease::MAX_LEASES;
 pub use record::RecordError;
+pub use sa::child::MAX_EQUAL_CHILDREN;
 pub use stats::{Count, Discard, Stats};
 pub use trace::{Direction, Trace, TraceEntry, TraceFilter, TraceKeys};
 pub use work::{Job, Work, WorkId, WorkResult};

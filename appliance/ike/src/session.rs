@@ -218,6 +218,8 @@ pub(crate) struct Child {
     pub(crate) replaces: Option<ChildId>,
     /// The peer takes no padding against traffic analysis.
     pub(crate) tfc_refused: bool,
+    /// The peer has bound it to a resource, perhaps with an identifier (RFC 9611).
+    pub(crate) resource: Option<Box<[u8]>>,
     pub(crate) created_at: Time,
     pub(crate) soft_at: Time,
     pub(crate) hard_at: Time,

@@ -123,6 +123,9 @@ fn paragraph(out: &mut String, sa: &IpsecSa) {
         format!("  Bind-interface: {}, Mode: {mode}, ", sa.tunnel),
         format!("Encapsulation: {carrier}"),
     );
+    if let Some(resource) = &sa.resource {
+        put("  Resource of the peer: ".to_owned(), resource.clone());
+    }
     let window = if sa.replay_window == 0 {
         "disabled".to_owned()
     } else {

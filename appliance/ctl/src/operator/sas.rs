@@ -98,6 +98,8 @@ pub struct IpsecSa {
     pub local_ts: Vec<TrafficSelector>,
     /// The peer's selectors.
     pub remote_ts: Vec<TrafficSelector>,
+    /// The peer's resource that it is bound to (RFC 9611).
+    pub resource: Option<String>,
     /// Whether it encrypts (a rekeyed pair stands by at first).
     pub outbound_active: bool,
     /// Seconds until rekey.

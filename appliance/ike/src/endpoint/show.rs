@@ -10,11 +10,11 @@ use ravelin_types::{
 
 use super::Endpoint;
 use super::dispatch::shared;
-use crate::config::ppk_text;
 use crate::environment::Environment;
 use crate::event::{IkeId, Outer, SessionId};
 use crate::proposal::EspSuite;
 use crate::session::ChildState;
+use crate::text::opaque_text;
 use crate::trace::{Standing, Trace, TraceEntry, TraceFilter};
 
 /// An IKE SA.
@@ -101,6 +101,8 @@ pub struct ChildSummary {
     pub local_ts: Vec<TrafficSelector>,
     /// The peer's side.
     pub remote_ts: Vec<TrafficSelector>,
+    /// The peer's resource that it is bound to (RFC 9611).
+    pub resource: Option<String>,
     /// We encrypt with it.
     pub active: bool,
     /// In use, not replaced and not being deleted.
@@ -174,7 +176,7 @@ impl<E: Environment> Endpoint<E> {
                 local_identity: s.local_identity.clone(),
                 peer: s.peer.clone(),
                 suite: i.suite,
-                ppk: s.ppk.as_deref().map(ppk_text),
+                ppk: s.ppk.as_deref().map(opaque_text),
                 nat: s.path.nat_local || s.path.nat_remote,
                 mobike: s.mobility.is_some(),
                 leases: s.leases.iter().map(|l| l.address).collect(),
@@ -210,6 +212,7 @@ impl<E: Environment> Endpoint<E> {
                     mode: c.mode,
                     local_ts: c.local_ts.clone(),
                     remote_ts: c.remote_ts.clone(),
+                    resource: c.resource.as_deref().map(crate::sa::child::resource::text),
                     active: c.active,
                     live: c.state == ChildState::Live,
                     epoch: c.epoch,

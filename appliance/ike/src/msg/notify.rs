@@ -40,6 +40,7 @@ pub mod kind {
     pub const UNEXPECTED_NAT_DETECTED: u16 = 41;
     pub const CHILD_SA_NOT_FOUND: u16 = 44;
     pub const STATE_NOT_FOUND: u16 = 47;
+    pub const TS_MAX_QUEUE: u16 = 48;
     pub const INITIAL_CONTACT: u16 = 16384;
     pub const SET_WINDOW_SIZE: u16 = 16385;
     pub const ADDITIONAL_TS_POSSIBLE: u16 = 16386;
@@ -70,6 +71,7 @@ pub mod kind {
     pub const NO_PPK_AUTH: u16 = 16437;
     pub const INTERMEDIATE_EXCHANGE_SUPPORTED: u16 = 16438;
     pub const ADDITIONAL_KEY_EXCHANGE: u16 = 16441;
+    pub const SA_RESOURCE_INFO: u16 = 16444;
     /// Numbers below this report errors.
     pub const FIRST_STATUS: u16 = 16384;
 }

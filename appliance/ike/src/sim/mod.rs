@@ -25,6 +25,7 @@ mod reauth;
 mod redirect;
 mod rekey;
 mod remove;
+mod resources;
 mod tokens;
 mod tolerance;
 mod trace;

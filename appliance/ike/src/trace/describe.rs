@@ -1,6 +1,5 @@
 //! One line for a header, one for each payload.
 
-use crate::config::ppk_text;
 use crate::identity::payload_text;
 use crate::msg::cert::encoding;
 use crate::msg::cp::{Cp, cfg};
@@ -11,6 +10,7 @@ use crate::msg::payload::{Payload, PayloadType};
 use crate::msg::sa::{Proposal, Sa, protocol};
 use crate::msg::ts::{Range, Selector, Ts};
 use crate::registry::{group_name, method_name, notification, transform_name};
+use crate::text::opaque_text;
 
 /// `IKE_AUTH request 1 of 0123456789abcdef:fedcba9876543210 (initiator's), 412 octets`
 pub(super) fn header(h: &Header, octets: usize) -> String {
@@ -152,7 +152,7 @@ fn notify_text(n: &Notify) -> String {
         // Of type PPK_ID_FIXED (RFC 8784 section 5.1); it is no secret.
         _ if n.kind == kind::PPK_IDENTITY && n.data.first() == Some(&2) => {
             let id = n.data.get(1..).unwrap_or_default();
-            return format!("{name} {}", ppk_text(id));
+            return format!("{name} {}", opaque_text(id));
         }
         0 => String::new(),
         length => format!(", {length} octets"),

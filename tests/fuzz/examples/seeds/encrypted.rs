@@ -13,6 +13,7 @@ use ravelin_ike::msg::payload::emit_chain;
 const CREATE_CHILD_SA: u8 = 36;
 const INFORMATIONAL: u8 = 37;
 const REKEY_SA: u16 = 16_393;
+const SA_RESOURCE_INFO: u16 = 16_444;
 /// The peer's SPI of the child SA of the handshake.
 const CHILD_SPI: u32 = 0xc0de_0001;
 
@@ -31,6 +32,8 @@ pub fn seeds() -> Vec<Seed> {
     });
     let [sa, tsi, tsr] = child_request(0xc0de_0002);
     let child = vec![sa, nonce(), tsi, tsr];
+    let resource = Payload::Notify(Notify::new(SA_RESOURCE_INFO, b"cpu-1"));
+    let for_resource = [child.clone(), vec![resource]].concat();
     let rekeys = Payload::Notify(Notify::about_child(REKEY_SA, 3, CHILD_SPI));
     let rekey_child = [vec![rekeys], child.clone()].concat();
     let rekey_ike = [ike_request(0x1122_3344_5566_7788), nonce(), ke];
@@ -57,6 +60,7 @@ pub fn seeds() -> Vec<Seed> {
             [alive, message(INFORMATIONAL, 2, &[])].concat(),
         ),
         ("child", message(CREATE_CHILD_SA, 0, &child)),
+        ("child-resource", message(CREATE_CHILD_SA, 0, &for_resource)),
         ("critical", message(INFORMATIONAL, 0, &[critical])),
         (
             "delete-child",

@@ -76,6 +76,7 @@ pub(super) fn ipsec_sa(
         integrity: pair.transform.integ().map(|integ| integ.to_string()),
         local_ts: child.local_ts.clone(),
         remote_ts: child.remote_ts.clone(),
+        resource: child.resource.clone(),
         outbound_active: child.active,
         rekey_s: remaining(child.rekey_at, now),
         lifetime_s: remaining(child.expires_at, now),

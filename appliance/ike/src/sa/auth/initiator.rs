@@ -16,7 +16,7 @@ use super::ppk::{self, Mixed};
 use super::proof::{self, Judged, Made, Proof};
 use super::{AuthSent, Peers, establish};
 use crate::authority::{Denial, Signature};
-use crate::config::{Gateway, ppk_text};
+use crate::config::Gateway;
 use crate::crash;
 use crate::error::{Fault, Reason, Stage};
 use crate::event::DownReason;
@@ -33,6 +33,7 @@ use crate::sa::{
 };
 use crate::session::{DownReasonStored, Session};
 use crate::stats::{Count, Discard};
+use crate::text::opaque_text;
 use crate::timers::FAILED_LINGER;
 
 /// A request that waits for our signature.
@@ -425,7 +426,7 @@ fn refused(session: &Session, ike: u64, number: u16) -> Reason {
         Some(ppk) => Reason::RefusedPpk {
             name,
             number,
-            ppk: ppk_text(&ppk.id),
+            ppk: opaque_text(&ppk.id),
         },
         None => Reason::Refused { name, number },
     }

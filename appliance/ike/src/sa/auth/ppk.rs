@@ -14,13 +14,14 @@ use std::borrow::Cow;
 
 use ravelin_types::Prf;
 
-use crate::config::{Gateway, Ppk, ppk_text};
+use crate::config::{Gateway, Ppk};
 use crate::error::{Fault, Reason, list_text};
 use crate::keymat::IkeKeys;
 use crate::msg::Payload;
 use crate::msg::auth::Auth;
 use crate::msg::notify::{Notify, kind};
 use crate::sa::Parts;
+use crate::text::opaque_text;
 
 /// RFC 8784 section 5.1: the identifier is these octets, known to both.
 const PPK_ID_FIXED: u8 = 2;
@@ -124,11 +125,11 @@ pub(super) fn choose<'a>(
 }
 
 fn unknown(gateway: &Gateway, named: &[u8]) -> Reason {
-    let ids = gateway.ppks.keys.iter().map(|ppk| ppk_text(&ppk.id));
+    let ids = gateway.ppks.keys.iter().map(|ppk| opaque_text(&ppk.id));
     let ids: Vec<_> = ids.collect();
     Reason::UnknownPpk {
         offered: match named.split_first() {
-            Some((&PPK_ID_FIXED, id)) => ppk_text(id),
+            Some((&PPK_ID_FIXED, id)) => opaque_text(id),
             Some((kind, _)) => format!("type {kind}"),
             None => "nothing".to_owned(),
         },

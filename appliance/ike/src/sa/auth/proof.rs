@@ -10,7 +10,7 @@ use ravelin_types::{Identity, Prf, SecretBytes};
 
 use super::ppk::Mixed;
 use crate::authority::{Denial, MAX_STAPLED_OCTETS, SignRequest, VerifyRequest};
-use crate::config::{Gateway, LocalProof, MAX_AUTHORITIES, PeerProof, Trust, ppk_text};
+use crate::config::{Gateway, LocalProof, MAX_AUTHORITIES, PeerProof, Trust};
 use crate::error::{Fault, Reason};
 use crate::keymat::{Signed, psk_auth};
 use crate::msg::Payload;
@@ -19,6 +19,7 @@ use crate::msg::cert::{Cert, MAX_CERTIFICATES, encoding};
 use crate::msg::certreq::{AuthorityHash, CertReq};
 use crate::msg::id::Id;
 use crate::sa::{Parts, Wishes};
+use crate::text::opaque_text;
 use crate::work::Job;
 
 /// What one side proves.
@@ -120,9 +121,9 @@ fn psk_of<'a>(gateway: &'a Gateway, peer: &Identity) -> Result<&'a SecretBytes, 
 pub(super) fn differs(reason: Reason, mixed: Option<&Mixed>, plain_right: Option<bool>) -> Reason {
     match (reason, mixed) {
         (Reason::WrongKey, Some(mixed)) => match plain_right {
-            Some(true) => Reason::WrongPpk(ppk_text(&mixed.id)),
+            Some(true) => Reason::WrongPpk(opaque_text(&mixed.id)),
             Some(false) => Reason::WrongKey,
-            None => Reason::WrongKeyOrPpk(ppk_text(&mixed.id)),
+            None => Reason::WrongKeyOrPpk(opaque_text(&mixed.id)),
         },
         (reason, _) => reason,
     }
@@ -133,7 +134,7 @@ pub(super) fn denied(denial: Denial, mixed: Option<&Mixed>) -> Reason {
     match mixed {
         Some(mixed) => Reason::CertificateWithPpk {
             denial,
-            ppk: ppk_text(&mixed.id),
+            ppk: opaque_text(&mixed.id),
         },
         None => Reason::Certificate(denial),
     }

@@ -444,6 +444,7 @@ fn accept(
             ts_r,
             transport: parts.wants_transport(),
             tfc_refused: parts.refuses_tfc(),
+            resource: child::resource::of(&parts),
             rekeys: None,
         };
         let made = match configured(ctx, session, &gateway, &request, &offer, &mut payloads) {

@@ -3,7 +3,7 @@
 use ravelin_crypto::Secret;
 use ravelin_types::{ChildId, IpsecMode, IpsecProtocol, Spi};
 
-use super::{Agreed, Collision, Context, Fresh, New, Offer, add, lowest, negotiate};
+use super::{Agreed, Collision, Context, Fresh, New, Offer, add, lowest, negotiate, resource};
 use crate::environment::EnvironmentError;
 use crate::error::{Fault, Reason, Stage};
 use crate::keymat::Shared;
@@ -80,6 +80,7 @@ impl Made {
         if *mode == IpsecMode::Transport {
             payloads.push(Payload::Notify(Notify::new(kind::USE_TRANSPORT_MODE, &[])));
         }
+        payloads.extend(self.agreed.resource.as_ref().map(|_| resource::notify()));
         payloads
     }
 
@@ -98,6 +99,7 @@ impl Made {
             narrowed,
             mode,
             tfc_refused,
+            resource,
         } = self.agreed;
         let new = New {
             vpn,
@@ -112,6 +114,7 @@ impl Made {
             active: self.old.is_none() && !session.volatile.beside,
             replaces: self.old,
             tfc_refused,
+            resource,
             install: true,
         };
         let fresh = Fresh {
@@ -204,9 +207,15 @@ pub(crate) fn on_request(
         ts_r,
         transport: parts.wants_transport(),
         tfc_refused: parts.refuses_tfc(),
+        resource: resource::of(&parts),
         rekeys: old.and_then(|id| session.child(id)),
     };
-    let agreed = match negotiate(&gateway, &session.ends(), &offer, Context::Create) {
+    let agreed = negotiate(&gateway, &session.ends(), &offer, Context::Create);
+    let agreed = agreed.and_then(|agreed| match old {
+        Some(_) => Ok(agreed),
+        None => resource::admit(session, &agreed).map(|()| agreed),
+    });
+    let agreed = match agreed {
         Ok(agreed) => agreed,
         Err(refusal) => {
             ctx.stats.add(Count::ChildRefused);

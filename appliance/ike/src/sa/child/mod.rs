@@ -8,6 +8,7 @@
 //! ```
 
 pub(crate) mod answer;
+pub(crate) mod resource;
 pub(crate) mod start;
 
 use std::borrow::Cow;
@@ -19,6 +20,7 @@ use ravelin_types::{ChildId, IpsecMode, IpsecProtocol, Numbers, Spi, Time, Traff
 use serde::{Deserialize, Serialize};
 
 pub(crate) use answer::{Answer, answer_in_auth};
+pub use resource::MAX_EQUAL_CHILDREN;
 pub(crate) use start::{Reply, Requested, finish, offer_payloads, prepare};
 
 use super::{Refusal, reauth};
@@ -65,6 +67,8 @@ pub(crate) struct Offer<'a> {
     pub(crate) transport: bool,
     /// ESP_TFC_PADDING_NOT_SUPPORTED came with it.
     pub(crate) tfc_refused: bool,
+    /// What came with it in SA_RESOURCE_INFO.
+    pub(crate) resource: Option<Box<[u8]>>,
     /// The child SA that it rekeys.
     pub(crate) rekeys: Option<&'a Child>,
 }
@@ -77,6 +81,7 @@ pub(crate) struct Agreed {
     pub(crate) narrowed: Narrowed,
     pub(crate) mode: IpsecMode,
     pub(crate) tfc_refused: bool,
+    pub(crate) resource: Option<Box<[u8]>>,
 }
 
 /// What two simultaneous rekeys made; kept until ours is answered.
@@ -156,6 +161,7 @@ pub(crate) fn negotiate(
                     narrowed,
                     mode: vpn.mode,
                     tfc_refused: offer.tfc_refused,
+                    resource: offer.resource.clone(),
                 });
             }
             Err(e) => mismatch = mismatch.or(Some(e)),
@@ -270,6 +276,8 @@ pub(crate) struct New {
     pub(crate) replaces: Option<ChildId>,
     /// The peer takes no padding against traffic analysis.
     pub(crate) tfc_refused: bool,
+    /// Else that of the child that it replaces.
+    pub(crate) resource: Option<Box<[u8]>>,
     /// The data plane gets it; a redundant one is deleted without.
     pub(crate) install: bool,
 }
@@ -298,6 +306,9 @@ pub(crate) fn add(
     let replaced = new.replaces.and_then(|old| session.child(old));
     let used_at = replaced.map_or(ctx.now, |old| old.used_at);
     let stands_by = new.replaces.is_none() && !new.active;
+    let resource = new
+        .resource
+        .or_else(|| replaced.and_then(|old| old.resource.clone()));
     let child = Child {
         id,
         vpn: new.vpn,
@@ -316,6 +327,7 @@ pub(crate) fn add(
         state: ChildState::Live,
         replaces: new.replaces,
         tfc_refused: new.tfc_refused,
+        resource,
         created_at: ctx.now,
         soft_at: lifetime.soft_at,
         hard_at: lifetime.hard_at,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use response::{agreed, fail, finish, make, on_response, stop};
 
-use super::{Collision, lowest, pairs_of};
+use super::{Collision, lowest, pairs_of, resource};
 use crate::config::{Gateway, SelectorPair, Vpn};
 use crate::error::Fault;
 use crate::msg::ke::Ke;
@@ -196,6 +196,7 @@ pub(crate) fn send(
                 protocol_id(old.suite.protocol),
                 old.spi_in.0,
             )));
+            payloads.extend(old.resource.as_ref().map(|_| resource::notify()));
             let known = old.initiator || old.active;
             let mode = old.mode;
             let (vpn, local_ts, remote_ts) =

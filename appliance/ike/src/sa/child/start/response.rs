@@ -191,6 +191,7 @@ pub(crate) fn finish(
         active: !lost,
         replaces: requested.old,
         tfc_refused: parts.refuses_tfc(),
+        resource: None,
         install: !lost,
     };
     let fresh = Fresh {
