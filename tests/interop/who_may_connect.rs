@@ -273,6 +273,15 @@ fn one_peer_at_a_time_and_none_without_traffic() {
             "backhaul-secret",
             "10.45.0.2/32",
         ),
+        Connection {
+            local: "192.0.2.11".to_owned(),
+            ..peer(
+                "elsewhere",
+                "enb3.enb.example",
+                "backhaul-secret",
+                "10.45.0.3/32",
+            )
+        },
     ];
     let strongswan = StrongSwan::start(&site.enb, site.folder(), &connections).unwrap();
     strongswan.initiate("first-s1").unwrap();
@@ -293,4 +302,21 @@ fn one_peer_at_a_time_and_none_without_traffic() {
     })
     .unwrap();
     strongswan.initiate("second-s1").unwrap();
+
+    // One at each address instead: another one comes from elsewhere only.
+    let file = site.folder().join("per_address.conf");
+    let each = CONFIGURATION.replace(
+        "gateway enb-v4 {\n",
+        "gateway enb-v4 {\n connections-per-address 1;\n",
+    );
+    std::fs::write(&file, each).unwrap();
+    let command = format!("request system configuration load file {}", file.display());
+    gateway.cli(&command).unwrap();
+    site.enb.sh("ip addr add 192.0.2.11/24 dev enb0").unwrap();
+    strongswan.initiate("first-s1").unwrap_err();
+    let failures = gateway.cli("show security ike failures").unwrap();
+    let why = "gateway enb-v4 has 1 connections of 192.0.2.10 already, its limit";
+    assert!(failures.contains(why), "{failures}");
+    strongswan.initiate("elsewhere-s1").unwrap();
+    assert_eq!(peers(&gateway).len(), 2);
 }
