@@ -6,7 +6,7 @@
 use ravelin_tests::account;
 use ravelin_tests::capture::Capture;
 use ravelin_tests::gateway::Gateway;
-use ravelin_tests::site::{self, Site, V4, enb_connection};
+use ravelin_tests::site::{self, CONFIGURATION, Site, V4, enb_connection};
 use ravelin_tests::strongswan::StrongSwan;
 use ravelin_tests::traffic::{Stream, StreamSpec, ping};
 use ravelin_tests::wait::{pause, wait_until};
@@ -70,7 +70,13 @@ fn act(act: Act, peer: &StrongSwan, gateway: &Gateway) {
 #[test]
 fn rekeys_every_two_seconds_lose_nothing() {
     let site = Site::new("rekey").unwrap();
-    let gateway = site.start_gateway().unwrap();
+    // Each IKE SA is told its window anew, and the peer may think what it likes.
+    let wide = CONFIGURATION.replace(
+        "gateway enb-v4 {",
+        "gateway enb-v4 {\n            request-window 4;",
+    );
+    assert_ne!(wide, CONFIGURATION);
+    let gateway = site.start_gateway_with(&wide).unwrap();
     let outer = Capture::start(&site.enb, "enb0", site.folder(), "outer").unwrap();
     let clear = Capture::start(&site.core, "core0", site.folder(), "clear").unwrap();
     let peer = StrongSwan::start(&site.enb, site.folder(), &[enb_connection("ipv4", V4)]).unwrap();

@@ -81,6 +81,8 @@ pub struct GatewayConfig {
     pub nat_keepalive_s: u16,
     /// Tunnels move with the addresses of their ends (RFC 4555).
     pub mobike: bool,
+    /// Requests of a peer that may be under way at once.
+    pub request_window: u8,
     /// Each so many-th rekey of an IKE SA is a new authentication; 0: none is.
     pub reauth_frequency: u8,
     /// Each end learns at once that the other has lost an IKE SA (RFC 6290).

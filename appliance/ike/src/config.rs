@@ -90,6 +90,8 @@ pub struct Gateway {
     pub always_port_4500: bool,
     /// Tunnels move with the addresses of either end (RFC 4555).
     pub mobike: bool,
+    /// Requests of a peer that may be under way at once (RFC 7296 section 2.3); 1 is no statement.
+    pub request_window: u8,
     /// Each so many-th rekey of an IKE SA is a new authentication by a new one, which the initiator makes; 0: none is.
     pub reauth_frequency: u32,
     /// Peers get a token by which they learn at once that we have lost their IKE SA, and give us theirs (RFC 6290).

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::session::{IvCounter, Session};
 use crate::window::{Cached, Half, Outstanding, Side};
 
-const VERSION: u8 = 13;
+const VERSION: u8 = 14;
 const KIND_ENDPOINT: u8 = 0;
 const KIND_SESSION: u8 = 1;
 const KIND_STEP: u8 = 2;

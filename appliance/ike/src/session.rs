@@ -22,6 +22,7 @@ use crate::event::{DownReason, Outer};
 use crate::keymat::ChildKeys;
 use crate::proposal::EspSuite;
 use crate::sa::Task;
+use crate::sa::ahead::Early;
 use crate::sa::configure::Lease;
 use crate::sa::followup::Pending;
 use crate::sa::mobike::Mobility;
@@ -108,6 +109,8 @@ pub(crate) struct Volatile {
     pub(crate) passage: crate::sa::liveness::Passage,
     /// An SA of the peer's that takes more key exchanges.
     pub(crate) pending: Option<Box<Pending>>,
+    /// Requests of the peer before their turn.
+    pub(crate) early: Vec<Early>,
     /// The children of the session in whose place this one is being set up, as far as they were asked for.
     pub(crate) asked: Vec<Task>,
     /// The session that is being set up in the place of this one.

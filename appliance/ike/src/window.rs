@@ -1,7 +1,8 @@
-//! Message IDs of one IKE SA: one request outstanding in each direction (RFC 7296 sections 2.2 and 2.3).
+//! Message IDs of one IKE SA: requests outstanding in each direction (RFC 7296 sections 2.2 and 2.3).
 //!
-//! The last response is kept and repeated bit by bit; a request is kept and repeated bit by bit with back-off until its
-//! response comes or its time is up. A window above 1 is not announced; the peer's announcement is not used.
+//! Of ours there is one, whatever the peer would take; it is kept and repeated bit by bit with back-off until its response comes or its
+//! time is up. Of the peer's there may be as many as it was told (`sa/ahead.rs`), one if it was told nothing; so many responses are kept
+//! and repeated bit by bit.
 
 use std::time::Duration;
 
@@ -26,18 +27,21 @@ const SPENT_AT: u32 = u32::MAX - (1 << 8);
 /// A message as it travels: one datagram, or its fragments (RFC 7383).
 pub(crate) type Datagrams = Vec<Vec<u8>>;
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Window {
     next_request: u32,
     expected: u32,
+    /// Requests of the peer that may be under way at once.
+    size: u8,
     outstanding: Option<Outstanding>,
-    last: Option<Cached>,
+    /// The last responses to the peer, as many, the newest last.
+    kept: Vec<Cached>,
     /// A request of the peer is being worked on; lost in a crash, the peer repeats it.
     #[serde(skip)]
     pub(crate) answering: bool,
 }
 
-/// The last response to the peer.
+/// A response to the peer.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Cached {
     id: u32,
@@ -83,34 +87,64 @@ pub(crate) enum Verdict {
     New,
     Repeat(Datagrams, Option<ChildId>),
     BeingAnswered,
+    /// Its turn comes when those before it have been answered.
+    Early,
     Outside,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            next_request: 0,
+            expected: 0,
+            size: 1,
+            outstanding: None,
+            kept: Vec::new(),
+            answering: false,
+        }
+    }
 }
 
 impl Window {
     pub(crate) fn judge(&self, id: u32) -> Verdict {
-        // The last ID is never taken, so that those from 0 on do not come back.
-        if id == self.expected && id != u32::MAX {
-            return if self.answering {
-                Verdict::BeingAnswered
-            } else {
-                Verdict::New
-            };
+        if let Some(kept) = self.kept.iter().find(|kept| kept.id == id) {
+            return Verdict::Repeat(kept.data.clone(), kept.gate);
         }
-        match &self.last {
-            Some(cached) if cached.id == id => Verdict::Repeat(cached.data.clone(), cached.gate),
+        // The last ID is never taken, so that those from 0 on do not come back.
+        match id.checked_sub(self.expected).filter(|_| id != u32::MAX) {
+            Some(0) if self.answering => Verdict::BeingAnswered,
+            Some(0) => Verdict::New,
+            Some(early) if early < u32::from(self.size) => Verdict::Early,
             _ => Verdict::Outside,
         }
+    }
+
+    /// Takes so many requests of the peer at once from now on.
+    pub(crate) fn widen(&mut self, size: u8) {
+        self.size = size.max(1);
+    }
+
+    /// The message ID of the request whose turn is next.
+    pub(crate) fn expected(&self) -> u32 {
+        self.expected
     }
 
     /// Stores the response to the request that was expected.
     pub(crate) fn answer(&mut self, id: u32, data: Datagrams, gate: Option<ChildId>) {
         self.expected = id.wrapping_add(1);
         self.answering = false;
-        self.last = Some(Cached { id, data, gate });
+        self.keep(Cached { id, data, gate });
     }
 
-    /// One side, to be written down.
-    pub(crate) fn half(&self, side: Side) -> Half<&Option<Outstanding>, &Option<Cached>> {
+    fn keep(&mut self, response: Cached) {
+        let excess = (self.kept.len() + 1).saturating_sub(self.size.into());
+        self.kept.drain(..excess.min(self.kept.len()));
+        self.kept.reserve_exact(1);
+        self.kept.push(response);
+    }
+
+    /// One side, to be written down: of the responses the newest, the others have been.
+    pub(crate) fn half(&self, side: Side) -> Half<&Option<Outstanding>, Option<&Cached>> {
         match side {
             Side::Ours => Half::Ours {
                 next_request: self.next_request,
@@ -118,7 +152,7 @@ impl Window {
             },
             Side::Peers => Half::Peers {
                 expected: self.expected,
-                last: &self.last,
+                last: self.kept.last(),
             },
         }
     }
@@ -130,13 +164,16 @@ impl Window {
                 next_request,
                 outstanding,
             } => (self.next_request, self.outstanding) = (next_request, outstanding),
-            Half::Peers { expected, last } => (self.expected, self.last) = (expected, last),
+            Half::Peers { expected, last } => {
+                self.expected = expected;
+                last.into_iter().for_each(|response| self.keep(response));
+            }
         }
     }
 
     /// True when the response to this request is kept.
     pub(crate) fn has_answered(&self, id: u32) -> bool {
-        self.last.as_ref().is_some_and(|last| last.id == id)
+        self.kept.iter().any(|kept| kept.id == id)
     }
 
     pub(crate) fn next_request(&self) -> u32 {

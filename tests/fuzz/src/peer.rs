@@ -120,6 +120,7 @@ fn config() -> Arc<Config> {
         nat_keepalive: None,
         always_port_4500: false,
         mobike: false,
+        request_window: 1,
         reauth_frequency: 0,
         quick_crash_detection: false,
         connections: ravelin_ike::config::ConnectionLimits::default(),

@@ -138,6 +138,7 @@ impl Ours {
             }),
             nat_keepalive_s: 0,
             mobike: false,
+            request_window: 1,
             reauth_frequency: 0,
             quick_crash_detection: false,
             connections_limit: None,

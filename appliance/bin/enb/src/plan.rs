@@ -78,6 +78,7 @@ pub fn config(arguments: &Arguments, proof: &Proof, index: u32) -> Config {
         nat_keepalive: None,
         always_port_4500: false,
         mobike: false,
+        request_window: 1,
         reauth_frequency: 0,
         quick_crash_detection: false,
         connections: ravelin_ike::config::ConnectionLimits::default(),

@@ -438,6 +438,7 @@ fn gateway_of<'a>(
             .then(|| Duration::from_secs(u64::from(gateway.nat_keepalive_s))),
         always_port_4500: false,
         mobike: gateway.mobike,
+        request_window: gateway.request_window,
         reauth_frequency: gateway.reauth_frequency.into(),
         quick_crash_detection: gateway.quick_crash_detection,
         pool: gateway.pool.as_ref().map(|pool| ike::AddressPool {

@@ -237,6 +237,8 @@ pub struct Gateway {
     /// Tunnels move with the addresses of their ends.
     #[serde(default, deserialize_with = "present")]
     pub mobike: bool,
+    /// Requests of a peer that may be under way at once.
+    pub request_window: u8,
     /// Each end learns at once that the other has lost an IKE SA.
     #[serde(default, deserialize_with = "present")]
     pub quick_crash_detection: bool,

@@ -15,7 +15,7 @@ use crate::msg::notify::{Notify, kind};
 use crate::msg::skf::Skf;
 use crate::msg::{ExchangeType, Header, Message, ParseErrorKind, Payload, Whole};
 use crate::outbox::Ctx;
-use crate::sa::{Incoming, State, auth, established, init, intermediate, mobike, send_back};
+use crate::sa::{Incoming, State, ahead, auth, established, init, intermediate, mobike, send_back};
 use crate::session::{IkeSa, Session};
 use crate::stats::{Count, Discard};
 use crate::trace::Direction;
@@ -58,6 +58,11 @@ impl<E: Environment> Endpoint<E> {
     /// Handles a datagram.
     pub fn handle(&mut self, now: Time, datagram: &Datagram<'_>) {
         self.stats.add(Count::Received);
+        self.take(now, datagram);
+    }
+
+    /// Handles what came now, or came before its turn.
+    pub(super) fn take(&mut self, now: Time, datagram: &Datagram<'_>) {
         self.out.trace.set_now(now);
         let path = (datagram.local, datagram.remote);
         let message = match Message::parse(datagram.data) {
@@ -259,6 +264,14 @@ fn deliver(
             ctx.out.trace.note(incoming.remote, text);
             send_back(ctx, session, &incoming, data, gate);
             Ok(())
+        }
+        Verdict::Early => {
+            // Counted when its turn comes.
+            sa.traffic.received -= 1;
+            let (id, next) = (h.message_id, sa.window.expected());
+            let text = || format!("request {id} waits for request {next}");
+            ctx.out.trace.note(incoming.remote, text);
+            ahead::hold(session, ike, id, datagram)
         }
         Verdict::BeingAnswered => Err(Fault::Discard(Discard::BeingAnswered)),
         Verdict::Outside => Err(Fault::Discard(Discard::OutsideWindow)),

@@ -33,7 +33,7 @@ use crate::error::{Fault, Stage};
 use crate::event::{DownReason, Event, EventKind, Record, RecordOp, SessionId, Transmit};
 use crate::outbox::{Contact, Ctx, Outbox};
 use crate::record;
-use crate::sa::{child, established, liveness, tasks};
+use crate::sa::{ahead, child, established, liveness, tasks};
 use crate::session::Session;
 use crate::stats::{Count, Stats};
 use crate::timers::{RECONNECT_FIRST, RECONNECT_MOST};
@@ -267,6 +267,7 @@ impl<E: Environment> Endpoint<E> {
             session.volatile.sent_at = Some(now);
         }
         let waits = session.predecessor.is_some();
+        let early = ahead::next(&mut session);
         if let Some(reason) = session.volatile.over {
             self.hand_over(&mut session);
             self.tear_down(now, &mut session, reason);
@@ -288,6 +289,9 @@ impl<E: Environment> Endpoint<E> {
         }
         if waits {
             self.take_over(now, id);
+        }
+        for request in early {
+            self.take(now, &request.datagram());
         }
     }
 

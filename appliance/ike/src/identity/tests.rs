@@ -16,6 +16,7 @@ fn gateway(name: &str, remote: RemotePeer) -> Arc<Gateway> {
         dpd: None,
         nat_keepalive: None,
         mobike: false,
+        request_window: 1,
         quick_crash_detection: false,
         reauth_frequency: 0,
         connections: crate::config::ConnectionLimits::default(),

@@ -14,6 +14,7 @@
 //!
 //! Not here: routing of datagrams to an IKE SA, cookies, the half-open table ([`crate::endpoint`]).
 
+pub(crate) mod ahead;
 pub(crate) mod auth;
 pub(crate) mod child;
 pub(crate) mod configure;
@@ -142,6 +143,8 @@ pub(crate) enum Task {
     Redirect,
     /// Give the peer our token of the IKE SA (RFC 6290).
     TellToken,
+    /// Tell the peer how many of its requests may be under way.
+    TellWindow,
 }
 
 /// What follows a job.

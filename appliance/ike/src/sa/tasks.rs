@@ -5,7 +5,8 @@ use ravelin_types::{ChildId, Time};
 use super::init::gateway_of;
 use super::liveness::Passage;
 use super::{
-    Exchange, State, Task, child, delete, followup, liveness, mobike, reauth, redirect, rekey,
+    Exchange, State, Task, ahead, child, delete, followup, liveness, mobike, reauth, redirect,
+    rekey,
 };
 use crate::config::{Dpd, Gateway, SelectorPair, Vpn};
 use crate::crash;
@@ -109,6 +110,7 @@ fn start(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64, task: &Task) -> Res
         Task::TellAddresses => mobike::tell(ctx, session, ike).map(|()| false),
         Task::Redirect => redirect::send(ctx, session, ike).map(|()| false),
         Task::TellToken => crash::tell(ctx, session, ike).map(|()| false),
+        Task::TellWindow => ahead::tell(ctx, session, ike).map(|()| false),
         Task::ProvePeer => mobike::prove_peer(ctx, session, ike).map(|()| false),
     }
 }

@@ -10,6 +10,7 @@ mod configure;
 mod craft;
 mod crash;
 mod cuts;
+mod early;
 mod establish;
 mod fragments;
 mod hostile;
@@ -122,6 +123,7 @@ pub(crate) fn gateway() -> Gateway {
         nat_keepalive: Some(crate::config::NAT_KEEPALIVE),
         always_port_4500: false,
         mobike: false,
+        request_window: 1,
         quick_crash_detection: false,
         reauth_frequency: 0,
         connections: crate::config::ConnectionLimits::default(),

@@ -16,6 +16,40 @@ fn only_the_next_request_is_new_and_the_last_response_is_repeated() {
 }
 
 #[test]
+fn a_wide_window_keeps_as_many_responses_and_lets_as_many_requests_wait() {
+    let mut w = Window::default();
+    let answer = |w: &mut Window, id: u32| w.answer(id, vec![vec![id as u8]], None);
+    answer(&mut w, 0);
+    w.widen(3);
+    assert_eq!(w.judge(1), Verdict::New);
+    assert_eq!(
+        [2, 3].map(|id| w.judge(id)),
+        [Verdict::Early, Verdict::Early]
+    );
+    assert_eq!(w.judge(4), Verdict::Outside);
+    (1..4).for_each(|id| answer(&mut w, id));
+    for id in 1..4 {
+        assert_eq!(w.judge(id), Verdict::Repeat(vec![vec![id as u8]], None));
+    }
+    assert_eq!(w.judge(0), Verdict::Outside);
+    // Written down one by one, and taken up.
+    let mut again = Window::default();
+    again.widen(3);
+    for id in 0..2 {
+        let mut one = Window::default();
+        answer(&mut one, id);
+        let octets = postcard::to_allocvec(&one.half(Side::Peers)).unwrap();
+        again.set_half(postcard::from_bytes(&octets).unwrap());
+    }
+    assert!(again.has_answered(0) && again.has_answered(1));
+    assert_eq!(again.expected(), 2);
+    // The IDs do not come back.
+    w.test_skip(u32::MAX - 1);
+    assert_eq!(w.judge(u32::MAX - 1), Verdict::New);
+    assert_eq!(w.judge(u32::MAX), Verdict::Outside);
+}
+
+#[test]
 fn requests_back_off_and_give_up() {
     let mut w = Window::default();
     let mut now = Time(0);

@@ -132,6 +132,7 @@ fn serve(
         dead_peer_detection: gateway.dead_peer_detection.as_ref().map(probing),
         nat_keepalive_s: gateway.nat_keepalive,
         mobike: gateway.mobike,
+        request_window: gateway.request_window,
         reauth_frequency: policy.reauth_frequency,
         quick_crash_detection: gateway.quick_crash_detection,
         connections_limit: gateway.connections_limit,

@@ -60,6 +60,7 @@ fn config() -> IkeConfig {
         dead_peer_detection: None,
         nat_keepalive_s: 20,
         mobike: false,
+        request_window: 1,
         reauth_frequency: 0,
         quick_crash_detection: false,
         connections_limit: None,

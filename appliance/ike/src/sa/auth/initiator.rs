@@ -29,7 +29,8 @@ use crate::outbox::Ctx;
 use crate::registry::error_name;
 use crate::sa::init::{Agreed, gateway_of, give_up, settle};
 use crate::sa::{
-    Continuation, Exchange, Parts, State, Task, child, mobike, reauth, request, request_within,
+    Continuation, Exchange, Parts, State, Task, ahead, child, mobike, reauth, request,
+    request_within,
 };
 use crate::session::{DownReasonStored, Session};
 use crate::stats::{Count, Discard};
@@ -229,6 +230,7 @@ fn send(
     }
     let (spi_i, spi_r) = session.ike_mut(ike).map(|sa| (sa.spi_i, sa.spi_r))?;
     payloads.extend(crash::offer(ctx, session, spi_i, spi_r)?);
+    payloads.extend(ahead::offer(session, ike, &gateway)?);
     payloads.extend(mobike::offer(&gateway, session.path.local.ip()));
     payloads.extend((auth.ppk.as_ref()).map(|ppk| Payload::Notify(ppk::identity(&ppk.id))));
     payloads.extend(plain.map(|a| Payload::Notify(Notify::new(kind::NO_PPK_AUTH, &a.data))));

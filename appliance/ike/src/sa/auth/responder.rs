@@ -28,7 +28,7 @@ use crate::msg::{ParseError, Payload, unknown_critical};
 use crate::outbox::Ctx;
 use crate::proposal::{offer_ike, select_ike};
 use crate::sa::{
-    Continuation, Incoming, Parts, Refusal, State, Wishes, child, configure, mobike, reauth,
+    Continuation, Incoming, Parts, Refusal, State, Wishes, ahead, child, configure, mobike, reauth,
     redirect, refuse, respond,
 };
 use crate::session::Session;
@@ -467,6 +467,7 @@ fn accept(
     }
     let (spi_i, spi_r) = session.ike_mut(ike).map(|sa| (sa.spi_i, sa.spi_r))?;
     payloads.extend(crash::offer(ctx, session, spi_i, spi_r)?);
+    payloads.extend(ahead::offer(session, ike, &gateway)?);
     payloads.extend(reauth::announce(ctx, session, &gateway));
     if session.mobility.is_some() {
         payloads.extend(mobike::offer(&gateway, incoming.local.ip()));

@@ -12,7 +12,8 @@ use ravelin_types::{IkeSuite, Time};
 pub(crate) use answer::Answer;
 pub(crate) use start::{Reply, Requested};
 
-use super::{State, reauth, tasks};
+use super::init::gateway_of;
+use super::{State, Task, reauth, tasks};
 use crate::error::Fault;
 use crate::event::{EventKind, IkeId, SessionId};
 use crate::keymat::{IkeKeys, Seeds, Shared};
@@ -54,6 +55,9 @@ fn switch(ctx: &mut Ctx<'_>, session: &mut Session, ike: u64) {
     tasks::make_current(session, ike, ctx.now);
     ctx.stats.add(Count::IkeRekeyed);
     session.rekeys = session.rekeys.saturating_add(1);
+    if gateway_of(ctx, session).is_some_and(|g| g.request_window > 1) {
+        session.want(Task::TellWindow, ctx.now);
+    }
     reauth::after_rekey(ctx, session);
     ctx.event(EventKind::IkeRekeyed {
         session: SessionId(session.id),

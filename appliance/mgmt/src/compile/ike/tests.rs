@@ -4,12 +4,13 @@ use crate::compile::tests::{MODEL, SITE, compiled};
 #[test]
 fn extensions_of_ike_and_the_mode_of_a_tunnel_are_carried() {
     let text = SITE
-        .replace("gateway enb-v4 {\n", "address-pool p { inet 10.45.7.0/24; dns 10.0.0.53; }\n gateway enb-v4 {\n mobike; quick-crash-detection; address-pool p; redirect { address 192.0.2.3; at ike-auth; }\n")
+        .replace("gateway enb-v4 {\n", "address-pool p { inet 10.45.7.0/24; dns 10.0.0.53; }\n gateway enb-v4 {\n mobike; request-window 4; quick-crash-detection; address-pool p; redirect { address 192.0.2.3; at ike-auth; }\n")
         .replace("vpn enb-v4 {\n", "vpn enb-v4 {\n mode transport;\n")
         .replace("protocol esp;\n            encryption-algorithm aes-256-gcm;", "protocol ah; authentication-algorithm hmac-sha-256-128;");
     let ike = compiled(&text).ike;
     let (v4, v6) = (&ike.gateways[0], &ike.gateways[1]);
     assert!(v4.mobike && v4.quick_crash_detection);
+    assert_eq!(v4.request_window, 4);
     let redirect = v4.redirect.unwrap();
     assert_eq!(
         (redirect.to.to_string().as_str(), redirect.at),
@@ -21,6 +22,7 @@ fn extensions_of_ike_and_the_mode_of_a_tunnel_are_carried() {
         ("p", None, 1)
     );
     assert_eq!(pool.inet.unwrap().to_string(), "10.45.7.0/24");
+    assert_eq!(v6.request_window, 1);
     assert!(!v6.mobike && v6.pool.is_none() && v6.redirect.is_none());
     assert_eq!(v4.vpns[0].mode, IpsecMode::Transport);
     assert_eq!(v6.vpns[0].mode, IpsecMode::Tunnel);

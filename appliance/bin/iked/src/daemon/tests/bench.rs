@@ -1,6 +1,9 @@
 //! The bench: two daemons, a network, and virtual time.
 
+mod config;
 mod many;
+
+pub use config::config;
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
@@ -10,19 +13,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ravelin_ctl::ike::{
-    Authentication, EspProposal, Establish, GatewayConfig, IkeConfig, IkeProposal, LocalIdentity,
-    RemotePeer, SelectorPair, VpnConfig,
-};
+use ravelin_ctl::ike::IkeConfig;
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply};
-use ravelin_ctl::sa::{DfBit, Event, FromPlaned, InstallError, STATE_BEAT, SaPair, ToPlaned};
+use ravelin_ctl::sa::{Event, FromPlaned, InstallError, STATE_BEAT, SaPair, ToPlaned};
 use ravelin_ctl::{Envelope, Hello, Role, daemon as mgmt};
 use ravelin_pki::TokenSecret;
 use ravelin_routing::{AriProgress, AriRoute, RoutingError};
-use ravelin_types::{
-    AdditionalKe, DhGroup, EspTransform, Generation, IkeEncr, IkeSuite, InstanceId, NodeId, PairId,
-    Prf, SecretBytes, Time, VrfId,
-};
+use ravelin_types::{Generation, InstanceId, NodeId, PairId, Time, VrfId};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -523,78 +520,5 @@ impl Bench {
         assert_eq!(left[0].outer.local, right[0].outer.remote);
         let active = ravelin_ctl::sa::Outbound::Active;
         assert_eq!((left[0].state, right[0].state), (active, active));
-    }
-}
-
-/// Left starts, right answers.
-pub fn config(node: usize) -> IkeConfig {
-    let other = 1 - node;
-    let vpn = VpnConfig {
-        name: "tunnel".to_owned(),
-        tunnel_unit: 0,
-        inner_vrf: VrfId::DEFAULT,
-        mode: ravelin_types::IpsecMode::Tunnel,
-        proposals: vec![EspProposal {
-            protocol: ravelin_types::IpsecProtocol::Esp,
-            transform: EspTransform::AES_128_GCM,
-            extended_sequence: false,
-            lifetime_s: 3600,
-            volume: ravelin_types::Volume::UNLIMITED,
-        }],
-        pfs: Some(DhGroup::Curve25519),
-        additional: AdditionalKe::NONE,
-        selectors: vec![SelectorPair {
-            name: "all".to_owned(),
-            local: PREFIXES[node].parse().unwrap(),
-            remote: PREFIXES[other].parse().unwrap(),
-        }],
-        replay_window: 512,
-        df_bit: DfBit::Clear,
-        outer_dscp: None,
-        copy_outer_dscp: false,
-        tfc_padding: None,
-        tunnel_mtu_octets: None,
-        idle_s: None,
-        establish: if node == LEFT {
-            Establish::Immediately
-        } else {
-            Establish::ResponderOnly
-        },
-    };
-    let gateway = GatewayConfig {
-        name: "peer".to_owned(),
-        vrf: VrfId::DEFAULT,
-        local_addresses: vec![ADDRESSES[node].parse().unwrap()],
-        remote: RemotePeer::Static {
-            address: ADDRESSES[other].parse().unwrap(),
-            identity: None,
-        },
-        local_identity: LocalIdentity::Address,
-        proposals: vec![IkeProposal {
-            suite: IkeSuite::new(
-                IkeEncr::Aes128Gcm,
-                None,
-                Prf::HmacSha256,
-                DhGroup::Curve25519,
-            )
-            .unwrap(),
-            lifetime_s: 28_800,
-        }],
-        authentication: Authentication::pre_shared(SecretBytes::new(b"a key of both".to_vec())),
-        dead_peer_detection: None,
-        nat_keepalive_s: 20,
-        mobike: false,
-        reauth_frequency: 0,
-        quick_crash_detection: false,
-        connections_limit: None,
-        connections_per_address: None,
-        redirect: None,
-        pool: None,
-        vpns: vec![vpn],
-    };
-    IkeConfig {
-        gateways: vec![gateway],
-        hold_s: 10,
-        ..IkeConfig::default()
     }
 }
