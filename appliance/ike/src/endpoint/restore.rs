@@ -28,8 +28,8 @@ pub struct RestoreReport {
     pub child_spis: Vec<Spi>,
     /// Our SPIs of IKE SAs.
     pub ike_spis: Vec<u64>,
-    /// Records that could not be taken up.
-    pub failed: Vec<RecordError>,
+    /// Subjects that could not be taken up, by their places among those given.
+    pub failed: Vec<(usize, RecordError)>,
 }
 
 /// A child SA of the journal. The data plane should hold it with this epoch; else call [`Endpoint::reinstall`].
@@ -50,19 +50,19 @@ pub struct RestoredChild {
 }
 
 impl<E: Environment> Endpoint<E> {
-    /// Takes up the subjects, in any order: of each one its records in their order.
+    /// Takes up the subjects of a journal, all of them, in any order: of each one its records in their order.
     pub fn restore<S: AsRef<[R]>, R: AsRef<[u8]>>(
         &mut self,
         subjects: impl IntoIterator<Item = S>,
         now: Time,
     ) -> RestoreReport {
         let mut report = RestoreReport::default();
-        for records in subjects {
+        for (at, records) in subjects.into_iter().enumerate() {
             match decode_all(records.as_ref()) {
                 Ok(Stored::Endpoint { id_ceiling }) => self.out.ids_above(id_ceiling),
                 Ok(Stored::Session(session)) => self.take_up(session, now, &mut report),
-                Ok(Stored::Step(_)) => report.failed.push(RecordError::Step),
-                Err(e) => report.failed.push(e),
+                Ok(Stored::Step(_)) => report.failed.push((at, RecordError::Step)),
+                Err(e) => report.failed.push((at, e)),
             }
         }
         self.rejoin();

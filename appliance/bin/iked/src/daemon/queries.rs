@@ -15,6 +15,7 @@ use ravelin_ctl::trace::{TRACE_LENGTH_S, TraceOrder};
 use ravelin_ike::{ChildSummary, EnvironmentError, IkeSummary, TraceFilter};
 use ravelin_platform::clock::epoch_us;
 use ravelin_types::{Generation, NodeId, PairId, Spi, Time};
+use ravelin_vault::Live;
 
 use super::events::held_pair;
 use super::{COUNTERS_PATIENCE, Daemon, MAX_QUESTIONS, show};
@@ -114,26 +115,28 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
     /// The sessions of the vault, and their pairs as planed should hold them. Its list will tell; a pair that it has lost
     /// is installed again under a new epoch, and only then its keys are needed here.
     fn take_up(&mut self, now: Time) {
-        let (mut sessions, mut held) = (0, HashSet::<PairId>::new());
         let mut stored = std::mem::take(&mut self.stored);
         // Stable: the records of a session stay in their order.
         stored.sort_by_key(|live| live.subject);
-        for records in stored.chunk_by(|a, b| a.subject == b.subject) {
-            let payloads: Vec<&[u8]> = records.iter().map(|live| &live.payload[..]).collect();
-            let report = self.endpoint.restore([payloads], now);
-            for (error, live) in report.failed.iter().zip(records) {
+        let subjects: Vec<&[Live]> = stored.chunk_by(|a, b| a.subject == b.subject).collect();
+        let payloads = subjects.iter().map(|records| -> Vec<&[u8]> {
+            records.iter().map(|live| &live.payload[..]).collect()
+        });
+        let report = self.endpoint.restore(payloads, now);
+        for (at, error) in &report.failed {
+            if let Some(live) = subjects.get(*at).and_then(|records| records.first()) {
                 log::error!("session {} of the vault is lost: {error}", live.subject);
                 self.journal.forget(live.subject);
             }
-            for spi in report.child_spis {
-                self.endpoint.environment().reserve(spi);
-            }
-            sessions += report.sessions;
-            held.extend(report.children.iter().map(|restored| restored.child));
         }
-        if sessions > 0 {
+        for spi in report.child_spis {
+            self.endpoint.environment().reserve(spi);
+        }
+        let held: HashSet<PairId> = report.children.iter().map(|c| c.child).collect();
+        if report.sessions > 0 {
             log::info!(
-                "{sessions} sessions with {} child SAs from the vault",
+                "{} sessions with {} child SAs from the vault",
+                report.sessions,
                 held.len()
             );
         }
