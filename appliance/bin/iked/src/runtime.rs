@@ -32,6 +32,9 @@ use crate::tracelog::TraceLog;
 const MAX_THREADS: usize = 4;
 /// Inputs of one turn: their records are written together, and their answers wait for each other at most this long.
 const MAX_INPUTS_PER_TURN: usize = 256;
+/// Timers are looked at this often at most: what is due about the same time, as probes of thousands of peers, goes through the vault and
+/// out at once.
+const TIMER_SLACK: Duration = Duration::from_millis(20);
 /// The longest sleep, so that a clock that jumps does no lasting harm.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 
@@ -165,6 +168,7 @@ async fn turns<T: Transport, K: RouteKernel>(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let beat = notifier.interval();
     let mut next_beat = Time::default();
+    let mut next_timers = Time::default();
     loop {
         let deadline = daemon.settle(clock::now());
         let now = clock::now();
@@ -172,7 +176,8 @@ async fn turns<T: Transport, K: RouteKernel>(
             notifier.alive();
             next_beat = now + beat.unwrap_or(MAX_SLEEP);
         }
-        let pause = deadline.since(now).min(beat.unwrap_or(MAX_SLEEP));
+        let pause = deadline.max(next_timers).since(now);
+        let pause = pause.min(beat.unwrap_or(MAX_SLEEP));
         // Existing SAs before new ones: a flood of first messages must not delay a rekey or a probe.
         tokio::select! {
             biased;
@@ -183,7 +188,10 @@ async fn turns<T: Transport, K: RouteKernel>(
             Some(done) = inputs.done.recv() => daemon.handle_done(done, clock::now()),
             Some(inbound) = inputs.queues.existing.recv() => daemon.handle_datagram(&inbound, clock::now()),
             Some(inbound) = inputs.queues.new.recv() => daemon.handle_datagram(&inbound, clock::now()),
-            () = sleep(pause) => daemon.handle_timeout(clock::now()),
+            () = sleep(pause) => {
+                next_timers = clock::now() + TIMER_SLACK;
+                daemon.handle_timeout(clock::now());
+            }
         }
         take_more(&mut daemon, &mut inputs, clock::now());
     }
