@@ -11,7 +11,7 @@ readonly ALONE="floods_leave_bfd_rekeys_and_traffic_alone pair_fifty_kpps_with_r
 # System tests of about a minute: first, so that the lanes end together.
 readonly LONG="demo_finds_every_break neighbours_change_and_age_without_loss nothing_crosses_in_clear_whatever_happens vanished_peer_is_given_up_in_order"
 # Tests that boot the appliance's image: suite vm. The main job runs always, those with #[ignore = "vm: ..."] with --vm.
-readonly VM="artifacts_are_read_by_others two_builds_are_alike vm_boot_and_day0 vm_console vm_faults vm_kernel_esp_agrees vm_native_esp_crosses_the_image vm_native_esp_survives_power_cuts vm_nics vm_peers_speak_native_esp"
+readonly VM="artifacts_are_read_by_others two_builds_are_alike vm_boot_and_day0 vm_console vm_faults vm_kernel_esp_agrees vm_native_esp_crosses_the_image vm_native_esp_survives_power_cuts vm_nics vm_peers_speak_native_esp vm_routing_instances"
 
 run_tests() {
 	soak=no

@@ -364,6 +364,7 @@ fn configuration(
         signals: vec![],
         tcp_mss,
         acceleration: vec![],
+        instances: vec![],
     }
 }
 

@@ -169,6 +169,24 @@ impl Site {
     }
 }
 
+/// A configuration of the site with one more gateway for eNodeBs, at another address of the same interface, and its VPN.
+pub fn with_gateway(configuration: &str, name: &str, address: &str, statements: &str) -> String {
+    let gateway = format!(
+        "gateway {name} {{ ike-policy enb; dynamic hostname .enb.example; local-identity hostname {GATEWAY_ID};
+             local-address {address}; external-interface ge-0/0/0.0; {statements} }}
+        gateway enb-v4 {{"
+    );
+    let vpn = format!(
+        "vpn {name} {{ bind-interface st0.0; ike {{ gateway {name}; ipsec-policy enb; }} }}
+        vpn enb-v4 {{"
+    );
+    let first = "address 192.0.2.1/24;";
+    configuration
+        .replacen(first, &format!("{first} address {address}/24;"), 1)
+        .replacen("gateway enb-v4 {", &gateway, 1)
+        .replacen("vpn enb-v4 {", &vpn, 1)
+}
+
 /// Outer addresses (peer, gateway) of both families.
 pub fn tunnels() -> [(IpAddr, IpAddr); 2] {
     [V4, V6].map(|a| (a.enb_outer, a.gateway_outer))

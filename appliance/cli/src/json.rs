@@ -45,6 +45,7 @@ fn daemon(answer: &DaemonReply) -> Value {
         DaemonReply::IpsecSas(list) => {
             json!({ "ipsec_security_associations": list.iter().map(ipsec_sa).collect::<Vec<_>>() })
         }
+        DaemonReply::IkeGateways(list) => json!({ "ike_gateways": list }),
         DaemonReply::IkeStatistics(list) => {
             let fields = list.iter().map(|(k, v)| (k.clone(), Value::from(*v)));
             json!({ "ike_statistics": Value::Object(fields.collect()) })

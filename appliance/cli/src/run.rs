@@ -137,6 +137,7 @@ fn request(parsed: &Parsed, terminal: &mut dyn Read) -> Result<Request, CliError
         Verb::ShowHighAvailability => DaemonQuery::HighAvailability,
         Verb::ShowIkeSas { .. } => DaemonQuery::IkeSas,
         Verb::ShowIkeFailures => DaemonQuery::IkeFailures(FailureOrder::Show(peer(value)?)),
+        Verb::ShowIkeGateways => DaemonQuery::IkeGateways,
         Verb::ShowIkeStatistics => DaemonQuery::IkeStatistics,
         Verb::ShowInterfaces { .. } => DaemonQuery::Interfaces,
         Verb::ShowIpsecSas { .. } => DaemonQuery::IpsecSas,

@@ -70,6 +70,11 @@ fn ike() {
         replies::ike_statistics,
     );
     snapshot(
+        "ike_gateways",
+        "show security ike gateways",
+        replies::ike_gateways,
+    );
+    snapshot(
         "ike_failures",
         "show security ike failures",
         replies::ike_failures,

@@ -19,7 +19,7 @@ pub use interfaces::{Family, Interface, InterfaceAddress, Unit};
 pub use key_manager::{KeyId, KeyManager, KeyProfile, StaticKey, StaticSecret};
 pub use pki::{CaProfile, CrlSource, OcspSource, Pki, RevocationCheck};
 pub use read::SecretText;
-pub use routing::{ManagementRoute, RouteHop, StaticRoute};
+pub use routing::{RouteHop, RoutingInstance, StaticRoute};
 pub use security::{
     DeadPeerDetection, Dynamic, Gateway, GatewayFilter, IdentityChoice, Ike, IkePolicy,
     IkeProposal, Ipsec, IpsecPolicy, IpsecProposal, LocalIdentity, PathMtu, PolicyCertificate,
@@ -64,13 +64,21 @@ impl Config {
         &self.interfaces.interface
     }
 
-    /// Static routes of both families.
+    /// Static routes of the default instance, of both families.
     pub fn static_routes(&self) -> impl Iterator<Item = &StaticRoute> {
         self.routing.all()
     }
 
+    /// The routing instances of the data plane beside the default one, in the order of their names.
+    pub fn routing_instances(&self) -> impl Iterator<Item = &RoutingInstance> {
+        let all = self.instances.instance.iter();
+        all.filter(|instance| !instance.is_management())
+    }
+
     /// Static routes of the management instance.
-    pub fn management_routes(&self) -> impl Iterator<Item = &ManagementRoute> {
-        self.instances.management_routes()
+    pub fn management_routes(&self) -> impl Iterator<Item = &StaticRoute> {
+        let all = self.instances.instance.iter();
+        all.filter(|instance| instance.is_management())
+            .flat_map(RoutingInstance::static_routes)
     }
 }

@@ -27,6 +27,8 @@ pub struct Failures {
 /// Negotiations that failed in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailureEntry {
+    /// Routing instance, unless it is the default one.
+    pub instance: Option<String>,
     /// The peer's address and port, of the last one.
     pub remote: SocketAddr,
     /// Who it says it is, which is not proven in most failures.

@@ -4,7 +4,7 @@ use ravelin_types::InstanceId;
 use serde::{Deserialize, Serialize};
 
 /// Version of all messages of this crate. Processes of different versions refuse each other by name.
-pub const PROTOCOL_VERSION: u32 = 22;
+pub const PROTOCOL_VERSION: u32 = 27;
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

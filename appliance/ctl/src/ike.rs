@@ -4,13 +4,17 @@ use ravelin_types::{
     AdditionalKe, DhGroup, EspTransform, Identity, IkeSuite, IpsecMode, IpsecProtocol, NodeId,
     Prefix, SecretBytes, Volume, VrfId,
 };
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
 use std::net::IpAddr;
 
 use crate::sa::{DfBit, TfcPadding};
 
 /// `hold-time` when none is configured.
 pub const DEFAULT_HOLD_S: u32 = 10;
+/// Routing instances at most, the default one not counted.
+pub const MAX_INSTANCES: usize = 63;
 
 /// All that iked needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +29,32 @@ pub struct IkeConfig {
     pub hold_s: u32,
     /// `security ike traceoptions`.
     pub trace: Option<TraceOptions>,
+    /// The routing instances that gateways and VPNs refer to, the default one left out; at most [`MAX_INSTANCES`].
+    #[serde(deserialize_with = "bounded")]
+    pub instances: Vec<RoutingInstance>,
+}
+
+/// A routing instance beside the default one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoutingInstance {
+    /// Its number. It stays with the name from commit to commit: sessions in the vault and SAs of planed know the instance by it.
+    pub vrf: VrfId,
+    /// Its name in the configuration.
+    pub name: String,
+    /// The kernel's VRF device, to which the twins of its interfaces are enslaved. It may appear later than the configuration.
+    pub device: String,
+    /// The kernel's table of its routes, that of the device.
+    pub table: u32,
+}
+
+pub(crate) fn bounded<'de, D: Deserializer<'de>>(
+    source: D,
+) -> Result<Vec<RoutingInstance>, D::Error> {
+    let instances = Vec::deserialize(source)?;
+    if instances.len() > MAX_INSTANCES {
+        return Err(D::Error::invalid_length(instances.len(), &"at most 63"));
+    }
+    Ok(instances)
 }
 
 /// `security ike traceoptions`.
@@ -54,6 +84,7 @@ impl Default for IkeConfig {
             ca_profiles: Vec::new(),
             hold_s: DEFAULT_HOLD_S,
             trace: None,
+            instances: Vec::new(),
         }
     }
 }
@@ -67,6 +98,8 @@ pub struct GatewayConfig {
     pub vrf: VrfId,
     /// Our addresses, where we listen.
     pub local_addresses: Vec<IpAddr>,
+    /// Where the one peer is, the place that we try first before the others; `None`: any number of peers at any address.
+    pub remote_addresses: Option<Vec<PeerAddress>>,
     /// Who may connect.
     pub remote: RemotePeer,
     /// Who we are.
@@ -245,32 +278,46 @@ pub struct SubjectPattern {
     pub wildcard: Option<String>,
 }
 
+/// Where a peer is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PeerAddress {
+    /// Its address.
+    Address(IpAddr),
+    /// Its host name, which iked looks up.
+    Name(String),
+}
+
+impl PeerAddress {
+    /// The identity of whoever is there and has no other.
+    pub fn identity(self) -> Identity {
+        match self {
+            PeerAddress::Address(IpAddr::V4(address)) => Identity::Ipv4(address),
+            PeerAddress::Address(IpAddr::V6(address)) => Identity::Ipv6(address),
+            PeerAddress::Name(name) => Identity::Fqdn(name),
+        }
+    }
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PeerAddress::Address(address) => address.fmt(f),
+            PeerAddress::Name(name) => f.write_str(name),
+        }
+    }
+}
+
 /// Who may connect to a gateway.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum RemotePeer {
-    /// One peer at a known address, with the identity it must prove (its address when `None`).
-    Static {
-        /// Its address.
-        address: IpAddr,
-        /// Its identity.
-        identity: Option<Identity>,
-    },
-    /// Any number of peers whose FQDN ends in `.suffix` or equals it (`dynamic hostname`, `ike-user-type group-ike-id`).
+    /// Peers whose FQDN ends in `.suffix` or equals it (`dynamic hostname`, `ike-user-type group-ike-id`).
     HostnameSuffix(String),
-    /// Any number of peers with exactly this identity (`ike-user-type shared-ike-id`, or one peer of unknown address).
-    Identity(Identity),
+    /// Peers with exactly one of these identities.
+    Identities(Vec<Identity>),
     /// Peers whose identity is the subject of their certificate, which fits a pattern.
-    Subject {
-        /// Of one peer; else any number of peers at any address.
-        address: Option<IpAddr>,
-        /// What the subject has.
-        pattern: SubjectPattern,
-    },
+    Subject(SubjectPattern),
     /// Whoever can prove the identity that it states.
-    Anyone {
-        /// Of one peer; else any number of peers at any address.
-        address: Option<IpAddr>,
-    },
+    Anyone,
 }
 
 /// `security ike proposal`.
@@ -377,3 +424,6 @@ pub enum Establish {
     /// Never by us.
     ResponderOnly,
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,6 +123,8 @@ pub enum DaemonQuery {
     IkeSas,
     /// iked, with planed's counters: child SAs.
     IpsecSas,
+    /// iked: gateways whose one peer is at addresses or host names.
+    IkeGateways,
     /// iked: counters of the protocol.
     IkeStatistics,
     /// iked: negotiations that failed.
@@ -184,6 +186,7 @@ impl DaemonQuery {
             | DaemonQuery::Flight(FlightOrder::Start(_) | FlightOrder::Stop) => true,
             DaemonQuery::Pki(order) => !order.is_question(),
             DaemonQuery::IkeSas
+            | DaemonQuery::IkeGateways
             | DaemonQuery::IpsecSas
             | DaemonQuery::IkeStatistics
             | DaemonQuery::IkeFailures(FailureOrder::Show(_))
@@ -287,6 +290,26 @@ pub struct Node {
     pub configured_s: u64,
 }
 
+/// A gateway with one peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IkeGateway {
+    /// Its name.
+    pub name: String,
+    /// Where its peer is, the place that we try first before the others.
+    pub peer: Vec<PeerPlace>,
+}
+
+/// An address of a peer, or a host name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerPlace {
+    /// As in the configuration.
+    pub address: String,
+    /// What is known of a host name; empty for an address.
+    pub known: Vec<IpAddr>,
+    /// Why the resolver had no answer the last time.
+    pub error: Option<String>,
+}
+
 /// A daemon's answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum DaemonReply {
@@ -294,6 +317,8 @@ pub enum DaemonReply {
     IkeSas(Vec<IkeSa>),
     /// Answer to [`DaemonQuery::IpsecSas`].
     IpsecSas(Vec<IpsecSa>),
+    /// Answer to [`DaemonQuery::IkeGateways`], in the order of the configuration.
+    IkeGateways(Vec<IkeGateway>),
     /// Answer to [`DaemonQuery::IkeStatistics`]: names and values.
     IkeStatistics(Vec<(String, u64)>),
     /// Answer to [`FailureOrder::Show`].
@@ -362,6 +387,8 @@ pub struct Interface {
     pub mtu_octets: u32,
     /// The device behind a port.
     pub device: Option<String>,
+    /// Routing instance of a unit, when it is not the default one.
+    pub instance: Option<String>,
     /// Addresses with subnet lengths.
     pub addresses: Vec<(IpAddr, u8)>,
     /// Packets in.
@@ -400,7 +427,7 @@ pub struct TableSummary {
 /// A route of the mirror.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
-    /// Routing table: `inet.0`, `inet6.0`, `VRF.inet.0`.
+    /// Routing table: `inet.0`, `inet6.0`, `INSTANCE.inet.0`.
     pub table: String,
     /// Destination.
     pub prefix: Prefix,

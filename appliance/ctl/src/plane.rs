@@ -1,6 +1,7 @@
 //! planed's part of the configuration.
 
 use crate::acceleration::CryptoDevice;
+use crate::ike::{RoutingInstance, bounded};
 use ravelin_types::{Prefix, UnitName, VrfId};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -20,6 +21,9 @@ pub struct PlaneConfig {
     pub tcp_mss: Option<MssClamp>,
     /// Crypto devices.
     pub acceleration: Vec<CryptoDevice>,
+    /// The routing instances beside the default one; at most [`crate::ike::MAX_INSTANCES`].
+    #[serde(deserialize_with = "bounded")]
+    pub instances: Vec<RoutingInstance>,
 }
 
 /// The largest segment size that a TCP connection through a tunnel may announce, in either direction.

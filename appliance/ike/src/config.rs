@@ -68,6 +68,8 @@ pub struct Gateway {
     pub vrf: VrfId,
     /// Addresses we answer on; when we initiate, the first of the peer's family is the source. Empty: any (responder only).
     pub local_addresses: Vec<IpAddr>,
+    /// Where the one peer is: the address that we try first, then the others. Empty: not known yet. `None`: any number of peers at any address.
+    pub remote_addresses: Option<Vec<IpAddr>>,
     /// Who may connect.
     pub remote: RemotePeer,
     /// Who we are; our address when `None`.
@@ -151,40 +153,14 @@ pub enum RedirectAt {
 /// Who may connect.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RemotePeer {
-    /// One peer at a known address.
-    Static {
-        /// Its address.
-        address: IpAddr,
-        /// The identity it must prove; its address when `None`.
-        identity: Option<Identity>,
-    },
-    /// Peers at any address whose FQDN equals the suffix or ends in `.` and the suffix (group-ike-id).
+    /// Peers whose FQDN equals the suffix or ends in `.` and the suffix (group-ike-id).
     HostnameSuffix(String),
-    /// Peers at any address with exactly this identity.
-    Identity(Identity),
+    /// Peers with exactly one of these identities.
+    Identities(Vec<Identity>),
     /// Peers whose identity fits.
-    Pattern {
-        /// The address of one; else any number of them at any address.
-        address: Option<IpAddr>,
-        /// What fits.
-        pattern: Arc<dyn IdentityPattern>,
-    },
+    Pattern(Arc<dyn IdentityPattern>),
     /// Whoever can prove the identity that it states.
-    Anyone {
-        /// The address of one; else any number of them at any address.
-        address: Option<IpAddr>,
-    },
-}
-
-impl RemotePeer {
-    /// The address of a peer that has only one.
-    pub fn address(&self) -> Option<IpAddr> {
-        match self {
-            RemotePeer::Static { address, .. } => Some(*address),
-            RemotePeer::Pattern { address, .. } | RemotePeer::Anyone { address } => *address,
-            RemotePeer::HostnameSuffix(_) | RemotePeer::Identity(_) => None,
-        }
-    }
+    Anyone,
 }
 
 /// One acceptable suite of an IKE SA.
@@ -296,14 +272,14 @@ impl Gateway {
         self.vpns.iter().find(|v| v.name == name)
     }
 
-    /// The peer's address when it is known and has one of ours to match, with that address of ours.
-    pub fn static_path(&self) -> Option<(IpAddr, IpAddr)> {
-        let address = self.remote.address()?;
-        let local = self
-            .local_addresses
-            .iter()
-            .find(|l| l.is_ipv4() == address.is_ipv4())?;
-        Some((*local, address))
+    /// The peer's addresses for which there is one of ours, each behind that address of ours.
+    pub fn static_paths(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> {
+        let addresses = self.remote_addresses.iter().flatten();
+        addresses.filter_map(|address| {
+            let ours = &mut self.local_addresses.iter();
+            let local = ours.find(|l| l.is_ipv4() == address.is_ipv4())?;
+            Some((*local, *address))
+        })
     }
 }
 

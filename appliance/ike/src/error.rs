@@ -4,7 +4,7 @@ mod sides;
 
 use std::net::{IpAddr, SocketAddr};
 
-use ravelin_types::{Identity, TrafficSelector};
+use ravelin_types::{Identity, TrafficSelector, VrfId};
 
 use crate::authority::Denial;
 use crate::msg::ParseError;
@@ -16,6 +16,8 @@ pub use sides::Sides;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{remote}{} {stage}: {reason}", peer_text(.peer))]
 pub struct Failure {
+    /// Routing instance.
+    pub vrf: VrfId,
     /// The peer's address.
     pub remote: SocketAddr,
     /// Who it says it is, as far as known (not authenticated yet in most failures).
@@ -235,8 +237,17 @@ pub enum Reason {
     #[error("pool {0} has no address left of the kind that the peer asks for")]
     NoAddress(String),
     /// The data plane did not take the pair.
-    #[error("the data plane refused the pair of vpn {0}")]
-    Install(String),
+    #[error("the pair {} of vpn {vpn} could not be installed: {why}", pairs_text(.local, .remote))]
+    Install {
+        /// The VPN.
+        vpn: String,
+        /// Our side's selectors.
+        local: Vec<TrafficSelector>,
+        /// The peer's.
+        remote: Vec<TrafficSelector>,
+        /// What the data plane says.
+        why: String,
+    },
 }
 
 fn address_text(address: &Option<IpAddr>) -> String {

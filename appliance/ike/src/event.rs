@@ -107,6 +107,8 @@ pub enum EventKind {
         gateway: Option<Arc<str>>,
         /// The peer's identity, if it was authenticated.
         peer: Option<Identity>,
+        /// Routing instance.
+        vrf: VrfId,
         /// The peer's address.
         remote: SocketAddr,
         /// Why.
@@ -230,6 +232,14 @@ pub enum DownReason {
     /// A resource of ours failed.
     #[error("internal failure")]
     Internal,
+}
+
+impl DownReason {
+    /// The peer could not be reached there, or not be agreed with: it may be at another of its addresses.
+    pub(crate) fn is_of_the_path(self) -> bool {
+        use DownReason::{PeerDead, Protocol, SetupFailed, SetupTimeout};
+        matches!(self, PeerDead | Protocol | SetupFailed | SetupTimeout)
+    }
 }
 
 /// Outer addresses of a tunnel.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ravelin_types::{Identity, VrfId};
 
 use crate::config::{Gateway, RemotePeer};
+use crate::error::list_text;
 use crate::msg::id::Id;
 
 /// The longest identity that is accepted: that of a distinguished name with every usual attribute.
@@ -47,58 +48,45 @@ impl Gateway {
     /// True when this gateway may serve a peer at these addresses (its identity is not known yet).
     pub fn fits_addresses(&self, vrf: VrfId, local: IpAddr, remote: IpAddr) -> bool {
         let ours = self.local_addresses.is_empty() || self.local_addresses.contains(&local);
-        let theirs = (self.remote.address()).is_none_or(|address| address == remote);
+        let theirs = self.remote_addresses.as_ref();
+        let theirs = theirs.is_none_or(|addresses| addresses.contains(&remote));
         self.vrf == vrf && ours && theirs
     }
 
     /// True when a peer with this identity may be served.
     pub fn accepts_identity(&self, identity: &Identity) -> bool {
         match &self.remote {
-            RemotePeer::Static {
-                identity: Some(wanted),
-                ..
-            }
-            | RemotePeer::Identity(wanted) => wanted.matches(identity),
-            RemotePeer::Static {
-                address,
-                identity: None,
-            } => of_address(*address) == *identity,
+            RemotePeer::Identities(all) => all.iter().any(|wanted| wanted.matches(identity)),
             RemotePeer::HostnameSuffix(suffix) => {
                 matches!(identity, Identity::Fqdn(name) if has_suffix(name, suffix))
             }
-            RemotePeer::Pattern { pattern, .. } => pattern.accepts(identity),
-            RemotePeer::Anyone { .. } => true,
+            RemotePeer::Pattern(pattern) => pattern.accepts(identity),
+            RemotePeer::Anyone => true,
         }
     }
 
     /// The identity that the peer at `address` must prove, when it is one.
     pub(crate) fn static_identity(&self, address: IpAddr) -> Option<Identity> {
         match &self.remote {
-            RemotePeer::Static {
-                identity: Some(i), ..
-            }
-            | RemotePeer::Identity(i) => Some(i.clone()),
-            RemotePeer::Static { identity: None, .. } | RemotePeer::HostnameSuffix(_) => {
-                Some(of_address(address))
-            }
-            RemotePeer::Pattern { .. } | RemotePeer::Anyone { .. } => None,
+            RemotePeer::Identities(all) => match all.as_slice() {
+                [only] => Some(only.clone()),
+                several => {
+                    let here = of_address(address);
+                    several.contains(&here).then_some(here)
+                }
+            },
+            RemotePeer::HostnameSuffix(_) => Some(of_address(address)),
+            RemotePeer::Pattern(_) | RemotePeer::Anyone => None,
         }
     }
 
     /// The identities this gateway accepts, for the log.
     pub fn accepted_text(&self) -> String {
         match &self.remote {
-            RemotePeer::Static {
-                identity: Some(i), ..
-            }
-            | RemotePeer::Identity(i) => i.to_string(),
-            RemotePeer::Static {
-                address,
-                identity: None,
-            } => address.to_string(),
+            RemotePeer::Identities(all) => list_text(all),
             RemotePeer::HostnameSuffix(suffix) => format!("*.{suffix}"),
-            RemotePeer::Pattern { pattern, .. } => pattern.to_string(),
-            RemotePeer::Anyone { .. } => "any identity".to_owned(),
+            RemotePeer::Pattern(pattern) => pattern.to_string(),
+            RemotePeer::Anyone => "any identity".to_owned(),
         }
     }
 

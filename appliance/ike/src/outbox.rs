@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 
 use ravelin_crypto::Zeroizing;
-use ravelin_types::{ChildId, Identity, Time};
+use ravelin_types::{ChildId, Identity, Time, VrfId};
 
 use crate::config::Config;
 use crate::connections::Connections;
@@ -185,7 +185,7 @@ impl Ctx<'_> {
         reason: Reason,
     ) {
         self.failure_of(
-            remote,
+            (session.path.vrf, remote),
             session.peer.clone(),
             session.gateway.clone(),
             stage,
@@ -195,7 +195,7 @@ impl Ctx<'_> {
 
     pub(crate) fn failure_of(
         &mut self,
-        remote: SocketAddr,
+        (vrf, remote): (VrfId, SocketAddr),
         peer: Option<Identity>,
         gateway: Option<String>,
         stage: Stage,
@@ -208,6 +208,7 @@ impl Ctx<'_> {
         }
         self.out.failures += 1;
         self.event(EventKind::Failure(Box::new(Failure {
+            vrf,
             remote,
             peer,
             gateway,

@@ -95,8 +95,8 @@ pub(crate) struct Volatile {
     pub(crate) indexed_children: Vec<ChildId>,
     /// Its entry in the timer queue.
     pub(crate) scheduled: Option<Time>,
-    /// Where its first message came from and that one's SPI, while it is half-open.
-    pub(crate) first_message: Option<(SocketAddr, u64)>,
+    /// Its first message, while it is half-open.
+    pub(crate) first_message: Option<FirstMessage>,
     /// Counted in the half-open table.
     pub(crate) half_open: bool,
     /// Among the connections.
@@ -152,6 +152,14 @@ impl From<DownReasonStored> for DownReason {
 pub(crate) struct Waiting {
     pub(crate) not_before: Time,
     pub(crate) task: Task,
+}
+
+/// What tells a first message from others: where it came from, and its SPI.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct FirstMessage {
+    pub(crate) vrf: VrfId,
+    pub(crate) remote: SocketAddr,
+    pub(crate) spi_i: u64,
 }
 
 /// Where the peer is.

@@ -6,12 +6,14 @@
 mod chassis;
 mod host;
 mod ike;
+mod instances;
 mod plane;
 mod sets;
 
 pub use plane::Unplaced;
 
 use crate::hardware::Missing;
+use crate::instances::VrfIds;
 use crate::kernel::KernelPlan;
 use ravelin_config::Config;
 use ravelin_ctl::host::wanted::HostConfig;
@@ -40,6 +42,8 @@ pub struct Compiled {
     pub kernel: KernelPlan,
     /// For the host side; user ids are not given yet.
     pub host: HostConfig,
+    /// Numbers of the routing instances.
+    pub instances: VrfIds,
     /// Ports that state no device, until [`crate::hardware::place`] finds theirs.
     pub unplaced: Vec<Unplaced>,
     /// Ports that it found none for.
@@ -48,18 +52,19 @@ pub struct Compiled {
     pub warnings: Vec<String>,
 }
 
-/// Compiles `config`.
+/// Compiles `config`. Routing instances that `known` has keep their numbers.
 ///
 /// # Errors
 /// All statements that cannot be carried out.
-pub fn compile(config: &Config) -> Result<Compiled, Vec<CompileError>> {
+pub fn compile(config: &Config, known: &VrfIds) -> Result<Compiled, Vec<CompileError>> {
     let mut errors = Vec::new();
     let mut warnings = Vec::new();
-    let ike = ike::compile(config, &mut errors, &mut warnings);
-    let mut plane = plane::compile(config, &ike, &mut errors, &mut warnings);
-    let unplaced = plane::unplaced(config);
+    let instances = instances::compile(config, known, &mut errors);
+    let ike = ike::compile(config, &instances, &mut errors, &mut warnings);
+    let mut plane = plane::compile(config, &instances, &ike, &mut errors, &mut warnings);
+    let unplaced = plane::unplaced(config, &instances);
     plane.signals = chassis::signals(config, &mut errors);
-    let kernel = plane::kernel_plan(config);
+    let kernel = plane::kernel_plan(config, &instances, &mut warnings);
     let mut host = host::compile(config, &mut errors);
     host.drivers = plane::drivers(config);
     if errors.is_empty() {
@@ -68,6 +73,7 @@ pub fn compile(config: &Config) -> Result<Compiled, Vec<CompileError>> {
             ike,
             kernel,
             host,
+            instances: instances.ids,
             unplaced,
             missing: Vec::new(),
             warnings,

@@ -1,15 +1,22 @@
 //! A configuration text as this process judges it: read, validated against the model, compiled.
 
 use crate::compile::{CompileError, Compiled, compile};
+use crate::instances::VrfIds;
 use ravelin_config::{Diagnostic, Model, Problem, Refusal, Tree};
 
-/// Reads, judges and compiles a text. Who asks before mgmtd runs (day 0) gets the answer that mgmtd would give.
+/// Reads, judges and compiles a text, with the numbers that routing instances have already. Who asks before mgmtd runs (day 0) gets
+/// the answer that mgmtd would give.
 ///
 /// # Errors
 /// [`Problem::Refused`] with every fault and its place.
-pub fn read_text(model: &Model, origin: &str, text: &str) -> Result<(Tree, Compiled), Problem> {
+pub fn read_text(
+    model: &Model,
+    known: &VrfIds,
+    origin: &str,
+    text: &str,
+) -> Result<(Tree, Compiled), Problem> {
     let tree = model.parse(origin, text)?;
-    let compiled = read_tree(model, origin, &tree)?;
+    let compiled = read_tree(model, known, origin, &tree)?;
     Ok((tree, compiled))
 }
 
@@ -17,9 +24,14 @@ pub fn read_text(model: &Model, origin: &str, text: &str) -> Result<(Tree, Compi
 ///
 /// # Errors
 /// As [`read_text`].
-pub(crate) fn read_tree(model: &Model, origin: &str, tree: &Tree) -> Result<Compiled, Problem> {
+pub(crate) fn read_tree(
+    model: &Model,
+    known: &VrfIds,
+    origin: &str,
+    tree: &Tree,
+) -> Result<Compiled, Problem> {
     let config = model.validate(origin, tree)?;
-    let errors = match compile(&config) {
+    let errors = match compile(&config, known) {
         Ok(compiled) => return Ok(compiled),
         Err(errors) => errors,
     };

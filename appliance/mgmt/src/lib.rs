@@ -17,6 +17,7 @@ mod error;
 pub mod hardware;
 mod holder;
 mod host;
+mod instances;
 mod judge;
 pub mod kernel;
 mod link;
@@ -26,6 +27,7 @@ mod store;
 
 pub use error::MgmtError;
 pub use host::Who;
+pub use instances::VrfIds;
 pub use judge::read_text;
 pub use link::LinkId;
 pub use manager::{Event, Manager, Pulse, Settings};

@@ -16,7 +16,8 @@ use crate::compile::Compiled;
 use crate::error::MgmtError;
 use crate::holder::Holder;
 use crate::host::HostKeeper;
-use crate::kernel::Order;
+use crate::instances::IdStore;
+use crate::kernel;
 use crate::link::{Awaited, Link, LinkId, Unsent};
 use crate::store::Store;
 use ravelin_config::{Model, Tree};
@@ -117,7 +118,7 @@ pub struct Manager {
     inbox: Receiver<Event>,
     /// Events that came during a commit.
     backlog: VecDeque<Event>,
-    kernel: Sender<Order>,
+    kernel: kernel::Handle,
     running: Running,
     /// The last generation given out, whether it came to run or not.
     last_generation: Generation,
@@ -125,6 +126,7 @@ pub struct Manager {
     holder: Holder,
     pulse: Option<Pulse>,
     host: HostKeeper,
+    ids: IdStore,
     /// Why the stored configuration does not run.
     start_error: Option<String>,
     /// Why the host side was not told.
@@ -141,11 +143,12 @@ impl Manager {
         settings: Settings,
         hello: Hello,
         inbox: Receiver<Event>,
-        kernel: Sender<Order>,
+        kernel: kernel::Handle,
     ) -> Result<Self, MgmtError> {
         let last_generation = Generation(store.generation().0.saturating_add(1));
         let holder = Holder::new(store.run_dir(), hello.clone());
         let host = HostKeeper::new(store.file());
+        let ids = IdStore::new(store.file());
         let mut manager = Self {
             model: Model::new()?,
             store,
@@ -166,6 +169,7 @@ impl Manager {
             holder,
             pulse: None,
             host,
+            ids,
             start_error: None,
             host_error: None,
         };
@@ -311,7 +315,7 @@ impl Manager {
 
     fn tell_kernel(&self) {
         let plan = self.running.compiled.kernel.clone();
-        if self.kernel.send(Order::Plan(plan)).is_err() {
+        if !self.kernel.plan(plan) {
             log::error!("addresses and routes are no longer kept: their thread is gone");
         }
     }

@@ -38,7 +38,7 @@ const ATTEMPTS: u8 = 3;
 /// A route to a tunnel device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AriRoute {
-    /// The kernel's table ([`crate::TABLE_MAIN`] for the default routing instance).
+    /// The kernel's table ([`crate::table_of`]).
     pub table: u32,
     /// The peer's traffic selector.
     pub prefix: Prefix,

@@ -28,6 +28,9 @@ pub enum RoutingError {
     /// A name the kernel cannot hold.
     #[error("`{0}` is not a device name")]
     BadDeviceName(String),
+    /// A kernel without CONFIG_NET_VRF, or without the module.
+    #[error("this kernel has no VRF devices: its module `vrf` is missing")]
+    NoVrf,
     /// The kernel's tables changed during each of several dumps.
     #[error("rtnetlink dump interrupted {0} times in a row")]
     DumpInterrupted(u32),

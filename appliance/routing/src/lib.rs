@@ -4,7 +4,7 @@
 //! * [`NeighbourKeeper`]: asks the kernel to keep the next hops of the fast path resolved (planed);
 //! * [`AriRoutes`]: the routes of traffic selectors that FRR redistributes (iked);
 //! * [`SignalRoutes`]: host routes by which routers learn that this node serves (netd);
-//! * [`Kernel`]: addresses, link settings and static routes, reconciled with what is wanted (mgmtd).
+//! * [`Kernel`]: VRF devices, addresses, link settings and static routes, reconciled with what is wanted (mgmtd).
 //!
 //! It does *not* render or drive FRR, forward packets, or decide which route is wanted. Sockets block or poll; there are
 //! no threads here. RFC 3549 describes netlink; the messages are those of rtnetlink(7).
@@ -23,16 +23,41 @@ pub use ari::{AriOwner, AriProgress, AriRoute, AriRoutes};
 pub use error::RoutingError;
 pub use kernel::{
     Hop, InterfaceAddress, Kernel, LinkInfo, LinkSettings, LinkWatch, Reconciled, StaticRoute,
-    StaticTarget,
+    StaticTarget, VrfDevice,
 };
 pub use neighbour::{GcThresholds, NeighbourKeeper, set_gc_thresholds, set_reprobes};
 pub use record::{NextHop, RouteRecord, RouteTarget};
 pub use signal::SignalRoutes;
 
+use ravelin_types::VrfId;
+
 /// The kernel's main table, which is the default routing instance's.
 pub const TABLE_MAIN: u32 = 254;
 /// The kernel's table of local addresses; the mirror shows it as part of [`TABLE_MAIN`].
 pub const TABLE_LOCAL: u32 = 255;
+
+/// The table of routing instance 1; the management instance's (6010) and those of routing suites are far.
+const FIRST_INSTANCE_TABLE: u32 = 6101;
+/// Routing instances beside the default one.
+const INSTANCES: u32 = 63;
+
+/// The kernel's table of a routing instance.
+pub fn table_of(vrf: VrfId) -> u32 {
+    match u32::from(vrf.0).checked_sub(1) {
+        None => TABLE_MAIN,
+        Some(index) => FIRST_INSTANCE_TABLE + index,
+    }
+}
+
+/// The routing instance of a kernel's table; none for those of others.
+pub fn vrf_of_table(table: u32) -> Option<VrfId> {
+    if table == TABLE_MAIN {
+        return Some(VrfId::DEFAULT);
+    }
+    let index = table.checked_sub(FIRST_INSTANCE_TABLE)?;
+    let number = u16::try_from(index + 1).ok()?;
+    (index < INSTANCES).then_some(VrfId(number))
+}
 
 /// Routes that the kernel makes for addresses.
 pub const RTPROT_KERNEL: u8 = 2;

@@ -6,7 +6,7 @@ mod common;
 use common::{in_namespace, ip};
 use ravelin_routing::{
     AriRoute, AriRoutes, Hop, InterfaceAddress, Kernel, LinkSettings, RoutingError, SignalRoutes,
-    StaticRoute, StaticTarget, TABLE_MAIN,
+    StaticRoute, StaticTarget, TABLE_MAIN, VrfDevice,
 };
 use ravelin_types::{PairId, Time};
 use std::time::Duration;
@@ -47,6 +47,31 @@ fn link_settings() {
         );
         let absent = kernel.set_link("ge-9-9-9", settings);
         assert!(matches!(absent, Err(RoutingError::NoSuchDevice(name)) if name == "ge-9-9-9"));
+    });
+}
+
+/// By a bridge, which every kernel has: to the device that is enslaved, a controller is a controller.
+#[test]
+fn a_device_is_enslaved_and_set_free() {
+    in_namespace(|| {
+        veth();
+        ip("link add core type bridge");
+        let mut kernel = Kernel::open().unwrap();
+        kernel.set_vrf("ge-0-0-0", Some("core")).unwrap();
+        let core = kernel.link("core").unwrap();
+        assert_eq!(kernel.link("ge-0-0-0").unwrap().controller, core.ifindex);
+        kernel.set_vrf("ge-0-0-0", None).unwrap();
+        assert_eq!(kernel.link("ge-0-0-0").unwrap().controller, 0);
+        let absent = kernel.set_vrf("ge-0-0-0", Some("blue"));
+        assert!(matches!(absent, Err(RoutingError::NoSuchDevice(name)) if name == "blue"));
+        // A device of that name that is none of ours is in the way, and stays.
+        let wanted = [VrfDevice {
+            name: "core".to_owned(),
+            table: 6101,
+        }];
+        let done = kernel.reconcile_vrfs(&wanted).unwrap();
+        assert_eq!((done.added.len(), done.failed.len()), (0, 1));
+        assert_eq!(kernel.link("core").unwrap().ifindex, core.ifindex);
     });
 }
 

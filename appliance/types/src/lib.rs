@@ -32,7 +32,7 @@ pub use ike::{
     MAX_ADDITIONAL_KE, Prf, UnknownIkeSuite, UnpairedIke,
 };
 pub use life::{LIFE_KILOBYTE_OCTETS, Volume, VolumeLife};
-pub use name::{MAX_KERNEL_NAME_OCTETS, UnitName};
+pub use name::{MAX_KERNEL_NAME_OCTETS, UnitName, instance_device};
 pub use numbers::Numbers;
 pub use prefix::Prefix;
 pub use secret::SecretBytes;

@@ -2,6 +2,7 @@
 //!
 //! `ge-0/0/0.100` is `ge-0-0-0.100` to the kernel, unit 0 without its suffix: `ge-0-0-0`, `st0-0` for `st0.0`. A name
 //! above 15 octets (IFNAMSIZ less the terminator) becomes its first 6 octets, `~` and 8 hexadecimal digits of its FNV-1a hash.
+//! The VRF device of a routing instance has the instance's name, which is what FRR calls the VRF, cut by the same rule.
 
 use crate::ParseError;
 use serde::{Deserialize, Serialize};
@@ -50,12 +51,21 @@ impl UnitName {
             0 => port,
             unit => format!("{port}.{unit}"),
         };
-        if full.len() <= MAX_KERNEL_NAME_OCTETS {
-            return full;
-        }
-        let head: String = full.chars().take(6).collect();
-        format!("{head}~{:08x}", fnv1a(full.as_bytes()))
+        cut(full)
     }
+}
+
+/// The kernel's name of the VRF device of a routing instance, at most [`MAX_KERNEL_NAME_OCTETS`] octets.
+pub fn instance_device(name: &str) -> String {
+    cut(name.to_owned())
+}
+
+fn cut(full: String) -> String {
+    if full.len() <= MAX_KERNEL_NAME_OCTETS {
+        return full;
+    }
+    let head: String = full.chars().take(6).collect();
+    format!("{head}~{:08x}", fnv1a(full.as_bytes()))
 }
 
 /// 32-bit FNV-1a.

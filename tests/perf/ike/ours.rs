@@ -124,6 +124,7 @@ impl Ours {
             name: "enb".to_owned(),
             vrf: VrfId::DEFAULT,
             local_addresses: vec![GATEWAY],
+            remote_addresses: None,
             remote: RemotePeer::HostnameSuffix(SUFFIX.to_owned()),
             local_identity: LocalIdentity::Stated(Identity::Fqdn(GATEWAY_ID.to_owned())),
             proposals: vec![IkeProposal {

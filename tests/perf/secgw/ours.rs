@@ -370,6 +370,7 @@ fn configuration(family: Family) -> PlaneConfig {
         signals: vec![],
         tcp_mss: None,
         acceleration: vec![],
+        instances: vec![],
     }
 }
 

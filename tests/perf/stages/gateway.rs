@@ -223,5 +223,6 @@ fn config() -> PlaneConfig {
         signals: vec![],
         tcp_mss: None,
         acceleration: vec![],
+        instances: vec![],
     }
 }

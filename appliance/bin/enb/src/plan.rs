@@ -8,6 +8,7 @@ use ravelin_ike::Config;
 use ravelin_ike::config::{
     Dpd, DpdMode, EspProposal, Gateway, IkeProposal, Limits, RemotePeer, SelectorPair, Vpn,
 };
+use ravelin_ike::identity::of_address;
 use ravelin_types::{Identity, IpsecMode, IpsecProtocol, Prefix, TrafficSelector, Volume, VrfId};
 
 use crate::arguments::Arguments;
@@ -58,10 +59,13 @@ pub fn config(arguments: &Arguments, proof: &Proof, index: u32) -> Config {
         name: GATEWAY.to_owned(),
         vrf: VrfId::DEFAULT,
         local_addresses: vec![local],
-        remote: RemotePeer::Static {
-            address: arguments.gateway,
-            identity: arguments.gateway_id.clone(),
-        },
+        remote_addresses: Some(vec![arguments.gateway]),
+        remote: RemotePeer::Identities(vec![
+            arguments
+                .gateway_id
+                .clone()
+                .unwrap_or_else(|| of_address(arguments.gateway)),
+        ]),
         local_identity: Some(identity(&arguments.identity, number)),
         proposals: vec![IkeProposal {
             suite: arguments.ike,

@@ -1,10 +1,12 @@
 //! iked's part of the configuration: prepared, applied or forgotten at a generation (design decision D12), and split into
 //! what the IKE endpoint negotiates and what the daemon itself needs to install a pair.
 
+mod addresses;
+mod instances;
 mod proof;
 mod subject;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +21,9 @@ use ravelin_ike::config as ike;
 use ravelin_types::{Generation, NodeId, Prefix, SecretBytes, TrafficSelector, VrfId};
 
 use crate::authority::Keys;
+use crate::names::{Answers, MAX_NAMES};
 use crate::pki::{Contents, Pki, Source};
+pub use instances::Instances;
 use proof::Proofs;
 
 /// How long packets on a replaced inbound SA are still accepted: above the reordering of any path that carries IKE.
@@ -90,6 +94,8 @@ pub struct Compiled {
     pub on_traffic: Vec<OnTraffic>,
     /// Where to listen, each once.
     pub listen: Vec<(VrfId, IpAddr)>,
+    /// Routing instances beside the default one.
+    pub instances: Instances,
     /// How long `ari-ts` routes stay without a planed that forwards.
     pub hold_s: u32,
     /// Where revocation lists are.
@@ -100,24 +106,41 @@ pub struct Compiled {
     pub trace: Option<TraceOptions>,
     /// What is missing among the certificates, a line each.
     pub faults: Vec<String>,
+    /// Host names of peers that are not known, or not known any more, a line each.
+    pub unresolved: Vec<String>,
+    /// Host names of peers.
+    pub hosts: BTreeSet<String>,
     source: Arc<IkeConfig>,
     contents: Arc<Contents>,
+    answers: Arc<Answers>,
 }
 
 /// A configuration that cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// Not supported: only the default routing instance has IKE sockets.
-    #[error("security ike gateway {gateway}: IKE runs in the default routing instance only")]
+    /// Its outer packets are in a routing instance that is not there.
+    #[error("security ike gateway {gateway}: there is no routing instance {}", .vrf.0)]
     GatewayInstance {
         /// Whose.
         gateway: String,
+        /// Which.
+        vrf: VrfId,
     },
-    /// Not supported: inner packets live in the default routing instance.
-    #[error("security ipsec vpn {vpn}: tunnels live in the default routing instance only")]
+    /// Its inner packets are.
+    #[error("security ipsec vpn {vpn}: there is no routing instance {}", .vrf.0)]
     TunnelInstance {
         /// Whose.
         vpn: String,
+        /// Which.
+        vrf: VrfId,
+    },
+    /// A number twice, or that of the default routing instance.
+    #[error("routing instance {name}: its number {} is taken", .vrf.0)]
+    InstanceTwice {
+        /// Its name.
+        name: String,
+        /// The number.
+        vrf: VrfId,
     },
     /// A name twice.
     #[error("security ike gateway {gateway}: the name is used twice")]
@@ -161,6 +184,14 @@ pub enum ConfigError {
         /// How many.
         count: usize,
     },
+    /// Too many.
+    #[error(
+        "security ike: {count} host names as addresses of peers, at most {MAX_NAMES} are possible"
+    )]
+    TooManyNames {
+        /// How many.
+        count: usize,
+    },
     /// mgmtd sent another daemon's part.
     #[error("this is not the configuration of iked")]
     WrongPart,
@@ -198,10 +229,19 @@ impl ConfigStore {
     }
 
     /// Checks a part and holds it, in place of what was prepared before.
-    pub fn prepare(&mut self, generation: Generation, part: &Part, pki: &Pki) -> Reply {
+    pub fn prepare(
+        &mut self,
+        generation: Generation,
+        part: &Part,
+        pki: &Pki,
+        answers: &Arc<Answers>,
+    ) -> Reply {
         let running = self.running.as_ref().map(|(_, running)| &**running);
         let compiled = match part {
-            Part::Ike(config) => compile(&Arc::new(config.clone()), &pki.contents(), running),
+            Part::Ike(config) => {
+                let config = Arc::new(config.clone());
+                compile(&config, &pki.contents(), answers, running)
+            }
             Part::Plane(_) => Err(ConfigError::WrongPart),
         };
         Reply::Prepared(match compiled {
@@ -233,22 +273,22 @@ impl ConfigStore {
         }
     }
 
-    /// Compiles what runs anew when certificates have changed since, and returns it.
-    pub fn refresh(&mut self, pki: &Pki) -> Option<Arc<Compiled>> {
+    /// Compiles what runs anew when certificates or addresses of host names have changed since, and returns it.
+    pub fn refresh(&mut self, pki: &Pki, answers: &Arc<Answers>) -> Option<Arc<Compiled>> {
         let (generation, running) = self.running.as_ref()?;
         let contents = pki.contents();
-        if Arc::ptr_eq(&contents, &running.contents) {
+        if Arc::ptr_eq(&contents, &running.contents) && Arc::ptr_eq(answers, &running.answers) {
             return None;
         }
-        match compile(&running.source, &contents, Some(running)) {
+        match compile(&running.source, &contents, answers, Some(running)) {
             Ok(compiled) => {
                 let compiled = Arc::new(compiled);
                 self.running = Some((*generation, Arc::clone(&compiled)));
                 Some(compiled)
             }
-            // It was compiled before, and certificates make no difference to what can be refused.
+            // It was compiled before, and neither makes a difference to what can be refused.
             Err(error) => {
-                log::error!("the certificates that changed are not taken up: {error}");
+                log::error!("certificates or addresses that changed are not taken up: {error}");
                 None
             }
         }
@@ -273,6 +313,7 @@ impl ConfigStore {
 pub fn compile(
     config: &Arc<IkeConfig>,
     contents: &Arc<Contents>,
+    answers: &Arc<Answers>,
     previous: Option<&Compiled>,
 ) -> Result<Compiled, ConfigError> {
     if config.gateways.len() > MAX_GATEWAYS {
@@ -286,9 +327,11 @@ pub fn compile(
         node: config.node,
         hold_s: config.hold_s,
         trace: config.trace.clone(),
+        instances: Instances::of(&config.instances)?,
         sources: config.ca_profiles.iter().filter_map(source).collect(),
         source: Arc::clone(config),
         contents: Arc::clone(contents),
+        answers: Arc::clone(answers),
         ..Compiled::default()
     };
     for gateway in &config.gateways {
@@ -298,10 +341,17 @@ pub fn compile(
             });
         }
         check_gateway(gateway)?;
+        if !out.instances.has(gateway.vrf) {
+            return Err(ConfigError::GatewayInstance {
+                gateway: gateway.name.clone(),
+                vrf: gateway.vrf,
+            });
+        }
         for vpn in &gateway.vpns {
-            if vpn.inner_vrf != VrfId::DEFAULT {
+            if !out.instances.has(vpn.inner_vrf) {
                 return Err(ConfigError::TunnelInstance {
                     vpn: vpn.name.clone(),
+                    vrf: vpn.inner_vrf,
                 });
             }
             if vpn.establish == Establish::OnTraffic {
@@ -319,11 +369,17 @@ pub fn compile(
                 out.listen.push((gateway.vrf, *address));
             }
         }
-        let made = gateway_of(gateway, &mut proofs)?;
+        let mut made = gateway_of(gateway, &mut proofs)?;
+        made.remote_addresses = out.addresses_of(gateway);
         let same = previous.and_then(|p| p.ike.gateways.named(&made.name));
         let same = same.filter(|same| ***same == made);
         ike.gateways
             .push(same.map_or_else(|| Arc::new(made), Arc::clone));
+    }
+    if out.hosts.len() > MAX_NAMES {
+        return Err(ConfigError::TooManyNames {
+            count: out.hosts.len(),
+        });
     }
     out.ike = Arc::new(ike);
     out.keys = Arc::new(proofs.keys);
@@ -338,11 +394,6 @@ fn check_gateway(gateway: &GatewayConfig) -> Result<(), ConfigError> {
             what,
         })
     };
-    if gateway.vrf != VrfId::DEFAULT {
-        return Err(ConfigError::GatewayInstance {
-            gateway: gateway.name.clone(),
-        });
-    }
     if gateway.local_addresses.is_empty() {
         return missing("local address");
     }
@@ -395,20 +446,18 @@ fn gateway_of<'a>(
         name: gateway.name.clone(),
         vrf: gateway.vrf,
         local_addresses: gateway.local_addresses.clone(),
+        remote_addresses: None,
         remote: match gateway.remote.clone() {
-            RemotePeer::Static { address, identity } => {
-                ike::RemotePeer::Static { address, identity }
-            }
             RemotePeer::HostnameSuffix(suffix) => ike::RemotePeer::HostnameSuffix(suffix),
-            RemotePeer::Identity(identity) => ike::RemotePeer::Identity(identity),
-            RemotePeer::Subject { address, pattern } => {
+            RemotePeer::Identities(identities) => ike::RemotePeer::Identities(identities),
+            RemotePeer::Subject(pattern) => {
                 let pattern = subject::subject(&pattern).map_err(|error| ConfigError::Subject {
                     gateway: gateway.name.clone(),
                     error,
                 })?;
-                ike::RemotePeer::Pattern { address, pattern }
+                ike::RemotePeer::Pattern(pattern)
             }
-            RemotePeer::Anyone { address } => ike::RemotePeer::Anyone { address },
+            RemotePeer::Anyone => ike::RemotePeer::Anyone,
         },
         local_identity: proof.identity,
         proposals: (gateway.proposals.iter())

@@ -39,6 +39,7 @@ use crate::hold::{Change, Hold};
 use crate::install::{Notice, Plane};
 use crate::journal::{Gate, Journal};
 use crate::link::LinkEvent;
+use crate::names::{Found, Names};
 use crate::pki::desk::Desk;
 use crate::pool::Pool;
 use crate::ratelimit::RateLimit;
@@ -50,6 +51,8 @@ use crate::tracelog::TraceLog;
 const VAULT_RETRY: Duration = Duration::from_millis(100);
 /// Pause before planed is asked again for a pair whose tunnel interface it does not have yet.
 const PLANE_RETRY: Duration = Duration::from_millis(500);
+/// How often the devices of routing instances are looked at, which come and go without us.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Operators' questions that wait for planed's counters.
 const MAX_QUESTIONS: usize = 64;
 
@@ -90,6 +93,8 @@ pub struct Parts<T, K> {
     pub authority: Arc<Certificates>,
     /// Where `traceoptions` writes.
     pub trace_log: TraceLog,
+    /// Where questions for the addresses of host names go.
+    pub resolver: mpsc::Sender<String>,
 }
 
 /// The daemon.
@@ -113,11 +118,16 @@ pub struct Daemon<T, K> {
     authority: Arc<Certificates>,
     transport: T,
     socket_counters: Arc<SocketCounters>,
+    /// When the devices of routing instances are looked at.
+    look_at: Time,
     config: ConfigStore,
     rate: RateLimit,
     failures: FailureLog,
     trace_log: TraceLog,
     attempts: on_traffic::Attempts,
+    names: Names,
+    /// Faults of the configuration that runs, which are logged once.
+    told: Vec<String>,
     /// Operators' questions that wait for counters, by our token: the request's number, and how long they wait.
     questions: BTreeMap<u64, (u32, Time)>,
     next_token: u64,
@@ -153,11 +163,14 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             authority: parts.authority,
             transport: parts.transport,
             socket_counters: parts.socket_counters,
+            look_at: Time::MAX,
             config: ConfigStore::default(),
             rate: RateLimit::default(),
             failures: FailureLog::default(),
             trace_log: parts.trace_log,
             attempts: on_traffic::Attempts::default(),
+            names: Names::new(parts.resolver),
+            told: Vec::new(),
             questions: BTreeMap::new(),
             next_token: 0,
             work_under_way: 0,
@@ -181,6 +194,11 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
         self.endpoint.environment().set_now(now);
         self.work_under_way = self.work_under_way.saturating_sub(1);
         self.endpoint.complete(now, id, result);
+    }
+
+    /// The resolver has an answer.
+    pub fn handle_found(&mut self, found: Found, now: Time) {
+        self.names.found(found, now);
     }
 
     /// Something happened on the link to planed.
@@ -314,7 +332,9 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
     /// Lets everything out that may leave, and returns when to call [`Daemon::handle_timeout`].
     pub fn settle(&mut self, now: Time) -> Time {
         self.endpoint.environment().set_now(now);
-        self.refresh_certificates(now);
+        let names = self.names.settle(now);
+        self.refresh_config(now);
+        self.look_at_sockets(now);
         loop {
             let mut moved = self.drain_endpoint(now);
             self.journal.commit();
@@ -362,9 +382,11 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
         endpoint
             .min(self.routes.next())
             .min(self.hold.next())
+            .min(self.look_at)
             .min(retry)
             .min(plane_retry)
             .min(overdue)
+            .min(names)
     }
 
     /// Computations handed to the pool whose results have not come back.
@@ -421,6 +443,17 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
         });
     }
 
+    fn look_at_sockets(&mut self, now: Time) {
+        if now >= self.look_at {
+            let again = self.transport.look();
+            self.look_at = if again {
+                now + LOOK_INTERVAL
+            } else {
+                Time::MAX
+            };
+        }
+    }
+
     fn send_frames(&mut self) {
         let Some((_, sender)) = &self.plane_up else {
             return;
@@ -455,15 +488,17 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             moved = true;
             match notice {
                 Notice::Installed(pair) => {
-                    if let Some(sa) = self.plane.pair(pair) {
-                        self.routes.up(sa, now);
+                    let config = self.config.running();
+                    if let (Some(sa), Some(config)) = (self.plane.pair(pair), config)
+                        && let Some(table) = config.instances.table(sa.inner_vrf)
+                    {
+                        self.routes.up(sa, table, now);
                     }
                     self.endpoint.install_done(pair, now);
                     self.release_for(pair);
                 }
                 Notice::Failed(pair, error) => {
-                    log::error!("planed refused pair {}: {error}", pair.0);
-                    self.endpoint.install_failed(pair, now);
+                    self.endpoint.install_failed(pair, &error.to_string(), now);
                     self.release_for(pair);
                 }
                 Notice::Renew(pair) => lost.push(pair),

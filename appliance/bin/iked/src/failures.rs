@@ -35,13 +35,20 @@ impl Default for FailureLog {
 }
 
 impl FailureLog {
-    /// Notes one.
-    pub fn note(&mut self, failure: &Failure, now: Time) {
+    /// Notes one, the name of its routing instance unless that is the default one, and what would be accepted where the failure does
+    /// not say.
+    pub fn note(
+        &mut self,
+        failure: &Failure,
+        instance: Option<String>,
+        accepted: Option<String>,
+        now: Time,
+    ) {
         let table = match failure.peer {
             Some(_) => &mut self.named,
             None => &mut self.nameless,
         };
-        table.note(failure, now);
+        table.note(failure, instance, accepted, now);
     }
 
     /// Those of a peer or of all, the newest first.
@@ -70,6 +77,7 @@ impl FailureLog {
 /// What makes two failures one entry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Key {
+    instance: Option<String>,
     remote: IpAddr,
     /// As text: identities have no order.
     identity: Option<String>,
@@ -98,6 +106,7 @@ struct Row {
 impl Row {
     fn entry(&self, key: &Key, now: Time) -> FailureEntry {
         FailureEntry {
+            instance: key.instance.clone(),
             remote: (key.remote, self.port).into(),
             identity: self.identity.clone(),
             gateway: self.gateway.clone(),
@@ -128,9 +137,16 @@ impl Table {
         }
     }
 
-    fn note(&mut self, failure: &Failure, now: Time) {
+    fn note(
+        &mut self,
+        failure: &Failure,
+        instance: Option<String>,
+        accepted: Option<String>,
+        now: Time,
+    ) {
         let sides = failure.reason.sides();
         let key = Key {
+            instance,
             remote: failure.remote.ip(),
             identity: failure.peer.as_ref().map(|peer| short(peer.to_string())),
             stage: failure.stage.to_string(),
@@ -152,7 +168,8 @@ impl Table {
         row.port = failure.remote.port();
         row.gateway.clone_from(&failure.gateway);
         row.offered = sides.offered.map(short);
-        row.accepted = sides.accepted.map(short);
+        let accepted = sides.accepted.or(accepted);
+        row.accepted = accepted.map(short);
         row.times += 1;
         row.last = now;
     }

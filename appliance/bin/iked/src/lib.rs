@@ -22,6 +22,7 @@ pub mod hold;
 pub mod install;
 pub mod journal;
 pub mod link;
+pub mod names;
 pub mod pki;
 pub mod pool;
 pub mod ratelimit;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ravelin_types::Time;
+use ravelin_types::{Time, VrfId};
 
 /// Lines of one peer in one [`WINDOW`]: enough for each step of a set-up that fails.
 const LINES: u32 = 5;
@@ -19,14 +19,14 @@ const OVERFLOW_LINES: u32 = 50;
 #[derive(Debug, Default)]
 pub struct RateLimit {
     window_start: Time,
-    peers: HashMap<IpAddr, u32>,
+    peers: HashMap<(VrfId, IpAddr), u32>,
     overflow: u32,
     suppressed: u64,
 }
 
 impl RateLimit {
     /// Whether a line about this peer may be written now. `Some(n)`: yes, and n lines were suppressed since the last window.
-    pub fn admit(&mut self, peer: IpAddr, now: Time) -> Option<u64> {
+    pub fn admit(&mut self, peer: (VrfId, IpAddr), now: Time) -> Option<u64> {
         let mut reported = 0;
         if now.since(self.window_start) >= WINDOW {
             self.window_start = now;
@@ -56,13 +56,16 @@ mod tests {
     #[test]
     fn a_noisy_peer_is_muted_for_a_while_and_the_others_are_heard() {
         let mut limit = RateLimit::default();
-        let (noisy, quiet) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+        let at = |instance, host| (VrfId(instance), IpAddr::from([192, 0, 2, host]));
+        let (noisy, quiet) = (at(0, 1), at(0, 2));
         let now = Time(1_000_000_000);
         let heard = (0..100)
             .filter(|_| limit.admit(noisy, now).is_some())
             .count();
         assert_eq!(heard, LINES as usize);
         assert_eq!(limit.admit(quiet, now), Some(0));
+        let elsewhere = at(1, 1);
+        assert_eq!(limit.admit(elsewhere, now), Some(0));
         assert_eq!(limit.admit(noisy, now + WINDOW), Some(95));
     }
 
@@ -71,7 +74,10 @@ mod tests {
         let mut limit = RateLimit::default();
         let now = Time(1_000_000_000);
         let heard = (0..10_000u32)
-            .filter(|n| limit.admit(IpAddr::V4((*n).into()), now).is_some())
+            .filter(|n| {
+                let peer = (VrfId::DEFAULT, IpAddr::V4((*n).into()));
+                limit.admit(peer, now).is_some()
+            })
             .count();
         assert_eq!(heard, MAX_PEERS + OVERFLOW_LINES as usize);
     }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use ravelin_ctl::sa::SaPair;
-use ravelin_routing::{AriProgress, AriRoute, AriRoutes, RoutingError, TABLE_MAIN};
+use ravelin_routing::{AriProgress, AriRoute, AriRoutes, RoutingError};
 use ravelin_types::{IpsecMode, PairId, Time, UnitName};
 
 /// An SA waits at most this long for its route to go: the kernel that does not answer must not keep SAs alive.
@@ -106,9 +106,9 @@ impl<K: RouteKernel> Routes<K> {
         self.failures
     }
 
-    /// The pair is in planed: its routes may appear, unless planed is lost or not known yet.
-    pub fn up(&mut self, pair: &SaPair, now: Time) {
-        let routes = routes_of(pair);
+    /// The pair is in planed: its routes may appear in this table, unless planed is lost or not known yet.
+    pub fn up(&mut self, pair: &SaPair, table: u32, now: Time) {
+        let routes = routes_of(pair, table);
         if routes.is_empty() {
             return;
         }
@@ -244,7 +244,7 @@ impl<K: RouteKernel> Routes<K> {
 }
 
 /// Of transport mode there are none: its packets go by the routes of the outer addresses.
-fn routes_of(pair: &SaPair) -> Vec<AriRoute> {
+fn routes_of(pair: &SaPair, table: u32) -> Vec<AriRoute> {
     if pair.mode == IpsecMode::Transport {
         return Vec::new();
     }
@@ -254,7 +254,7 @@ fn routes_of(pair: &SaPair) -> Vec<AriRoute> {
         .filter(|prefix| matches!(prefix.len(), 1..))
         .take(MAX_ROUTES_PER_PAIR)
         .map(|prefix| AriRoute {
-            table: TABLE_MAIN,
+            table,
             prefix,
             device: device.clone(),
         })

@@ -21,6 +21,7 @@ use crate::daemon::{Daemon, Done, MgmtEvent, Parts, PlaneEvent, worker};
 use crate::environment::DaemonEnvironment;
 use crate::journal::Journal;
 use crate::link;
+use crate::names::{Found, MAX_NAMES, resolve};
 use crate::pki::desk::Desk;
 use crate::pki::{Pki, wall_clock};
 use crate::pool::Pool;
@@ -80,6 +81,7 @@ struct Inputs {
     done: mpsc::Receiver<Done>,
     plane: mpsc::Receiver<PlaneEvent>,
     mgmt: mpsc::Receiver<MgmtEvent>,
+    found: mpsc::Receiver<Found>,
 }
 
 /// Runs until a signal ends it. The SAs stay: planed keeps them, and the vault brings them back.
@@ -91,7 +93,10 @@ pub fn run(options: &Options) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serve(options))
+    let outcome = runtime.block_on(serve(options));
+    // A name that is being looked up is not waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn serve(options: &Options) -> Result<(), RunError> {
@@ -115,6 +120,9 @@ async fn serve(options: &Options) -> Result<(), RunError> {
     let threads = thread::available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS));
     let (results, done) = mpsc::channel(MAX_WORK);
     let authority = Arc::new(Certificates::new(pki.clone()));
+    let (resolver, names) = mpsc::channel(MAX_NAMES);
+    let (answers, found) = mpsc::channel(link::EVENT_QUEUE);
+    tokio::spawn(resolve(names, answers));
     let parts = Parts {
         journal,
         stored,
@@ -126,6 +134,7 @@ async fn serve(options: &Options) -> Result<(), RunError> {
         desk: Desk::open(pki)?,
         authority,
         trace_log: TraceLog::new(options.log_dir.clone()),
+        resolver,
     };
     let daemon = Daemon::new(parts, clock::now())?;
 
@@ -154,6 +163,7 @@ async fn serve(options: &Options) -> Result<(), RunError> {
             done,
             plane,
             mgmt,
+            found,
         },
     )
     .await
@@ -185,6 +195,7 @@ async fn turns<T: Transport, K: RouteKernel>(
             _ = interrupt.recv() => return Ok(()),
             Some(event) = inputs.mgmt.recv() => daemon.handle_mgmt(event, clock::now()),
             Some(event) = inputs.plane.recv() => daemon.handle_plane(event, clock::now()),
+            Some(found) = inputs.found.recv() => daemon.handle_found(found, clock::now()),
             Some(done) = inputs.done.recv() => daemon.handle_done(done, clock::now()),
             Some(inbound) = inputs.queues.existing.recv() => daemon.handle_datagram(&inbound, clock::now()),
             Some(inbound) = inputs.queues.new.recv() => daemon.handle_datagram(&inbound, clock::now()),
@@ -206,6 +217,8 @@ fn take_more<T: Transport, K: RouteKernel>(
     for _ in 0..MAX_INPUTS_PER_TURN {
         if let Ok(event) = inputs.plane.try_recv() {
             daemon.handle_plane(event, now);
+        } else if let Ok(found) = inputs.found.try_recv() {
+            daemon.handle_found(found, now);
         } else if let Ok(done) = inputs.done.try_recv() {
             daemon.handle_done(done, now);
         } else if let Ok(inbound) = inputs.queues.existing.try_recv() {

@@ -11,13 +11,14 @@
 //! On port 4500 every IKE message is preceded by four zero octets, the non-ESP marker (RFC 3948 section 2.2); ESP in UDP
 //! belongs to planed and never comes here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
 };
@@ -28,6 +29,8 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+
+use crate::config::Instances;
 
 /// The port of IKE.
 pub const PORT_IKE: u16 = 500;
@@ -81,19 +84,33 @@ pub trait Transport {
     /// When there is no socket for `local` or the kernel refuses.
     fn keep_alive(&self, vrf: VrfId, local: SocketAddr, remote: SocketAddr) -> io::Result<()>;
 
-    /// Listens on both ports of exactly these addresses from now on.
+    /// Listens on both ports of exactly these addresses from now on. One whose routing instance has no device yet waits for it.
     ///
     /// # Errors
     /// When an address cannot be bound; the others are served.
-    fn listen(&mut self, addresses: &[(VrfId, IpAddr)]) -> Result<(), ListenError>;
+    fn listen(
+        &mut self,
+        addresses: &[(VrfId, IpAddr)],
+        instances: &Instances,
+    ) -> Result<(), ListenError>;
+
+    /// Listens where it could not before, and anew where the device of a routing instance is another one. False: there is nothing to look
+    /// after until the next [`Transport::listen`].
+    fn look(&mut self) -> bool;
 }
 
 /// A local address could not be served.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {local}: {source}")]
+#[error("cannot listen on {local}{}: {source}", instance_text(.instance))]
 pub struct ListenError {
     local: SocketAddr,
+    instance: Option<String>,
     source: io::Error,
+}
+
+fn instance_text(instance: &Option<String>) -> String {
+    let name = instance.as_ref();
+    name.map_or_else(String::new, |name| format!(" in routing instance {name}"))
 }
 
 /// What was lost before the daemon saw it.
@@ -146,8 +163,13 @@ struct Feed {
     counters: Arc<SocketCounters>,
 }
 
+/// A socket's address.
+type Place = (VrfId, SocketAddr);
+
 struct Bound {
     socket: Arc<UdpSocket>,
+    /// Index of the VRF device that it is bound to; 0 in the default routing instance.
+    device: u32,
     reader: JoinHandle<()>,
 }
 
@@ -159,9 +181,12 @@ impl Drop for Bound {
 
 /// Kernel UDP sockets. Needs a running tokio runtime.
 pub struct UdpTransport {
-    sockets: HashMap<(VrfId, SocketAddr), Bound>,
+    sockets: HashMap<Place, Bound>,
     /// Those of the last change's withdrawn addresses: they receive no more, but the deletions of their sessions still leave.
-    leaving: HashMap<(VrfId, SocketAddr), Bound>,
+    leaving: HashMap<Place, Bound>,
+    /// Those that could not be bound, each with what was told of it last.
+    waiting: HashMap<Place, String>,
+    instances: Instances,
     feed: Feed,
     ports: [u16; 2],
 }
@@ -185,6 +210,8 @@ impl UdpTransport {
             Self {
                 sockets: HashMap::new(),
                 leaving: HashMap::new(),
+                waiting: HashMap::new(),
+                instances: Instances::default(),
                 feed,
                 ports,
             },
@@ -215,18 +242,80 @@ impl UdpTransport {
         sent.map(|_| ())
     }
 
-    fn bind(&self, vrf: VrfId, local: SocketAddr) -> io::Result<Bound> {
-        let socket = Arc::new(UdpSocket::from_std(bind(local)?)?);
-        Ok(self.serve(socket, vrf, local))
+    /// Index of the device that sockets of this routing instance are bound to, when it is there; 0 for the default one, which has none.
+    fn device(&self, vrf: VrfId) -> Option<u32> {
+        match self.instances.get(vrf) {
+            Some(instance) => if_nametoindex(instance.device.as_str()).ok(),
+            None => (vrf == VrfId::DEFAULT).then_some(0),
+        }
     }
 
-    fn serve(&self, socket: Arc<UdpSocket>, vrf: VrfId, local: SocketAddr) -> Bound {
+    fn bind(&self, (vrf, local): Place) -> io::Result<Bound> {
+        let name = self.instances.get(vrf).map(|i| i.device.as_str());
+        let absent = || {
+            let text = format!("there is no device {}", name.unwrap_or_default());
+            io::Error::new(io::ErrorKind::NotFound, text)
+        };
+        let device = self.device(vrf).ok_or_else(absent)?;
+        let socket = Arc::new(UdpSocket::from_std(bind(local, name)?)?);
+        Ok(self.serve(socket, (vrf, local), device))
+    }
+
+    fn serve(&self, socket: Arc<UdpSocket>, (vrf, local): Place, device: u32) -> Bound {
         let marked = local.port() == self.ports[1];
         let reader = read(Arc::clone(&socket), vrf, local, marked, self.feed.clone());
         Bound {
             socket,
+            device,
             reader: tokio::spawn(reader),
         }
+    }
+
+    /// Binds what waits. A device that is not there yet is no error: mgmtd makes it.
+    fn bind_waiting(&mut self) -> Result<(), ListenError> {
+        let mut result = Ok(());
+        for (place, told) in std::mem::take(&mut self.waiting) {
+            let (vrf, local) = place;
+            match self.bind(place) {
+                Ok(bound) => {
+                    self.sockets.insert(place, bound);
+                }
+                Err(source) => {
+                    let comes = source.kind() == io::ErrorKind::NotFound;
+                    let instance = self.instances.name(vrf);
+                    let error = ListenError {
+                        local,
+                        instance,
+                        source,
+                    };
+                    let text = error.to_string();
+                    if text != told {
+                        log::warn!("{text}; it is tried again");
+                    }
+                    self.waiting.insert(place, text);
+                    if !comes {
+                        result = Err(error);
+                    }
+                }
+            }
+        }
+        result
+    }
+
+    /// Sockets of devices that are gone, or were made anew, give way.
+    fn release_stale(&mut self) {
+        let vrfs: HashSet<VrfId> = self.sockets.keys().map(|(vrf, _)| *vrf).collect();
+        let devices: HashMap<VrfId, Option<u32>> = vrfs
+            .into_iter()
+            .map(|vrf| (vrf, self.device(vrf)))
+            .collect();
+        self.sockets.retain(|place, bound| {
+            let stays = devices.get(&place.0) == Some(&Some(bound.device));
+            if !stays {
+                self.waiting.insert(*place, String::new());
+            }
+            stays
+        });
     }
 }
 
@@ -249,8 +338,13 @@ impl Transport for UdpTransport {
         self.send_octets(vrf, local, remote, &KEEPALIVE)
     }
 
-    fn listen(&mut self, addresses: &[(VrfId, IpAddr)]) -> Result<(), ListenError> {
-        let wanted: Vec<(VrfId, SocketAddr)> = (addresses.iter())
+    fn listen(
+        &mut self,
+        addresses: &[(VrfId, IpAddr)],
+        instances: &Instances,
+    ) -> Result<(), ListenError> {
+        self.instances = instances.clone();
+        let wanted: Vec<Place> = (addresses.iter())
             .flat_map(|(vrf, ip)| self.ports.map(|port| (*vrf, SocketAddr::new(*ip, port))))
             .collect();
         let mut left = std::mem::take(&mut self.leaving);
@@ -259,29 +353,42 @@ impl Transport for UdpTransport {
             .partition(|(key, _)| wanted.contains(key));
         (self.sockets, self.leaving) = (stay, leave);
         self.leaving.values().for_each(|bound| bound.reader.abort());
-        let mut result = Ok(());
-        for (vrf, local) in wanted {
-            if self.sockets.contains_key(&(vrf, local)) {
+        self.waiting.clear();
+        for place in wanted {
+            if self.sockets.contains_key(&place) {
                 continue;
             }
             // The port of an address that comes back is still taken by its old socket.
-            let bound = match left.remove(&(vrf, local)) {
-                Some(old) => Ok(self.serve(Arc::clone(&old.socket), vrf, local)),
-                None => self.bind(vrf, local),
-            };
-            match bound {
-                Ok(bound) => drop(self.sockets.insert((vrf, local), bound)),
-                Err(source) => result = Err(ListenError { local, source }),
+            if let Some(old) = left.remove(&place) {
+                let bound = self.serve(Arc::clone(&old.socket), place, old.device);
+                self.sockets.insert(place, bound);
+            } else {
+                self.waiting.insert(place, String::new());
             }
         }
-        result
+        self.release_stale();
+        self.bind_waiting()
+    }
+
+    fn look(&mut self) -> bool {
+        self.release_stale();
+        // What is refused is told when it changes.
+        let _ = self.bind_waiting();
+        !self.waiting.is_empty() || !self.instances.is_empty()
     }
 }
 
-/// Binds also before the address exists: mgmtd may add it to the interface after us.
-fn bind(local: SocketAddr) -> io::Result<std::net::UdpSocket> {
+/// Binds also before the address exists: mgmtd may add it to the interface after us. With the device of a routing instance the socket
+/// sends by that one's routes, and hears what comes in there and nothing else (Linux, Documentation/networking/vrf.rst); without, what
+/// comes in elsewhere than in instances, as `net.ipv4.udp_l3mdev_accept` is 0.
+fn bind(local: SocketAddr, device: Option<&str>) -> io::Result<std::net::UdpSocket> {
     let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
+    // The kernel takes a socket without a device for one of each: without this, an address could not be that of an instance as well.
+    socket.set_reuse_port(true)?;
+    if let Some(device) = device {
+        socket.bind_device(Some(device.as_bytes()))?;
+    }
     if local.is_ipv6() {
         socket.set_only_v6(true)?;
         socket.set_freebind_v6(true)?;

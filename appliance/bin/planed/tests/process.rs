@@ -127,6 +127,7 @@ fn config(device: &str) -> PlaneConfig {
         signals: vec![],
         tcp_mss: None,
         acceleration: vec![],
+        instances: vec![],
     }
 }
 

@@ -60,6 +60,7 @@ pub enum Verb {
     ShowHardware,
     ShowHighAvailability,
     ShowIkeFailures,
+    ShowIkeGateways,
     ShowIkeSas {
         detail: bool,
     },
@@ -283,6 +284,7 @@ pub const COMMANDS: &[Entry<Verb>] = &[
     group("show security ike", "Show Internet Key Exchange information"),
     entry("show security ike failures", "Show negotiations that failed", Verb::ShowIkeFailures),
     entry("show security ike failures <peer>", "IP address of one peer", Verb::ShowIkeFailures),
+    entry("show security ike gateways", "Show the addresses and host names of peers", Verb::ShowIkeGateways),
     entry("show security ike pre-shared-keys", "Show the lists of pre-shared keys", Verb::ShowKeys),
     entry("show security ike security-associations", "Show IKE security associations", Verb::ShowIkeSas { detail: false }),
     entry("show security ike security-associations detail", "Show all there is to know", Verb::ShowIkeSas { detail: true }),

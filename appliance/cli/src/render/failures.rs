@@ -32,6 +32,9 @@ fn paragraph(out: &mut String, entry: &FailureEntry) {
         &format!("Peer {}, ", entry.remote),
         &format!("Identity: {identity}"),
     ));
+    if let Some(instance) = &entry.instance {
+        out.push_str(&line("  Routing instance: ", instance));
+    }
     out.push_str(&line(
         &format!("  Exchange: {}, ", entry.stage),
         &format!("Gateway Name: {gateway}"),

@@ -1,7 +1,7 @@
 //! `show security ike ...`.
 
-use super::{duration, line};
-use ravelin_ctl::operator::IkeSa;
+use super::{duration, line, wrapped};
+use ravelin_ctl::operator::{IkeGateway, IkeSa};
 use std::fmt::Write;
 
 /// One line per SA.
@@ -75,6 +75,9 @@ fn paragraph(out: &mut String, sa: &IkeSa) {
         format!("  Local: {}, ", sa.local),
         format!("Remote: {}", sa.remote),
     );
+    if let Some(instance) = &sa.instance {
+        put("  Routing instance: ".to_owned(), instance.clone());
+    }
     put(
         "  Local identity: ".to_owned(),
         identity(&sa.local_identity),
@@ -119,6 +122,24 @@ fn paragraph(out: &mut String, sa: &IkeSa) {
         ),
         format!("retransmitted: {}", sa.retransmissions),
     );
+}
+
+/// A paragraph for each: a line for each place of its peer, and what is known of a host name below it.
+pub(super) fn gateways(list: &[IkeGateway]) -> String {
+    let mut out = String::new();
+    for gateway in list {
+        out.push_str(&line("Gateway Name: ", &gateway.name));
+        for place in &gateway.peer {
+            out.push_str(&line("  Peer: ", &place.address));
+            for address in &place.known {
+                out.push_str(&line("    is at ", &address.to_string()));
+            }
+            if let Some(error) = &place.error {
+                out.push_str(&wrapped("    Resolver: ", error, 4));
+            }
+        }
+    }
+    out
 }
 
 /// Counters by name.

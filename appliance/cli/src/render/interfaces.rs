@@ -85,6 +85,9 @@ fn unit(out: &mut String, unit: &Interface) {
         &format!("  Logical interface {}, {state}, ", unit.name),
         &format!("MTU: {}", unit.mtu_octets),
     ));
+    if let Some(instance) = &unit.instance {
+        out.push_str(&line("    Routing instance: ", instance));
+    }
     for (address, len) in &unit.addresses {
         out.push_str(&line(
             &format!("    {:<6}", family(address)),

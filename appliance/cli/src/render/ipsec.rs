@@ -113,6 +113,13 @@ fn paragraph(out: &mut String, sa: &IpsecSa) {
         format!("  IKE gateway: {}, ", sa.gateway),
         format!("IKE SA index: {}", sa.ike_index),
     );
+    if sa.outer_instance.is_some() || sa.inner_instance.is_some() {
+        let name = |instance: &Option<String>| instance.clone().unwrap_or_else(|| "default".into());
+        put(
+            format!("  Routing instance: {}, ", name(&sa.outer_instance)),
+            format!("of Bind-interface: {}", name(&sa.inner_instance)),
+        );
+    }
     put("  Remote identity: ".to_owned(), identity);
     for (name, selectors) in [("Local", &sa.local_ts), ("Remote", &sa.remote_ts)] {
         for selector in selectors.iter().map(TrafficSelector::to_string) {

@@ -60,6 +60,7 @@ fn daemon(verb: Verb, answer: &DaemonReply) -> Option<String> {
     Some(match (verb, answer) {
         (Verb::ShowIkeSas { detail: false }, DaemonReply::IkeSas(list)) => ike::brief(list),
         (Verb::ShowIkeSas { detail: true }, DaemonReply::IkeSas(list)) => ike::detail(list),
+        (Verb::ShowIkeGateways, DaemonReply::IkeGateways(list)) => ike::gateways(list),
         (Verb::ShowIkeStatistics, DaemonReply::IkeStatistics(list)) => ike::statistics(list),
         (Verb::ShowIkeFailures, DaemonReply::IkeFailures(all)) => failures::text(all),
         (Verb::ShowLog, DaemonReply::Log(text)) => text.clone(),

@@ -3,8 +3,8 @@
 use ravelin_ctl::day0::{Kind, Outcome, Record, Source};
 use ravelin_ctl::failure::{FailureEntry, Failures};
 use ravelin_ctl::operator::{
-    DaemonReply, Drop, HighAvailability, IkeSa, Interface, IpsecSa, IpsecStatistics, NextHop,
-    ProcessStatus, Reply, Route, RouteList, Signal, TableSummary,
+    DaemonReply, Drop, HighAvailability, IkeGateway, IkeSa, Interface, IpsecSa, IpsecStatistics,
+    NextHop, PeerPlace, ProcessStatus, Reply, Route, RouteList, Signal, TableSummary,
 };
 use ravelin_ctl::sa::PairCounters;
 use ravelin_ctl::trace::{Trace, TraceEntry, TraceKind};
@@ -16,6 +16,7 @@ pub fn ike_sas() -> Reply {
     let first = IkeSa {
         index: 1,
         gateway: Some("enb".into()),
+        instance: None,
         state: "UP".into(),
         initiator: false,
         initiator_spi: 0x2b2f_9e9d_8c1a_5c2e,
@@ -43,6 +44,7 @@ pub fn ike_sas() -> Reply {
     let second = IkeSa {
         index: 65_536,
         gateway: None,
+        instance: Some("access".into()),
         state: "IKE_AUTH".into(),
         initiator: true,
         local: format!("[{LONG_V6}]:500").parse().unwrap(),
@@ -68,8 +70,34 @@ pub fn ike_statistics() -> Reply {
     ]))
 }
 
+pub fn ike_gateways() -> Reply {
+    let place = |address: &str, known: &[&str], error: Option<&str>| PeerPlace {
+        address: address.into(),
+        known: known.iter().map(|a| a.parse().unwrap()).collect(),
+        error: error.map(Into::into),
+    };
+    let gateway = |name: &str, peer| IkeGateway {
+        name: name.into(),
+        peer,
+    };
+    Reply::Daemon(DaemonReply::IkeGateways(vec![
+        gateway(
+            "core",
+            vec![place("192.0.2.10", &[], None), place(LONG_V6, &[], None)],
+        ),
+        gateway(
+            "enb",
+            vec![
+                place("enb1.ran.example", &["192.0.2.11", LONG_V6], None),
+                place("backup.ran.example", &[], Some("Name or service not known")),
+            ],
+        ),
+    ]))
+}
+
 pub fn ike_failures() -> Reply {
     let first = FailureEntry {
+        instance: None,
         remote: "192.0.2.10:4500".parse().unwrap(),
         identity: Some(Identity::Fqdn("enb1.ran.example".into())),
         gateway: Some("enb".into()),
@@ -82,6 +110,7 @@ pub fn ike_failures() -> Reply {
         last_s: 3,
     };
     let second = FailureEntry {
+        instance: Some("access".into()),
         remote: format!("[{LONG_V6}]:500").parse().unwrap(),
         identity: None,
         gateway: None,
@@ -157,6 +186,8 @@ pub fn ipsec_sas() -> Reply {
         ike_index: 1,
         vpn: "enb-vpn".into(),
         gateway: "enb".into(),
+        outer_instance: None,
+        inner_instance: None,
         tunnel: "st0.0".parse().unwrap(),
         local: "192.0.2.1:4500".parse().unwrap(),
         remote: "192.0.2.10:4500".parse().unwrap(),
@@ -183,6 +214,7 @@ pub fn ipsec_sas() -> Reply {
     let second = IpsecSa {
         pair: PairId(131_072),
         ike_index: 65_536,
+        outer_instance: Some("access".into()),
         local: format!("[{LONG_V6}]:500").parse().unwrap(),
         remote: format!("[{LONG_V6}]:500").parse().unwrap(),
         udp_encapsulated: false,
@@ -284,6 +316,7 @@ pub fn interfaces() -> Reply {
         mac: Some([2, 0, 0, 0, 0, 1]),
         mtu_octets: 1514,
         device: Some("net_af_packet0,iface=x0".into()),
+        instance: None,
         addresses: Vec::new(),
         in_packets: 10,
         in_octets: 1000,
@@ -309,6 +342,7 @@ pub fn interfaces() -> Reply {
         mac: None,
         mtu_octets: 1400,
         device: None,
+        instance: Some("core".into()),
         ..port.clone()
     };
     let down = Interface {

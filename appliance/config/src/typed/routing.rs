@@ -27,6 +27,9 @@ struct Rib {
     routes: Static,
 }
 
+/// The routing instance of the management interface.
+const MANAGEMENT_INSTANCE: &str = "mgmt_junos";
+
 /// A static route.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -81,55 +84,30 @@ impl RoutingOptions {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub(super) struct RoutingInstances {
     #[serde(default)]
-    instance: Vec<Instance>,
+    pub instance: Vec<RoutingInstance>,
 }
 
-/// The management instance: there is no other.
+/// A routing instance beside the default one.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Instance {
+pub struct RoutingInstance {
+    /// Name.
+    pub name: String,
+    /// Units that belong to it.
+    #[serde(default, deserialize_with = "texts")]
+    pub interface: Vec<UnitName>,
     #[serde(default)]
-    routing_options: ManagementOptions,
+    routing_options: RoutingOptions,
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
-struct ManagementOptions {
-    #[serde(default, rename = "static")]
-    inet: ManagementStatic,
-    #[serde(default)]
-    rib: Vec<ManagementRib>,
-}
+impl RoutingInstance {
+    /// Static routes of both families.
+    pub fn static_routes(&self) -> impl Iterator<Item = &StaticRoute> {
+        self.routing_options.all()
+    }
 
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
-struct ManagementStatic {
-    #[serde(default)]
-    route: Vec<ManagementRoute>,
-}
-
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
-struct ManagementRib {
-    #[serde(default, rename = "static")]
-    routes: ManagementStatic,
-}
-
-/// A static route of the management instance.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct ManagementRoute {
-    /// Destination.
-    #[serde(rename = "name", deserialize_with = "text")]
-    pub prefix: Prefix,
-    /// Next hop.
-    #[serde(deserialize_with = "text")]
-    pub next_hop: IpAddr,
-}
-
-impl RoutingInstances {
-    pub fn management_routes(&self) -> impl Iterator<Item = &ManagementRoute> {
-        self.instance.iter().flat_map(|instance| {
-            let options = &instance.routing_options;
-            let ribs = options.rib.iter().flat_map(|rib| &rib.routes.route);
-            options.inet.route.iter().chain(ribs)
-        })
+    /// Whether it is that of the management interface.
+    pub fn is_management(&self) -> bool {
+        self.name == MANAGEMENT_INSTANCE
     }
 }

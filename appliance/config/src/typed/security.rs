@@ -215,8 +215,9 @@ pub struct Gateway {
     /// Name of its access profile.
     #[serde(rename = "ravelin-access:access-profile")]
     pub access_profile: Option<String>,
-    /// Address of a static peer.
-    pub address: Option<IpAddr>,
+    /// Addresses and host names of a static peer, the first that we try before the others.
+    #[serde(default)]
+    pub address: Vec<String>,
     /// A group of peers.
     pub dynamic: Option<Dynamic>,
     /// Interface of the local address.

@@ -13,6 +13,8 @@ pub struct IkeSa {
     pub index: u64,
     /// Gateway it was matched to, if known already.
     pub gateway: Option<String>,
+    /// Routing instance, unless it is the default one.
+    pub instance: Option<String>,
     /// `UP` or the name of the present exchange.
     pub state: String,
     /// Whether we started it.
@@ -72,6 +74,10 @@ pub struct IpsecSa {
     pub vpn: String,
     /// Gateway.
     pub gateway: String,
+    /// Routing instance of the outer packets, unless it is the default one.
+    pub outer_instance: Option<String>,
+    /// That of the inner ones.
+    pub inner_instance: Option<String>,
     /// Its tunnel interface.
     pub tunnel: UnitName,
     /// Our outer address and port.

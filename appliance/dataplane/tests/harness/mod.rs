@@ -112,6 +112,7 @@ pub fn config(n: u8) -> PlaneConfig {
         signals: vec![],
         tcp_mss: None,
         acceleration: vec![],
+        instances: vec![],
     }
 }
 

@@ -27,12 +27,12 @@ impl Gateways {
     pub fn push(&mut self, gateway: Arc<Gateway>) {
         let at = self.list.len();
         self.by_name.entry(gateway.name.clone()).or_insert(at);
-        match &gateway.remote {
-            RemotePeer::Static { address, .. } => {
+        match (&gateway.remote_addresses, &gateway.remote) {
+            (Some(addresses), _) => addresses.iter().for_each(|address| {
                 self.by_address.entry(*address).or_default().push(at);
-            }
-            RemotePeer::Anyone { address: None } => self.anyone.push(at),
-            _ => self.dynamic.push(at),
+            }),
+            (None, RemotePeer::Anyone) => self.anyone.push(at),
+            (None, _) => self.dynamic.push(at),
         }
         self.list.push(gateway);
     }
@@ -76,30 +76,30 @@ mod tests {
     use super::*;
     use crate::sim::gateway;
 
-    fn named(name: &str, remote: RemotePeer) -> Arc<Gateway> {
+    fn named(name: &str, addresses: Option<&[&str]>, remote: RemotePeer) -> Arc<Gateway> {
+        let addresses = addresses.map(|all| all.iter().map(|a| a.parse().unwrap()));
         Arc::new(Gateway {
             name: name.to_owned(),
+            remote_addresses: addresses.map(Iterator::collect),
             remote,
             local_addresses: Vec::new(),
             ..gateway()
         })
     }
 
-    fn only(address: &str) -> RemotePeer {
-        RemotePeer::Static {
-            address: address.parse().unwrap(),
-            identity: None,
-        }
+    fn only(name: &str, addresses: &[&str]) -> Arc<Gateway> {
+        named(name, Some(addresses), RemotePeer::Anyone)
     }
 
     #[test]
     fn exact_addresses_come_before_dynamic_gateways_and_others_not_at_all() {
         let gateways: Gateways = [
-            named("anyone", RemotePeer::Anyone { address: None }),
-            named("dynamic", RemotePeer::HostnameSuffix("x".into())),
-            named("another", only("198.51.100.8")),
-            named("first", only("198.51.100.7")),
-            named("second", only("198.51.100.7")),
+            named("anyone", None, RemotePeer::Anyone),
+            named("dynamic", None, RemotePeer::HostnameSuffix("x".into())),
+            only("another", &["198.51.100.8"]),
+            only("first", &["198.51.100.7"]),
+            only("second", &["198.51.100.9", "198.51.100.7"]),
+            only("unknown", &[]),
         ]
         .into_iter()
         .collect();
@@ -115,6 +115,8 @@ mod tests {
         assert!(names(VrfId(1), "198.51.100.7").is_empty());
         assert_eq!(gateways.named("second").unwrap().name, "second");
         assert!(gateways.named("third").is_none());
-        assert_eq!(gateways.len(), 5);
+        let backup = names(VrfId::DEFAULT, "198.51.100.9");
+        assert_eq!(backup, ["second", "dynamic", "anyone"]);
+        assert_eq!(gateways.len(), 6);
     }
 }

@@ -76,7 +76,7 @@ impl<E: Environment> Endpoint<E> {
         let Some(gateway) = self.config.gateways.named(name).cloned() else {
             return false;
         };
-        let path = gateway.static_path();
+        let path = self.next_path(&gateway).map(|(path, _)| path);
         let Some((local, remote)) = path.filter(|_| !gateway.proposals.is_empty()) else {
             return false;
         };
@@ -88,6 +88,17 @@ impl<E: Environment> Endpoint<E> {
         self.initiated.insert(gateway.name.clone(), id);
         self.begin(now, id, &gateway, (local, remote), children, None);
         true
+    }
+
+    /// Where the next set-up with a static gateway goes: behind the address that failed last, else to the first. True: all of them
+    /// have been tried since the first.
+    pub(super) fn next_path(&self, gateway: &Gateway) -> Option<((IpAddr, IpAddr), bool)> {
+        let paths: Vec<_> = gateway.static_paths().collect();
+        let failed = self.failed.get(&gateway.name);
+        let failed = failed.and_then(|at| paths.iter().position(|(_, remote)| remote == at));
+        let next = failed.map_or(0, |at| at + 1);
+        let path = paths.get(next).or(paths.first()).copied()?;
+        Some((path, next == paths.len()))
     }
 
     /// Begins a session with these children, of a gateway with proposals.
@@ -202,15 +213,18 @@ impl<E: Environment> Endpoint<E> {
         self.session_of_child(child).is_some()
     }
 
-    /// The data plane cannot install the pair: it is deleted at both ends.
-    pub fn install_failed(&mut self, child: ChildId, now: Time) -> bool {
+    /// The data plane cannot install the pair, as `why` says: it is deleted at both ends.
+    pub fn install_failed(&mut self, child: ChildId, why: &str, now: Time) -> bool {
         self.with_child(child, now, |ctx, session, child| {
-            let vpn = session
-                .child(child)
-                .map(|c| c.vpn.clone())
-                .unwrap_or_default();
-            let remote = session.path.remote;
-            ctx.failure(session, remote, Stage::Child, Reason::Install(vpn));
+            let refused = session.child(child).map(|c| Reason::Install {
+                vpn: c.vpn.clone(),
+                local: c.local_ts.clone(),
+                remote: c.remote_ts.clone(),
+                why: why.to_owned(),
+            });
+            if let Some(reason) = refused {
+                ctx.failure(session, session.path.remote, Stage::Child, reason);
+            }
             tasks::delete_child(session, child, now);
             Ok(())
         })

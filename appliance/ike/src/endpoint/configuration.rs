@@ -94,7 +94,7 @@ impl<E: Environment> Endpoint<E> {
         }
     }
 
-    /// Sessions whose own address their gateway does not have any more.
+    /// Sessions whose own address, or routing instance, their gateway does not have any more.
     fn sessions_without_address(&self) -> Vec<u64> {
         let moved = |s: &Session| {
             let gateway = s
@@ -103,7 +103,8 @@ impl<E: Environment> Endpoint<E> {
                 .and_then(|g| self.config.gateways.named(g));
             gateway.is_some_and(|g| {
                 let ours = &g.local_addresses;
-                !ours.is_empty() && !ours.contains(&s.path.local.ip())
+                let elsewhere = !ours.is_empty() && !ours.contains(&s.path.local.ip());
+                elsewhere || g.vrf != s.path.vrf
             })
         };
         let sessions = self.sessions.values().filter(|s| moved(s));
@@ -155,7 +156,7 @@ impl<E: Environment> Endpoint<E> {
     /// Notes which static gateways are to be up by us.
     pub(super) fn want_static(&mut self, now: Time) {
         let up = |g: &&Arc<Gateway>| {
-            g.static_path().is_some() && g.vpns.iter().any(|v| v.establish_immediately)
+            g.static_paths().next().is_some() && g.vpns.iter().any(|v| v.establish_immediately)
         };
         let names: BTreeSet<&String> = self
             .config
@@ -165,6 +166,8 @@ impl<E: Environment> Endpoint<E> {
             .map(|g| &g.name)
             .collect();
         self.wanted.retain(|name, _| names.contains(name));
+        let gateways = &self.config.gateways;
+        self.failed.retain(|name, _| gateways.named(name).is_some());
         for name in names {
             let fresh = || Wanted {
                 next_at: now,

@@ -132,6 +132,7 @@ impl<E: Environment> Endpoint<E> {
         let h = &message.header;
         self.clear_graves(now);
         let grave = self.tombstones.get(&local_spi);
+        let grave = grave.filter(|t| t.answer.vrf == datagram.vrf);
         let repeat = grave.filter(|t| sha256(&[datagram.data]).is_ok_and(|d| d == t.request));
         let Some(answer) = repeat.map(|t| t.answer.clone()) else {
             self.stats.discard(Discard::UnknownSpi);

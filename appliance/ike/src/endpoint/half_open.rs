@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use ravelin_crypto::{Secret, ct_eq, prf};
-use ravelin_types::{Prf, Time};
+use ravelin_types::{Prf, Time, VrfId};
 use std::time::Duration;
 
 use super::Endpoint;
@@ -18,7 +18,7 @@ use crate::msg::{ExchangeType, Header, Message, Payload, unknown_critical};
 use crate::outbox::Ctx;
 use crate::proposal::select_ike;
 use crate::sa::{Continuation, Incoming, Parts, State, init, redirect, send_back};
-use crate::session::{IkeSa, Path, Session};
+use crate::session::{FirstMessage, IkeSa, Path, Session};
 use crate::stats::{Count, Discard};
 use crate::timers::HALF_OPEN_LIFETIME;
 use crate::window::Verdict;
@@ -32,7 +32,10 @@ const COOKIE_SECRET_LIFETIME: Duration = Duration::from_secs(60);
 /// section 2 asks for 3,000 octets; the longest proposals with the largest key exchange value stay below 4,000.
 pub const MAX_FIRST_OCTETS: usize = 8192;
 
-/// `version(1) | prf(secret, Ni | IPi | SPIi)`
+/// Routing instance and address of a peer.
+type Origin = (VrfId, IpAddr);
+
+/// `version(1) | prf(secret, Ni | routing instance | IPi | SPIi)`
 pub(super) struct Cookies {
     current: Secret,
     previous: Secret,
@@ -60,20 +63,21 @@ impl Cookies {
         Ok(())
     }
 
-    fn make(&self, version: u8, nonce: &[u8], from: IpAddr, spi_i: u64) -> Result<Vec<u8>, Fault> {
+    fn make(&self, version: u8, nonce: &[u8], from: Origin, spi_i: u64) -> Result<Vec<u8>, Fault> {
         let secret = if version == self.version {
             &self.current
         } else {
             &self.previous
         };
-        let address = match from {
+        let (vrf, address) = from;
+        let address = match address {
             IpAddr::V4(a) => a.octets().to_vec(),
             IpAddr::V6(a) => a.octets().to_vec(),
         };
         let mac = prf(
             Prf::HmacSha256,
             secret.as_bytes(),
-            &[nonce, &address, &spi_i.to_be_bytes()],
+            &[nonce, &vrf.0.to_be_bytes(), &address, &spi_i.to_be_bytes()],
         )?;
         let mut out = vec![version];
         out.extend_from_slice(mac.as_bytes());
@@ -84,7 +88,7 @@ impl Cookies {
         &self,
         cookie: &[u8],
         nonce: &[u8],
-        from: IpAddr,
+        from: Origin,
         spi_i: u64,
     ) -> Result<bool, Fault> {
         let Some(version) = cookie.first().copied() else {
@@ -111,7 +115,11 @@ enum Outcome {
 
 impl<E: Environment> Endpoint<E> {
     pub(super) fn first_message(&mut self, now: Time, datagram: &Datagram<'_>, message: &Message) {
-        let key = (datagram.remote, message.header.spi_i);
+        let key = FirstMessage {
+            vrf: datagram.vrf,
+            remote: datagram.remote,
+            spi_i: message.header.spi_i,
+        };
         if let Some(id) = self.first_messages.get(&key).copied() {
             self.with_session(now, id, |ctx, session| again(ctx, session, datagram));
             return;
@@ -244,7 +252,7 @@ impl<E: Environment> Endpoint<E> {
             return Ok(None);
         }
         self.cookies.turn(&mut self.env, now)?;
-        let from = datagram.remote.ip();
+        let from = (datagram.vrf, datagram.remote.ip());
         if let Some(given) = parts.notify(kind::COOKIE) {
             if self.cookies.is_right(&given.data, nonce, from, spi_i)? {
                 return Ok(None);
@@ -261,7 +269,7 @@ impl<E: Environment> Endpoint<E> {
     fn open_session(
         &mut self,
         now: Time,
-        key: (std::net::SocketAddr, u64),
+        key: FirstMessage,
         answer: init::Answer,
         job: Job,
         datagram: &Datagram<'_>,
@@ -276,7 +284,7 @@ impl<E: Environment> Endpoint<E> {
         };
         let mut session = Box::new(Session::new(id, false, path, now));
         let mut sa = IkeSa::new(ike, false, State::Answering, now);
-        sa.spi_i = key.1;
+        sa.spi_i = key.spi_i;
         sa.window.answering = true;
         sa.expires_at = Some(now + HALF_OPEN_LIFETIME);
         session.current = ike;
@@ -303,7 +311,8 @@ impl<E: Environment> Endpoint<E> {
             stats: &mut self.stats,
             spis: &self.by_spi,
         };
-        ctx.failure_of(datagram.remote, None, None, Stage::Init, reason);
+        let from = (datagram.vrf, datagram.remote);
+        ctx.failure_of(from, None, None, Stage::Init, reason);
     }
 
     /// Answers without remembering anything. `header` is the request's but for the initiator flag.

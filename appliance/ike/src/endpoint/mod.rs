@@ -16,7 +16,7 @@ mod show;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ use crate::event::{DownReason, Event, EventKind, Record, RecordOp, SessionId, Tr
 use crate::outbox::{Contact, Ctx, Outbox};
 use crate::record;
 use crate::sa::{ahead, child, established, liveness, tasks};
-use crate::session::Session;
+use crate::session::{FirstMessage, Session};
 use crate::stats::{Count, Stats};
 use crate::timers::{RECONNECT_FIRST, RECONNECT_MOST};
 use crate::work::Work;
@@ -62,9 +62,11 @@ pub struct Endpoint<E> {
     sessions: HashMap<u64, Box<Session>>,
     by_spi: HashMap<u64, u64>,
     by_child: HashMap<ChildId, u64>,
-    first_messages: HashMap<(SocketAddr, u64), u64>,
+    first_messages: HashMap<FirstMessage, u64>,
     initiated: HashMap<String, u64>,
     wanted: BTreeMap<String, Wanted>,
+    /// Where the last set-up with a static gateway failed, or its session ended for want of answers.
+    failed: HashMap<String, IpAddr>,
     timers: BTreeSet<(Time, u64)>,
     half_open: usize,
     passage: liveness::Passage,
@@ -125,6 +127,7 @@ impl<E: Environment> Endpoint<E> {
             first_messages: HashMap::new(),
             initiated: HashMap::new(),
             wanted: BTreeMap::new(),
+            failed: HashMap::new(),
             timers: BTreeSet::new(),
             half_open: 0,
             passage: liveness::Passage::default(),
@@ -407,6 +410,7 @@ impl<E: Environment> Endpoint<E> {
                     .peer
                     .clone()
                     .filter(|_| session.established_at.is_some()),
+                vrf: session.path.vrf,
                 remote: session.path.remote,
                 reason,
             });
@@ -432,13 +436,13 @@ impl<E: Environment> Endpoint<E> {
         if let Some(key) = session.volatile.first_message.take() {
             self.first_messages.remove(&key);
         }
-        self.unlist(now, session);
+        self.unlist(now, session, reason);
         if session.volatile.recorded {
             self.out.record(session.id, RecordOp::Remove);
         }
     }
 
-    fn unlist(&mut self, now: Time, session: &Session) {
+    fn unlist(&mut self, now: Time, session: &Session, reason: DownReason) {
         self.out.connections.strike(session);
         let Some(gateway) = session.gateway.as_ref().filter(|_| session.initiator) else {
             return;
@@ -452,9 +456,24 @@ impl<E: Environment> Endpoint<E> {
             self.initiated.insert(gateway.clone(), successor);
             return;
         }
+        if reason.is_of_the_path() {
+            let address = session.path.remote.ip();
+            self.failed.insert(gateway.clone(), address);
+        } else {
+            self.failed.remove(gateway);
+        }
+        let found = self.config.gateways.named(gateway);
+        let next = found.and_then(|found| self.next_path(found));
+        let untried = next.is_some_and(|(_, all_tried)| !all_tried) && reason.is_of_the_path();
         if let Some(w) = self.wanted.get_mut(gateway) {
-            w.next_at = now + w.delay;
-            w.delay = w.delay.saturating_mul(2).min(RECONNECT_MOST);
+            if untried {
+                // At once, and pauses get longer with each round only.
+                w.next_at = now;
+                w.delay = (w.delay / 2).max(RECONNECT_FIRST);
+            } else {
+                w.next_at = now + w.delay;
+                w.delay = w.delay.saturating_mul(2).min(RECONNECT_MOST);
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use crate::environment::Environment;
 use crate::event::SessionId;
 use crate::record::{RecordError, Stored, decode_all};
 use crate::sa::{State, init, tasks};
-use crate::session::{DownReasonStored, Session};
+use crate::session::{DownReasonStored, FirstMessage, Session};
 
 /// The usual interval of liveness detection.
 const SPREAD: Duration = Duration::from_secs(10);
@@ -113,7 +113,12 @@ impl<E: Environment> Endpoint<E> {
         session.volatile.recorded = true;
         session.last_inbound = now - self.liveness_spread();
         if session.is_half_open() {
-            let first = session.ikes.first().map(|i| (session.path.remote, i.spi_i));
+            let (vrf, remote) = (session.path.vrf, session.path.remote);
+            let first = session.ikes.first().map(|i| FirstMessage {
+                vrf,
+                remote,
+                spi_i: i.spi_i,
+            });
             self.first_messages
                 .extend(first.map(|key| (key, session.id)));
             session.volatile.first_message = first;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ravelin_types::{
-    ChildId, Identity, IkeSuite, IpsecMode, Numbers, Spi, Time, TrafficSelector, VolumeLife,
+    ChildId, Identity, IkeSuite, IpsecMode, Numbers, Spi, Time, TrafficSelector, VolumeLife, VrfId,
 };
 
 use super::Endpoint;
@@ -36,6 +36,8 @@ pub struct IkeSummary {
     pub spi_i: u64,
     /// SPI of its responder.
     pub spi_r: u64,
+    /// Routing instance.
+    pub vrf: VrfId,
     /// Our address and port.
     pub local: SocketAddr,
     /// The peer's.
@@ -171,6 +173,7 @@ impl<E: Environment> Endpoint<E> {
                 initiator: s.initiator,
                 spi_i: i.spi_i,
                 spi_r: i.spi_r,
+                vrf: s.path.vrf,
                 local: s.path.local,
                 remote: s.path.remote,
                 local_identity: s.local_identity.clone(),

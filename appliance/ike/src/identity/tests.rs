@@ -2,11 +2,12 @@ use super::*;
 use crate::config::PreSharedKeys;
 use std::sync::Arc;
 
-fn gateway(name: &str, remote: RemotePeer) -> Arc<Gateway> {
+fn gateway(remote_addresses: Option<Vec<IpAddr>>, remote: RemotePeer) -> Arc<Gateway> {
     Arc::new(Gateway {
-        name: name.into(),
+        name: "g".into(),
         vrf: VrfId::DEFAULT,
         local_addresses: vec!["192.0.2.1".parse().unwrap()],
+        remote_addresses,
         remote,
         local_identity: None,
         proposals: vec![],
@@ -34,7 +35,7 @@ fn fqdn(name: &str) -> Identity {
 
 #[test]
 fn a_suffix_matches_whole_labels_without_case() {
-    let g = gateway("ran", RemotePeer::HostnameSuffix("ran.example".into()));
+    let g = gateway(None, RemotePeer::HostnameSuffix("ran.example".into()));
     for good in [
         "enb1.ran.example",
         "ENB1.RAN.Example",
@@ -57,17 +58,12 @@ fn a_suffix_matches_whole_labels_without_case() {
 
 #[test]
 fn anyone_may_come_to_a_gateway_of_anyone() {
-    let g = gateway("all", RemotePeer::Anyone { address: None });
+    let g = gateway(None, RemotePeer::Anyone);
     assert!(g.accepts_identity(&fqdn("enb.example")));
     assert!(g.accepts_identity(&Identity::KeyId(vec![0])));
     assert_eq!(g.accepted_text(), "any identity");
     let only = "198.51.100.7".parse().unwrap();
-    let g = gateway(
-        "one",
-        RemotePeer::Anyone {
-            address: Some(only),
-        },
-    );
+    let g = gateway(Some(vec![only]), RemotePeer::Anyone);
     let (vrf, ours) = (VrfId::DEFAULT, "192.0.2.1".parse().unwrap());
     assert!(g.fits_addresses(vrf, ours, only));
     assert!(!g.fits_addresses(vrf, ours, "198.51.100.8".parse().unwrap()));
@@ -84,7 +80,7 @@ fn every_identity_type_matches_itself_only() {
         Identity::KeyId(b"enb.example".to_vec()),
     ];
     for (i, wanted) in all.iter().enumerate() {
-        let g = gateway("g", RemotePeer::Identity(wanted.clone()));
+        let g = gateway(None, RemotePeer::Identities(vec![wanted.clone()]));
         for (j, offered) in all.iter().enumerate() {
             assert_eq!(g.accepts_identity(offered), i == j);
             assert_eq!(from_payload(&to_payload(offered)).as_ref(), Some(offered));
@@ -119,13 +115,8 @@ fn names_with_terminators_are_none() {
 #[test]
 fn a_static_peer_is_its_address_by_default() {
     let address = "198.51.100.7".parse().unwrap();
-    let g = gateway(
-        "g",
-        RemotePeer::Static {
-            address,
-            identity: None,
-        },
-    );
+    let remote = RemotePeer::Identities(vec![of_address(address)]);
+    let g = gateway(Some(vec![address]), remote);
     assert!(g.accepts_identity(&of_address(address)));
     assert!(!g.accepts_identity(&fqdn("enb")));
     assert!(g.fits_addresses(VrfId::DEFAULT, "192.0.2.1".parse().unwrap(), address));

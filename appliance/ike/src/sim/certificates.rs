@@ -263,17 +263,14 @@ impl crate::config::IdentityPattern for Begins {
 
 #[test]
 fn a_pattern_picks_the_gateway_and_an_initiator_names_nobody() {
-    let pattern = |address, begin| RemotePeer::Pattern {
-        address,
-        pattern: Arc::new(Begins(begin)),
-    };
+    let pattern = |begin| RemotePeer::Pattern(Arc::new(Begins(begin)));
     let (mut a, b) = pair();
-    a.remote = pattern(Some(address(2).ip()), "segw");
+    a.remote = pattern("segw");
     let mut both = config(b);
     let gateways = &mut Arc::get_mut(&mut both).unwrap().gateways;
     let named = |name: &str, begin| {
         let mut gateway = (*gateways[0]).clone();
-        (gateway.name, gateway.remote) = (name.into(), pattern(None, begin));
+        (gateway.name, gateway.remote) = (name.into(), pattern(begin));
         Arc::new(gateway)
     };
     *gateways = [named("macro", "macro"), named("enb", "enb")]
@@ -289,7 +286,7 @@ fn a_pattern_picks_the_gateway_and_an_initiator_names_nobody() {
     assert_eq!(ours.accepted_text(), "segw...");
     let mut other = (**ours).clone();
     assert_eq!(other, **ours);
-    other.remote = pattern(ours.remote.address(), "other");
+    other.remote = pattern("other");
     assert_ne!(other, **ours);
 }
 
@@ -301,7 +298,7 @@ fn gateways_at_one_address_ask_for_all_they_trust_within_a_bound() {
         let trust = crate::config::Trust::new(name, hashes, false).unwrap();
         Arc::new(Gateway {
             name: name.into(),
-            remote: RemotePeer::Identity(fqdn(name)),
+            remote: RemotePeer::Identities(vec![fqdn(name)]),
             peer_proof: PeerProof::Certificate(Arc::new(trust)),
             ..gateway()
         })

@@ -150,10 +150,7 @@ fn a_wrong_identity_is_named_at_both_ends() {
         "{line}"
     );
     let mut a = peer();
-    a.remote = RemotePeer::Static {
-        address: address(2).ip(),
-        identity: Some(fqdn("other.example")),
-    };
+    a.remote = RemotePeer::Identities(vec![fqdn("other.example")]);
     let mut w = World::new(9, config(a), config(gateway()));
     w.run_for(Duration::from_secs(2));
     let line = w.a.failures[0].to_string();
@@ -262,10 +259,15 @@ fn a_data_plane_that_refuses_gets_the_child_deleted() {
     w.run_for(Duration::from_millis(500));
     assert!(w.a.plane.is_empty(), "{}", w.explain());
     assert_eq!(w.a.up().len(), 1);
-    assert!(
+    let said =
         w.b.failures
             .iter()
-            .any(|f| f.reason == Reason::Install("ran".into()))
+            .map(|f| f.reason.to_string())
+            .collect::<Vec<_>>();
+    let pair = "the pair 10.0.0.0/8 === 172.16.1.0/24 of vpn ran";
+    assert_eq!(
+        said[0],
+        format!("{pair} could not be installed: a table is full")
     );
 }
 
@@ -327,10 +329,8 @@ fn both_sides_may_connect_at_once_and_do_not_end_each_other() {
     b.name = "enb1".into();
     b.local_addresses = vec![address(2).ip()];
     b.local_identity = Some(fqdn("segw.example"));
-    b.remote = RemotePeer::Static {
-        address: address(1).ip(),
-        identity: Some(fqdn("enb1.ran.example")),
-    };
+    b.remote_addresses = Some(vec![address(1).ip()]);
+    b.remote = RemotePeer::Identities(vec![fqdn("enb1.ran.example")]);
     b.vpns[0].selectors = vec![SelectorPair {
         local: ts("10.0.0.0/8"),
         remote: ts("172.16.1.0/24"),

@@ -20,10 +20,7 @@ fn long(seed: u64) -> World {
     };
     a.proposals = vec![proposal];
     b.proposals = vec![proposal];
-    a.remote = RemotePeer::Static {
-        address: address(2).ip(),
-        identity: Some(name("segw.example")),
-    };
+    a.remote = RemotePeer::Identities(vec![name("segw.example")]);
     World::new(seed, config(a), config(b))
 }
 

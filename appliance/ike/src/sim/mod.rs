@@ -3,6 +3,7 @@
 //! Key exchanges run inline. Records are applied to a journal before the datagrams that depend on them leave, as the daemon
 //! does. The world checks after every step that no datagram leaves before its record, and at the end that no IV repeats.
 
+mod addresses;
 mod authority;
 mod certificates;
 mod collide;
@@ -15,6 +16,7 @@ mod establish;
 mod fragments;
 mod hostile;
 mod hybrid;
+mod instances;
 mod limits;
 mod liveness;
 mod mobike;
@@ -109,6 +111,7 @@ pub(crate) fn gateway() -> Gateway {
         name: "enbs".into(),
         vrf: VrfId::DEFAULT,
         local_addresses: vec![address(2).ip()],
+        remote_addresses: None,
         remote: RemotePeer::HostnameSuffix("ran.example".into()),
         local_identity: Some(fqdn("segw.example")),
         proposals: vec![ike_proposal(DhGroup::Curve25519)],
@@ -145,10 +148,8 @@ pub(crate) fn peer() -> Gateway {
     Gateway {
         name: "segw".into(),
         local_addresses: vec![address(1).ip()],
-        remote: RemotePeer::Static {
-            address: address(2).ip(),
-            identity: Some(fqdn("segw.example")),
-        },
+        remote_addresses: Some(vec![address(2).ip()]),
+        remote: RemotePeer::Identities(vec![fqdn("segw.example")]),
         local_identity: Some(fqdn("enb1.ran.example")),
         vpns: vec![vpn],
         ..gateway()

@@ -250,7 +250,8 @@ impl Node {
                 assert!(!self.epochs.contains(&id), "an epoch is used once");
                 self.epochs.push(id);
                 if self.refuse_installs {
-                    self.endpoint.install_failed(install.child, now);
+                    self.endpoint
+                        .install_failed(install.child, "a table is full", now);
                 } else {
                     let active = install.outbound_active;
                     if let Some(old) = install

@@ -50,6 +50,7 @@ pub(crate) enum Side {
 
 struct Flying {
     to: Side,
+    vrf: VrfId,
     from: SocketAddr,
     at: SocketAddr,
     data: Vec<u8>,
@@ -168,6 +169,7 @@ impl World {
                 key,
                 Flying {
                     to,
+                    vrf: t.vrf,
                     from,
                     at,
                     data: t.data.clone(),
@@ -224,9 +226,20 @@ impl World {
 
     /// Delivers octets as if they had come from there.
     pub(crate) fn inject(&mut self, to: Side, from: SocketAddr, at: SocketAddr, data: &[u8]) {
+        self.inject_into(VrfId::DEFAULT, to, (from, at), data);
+    }
+
+    /// Delivers octets in this routing instance.
+    pub(crate) fn inject_into(
+        &mut self,
+        vrf: VrfId,
+        to: Side,
+        (from, at): (SocketAddr, SocketAddr),
+        data: &[u8],
+    ) {
         let now = self.now;
         let datagram = Datagram {
-            vrf: VrfId::DEFAULT,
+            vrf,
             local: at,
             remote: from,
             data,
@@ -258,7 +271,7 @@ impl World {
             if let Some((_, f)) = self.flying.pop_first() {
                 let stale = f.at.ip() == address(9).ip();
                 if !stale {
-                    self.inject(f.to, f.from, f.at, &f.data);
+                    self.inject_into(f.vrf, f.to, (f.from, f.at), &f.data);
                 }
                 return true;
             }

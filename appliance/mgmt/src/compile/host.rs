@@ -1,9 +1,11 @@
 //! The host side's part: name, users, management interface.
 
 use super::CompileError;
+use super::instances::route_path;
 use ravelin_config::Config;
-use ravelin_config::typed;
+use ravelin_config::typed::{self, RouteHop, StaticRoute};
 use ravelin_ctl::host::wanted::{Class, HostConfig, Management, Password, PasswordHash, User};
+use std::net::IpAddr;
 
 /// The user of a configuration that has no administrator: without one, nobody could ever give it one.
 const FACTORY_USER: &str = "admin";
@@ -64,7 +66,7 @@ pub(super) fn compile(config: &Config, errors: &mut Vec<CompileError>) -> HostCo
     HostConfig {
         host_name: config.system.host_name.clone(),
         users,
-        management: management(config),
+        management: management(config, errors),
         ..HostConfig::default()
     }
 }
@@ -114,7 +116,7 @@ fn user(user: &typed::User) -> Result<User, String> {
 /// What the configuration calls the management interface.
 pub(super) const MANAGEMENT: &str = "fxp0";
 
-fn management(config: &Config) -> Management {
+fn management(config: &Config, errors: &mut Vec<CompileError>) -> Management {
     let mut made = Management::default();
     let interface = config.interfaces().iter().find(|i| i.name == MANAGEMENT);
     let Some(interface) = interface else {
@@ -127,9 +129,23 @@ fn management(config: &Config) -> Management {
         let addresses = unit.addresses().map(|a| (a.address, a.length));
         made.addresses.extend(addresses);
     }
-    let routes = config.management_routes();
-    made.routes = routes
-        .map(|r| (r.prefix.addr(), r.prefix.len(), r.next_hop))
-        .collect();
+    for route in config.management_routes() {
+        match neighbour(route) {
+            Some(hop) => (made.routes).push((route.prefix.addr(), route.prefix.len(), hop)),
+            None => errors.push(CompileError {
+                path: route_path(Some("mgmt_junos"), route),
+                message: "a route of the management instance has one next hop, an address"
+                    .to_owned(),
+            }),
+        }
+    }
     made
+}
+
+/// The next hop of a route, if it is one neighbour.
+fn neighbour(route: &StaticRoute) -> Option<IpAddr> {
+    match route.next_hop.as_slice() {
+        [RouteHop::Address(address)] => Some(*address),
+        _ => None,
+    }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod authentication;
 
+use super::instances::Instances;
 use super::{CompileError, sets};
 use authentication::{authentication, ca_profiles, local_identity, subject_peer};
 use ravelin_config::Config;
@@ -11,7 +12,7 @@ use ravelin_config::typed::{
     Vpn,
 };
 use ravelin_ctl::ike as part;
-use ravelin_ctl::ike::{Establish, IkeConfig, RemotePeer};
+use ravelin_ctl::ike::{Establish, IkeConfig, PeerAddress, RemotePeer};
 use ravelin_ctl::sa::{self, DfBit};
 use ravelin_types::{
     AdditionalKe, EspEncr, EspTransform, Identity, IkeInteg, IkeSuite, IpsecMode, IpsecProtocol,
@@ -25,6 +26,7 @@ const SET_ESP_LIFETIME_S: u32 = 3_600;
 
 pub(super) fn compile(
     config: &Config,
+    instances: &Instances,
     errors: &mut Vec<CompileError>,
     warnings: &mut Vec<String>,
 ) -> IkeConfig {
@@ -35,7 +37,10 @@ pub(super) fn compile(
             None => self::gateway(config, gateway, warnings).map(|made| vec![made]),
         };
         match made {
-            Ok(made) => {
+            Ok(mut made) => {
+                for made in &mut made {
+                    place(made, gateway, instances);
+                }
                 if made.iter().all(|made| made.vpns.is_empty()) {
                     warnings.push(format!(
                         "[security ike gateway {}] no VPN uses this gateway: its peers get no tunnel",
@@ -56,6 +61,16 @@ pub(super) fn compile(
         ca_profiles: ca_profiles(config),
         hold_s: super::chassis::hold_s(config),
         trace: config.security.ike.traceoptions.as_ref().map(traced),
+        instances: instances.list.clone(),
+    }
+}
+
+/// Puts a gateway and its VPNs into routing instances: IKE and ESP are where the external interface is, the packets inside where the
+/// tunnel interface is.
+fn place(made: &mut part::GatewayConfig, gateway: &Gateway, instances: &Instances) {
+    made.vrf = instances.vrf(&gateway.external_interface);
+    for vpn in &mut made.vpns {
+        vpn.inner_vrf = instances.vrf(&UnitName::new("st0", vpn.tunnel_unit));
     }
 }
 
@@ -69,6 +84,7 @@ fn gateway(
     let vpns = vpns.filter(|vpn| vpn.ike.gateway == gateway.name);
     let peers = Peers {
         name: gateway.name.clone(),
+        addresses: addresses(gateway),
         remote: remote(gateway)?,
         policy: policy(config, name)?,
         vpns: vpns
@@ -109,6 +125,7 @@ fn policy<'a>(config: &'a Config, name: &str) -> Result<&'a IkePolicy, String> {
 /// Peers of a gateway: all of them, or those of one client of its access profile.
 struct Peers<'a> {
     name: String,
+    addresses: Option<Vec<PeerAddress>>,
     remote: RemotePeer,
     policy: &'a IkePolicy,
     vpns: Vec<part::VpnConfig>,
@@ -125,6 +142,7 @@ fn serve(
         name: peers.name,
         vrf: VrfId::DEFAULT,
         local_addresses: local_addresses(config, gateway)?,
+        remote_addresses: peers.addresses,
         remote: peers.remote,
         local_identity: local_identity(gateway),
         proposals: proposals(config, policy, warnings)?,
@@ -173,7 +191,6 @@ fn pool(config: &Config, gateway: &Gateway) -> Result<Option<part::AddressPool>,
 /// Where a gateway listens: its `local-address`, or the first address of each family of its interface.
 fn local_addresses(config: &Config, gateway: &Gateway) -> Result<Vec<IpAddr>, String> {
     let own = unit_addresses(config, &gateway.external_interface);
-    let peer_is_ipv6 = gateway.address.map(|a| a.is_ipv6());
     let mut chosen = Vec::new();
     if let Some(address) = gateway.local_address {
         if !own.contains(&address) {
@@ -193,10 +210,19 @@ fn local_addresses(config: &Config, gateway: &Gateway) -> Result<Vec<IpAddr>, St
             ));
         }
     }
-    chosen.retain(|a| peer_is_ipv6.is_none_or(|v6| v6 == a.is_ipv6()));
-    if chosen.is_empty() {
-        return Err("no local address is of the family of `address`".to_owned());
+    // What a name stands for may be of either family.
+    let fits = |local: &IpAddr, peer: &PeerAddress| match peer {
+        PeerAddress::Address(address) => address.is_ipv4() == local.is_ipv4(),
+        PeerAddress::Name(_) => true,
+    };
+    let peers = addresses(gateway);
+    let peers = peers.as_deref().unwrap_or_default();
+    if let Some(peer) = (peers.iter()).find(|peer| !chosen.iter().any(|local| fits(local, peer))) {
+        return Err(format!(
+            "no local address is of the family of `address` {peer}"
+        ));
     }
+    chosen.retain(|local| peers.is_empty() || peers.iter().any(|peer| fits(local, peer)));
     Ok(chosen)
 }
 
@@ -209,29 +235,38 @@ fn unit_addresses(config: &Config, name: &UnitName) -> Vec<IpAddr> {
         .collect()
 }
 
+/// Where the one peer of a gateway is.
+fn addresses(gateway: &Gateway) -> Option<Vec<PeerAddress>> {
+    let place = |text: &String| {
+        let named = |_| PeerAddress::Name(text.to_ascii_lowercase());
+        text.parse().map_or_else(named, PeerAddress::Address)
+    };
+    let all = gateway.address.iter().map(place);
+    (!gateway.address.is_empty()).then(|| all.collect())
+}
+
 fn remote(gateway: &Gateway) -> Result<RemotePeer, String> {
-    if let Some(address) = gateway.address {
+    if let Some(addresses) = addresses(gateway) {
         let who = &gateway.remote_identity;
         if who.general_ikeid {
-            return Ok(RemotePeer::Anyone {
-                address: Some(address),
-            });
+            return Ok(RemotePeer::Anyone);
         }
         if let Some(subject) = &who.distinguished_name {
-            return Ok(subject_peer(Some(address), subject));
+            return Ok(subject_peer(subject));
         }
-        let identity = who.stated.identity();
-        return Ok(RemotePeer::Static { address, identity });
+        let places = || addresses.into_iter().map(PeerAddress::identity).collect();
+        let stated = who.stated.identity().map(|identity| vec![identity]);
+        return Ok(RemotePeer::Identities(stated.unwrap_or_else(places)));
     }
     let dynamic = gateway
         .dynamic
         .as_ref()
         .ok_or("neither `address` nor `dynamic`")?;
     if dynamic.identity.general_ikeid {
-        return Ok(RemotePeer::Anyone { address: None });
+        return Ok(RemotePeer::Anyone);
     }
     if let Some(subject) = &dynamic.identity.distinguished_name {
-        return Ok(subject_peer(None, subject));
+        return Ok(subject_peer(subject));
     }
     let identity = dynamic.identity.stated.identity();
     let identity = identity.ok_or("`dynamic` names no identity")?;
@@ -239,7 +274,7 @@ fn remote(gateway: &Gateway) -> Result<RemotePeer, String> {
         Identity::Fqdn(name) if dynamic.ike_user_type == "group-ike-id" => {
             RemotePeer::HostnameSuffix(name.trim_start_matches('.').to_owned())
         }
-        identity => RemotePeer::Identity(identity),
+        identity => RemotePeer::Identities(vec![identity]),
     })
 }
 

@@ -1,7 +1,9 @@
 use super::*;
 use ravelin_config::Model;
 use ravelin_ctl::acceleration::CryptoDevice;
-use ravelin_ctl::ike::{Authentication, DpdMode, Establish, LocalIdentity, RemotePeer};
+use ravelin_ctl::ike::{
+    Authentication, DpdMode, Establish, LocalIdentity, PeerAddress, RemotePeer,
+};
 use ravelin_ctl::plane::{Device, MssClamp};
 use ravelin_ctl::sa::{DfBit, TfcPadding};
 use ravelin_routing::StaticTarget;
@@ -20,7 +22,7 @@ pub(super) fn compiled(text: &str) -> Compiled {
         .map_err(|e| e.to_string())
         .unwrap()
         .config;
-    compile(&config).unwrap()
+    compile(&config, &VrfIds::default()).unwrap()
 }
 
 /// The errors of the site with `from` replaced by `to`.
@@ -32,7 +34,7 @@ fn errors(from: &str, to: &str) -> String {
         .map_err(|e| e.to_string())
         .unwrap()
         .config;
-    let errors = compile(&config).unwrap_err();
+    let errors = compile(&config, &VrfIds::default()).unwrap_err();
     errors
         .iter()
         .map(ToString::to_string)
@@ -68,7 +70,7 @@ fn the_site_compiles_for_planed_and_the_kernel() {
     assert_eq!(ike, ["192.0.2.1", "2001:db8:a::1"]);
     let devices: Vec<_> = site.kernel.devices.keys().map(String::as_str).collect();
     assert_eq!(devices, ["ge-0-0-0", "ge-0-0-1", "lo", "st0-0"]);
-    assert_eq!(site.kernel.devices["ge-0-0-0"].len(), 2);
+    assert_eq!(site.kernel.devices["ge-0-0-0"].addresses.len(), 2);
     assert!(site.kernel.routes.is_empty());
 }
 
@@ -183,7 +185,7 @@ fn addresses_must_be_ours_and_of_one_family() {
     let group = "dynamic {\n                hostname .enb.example;\n                ike-user-type group-ike-id;\n            }";
     assert_eq!(
         errors(group, "address 2001:db8:a::10;"),
-        "[security ike gateway enb-v4] no local address is of the family of `address`"
+        "[security ike gateway enb-v4] no local address is of the family of `address` 2001:db8:a::10"
     );
     assert_eq!(
         errors("address 198.51.100.1/24;", "address 192.0.2.1/24;"),
@@ -258,11 +260,10 @@ fn other_forms_of_gateways_and_algorithms() {
         );
     let ike = compiled(&text).ike;
     let first = &ike.gateways[0];
-    let static_peer = RemotePeer::Static {
-        address: "192.0.2.10".parse().unwrap(),
-        identity: Some(Identity::KeyId(b"k1".to_vec())),
-    };
-    assert_eq!(first.remote, static_peer);
+    let key_id = Identity::KeyId(b"k1".to_vec());
+    assert_eq!(first.remote, RemotePeer::Identities(vec![key_id]));
+    let address = PeerAddress::Address("192.0.2.10".parse().unwrap());
+    assert_eq!(first.remote_addresses, Some(vec![address]));
     assert_eq!(
         first.local_addresses,
         ["192.0.2.1".parse::<std::net::IpAddr>().unwrap()]
@@ -291,7 +292,7 @@ fn other_forms_of_gateways_and_algorithms() {
     let padding = some.gateways[0].vpns[0].tfc_padding;
     assert_eq!(padding, Some(TfcPadding::Octets(512)));
     let email = Identity::Email("a@b.example".to_owned());
-    assert_eq!(ike.gateways[1].remote, RemotePeer::Identity(email));
+    assert_eq!(ike.gateways[1].remote, RemotePeer::Identities(vec![email]));
 }
 
 #[test]
@@ -370,7 +371,7 @@ fn signal_routes_that_cannot_be_are_named() {
         assert!(text.contains(from));
         let loaded = MODEL.load("t.conf", &text.replacen(from, to, 1));
         match loaded {
-            Ok(parsed) => compile(&parsed.config).unwrap_err()[0].to_string(),
+            Ok(parsed) => compile(&parsed.config, &VrfIds::default()).unwrap_err()[0].to_string(),
             Err(problem) => problem.to_string(),
         }
     };

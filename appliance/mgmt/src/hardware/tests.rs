@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
+use crate::instances::VrfIds;
 use crate::judge::read_text;
 use ravelin_config::Model;
 
@@ -54,7 +55,8 @@ fn machine() -> tempfile::TempDir {
 
 fn compiled(text: &str, run_dir: &Path) -> Compiled {
     let model = Model::new().unwrap();
-    let (_, mut compiled) = read_text(&model, "t", text).unwrap_or_else(|e| panic!("{e}"));
+    let (_, mut compiled) =
+        read_text(&model, &VrfIds::default(), "t", text).unwrap_or_else(|e| panic!("{e}"));
     place(&mut compiled, run_dir);
     compiled
 }

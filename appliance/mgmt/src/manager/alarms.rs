@@ -84,6 +84,8 @@ impl Manager {
         let start = self.start_error.clone().map(|e| ("configuration", e));
         let host = self.host_error.clone().map(|e| ("host", e));
         let start = start.into_iter();
+        let faults = self.kernel.faults().into_iter();
+        let instances = faults.map(|fault| ("routing-instances", fault));
         let applied = fs::read(run_dir.join(APPLIED_FILE)).unwrap_or_default();
         let applied: Applied = serde_json::from_slice(&applied).unwrap_or_default();
         let minor = applied.faults.into_iter().map(|fault| ("host", fault));
@@ -94,7 +96,10 @@ impl Manager {
                 text,
             }
         };
-        let major = start.chain(host).map(alarm(Severity::Major));
+        let major = start
+            .chain(host)
+            .chain(instances)
+            .map(alarm(Severity::Major));
         all.extend(space(self.store.file()));
         all.extend(major.chain(minor.map(alarm(Severity::Minor))));
         for missing in &self.running.compiled.missing {

@@ -43,7 +43,7 @@ impl Manager {
     }
 
     fn commit_tree(&mut self, origin: &str, tree: Tree) -> Reply {
-        let compiled = match read_tree(&self.model, origin, &tree) {
+        let compiled = match read_tree(&self.model, self.ids.runs(), origin, &tree) {
             Ok(compiled) => compiled,
             Err(problem) => return Reply::Failed(lines_of(&problem)),
         };
@@ -73,10 +73,11 @@ impl Manager {
             self.abort_all(generation);
             return Reply::Failed(vec![error.to_string()]);
         }
-        if let Err(error) = self.host.want(&compiled.host) {
+        let kept = self.ids.keep(&compiled.instances);
+        if let Err(error) = kept.and_then(|()| self.host.want(&compiled.host)) {
             self.abort_all(generation);
             let mut failures = vec![error.to_string()];
-            failures.extend(self.store.undo().err().map(|error| error.to_string()));
+            failures.extend(self.undo());
             return Reply::Failed(failures);
         }
         let failures = self.apply_all(generation);
@@ -126,11 +127,18 @@ impl Manager {
         self.last_generation
     }
 
+    /// The files are again those of the configuration that runs; yields what the disk refuses. The text goes last: it fits its own
+    /// numbers and those from before it, and no others.
+    fn undo(&mut self) -> Vec<String> {
+        let numbers = self.ids.keep(&self.running.compiled.instances);
+        let undone = [numbers, self.store.undo()];
+        let refused = undone.into_iter().filter_map(Result::err);
+        refused.map(|error| error.to_string()).collect()
+    }
+
     /// Some daemon could not apply what it had prepared: the old configuration runs again, under a new generation.
     fn go_back(&mut self, mut failures: Vec<String>) -> Vec<String> {
-        if let Err(error) = self.store.undo() {
-            failures.push(error.to_string());
-        }
+        failures.extend(self.undo());
         self.tell_host();
         self.running.generation = self.next_generation();
         let generation = self.running.generation;

@@ -73,7 +73,7 @@ impl Manager {
 
     /// Runs nothing, with a user who may change that.
     fn run_empty(&mut self) -> &'static str {
-        let empty = crate::judge::read_text(&self.model, "empty", "");
+        let empty = crate::judge::read_text(&self.model, self.ids.runs(), "empty", "");
         if let Ok((tree, compiled)) = empty {
             self.run_read((tree, compiled, Zeroizing::default()));
         }
@@ -83,6 +83,9 @@ impl Manager {
     fn run_read(&mut self, (tree, mut compiled, text): Read) -> Zeroizing<String> {
         hardware::place(&mut compiled, self.store.run_dir());
         compiled.warnings.iter().for_each(|w| log::warn!("{w}"));
+        if let Err(error) = self.ids.keep(&compiled.instances) {
+            log::warn!("{error}");
+        }
         self.running.tree = tree;
         self.running.compiled = compiled;
         text
@@ -108,7 +111,8 @@ impl Manager {
 
     /// Reads, judges and compiles a text; one line per fault.
     pub(super) fn read(&self, origin: &str, text: &str) -> Result<(Tree, Compiled), Vec<String>> {
-        crate::judge::read_text(&self.model, origin, text).map_err(|problem| lines_of(&problem))
+        crate::judge::read_text(&self.model, self.ids.runs(), origin, text)
+            .map_err(|problem| lines_of(&problem))
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::compile::tests::SITE;
+use crate::kernel::{Handle, Order};
 use crate::server::serve;
 use ravelin_ctl::acceleration::{Acceleration, DeviceState};
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply, ProcessStatus};
@@ -37,7 +38,8 @@ impl Bench {
         let (kernel, plans) = channel();
         let hello = Hello::new(Role::Mgmtd, InstanceId(1));
         let store = Store::new(&folder.path().join("ravelin.conf"), folder.path());
-        let mut manager = Manager::new(store, settings, hello.clone(), inbox, kernel).unwrap();
+        let mut manager =
+            Manager::new(store, settings, hello.clone(), inbox, Handle::new(kernel)).unwrap();
         let server = serve(folder.path(), hello).unwrap();
         thread::spawn(move || server.run(&events));
         thread::spawn(move || manager.run());
@@ -232,6 +234,46 @@ fn a_commit_stores_and_applies_everywhere() {
         panic!("configuration");
     };
     assert!(shown.contains("threshold 4;") && !shown.contains("backhaul-secret"));
+}
+
+#[test]
+fn numbers_of_instances_outlive_commits_failures_and_restarts() {
+    let text = |names: &[&str]| {
+        let one = |name: &&str| format!("{name} {{ instance-type virtual-router; }}\n");
+        let all: String = names.iter().map(one).collect();
+        format!("routing-instances {{\n{all}}}\n")
+    };
+    let numbers = |bench: &Bench| {
+        let Ok(Order::Plan(plan)) = bench.plans.lock().unwrap().recv() else {
+            panic!("a plan");
+        };
+        let instances = plan.instances.into_iter();
+        let pairs: Vec<(String, u16)> = instances.map(|i| (i.name, i.vrf.0)).collect();
+        pairs
+    };
+    let pairs = |all: &[(&str, u16)]| {
+        let all = all
+            .iter()
+            .map(|(name, number)| ((*name).to_owned(), *number));
+        all.collect::<Vec<_>>()
+    };
+    let bench = Bench::new(Some(&text(&["blue", "red"])));
+    assert_eq!(numbers(&bench), pairs(&[("blue", 1), ("red", 2)]));
+    loaded(bench.load(&text(&["amber", "red"])));
+    assert_eq!(numbers(&bench), pairs(&[("amber", 3), ("red", 2)]));
+    // A commit that a daemon cannot carry out leaves no trace.
+    let mut iked = bench.daemon(Role::Iked);
+    iked.take();
+    let green = text(&["green"]);
+    thread::scope(|scope| {
+        let load = bench.load_meanwhile(scope, &green);
+        iked.prepare(Err("no".to_owned()));
+        assert!(failed(load.join().unwrap()).contains("no"));
+    });
+    let Bench { folder, .. } = bench;
+    fs::remove_file(folder.path().join("mgmtd.sock")).unwrap();
+    let bench = Bench::again(folder, Settings::default());
+    assert_eq!(numbers(&bench), pairs(&[("amber", 3), ("red", 2)]));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::link::{device_names, index_of};
 use super::{Kernel, Reconciled};
 use crate::netlink::{Requester, RtMessage};
 use crate::record::{NextHop, RouteRecord, RouteTarget};
-use crate::{RTPROT_STATIC, RoutingError};
+use crate::{RTPROT_STATIC, RoutingError, vrf_of_table};
 use netlink_packet_core::NLM_F_CREATE;
 use netlink_packet_route::route::{RouteHeader, RouteMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -35,7 +35,7 @@ pub enum StaticTarget {
 /// A static route.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StaticRoute {
-    /// The kernel's table ([`crate::TABLE_MAIN`] for the default routing instance).
+    /// The kernel's table ([`crate::table_of`]).
     pub table: u32,
     /// The destination.
     pub prefix: Prefix,
@@ -48,7 +48,7 @@ pub struct StaticRoute {
 type Key = (u32, Prefix, u32);
 
 impl Kernel {
-    /// The static routes in the kernel.
+    /// The static routes in the kernel's tables of routing instances.
     ///
     /// # Errors
     /// The dump's.
@@ -58,7 +58,7 @@ impl Kernel {
         Ok(records.iter().map(|r| describe(r, &names)).collect())
     }
 
-    /// Makes `wanted` the static routes of the kernel, over all tables. A route that differs is replaced in the order
+    /// Makes `wanted` the static routes of the kernel, over the tables of all routing instances. A route that differs is replaced in the order
     /// delete, add.
     ///
     /// # Errors
@@ -122,7 +122,7 @@ impl Kernel {
 
     fn static_records(&mut self) -> Result<Vec<RouteRecord>, RoutingError> {
         let mut records = dump_routes(&mut self.requester)?;
-        records.retain(|r| r.protocol == RTPROT_STATIC);
+        records.retain(|r| r.protocol == RTPROT_STATIC && vrf_of_table(r.table).is_some());
         Ok(records)
     }
 }

@@ -21,6 +21,8 @@ pub struct Link {
     pub mtu_octets: u32,
     /// The table of its VRF; [`crate::TABLE_MAIN`] without one.
     pub table: u32,
+    /// Its own table, when it is a VRF device.
+    pub vrf_table: Option<u32>,
 }
 
 /// An address of the host.

@@ -29,7 +29,7 @@ mod socket;
 pub use event::{Address, Link, MirrorEvent, Neighbour, Route};
 pub use socket::MirrorSocket;
 
-use crate::kernel::{InterfaceAddress, LinkInfo, decode_address, decode_link};
+use crate::kernel::{END_METRIC, InterfaceAddress, LinkInfo, decode_address, decode_link};
 use crate::netlink::{NextHopMessage, RtMessage};
 use crate::record::RouteRecord;
 use crate::{RTPROT_ARI_TS, RTPROT_SIGNAL, TABLE_MAIN};
@@ -213,6 +213,14 @@ impl Mirror {
             return;
         }
         out.push(MirrorEvent::Link(self.link_event(&link)));
+        if old.as_ref().and_then(|l| l.vrf_table) != link.vrf_table {
+            // A dump may tell of a device before it tells of its VRF.
+            let slaves = self
+                .links
+                .values()
+                .filter(|l| l.value.controller == ifindex);
+            out.extend(slaves.map(|l| MirrorEvent::Link(self.link_event(&l.value))));
+        }
         let was = old.as_ref().map(|l| (l.admin_up, l.carrier));
         if was == Some((link.admin_up, link.carrier)) {
             return;
@@ -390,6 +398,7 @@ impl Mirror {
             mac: link.mac,
             mtu_octets: link.mtu_octets,
             table: self.table_of(link.ifindex),
+            vrf_table: link.vrf_table,
         }
     }
 
@@ -460,7 +469,10 @@ fn decode_route(message: &RouteMessage) -> Option<RouteRecord> {
     };
     // Ours, for others to redistribute: neither says where a packet goes.
     let ours = matches!(record.protocol, RTPROT_ARI_TS | RTPROT_SIGNAL);
-    let ignored = ours || record.tos != 0 || outside;
+    // The end of an instance's table, which is there for the host's own packets.
+    let end =
+        record.metric == END_METRIC && matches!(record.target, crate::RouteTarget::Unreachable);
+    let ignored = ours || end || record.tos != 0 || outside;
     (!ignored).then_some(record)
 }
 

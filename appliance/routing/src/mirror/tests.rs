@@ -275,3 +275,32 @@ fn a_link_of_a_vrf_has_its_table() {
     let table = |i| mirror.links().find(|l| l.ifindex == i).unwrap().table;
     assert_eq!((table(1), table(2)), (1001, TABLE_MAIN));
 }
+
+#[test]
+fn a_link_that_was_told_before_its_vrf_is_told_again() {
+    let link = |index: u32, name: &str, more: Vec<LinkAttribute>| {
+        let mut link = LinkMessage::default();
+        link.header.index = index;
+        link.attributes = vec![LinkAttribute::IfName(name.into())];
+        link.attributes.extend(more);
+        RtMessage::Route(RouteNetlinkMessage::NewLink(link))
+    };
+    use netlink_packet_route::link::{InfoData, InfoKind, InfoVrf, LinkInfo as Info};
+    let port = link(3, "ge-0-0-1", vec![LinkAttribute::Controller(7)]);
+    let info = vec![
+        Info::Kind(InfoKind::Vrf),
+        Info::Data(InfoData::Vrf(vec![InfoVrf::TableId(6101)])),
+    ];
+    let vrf = link(7, "core", vec![LinkAttribute::LinkInfo(info)]);
+    let mut mirror = mirror();
+    let events = feed(&mut mirror, 0, &[port, vrf.clone()]);
+    let tables: Vec<(u32, u32)> = events
+        .iter()
+        .filter_map(|event| match event {
+            MirrorEvent::Link(link) => Some((link.ifindex, link.table)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(tables, [(3, TABLE_MAIN), (7, TABLE_MAIN), (3, 6101)]);
+    assert_eq!(feed(&mut mirror, 0, &[vrf]), [], "nothing is new");
+}

@@ -158,6 +158,7 @@ impl Gateway {
             signals: vec![],
             tcp_mss: Some(MssClamp::Tunnel),
             acceleration: vec![],
+            instances: vec![],
         };
         let macs = HashMap::from(["ge-0/0/0", "ge-0/0/1"].map(|name| (name.to_owned(), MAC)));
         if let Ok(prepared) = controller.prepare_config(Generation(1), &config, &macs) {

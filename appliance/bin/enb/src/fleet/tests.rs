@@ -46,6 +46,7 @@ fn gateway(enb: &Gateway, proof: Proof, suffix: &str) -> Config {
     };
     let mut gateway = enb.clone();
     gateway.local_addresses = vec!["192.0.2.1".parse().unwrap()];
+    gateway.remote_addresses = None;
     gateway.remote = RemotePeer::HostnameSuffix(suffix.into());
     gateway.local_identity = Some(Identity::Fqdn("gw1.enb.example".into()));
     (gateway.local_proof, gateway.peer_proof) = (proof.local, proof.peer);

@@ -4,7 +4,7 @@
 //! factory default when there is no text; what the text itself says of the host name stays.
 
 use ravelin_config::{Diagnostic, Model, Problem, Secrets, Tree};
-use ravelin_mgmt::read_text;
+use ravelin_mgmt::{VrfIds, read_text};
 use zeroize::Zeroizing;
 
 use super::seed::{Content, Text};
@@ -68,7 +68,7 @@ pub fn compose(
 
 /// Reads and judges a text; the warnings are for the operator.
 fn judge(model: &Model, text: &Text) -> Result<(Tree, Vec<String>), Vec<String>> {
-    match read_text(model, &text.file, &text.text) {
+    match read_text(model, &VrfIds::default(), &text.file, &text.text) {
         Ok((tree, compiled)) => Ok((tree, compiled.warnings)),
         Err(Problem::Model(error)) => Err(vec![error.to_string()]),
         Err(Problem::Refused(refusal)) => Err(refusal

@@ -6,8 +6,9 @@ use ravelin_types::{
 
 use super::*;
 use crate::pki::tests::NOW;
-use ravelin_ctl::ike::{Authentication, IkeProposal, LocalIdentity, Revocation};
+use ravelin_ctl::ike::{Authentication, IkeProposal, LocalIdentity, Revocation, RoutingInstance};
 
+mod addresses;
 mod certificates;
 mod keys;
 
@@ -44,6 +45,7 @@ fn config() -> IkeConfig {
         name: "enb".to_owned(),
         vrf: VrfId::DEFAULT,
         local_addresses: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
+        remote_addresses: None,
         remote: RemotePeer::HostnameSuffix("example.net".to_owned()),
         local_identity: LocalIdentity::Stated(Identity::Fqdn("gw.example.net".to_owned())),
         proposals: vec![IkeProposal {
@@ -75,6 +77,7 @@ fn config() -> IkeConfig {
         ca_profiles: vec![],
         hold_s: 10,
         trace: None,
+        instances: vec![],
     }
 }
 
@@ -85,7 +88,7 @@ fn changed(change: impl FnOnce(&mut GatewayConfig)) -> Result<Compiled, ConfigEr
 }
 
 fn without_certificates(config: IkeConfig) -> Result<Compiled, ConfigError> {
-    compile(&Arc::new(config), &Arc::default(), None)
+    compile(&Arc::new(config), &Arc::default(), &Arc::default(), None)
 }
 
 #[test]
@@ -133,14 +136,18 @@ fn what_cannot_run_is_refused_by_name() {
         missing("traffic selector")
     );
     let gateway = "enb".to_owned();
+    let vrf = VrfId(1);
     assert_eq!(
         refused(|g| g.vrf = VrfId(1)),
-        ConfigError::GatewayInstance { gateway }
+        ConfigError::GatewayInstance { gateway, vrf }
     );
     let vpn = "v1".to_owned();
     assert_eq!(
         refused(|g| g.vpns[0].inner_vrf = VrfId(1)),
-        ConfigError::TunnelInstance { vpn: vpn.clone() }
+        ConfigError::TunnelInstance {
+            vpn: vpn.clone(),
+            vrf
+        }
     );
     assert_eq!(
         refused(|g| g.vpns.push(g.vpns[0].clone())),
@@ -155,19 +162,58 @@ fn what_cannot_run_is_refused_by_name() {
 }
 
 #[test]
+fn a_gateway_and_its_tunnel_may_be_in_different_routing_instances() {
+    let instance = |vrf, name: &str, table| RoutingInstance {
+        vrf: VrfId(vrf),
+        name: name.to_owned(),
+        device: format!("vrf-{name}"),
+        table,
+    };
+    let mut config = config();
+    config.instances = vec![instance(1, "access", 1001), instance(2, "core", 1002)];
+    config.gateways[0].vrf = VrfId(1);
+    config.gateways[0].vpns[0].inner_vrf = VrfId(2);
+    // The same address in the default instance.
+    let mut other = config.gateways[0].clone();
+    (other.name, other.vrf) = ("other".to_owned(), VrfId::DEFAULT);
+    config.gateways.push(other);
+    let compiled = without_certificates(config.clone()).unwrap();
+    assert_eq!(compiled.ike.gateways.named("enb").unwrap().vrf, VrfId(1));
+    let key = ("enb".to_owned(), "v1".to_owned());
+    assert_eq!(compiled.tunnels[&key].inner_vrf, VrfId(2));
+    let listen = |vrf| compiled.listen.iter().filter(|at| at.0 == vrf).count();
+    assert_eq!((listen(VrfId(1)), listen(VrfId::DEFAULT)), (2, 2));
+    let instances = &compiled.instances;
+    assert_eq!(instances.name(VrfId(1)).as_deref(), Some("access"));
+    assert_eq!(instances.name(VrfId::DEFAULT), None);
+    let tables = [0, 2, 3].map(|vrf| instances.table(VrfId(vrf)));
+    assert_eq!(tables, [Some(254), Some(1002), None]);
+
+    for vrf in [0, 1] {
+        let mut config = config.clone();
+        config.instances.push(instance(vrf, "twice", 1003));
+        assert_eq!(
+            without_certificates(config).unwrap_err().to_string(),
+            format!("routing instance twice: its number {vrf} is taken")
+        );
+    }
+}
+
+#[test]
 fn two_phases() {
     let folder = tempfile::tempdir().unwrap();
     let pki = Pki::open(folder.path(), NOW).unwrap();
+    let names = Arc::default();
     let mut store = ConfigStore::default();
     let part = Part::Ike(config());
     assert!(store.apply(Generation(1)).is_err());
     let ready = Reply::Prepared(Ok(()));
-    assert_eq!(store.prepare(Generation(1), &part, &pki), ready);
+    assert_eq!(store.prepare(Generation(1), &part, &pki, &names), ready);
     store.abort(Generation(2));
     assert!(store.apply(Generation(2)).is_err());
     assert!(store.apply(Generation(1)).is_ok());
     assert_eq!(store.generation(), Some(Generation(1)));
-    assert_eq!(store.prepare(Generation(2), &part, &pki), ready);
+    assert_eq!(store.prepare(Generation(2), &part, &pki, &names), ready);
     store.abort(Generation(2));
     assert!(store.apply(Generation(2)).is_err());
     assert_eq!(store.generation(), Some(Generation(1)));
@@ -181,6 +227,7 @@ fn two_phases() {
             ..config()
         }),
         &pki,
+        &names,
     );
     assert!(matches!(wrong, Reply::Prepared(Err(text)) if text.contains("enb")));
 }

@@ -15,9 +15,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             subject: subject.to_owned(),
             text: text.to_owned(),
         };
-        let faults = self.config.running().map(|config| &config.faults[..]);
-        let faults = faults.unwrap_or_default().iter();
-        let mut all: Vec<Alarm> = faults.map(|fault| major("ike", fault)).collect();
+        let mut all: Vec<Alarm> = self.told.iter().map(|fault| major("ike", fault)).collect();
         if self.journal.is_failing() {
             let why =
                 "the vault takes no records, so no IKE message leaves: is its file system full?";

@@ -1,13 +1,16 @@
 //! What the endpoint's events do, each when its records are durable.
 
 use ravelin_ctl::sa::{Outbound, Outer, SaHalf, SaPair};
-use ravelin_ike::{ChildInstall, ChildSummary, EventKind, Half};
+use ravelin_ike::{ChildInstall, ChildSummary, EventKind, Failure, Half, Reason};
 use ravelin_types::{SecretBytes, Time, TrafficSelector};
 
 use super::Daemon;
 use crate::config::TunnelParameters;
 use crate::routes::RouteKernel;
 use crate::sockets::Transport;
+
+/// Why the pair of a VPN is not installed that a commit took away meanwhile.
+pub(super) const NOT_CONFIGURED: &str = "the VPN is not configured any more";
 
 impl<T: Transport, K: RouteKernel> Daemon<T, K> {
     pub(super) fn act_on_events(&mut self, now: Time) -> bool {
@@ -42,11 +45,12 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             EventKind::IkeDown {
                 gateway,
                 peer,
+                vrf,
                 remote,
                 reason,
                 ..
             } => {
-                let Some(suppressed) = self.rate.admit(remote.ip(), now) else {
+                let Some(suppressed) = self.rate.admit((vrf, remote.ip()), now) else {
                     return;
                 };
                 let gateway = gateway.as_deref().unwrap_or("-");
@@ -81,12 +85,34 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
                 let _ = self.transport.keep_alive(vrf, local, remote);
             }
             EventKind::Failure(failure) => {
-                self.failures.note(&failure, now);
-                if let Some(suppressed) = self.rate.admit(failure.remote.ip(), now) {
-                    log::warn!("{failure}{}", also(suppressed));
+                let running = self.config.running();
+                let instance = running.and_then(|c| c.instances.name(failure.vrf));
+                let waits = self.unresolved(&failure);
+                let peer = (failure.vrf, failure.remote.ip());
+                if let Some(suppressed) = self.rate.admit(peer, now) {
+                    let at = (instance.as_ref())
+                        .map(|name| format!("routing instance {name}: "))
+                        .unwrap_or_default();
+                    let why = (waits.as_ref())
+                        .map(|waits| format!(" ({waits})"))
+                        .unwrap_or_default();
+                    log::warn!("{at}{failure}{why}{}", also(suppressed));
                 }
+                self.failures.note(&failure, instance, waits, now);
             }
         }
+    }
+
+    /// For a peer without a gateway: the host name which may be its, and others of which no address is known.
+    fn unresolved(&self, failure: &Failure) -> Option<String> {
+        if !matches!(failure.reason, Reason::NoGateway(_)) {
+            return None;
+        }
+        let (first, rest) = self.config.running()?.unresolved.split_first()?;
+        Some(match rest.len() {
+            0 => first.clone(),
+            further => format!("{first}; {further} further names"),
+        })
     }
 
     fn install(&mut self, install: &ChildInstall, now: Time) {
@@ -96,12 +122,8 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             .running()
             .and_then(|config| config.tunnels.get(&key));
         let Some(pair) = parameters.map(|parameters| pair_of(install, parameters)) else {
-            log::warn!(
-                "vpn {} of gateway {} is not configured any more",
-                install.vpn,
-                install.gateway
-            );
-            self.endpoint.install_failed(install.child, now);
+            self.endpoint
+                .install_failed(install.child, NOT_CONFIGURED, now);
             return;
         };
         self.plane.want(pair, false);

@@ -50,6 +50,10 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
         log::debug!("gateway {gateway}: traffic for vpn {vpn}");
         if !self.endpoint.initiate(&gateway, Some(&vpn), now) {
             log::warn!("gateway {gateway}: no address of ours leads to the peer of vpn {vpn}");
+            if let Some(config) = self.config.running() {
+                let hosts = config.hosts_of(&gateway);
+                hosts.for_each(|host| self.names.hurry(host, now));
+            }
         }
     }
 }

@@ -17,9 +17,9 @@ use ravelin_platform::clock::epoch_us;
 use ravelin_types::{Generation, NodeId, PairId, Spi, Time};
 use ravelin_vault::Live;
 
-use super::events::held_pair;
-use super::{COUNTERS_PATIENCE, Daemon, MAX_QUESTIONS, show};
-use crate::config::Compiled;
+use super::events::{NOT_CONFIGURED, held_pair};
+use super::{COUNTERS_PATIENCE, Daemon, LOOK_INTERVAL, MAX_QUESTIONS, show};
+use crate::config::{Compiled, Instances};
 use crate::routes::RouteKernel;
 use crate::sockets::Transport;
 
@@ -28,7 +28,8 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
     pub(super) fn answer(&mut self, id: u32, request: Request, now: Time) -> Option<Reply> {
         match request {
             Request::Prepare { generation, part } => {
-                Some(self.config.prepare(generation, &part, self.desk.pki()))
+                let (pki, answers) = (self.desk.pki(), self.names.answers());
+                Some(self.config.prepare(generation, &part, pki, answers))
             }
             Request::Apply(generation) => Some(Reply::Applied(self.apply(generation, now))),
             Request::Abort(generation) => {
@@ -48,13 +49,15 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             .apply(generation)
             .map_err(|error| error.to_string())?;
         // An address that cannot be served must not keep the others from being served: it is told, and the rest runs.
-        let listening = self.transport.listen(&config.listen);
+        let listening = self.transport.listen(&config.listen, &config.instances);
+        self.look_at = now + LOOK_INTERVAL;
         self.set_node(config.node)
             .map_err(|error| error.to_string())?;
         self.hold.set_length(config.hold_s);
         self.trace(config.trace.as_ref());
         self.desk.pki().set_sources(&config.sources);
         self.use_config(&config, now);
+        self.renew_moved(&config, now);
         if first {
             self.take_up(now);
             // Once more: it closes the sessions whose gateways are gone.
@@ -84,18 +87,40 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
     }
 
     fn use_config(&mut self, config: &Compiled, now: Time) {
-        for fault in &config.faults {
+        let faults: Vec<String> =
+            (config.faults.iter().chain(&config.unresolved).cloned()).collect();
+        let told: HashSet<String> = self.told.drain(..).collect();
+        for fault in faults.iter().filter(|fault| !told.contains(*fault)) {
             log::error!("{fault}");
         }
+        self.told = faults;
+        self.names.want(&config.hosts, now);
         self.authority.set(Arc::clone(&config.keys));
         self.attempts.forget();
         self.endpoint.set_config(Arc::clone(&config.ike), now);
     }
 
-    /// Takes up certificates that operators have changed.
-    pub(super) fn refresh_certificates(&mut self, now: Time) {
-        if let Some(config) = self.config.refresh(self.desk.pki()) {
-            log::info!("certificates have changed");
+    /// Pairs whose VPN has another `st0` unit now, or a unit that is in another routing instance, are rekeyed: the new ones go there.
+    fn renew_moved(&mut self, config: &Compiled, now: Time) {
+        let moved = |child: &ChildSummary| {
+            let key = (child.gateway.to_string(), child.vpn.to_string());
+            let (held, wanted) = (self.plane.pair(child.child), config.tunnels.get(&key));
+            held.zip(wanted).is_some_and(|(held, wanted)| {
+                (held.tunnel_unit, held.inner_vrf) != (wanted.tunnel_unit, wanted.inner_vrf)
+            })
+        };
+        let all = self.endpoint.child_sas().filter(|child| child.live);
+        let moved: Vec<PairId> = all.filter(moved).map(|child| child.child).collect();
+        for pair in moved {
+            self.endpoint.rekey_child(pair, now);
+        }
+    }
+
+    /// Takes up certificates that operators have changed, and addresses of host names.
+    pub(super) fn refresh_config(&mut self, now: Time) {
+        let (pki, answers) = (self.desk.pki(), self.names.answers());
+        if let Some(config) = self.config.refresh(pki, answers) {
+            log::debug!("certificates or addresses of host names have changed");
             self.use_config(&config, now);
         }
     }
@@ -157,7 +182,8 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             {
                 Some(pair) => self.plane.want(pair, true),
                 None => {
-                    self.endpoint.install_failed(child.child, now);
+                    self.endpoint
+                        .install_failed(child.child, NOT_CONFIGURED, now);
                 }
             }
         }
@@ -212,6 +238,10 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
         match query {
             DaemonQuery::Alarms => DaemonReply::Alarms(self.alarms()),
             DaemonQuery::IkeSas => DaemonReply::IkeSas(self.ike_sas(now)),
+            DaemonQuery::IkeGateways => {
+                let config = self.config.running();
+                DaemonReply::IkeGateways(config.map_or_else(Vec::new, |c| c.gateways()))
+            }
             DaemonQuery::IkeStatistics => DaemonReply::IkeStatistics(self.statistics()),
             DaemonQuery::IkeFailures(FailureOrder::Show(peer)) => {
                 DaemonReply::IkeFailures(self.failures.list(*peer, now))
@@ -313,11 +343,17 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
         live.map(|child| child.child).collect()
     }
 
+    fn instances(&self) -> Instances {
+        let running = self.config.running();
+        running.map(|c| c.instances.clone()).unwrap_or_default()
+    }
+
     fn ike_sas(&self, now: Time) -> Vec<IkeSa> {
+        let instances = self.instances();
         let mut all: Vec<IkeSa> = self
             .endpoint
             .ike_sas()
-            .map(|sa| show::ike_sa(sa, now))
+            .map(|sa| show::ike_sa(sa, &instances, now))
             .collect();
         all.sort_unstable_by_key(|sa| sa.index);
         all
@@ -329,6 +365,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
             .iter()
             .map(|row| (row.pair, *row))
             .collect();
+        let instances = self.instances();
         let mut all: Vec<IpsecSa> = Vec::new();
         for child in self.endpoint.child_sas() {
             let Some(pair) = self.plane.pair(child.child) else {
@@ -338,6 +375,7 @@ impl<T: Transport, K: RouteKernel> Daemon<T, K> {
                 &child,
                 pair,
                 counters.get(&child.child.0).copied(),
+                &instances,
                 now,
             ));
         }

@@ -9,14 +9,16 @@ use ravelin_ctl::trace::{Trace, TraceEntry, TraceKeys, TraceKind};
 use ravelin_ike::{self as ike, ChildSummary, IkeSummary};
 use ravelin_types::{IkeSuite, Time, UnitName};
 
+use crate::config::Instances;
 use crate::sockets::PORT_IKE;
 
 /// An IKE SA.
-pub(super) fn ike_sa(sa: IkeSummary, now: Time) -> IkeSa {
+pub(super) fn ike_sa(sa: IkeSummary, instances: &Instances, now: Time) -> IkeSa {
     let name = |part: fn(IkeSuite) -> &'static str| sa.suite.map_or("-", part).to_owned();
     IkeSa {
         index: sa.ike.0,
         gateway: sa.gateway.map(|name| name.to_string()),
+        instance: instances.name(sa.vrf),
         state: sa.state.to_owned(),
         initiator: sa.initiator,
         initiator_spi: sa.spi_i,
@@ -50,6 +52,7 @@ pub(super) fn ipsec_sa(
     child: &ChildSummary,
     pair: &SaPair,
     counters: Option<PairCounters>,
+    instances: &Instances,
     now: Time,
 ) -> IpsecSa {
     let traffic = counters.unwrap_or_default();
@@ -63,6 +66,8 @@ pub(super) fn ipsec_sa(
         ike_index: child.ike.0,
         vpn: child.vpn.to_string(),
         gateway: child.gateway.to_string(),
+        outer_instance: instances.name(child.outer.vrf),
+        inner_instance: instances.name(pair.inner_vrf),
         tunnel: UnitName::new("st0", pair.tunnel_unit),
         local: SocketAddr::new(child.outer.local, local_port),
         remote: SocketAddr::new(child.outer.remote, remote_port),

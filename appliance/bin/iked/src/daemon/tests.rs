@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ravelin_ctl::daemon as mgmt;
-use ravelin_ctl::ike::{Authentication, Establish};
+use ravelin_ctl::failure::FailureOrder;
+use ravelin_ctl::ike::{Authentication, Establish, PeerAddress};
 use ravelin_ctl::operator::{DaemonQuery, DaemonReply};
 use ravelin_ctl::sa::{self, Event, Request, ToPlaned};
 use ravelin_types::numbers::GRANT;
-use ravelin_types::{Numbers, PairId, SecretBytes};
+use ravelin_types::{Generation, Numbers, PairId, SecretBytes};
 
 use bench::{Bench, LEFT, RIGHT};
 
@@ -78,6 +79,54 @@ fn traffic_establishes_a_tunnel_and_a_refusal_is_not_asked_for_at_once() {
         bench.run(Duration::from_millis(100));
     }
     assert_eq!(bench.delivered - before, 4, "one attempt in 4 s");
+}
+
+#[test]
+fn a_tunnel_waits_for_the_address_of_its_peers_name_at_either_end() {
+    let named = |node, name: &str| {
+        let mut config = bench::config(node);
+        let name = PeerAddress::Name(name.to_owned());
+        config.gateways[0].remote_addresses = Some(vec![name]);
+        config
+    };
+    let mut bench = Bench::new();
+    bench.connect_planes();
+    assert_eq!(
+        bench.apply(LEFT, named(LEFT, "right.example")),
+        mgmt::Reply::Applied(Ok(Generation(1)))
+    );
+    bench.apply(RIGHT, named(RIGHT, "left.example"));
+    bench.left().resolves(Err("no such host"));
+    bench.right().resolves(Err("no such host"));
+    bench.run(Duration::from_secs(1));
+    assert_eq!(bench.delivered, 0);
+    let DaemonReply::Alarms(alarms) = bench.query(LEFT, DaemonQuery::Alarms) else {
+        panic!("alarms were asked for");
+    };
+    let text = "gateway peer: host right.example: no such host; it has no address";
+    assert_eq!(alarms[0].text, text);
+    // The initiator knows, the responder does not, and says for whom it waits.
+    bench.run(Duration::from_secs(2));
+    bench.left().resolves(Ok("192.0.2.2"));
+    bench.run(Duration::from_millis(500));
+    let failures = DaemonQuery::IkeFailures(FailureOrder::Show(None));
+    let DaemonReply::IkeFailures(failures) = bench.query(RIGHT, failures) else {
+        panic!("failures were asked for");
+    };
+    let accepted = failures.entries[0].accepted.as_deref();
+    let text = "gateway peer: host left.example: no such host; it has no address";
+    assert_eq!(accepted, Some(text));
+    bench.right().resolves(Ok("192.0.2.1"));
+    bench.run(Duration::from_secs(20));
+    bench.assert_tunnel();
+    // Each is at another address now, which is for tunnels to come.
+    let before = (bench.right().pairs(), bench.delivered);
+    bench.run(Duration::from_secs(60));
+    bench.left().resolves(Ok("192.0.2.77"));
+    bench.right().resolves(Ok("192.0.2.78"));
+    bench.run(Duration::from_secs(5));
+    assert_eq!((bench.right().pairs(), bench.delivered), before);
+    bench.assert_tunnel();
 }
 
 #[test]

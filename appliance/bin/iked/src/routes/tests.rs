@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use ravelin_routing::TABLE_MAIN;
 use ravelin_types::{Prefix, TrafficSelector};
 
 use super::*;
@@ -88,7 +89,7 @@ fn routes_follow_the_selectors_but_never_the_default() {
     let kernel = Kernel::default();
     let mut routes = live(&kernel);
     let pair = with_remote(1, &["10.1.0.0/16", "2001:db8:1::/48", "0.0.0.0/0", "::/0"]);
-    routes.up(&pair, ms(1));
+    routes.up(&pair, TABLE_MAIN, ms(1));
     let wanted: Vec<String> = kernel
         .0
         .borrow()
@@ -106,7 +107,7 @@ fn routes_follow_the_selectors_but_never_the_default() {
 fn the_sa_leaves_after_its_route_or_when_the_kernel_is_stuck() {
     let kernel = Kernel::default();
     let mut routes = live(&kernel);
-    routes.up(&with_remote(1, &["10.1.0.0/16"]), ms(0));
+    routes.up(&with_remote(1, &["10.1.0.0/16"]), TABLE_MAIN, ms(0));
     routes.step(ms(0));
     kernel.0.borrow_mut().stuck = true;
     routes.down(PairId(1), 7, ms(10));
@@ -163,8 +164,8 @@ fn the_kernel_is_compared_when_devices_change_and_now_and_then() {
 fn nothing_is_told_to_the_kernel_before_the_first_comparison() {
     let kernel = Kernel::default();
     let mut routes = Routes::new(kernel.clone());
-    routes.up(&with_remote(1, &["10.1.0.0/16"]), ms(0));
-    routes.up(&with_remote(2, &["10.2.0.0/16"]), ms(0));
+    routes.up(&with_remote(1, &["10.1.0.0/16"]), TABLE_MAIN, ms(0));
+    routes.up(&with_remote(2, &["10.2.0.0/16"]), TABLE_MAIN, ms(0));
     routes.down(PairId(2), 0, ms(1));
     assert_eq!(routes.step(ms(1)), [(PairId(2), 0)], "the SA does not wait");
     assert!(kernel.0.borrow().wanted.is_empty());
@@ -179,7 +180,7 @@ fn withdrawn_routes_return_for_the_pairs_that_are_left() {
     let kernel = Kernel::default();
     let mut routes = live(&kernel);
     for (id, prefix) in [(1, "10.1.0.0/16"), (2, "10.2.0.0/16")] {
-        routes.up(&with_remote(id, &[prefix]), ms(1));
+        routes.up(&with_remote(id, &[prefix]), TABLE_MAIN, ms(1));
     }
     routes.withdraw(ms(2));
     assert!(kernel.0.borrow().wanted.is_empty());
@@ -190,7 +191,7 @@ fn withdrawn_routes_return_for_the_pairs_that_are_left() {
         "routes of a former life go too"
     );
     routes.down(PairId(1), 0, ms(3));
-    routes.up(&with_remote(3, &["10.3.0.0/16"]), ms(3));
+    routes.up(&with_remote(3, &["10.3.0.0/16"]), TABLE_MAIN, ms(3));
     assert!(kernel.0.borrow().wanted.is_empty());
     routes.restore(ms(4));
     let owners: Vec<u64> = kernel.0.borrow().wanted.iter().map(|(o, _)| o.0).collect();

@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use ravelin_ctl::ike::RoutingInstance;
+
 use super::*;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -23,7 +25,9 @@ async fn messages_reach_their_queue_without_marker_and_answers_carry_it() {
     let counters = Arc::new(SocketCounters::default());
     let ports = free_ports();
     let (mut transport, mut queues) = UdpTransport::with_ports(Arc::clone(&counters), ports);
-    transport.listen(&[(VrfId::DEFAULT, LOOPBACK)]).unwrap();
+    transport
+        .listen(&[(VrfId::DEFAULT, LOOPBACK)], &Instances::default())
+        .unwrap();
     let peer = UdpSocket::bind((LOOPBACK, 0)).await.unwrap();
     let remote = peer.local_addr().unwrap();
     let [ike, nat_t] = ports.map(|port| SocketAddr::new(LOOPBACK, port));
@@ -88,30 +92,45 @@ async fn listening_follows_the_configuration_and_needs_no_address_yet() {
     let absent: IpAddr = "192.0.2.77".parse().unwrap();
     let absent6: IpAddr = "2001:db8::77".parse().unwrap();
     transport
-        .listen(&[(VrfId::DEFAULT, absent), (VrfId::DEFAULT, absent6)])
+        .listen(
+            &[(VrfId::DEFAULT, absent), (VrfId::DEFAULT, absent6)],
+            &Instances::default(),
+        )
         .unwrap();
     assert_eq!(transport.sockets.len(), 4);
-    transport.listen(&[(VrfId::DEFAULT, absent6)]).unwrap();
+    transport
+        .listen(&[(VrfId::DEFAULT, absent6)], &Instances::default())
+        .unwrap();
     assert_eq!(transport.sockets.len(), 2);
     let gone = SocketAddr::new(absent, transport.ports[0]);
     assert!(transport.send(VrfId::DEFAULT, gone, gone, b"x").is_err());
     // What is withdrawn still sends, until the next change.
-    transport.listen(&[(VrfId::DEFAULT, LOOPBACK)]).unwrap();
+    transport
+        .listen(&[(VrfId::DEFAULT, LOOPBACK)], &Instances::default())
+        .unwrap();
     for bound in transport.sockets.values() {
         bound.socket.writable().await.unwrap();
     }
     let peer = std::net::UdpSocket::bind((LOOPBACK, 0)).unwrap();
     let remote = peer.local_addr().unwrap();
     let withdrawn = SocketAddr::new(LOOPBACK, transport.ports[0]);
-    transport.listen(&[(VrfId::DEFAULT, absent6)]).unwrap();
+    transport
+        .listen(&[(VrfId::DEFAULT, absent6)], &Instances::default())
+        .unwrap();
     transport
         .send(VrfId::DEFAULT, withdrawn, remote, b"farewell")
         .unwrap();
     assert_eq!(peer.recv(&mut [0; 100]).unwrap(), b"farewell".len());
     // And an address that comes back at once is served again, by the same socket.
-    transport.listen(&[(VrfId::DEFAULT, LOOPBACK)]).unwrap();
-    transport.listen(&[(VrfId::DEFAULT, absent6)]).unwrap();
-    transport.listen(&[(VrfId::DEFAULT, absent6)]).unwrap();
+    transport
+        .listen(&[(VrfId::DEFAULT, LOOPBACK)], &Instances::default())
+        .unwrap();
+    transport
+        .listen(&[(VrfId::DEFAULT, absent6)], &Instances::default())
+        .unwrap();
+    transport
+        .listen(&[(VrfId::DEFAULT, absent6)], &Instances::default())
+        .unwrap();
     let refused = transport.send(VrfId::DEFAULT, withdrawn, remote, b"x");
     assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
 }
@@ -121,7 +140,9 @@ async fn what_a_full_socket_loses_is_counted() {
     let counters = Arc::new(SocketCounters::default());
     let ports = free_ports();
     let (mut transport, mut queues) = UdpTransport::with_ports(Arc::clone(&counters), ports);
-    transport.listen(&[(VrfId::DEFAULT, LOOPBACK)]).unwrap();
+    transport
+        .listen(&[(VrfId::DEFAULT, LOOPBACK)], &Instances::default())
+        .unwrap();
     let ike = SocketAddr::new(LOOPBACK, ports[0]);
     let peer = std::net::UdpSocket::bind((LOOPBACK, 0)).unwrap();
     // The reader does not run meanwhile: it shares our thread.
@@ -148,4 +169,88 @@ async fn what_a_full_socket_loses_is_counted() {
         got + get(&counters.new_dropped) + get(&counters.socket_dropped),
         sent
     );
+}
+
+/// The loopback device stands for a VRF device: a socket that is bound to it hears what comes in by it.
+fn instances(device: &str) -> Instances {
+    Instances::of(&[RoutingInstance {
+        vrf: ACCESS,
+        name: "access".to_owned(),
+        device: device.to_owned(),
+        table: 1001,
+    }])
+    .unwrap()
+}
+
+const ACCESS: VrfId = VrfId(1);
+
+#[tokio::test]
+async fn sockets_of_a_routing_instance_wait_for_its_device_and_follow_it() {
+    let ports = free_ports();
+    let (mut transport, mut queues) = UdpTransport::with_ports(Arc::default(), ports);
+    let both = [(VrfId::DEFAULT, LOOPBACK), (ACCESS, LOOPBACK)];
+    let [ike, nat_t] = ports.map(|port| SocketAddr::new(LOOPBACK, port));
+    transport.listen(&both, &instances("ravelin-none")).unwrap();
+    let told = transport.waiting[&(ACCESS, nat_t)].clone();
+    assert_eq!(
+        told,
+        format!(
+            "cannot listen on {nat_t} in routing instance access: there is no device ravelin-none"
+        )
+    );
+    let peer = UdpSocket::bind((LOOPBACK, 0)).await.unwrap();
+    let remote = peer.local_addr().unwrap();
+    assert!(transport.send(ACCESS, ike, remote, b"x").is_err());
+    assert!(transport.look(), "it is looked for");
+    assert_eq!((transport.sockets.len(), transport.waiting.len()), (2, 2));
+
+    // It is there; the same address in the default instance is served by another socket.
+    transport.instances = instances("lo");
+    assert!(transport.look());
+    assert_eq!((transport.sockets.len(), transport.waiting.len()), (4, 0));
+    let mut heard = async |transport: &UdpTransport| {
+        let bound = &transport.sockets[&(ACCESS, ike)];
+        bound.socket.writable().await.unwrap();
+        peer.send_to(&message(1), ike).await.unwrap();
+        let got = queues.existing.recv().await.unwrap();
+        transport
+            .send(got.vrf, got.local, remote, b"answer")
+            .unwrap();
+        let (_, from) = peer.recv_from(&mut [0; 100]).await.unwrap();
+        assert_eq!(from, ike);
+        got.vrf
+    };
+    assert_eq!(heard(&transport).await, ACCESS);
+
+    // The device was made anew: its index is another one.
+    let device = transport.sockets[&(ACCESS, ike)].device;
+    for port in [ike, nat_t] {
+        let bound = transport.sockets.get_mut(&(ACCESS, port)).unwrap();
+        bound.device = device + 1;
+        bound.reader.abort();
+    }
+    let default = Arc::as_ptr(&transport.sockets[&(VrfId::DEFAULT, ike)].socket);
+    assert!(transport.look());
+    assert_eq!(transport.sockets[&(ACCESS, ike)].device, device);
+    assert_eq!(heard(&transport).await, ACCESS);
+    let same = Arc::as_ptr(&transport.sockets[&(VrfId::DEFAULT, ike)].socket);
+    assert_eq!(same, default, "the others stay");
+
+    // Without the instance its sockets go, and nothing is left to look after.
+    transport.listen(&both[..1], &Instances::default()).unwrap();
+    assert_eq!(transport.sockets.len(), 2);
+    assert!(!transport.look());
+}
+
+#[tokio::test]
+async fn no_socket_of_an_instance_that_is_not_there_listens_everywhere() {
+    let (mut transport, _queues) = UdpTransport::with_ports(Arc::default(), free_ports());
+    for device in ["", "a-name-that-is-longer-than-the-kernel-takes"] {
+        let place = [(ACCESS, LOOPBACK)];
+        transport.listen(&place, &instances(device)).unwrap();
+        assert!(transport.sockets.is_empty(), "{device}");
+    }
+    let unknown = transport.listen(&[(ACCESS, LOOPBACK)], &Instances::default());
+    unknown.unwrap();
+    assert!(transport.sockets.is_empty());
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ravelin_ctl::ike::RoutingInstance;
 use ravelin_ctl::operator::{
     DaemonQuery, DaemonReply, Drop, Interface, IpsecStatistics, MAX_SHOWN_ROUTES, NextHop, Route,
     RouteList, TableSummary,
@@ -13,7 +14,7 @@ use ravelin_dataplane::counters::WorkerCounters;
 use ravelin_dataplane::tables::{IfIndex, InterfaceKind};
 use ravelin_platform::clock::now;
 use ravelin_routing::mirror::Route as KernelRoute;
-use ravelin_routing::{RTPROT_KERNEL, RTPROT_STATIC, RouteTarget};
+use ravelin_routing::{RTPROT_KERNEL, RTPROT_STATIC, RouteTarget, vrf_of_table};
 use ravelin_types::{Prefix, Time, UnitName, VrfId};
 
 use super::Control;
@@ -121,7 +122,7 @@ impl Control {
         }
         for tunnel in &running.tunnels {
             let name = UnitName::new("st0", tunnel.unit);
-            let mut row = self.row(&name);
+            let mut row = self.row(&name, tunnel.vrf);
             row.link_up = true;
             row.mtu_octets = tunnel.mtu_octets.into();
             row.addresses.clone_from(&tunnel.addresses);
@@ -131,7 +132,7 @@ impl Control {
     }
 
     fn unit_row(&self, unit: &UnitConfig, open: &OpenPort) -> Interface {
-        let mut row = self.row(&unit.name);
+        let mut row = self.row(&unit.name, unit.vrf);
         row.link_up = open.link_up;
         row.mac = Some(open.mac);
         row.mtu_octets = open.mtu_octets.into();
@@ -140,8 +141,9 @@ impl Control {
     }
 
     /// A unit's row with its counters.
-    fn row(&self, name: &UnitName) -> Interface {
+    fn row(&self, name: &UnitName, vrf: VrfId) -> Interface {
         let mut row = empty(name.to_string());
+        row.instance = instance_name(&self.configuration.running.instances, vrf).map(str::to_owned);
         let Some(index) = self.parts.controller.index_of(name) else {
             return row;
         };
@@ -174,7 +176,7 @@ impl Control {
         let mut rows: Vec<Route> = first.values().filter_map(row).collect();
         for ((vrf, prefix, tunnel), route) in self.selector_routes.iter() {
             rows.push(Route {
-                table: table_name(*vrf, prefix),
+                table: self.table_name(*vrf, prefix),
                 prefix: *prefix,
                 protocol: "ari-ts".to_owned(),
                 preference: ARI_PREFERENCE,
@@ -198,16 +200,20 @@ impl Control {
         }
     }
 
+    fn table_name(&self, vrf: VrfId, prefix: &Prefix) -> String {
+        table_name(&self.configuration.running.instances, vrf, prefix)
+    }
+
     /// Routes by table and protocol.
     fn route_summary(&self) -> Vec<TableSummary> {
         let mut tables: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
         let mut count = |vrf: VrfId, prefix: &Prefix, protocol: String| {
-            let table = tables.entry(table_name(vrf, prefix)).or_default();
+            let table = tables.entry(self.table_name(vrf, prefix)).or_default();
             *table.entry(protocol).or_default() += 1;
         };
         let shown = |route: &KernelRoute| self.is_shown(route);
         for route in self.kernel.mirror().routes().filter(shown) {
-            if let Some(vrf) = self.kernel.view().vrf(route.table) {
+            if let Some(vrf) = vrf_of_table(route.table) {
                 count(vrf, &route.prefix, protocol(&route).0);
             }
         }
@@ -233,7 +239,7 @@ impl Control {
 
     fn kernel_row(&self, route: &KernelRoute, now: Time) -> Option<Route> {
         let view = self.kernel.view();
-        let vrf = view.vrf(route.table)?;
+        let vrf = vrf_of_table(route.table)?;
         let next_hops = match &route.target {
             RouteTarget::Local { .. } | RouteTarget::Broadcast { .. } => vec![NextHop::Local],
             RouteTarget::Blackhole => vec![NextHop::Discard],
@@ -252,7 +258,7 @@ impl Control {
         let (protocol, preference) = protocol(route);
         let appeared = view.appeared(route.table, route.prefix).unwrap_or(now);
         Some(Route {
-            table: table_name(vrf, &route.prefix),
+            table: self.table_name(vrf, &route.prefix),
             prefix: route.prefix,
             protocol,
             preference,
@@ -285,18 +291,23 @@ fn protocol(route: &KernelRoute) -> (String, u32) {
     }
 }
 
-/// `inet.0`, `inet6.0`; an instance is named by its number, which is all that planed knows of it.
-fn table_name(vrf: VrfId, prefix: &Prefix) -> String {
+/// `inet.0`, `inet6.0`, `NAME.inet.0`; an instance that the configuration does not have any more has its number.
+fn table_name(instances: &[RoutingInstance], vrf: VrfId, prefix: &Prefix) -> String {
     let family = if prefix.addr().is_ipv4() {
         "inet.0"
     } else {
         "inet6.0"
     };
-    if vrf == VrfId::DEFAULT {
-        family.to_owned()
-    } else {
-        format!("{}.{family}", vrf.0)
+    match instance_name(instances, vrf) {
+        Some(name) => format!("{name}.{family}"),
+        None if vrf == VrfId::DEFAULT => family.to_owned(),
+        None => format!("{}.{family}", vrf.0),
     }
+}
+
+fn instance_name(instances: &[RoutingInstance], vrf: VrfId) -> Option<&str> {
+    let found = instances.iter().find(|instance| instance.vrf == vrf);
+    found.map(|instance| instance.name.as_str())
 }
 
 fn port_row(name: &str, open: &OpenPort) -> Interface {
@@ -322,6 +333,7 @@ fn empty(name: String) -> Interface {
         mac: None,
         mtu_octets: 0,
         device: None,
+        instance: None,
         addresses: Vec::new(),
         in_packets: 0,
         in_octets: 0,
@@ -330,3 +342,6 @@ fn empty(name: String) -> Interface {
         errors: 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! The kernel's state in the data plane's terms: which device is which unit, which table is which routing instance, where a route
 //! leads. Events in, calls of the controller out; no socket.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use ravelin_dataplane::Controller;
@@ -9,7 +9,7 @@ use ravelin_dataplane::control::{Neighbour, RouteTarget};
 use ravelin_dataplane::platform::Platform;
 use ravelin_dataplane::tables::IfIndex;
 use ravelin_routing::mirror::{Link, MirrorEvent, Route};
-use ravelin_routing::{RouteTarget as KernelTarget, TABLE_MAIN};
+use ravelin_routing::{RouteTarget as KernelTarget, table_of, vrf_of_table};
 use ravelin_types::{Prefix, Time, UnitName, VrfId};
 
 /// How often a next hop is repeated for its weight at most.
@@ -35,7 +35,8 @@ pub struct Unit {
 pub struct View {
     units: HashMap<String, Unit>,
     devices: HashMap<u32, Unit>,
-    tables: HashMap<u32, VrfId>,
+    /// Devices with addresses of routing instances that no unit has: `lo`, and VRF devices.
+    hosts: HashSet<u32>,
     appeared: HashMap<(u32, Prefix), Time>,
 }
 
@@ -44,7 +45,6 @@ impl View {
     pub fn set_units(&mut self, units: HashMap<String, Unit>) {
         self.units = units;
         self.devices.clear();
-        self.tables.clear();
     }
 
     /// The unit behind a device.
@@ -56,14 +56,6 @@ impl View {
     pub fn ifindex(&self, index: IfIndex) -> Option<u32> {
         let found = self.devices.iter().find(|(_, unit)| unit.index == index);
         found.map(|(ifindex, _)| *ifindex)
-    }
-
-    /// The routing instance of a table.
-    pub fn vrf(&self, table: u32) -> Option<VrfId> {
-        match self.tables.get(&table) {
-            None if table == TABLE_MAIN => Some(VrfId::DEFAULT),
-            other => other.copied(),
-        }
     }
 
     /// Since when a route is there.
@@ -80,7 +72,10 @@ impl View {
     ) -> bool {
         match event {
             MirrorEvent::Link(link) => return self.bind(link),
-            MirrorEvent::LinkGone { ifindex } => return self.devices.remove(ifindex).is_some(),
+            MirrorEvent::LinkGone { ifindex } => {
+                let host = self.hosts.remove(ifindex);
+                return self.devices.remove(ifindex).is_some() || host;
+            }
             MirrorEvent::Neighbour(neighbour) => {
                 let mac = neighbour.mac.filter(|_| neighbour.usable);
                 self.neighbour(controller, neighbour.ifindex, neighbour.address, mac);
@@ -96,7 +91,7 @@ impl View {
             }
             MirrorEvent::RouteGone { table, prefix } => {
                 self.appeared.remove(&(*table, *prefix));
-                if let Some(vrf) = self.vrf(*table) {
+                if let Some(vrf) = vrf_of_table(*table) {
                     controller.set_route(vrf, *prefix, None);
                 }
             }
@@ -106,19 +101,24 @@ impl View {
         false
     }
 
-    /// Learns which unit a link is the twin of.
+    /// Learns which unit a link is the twin of. One that is not in the VRF of its unit's routing instance, or not yet, is no unit's: its
+    /// routes are in the table of another instance.
     pub fn bind(&mut self, link: &Link) -> bool {
-        let Some(unit) = self.units.get(&link.name) else {
+        let is_host = link.ifindex == LOOPBACK || link.vrf_table.and_then(vrf_of_table).is_some();
+        if is_host {
+            return self.hosts.insert(link.ifindex);
+        }
+        let unit = self.units.get(&link.name);
+        let Some(unit) = unit.filter(|unit| table_of(unit.vrf) == link.table) else {
             return self.devices.remove(&link.ifindex).is_some();
         };
-        let table = self.tables.insert(link.table, unit.vrf);
         let device = self.devices.insert(link.ifindex, unit.clone());
-        table != Some(unit.vrf) || device.as_ref() != Some(unit)
+        device.as_ref() != Some(unit)
     }
 
     /// Gives a route to the controller.
     pub fn route<P: Platform>(&self, route: &Route, controller: &mut Controller<P>) {
-        if let Some(vrf) = self.vrf(route.table) {
+        if let Some(vrf) = vrf_of_table(route.table) {
             controller.set_route(vrf, route.prefix, Some(self.target(&route.target)));
         }
     }
@@ -145,7 +145,7 @@ impl View {
     fn target(&self, target: &KernelTarget) -> RouteTarget {
         match target {
             KernelTarget::Local { ifindex } | KernelTarget::Broadcast { ifindex } => {
-                if *ifindex == LOOPBACK || self.devices.contains_key(ifindex) {
+                if self.hosts.contains(ifindex) || self.devices.contains_key(ifindex) {
                     RouteTarget::Local
                 } else {
                     RouteTarget::Reject

@@ -72,8 +72,48 @@ fn users_and_the_management_interface_are_read_and_printed() {
     assert!(fxp0.inet().unwrap().dhcp && !fxp0.inet6().unwrap().dhcp);
     let routes: Vec<_> = parsed.config.management_routes().collect();
     assert_eq!(routes.len(), 2);
-    assert_eq!(routes[1].next_hop.to_string(), "2001:db8:9::ff");
+    assert_eq!(routes[1].next_hop[0].to_string(), "2001:db8:9::ff");
     assert_eq!(parsed.config.static_routes().count(), 0);
+}
+
+const INSTANCE: &str = r#"routing-instances {
+    core {
+        description "Towards the core";
+        instance-type virtual-router;
+        interface [ ge-0/0/1.0 st0.1 ];
+        routing-options {
+            static {
+                route 10.8.0.0/16 discard;
+                route 10.9.0.0/16 next-hop [ 10.1.0.9 st0.1 ];
+            }
+            rib core.inet6.0 {
+                static {
+                    route ::/0 next-hop 2001:db8::1;
+                }
+            }
+        }
+    }
+}
+"#;
+
+#[test]
+fn virtual_routers_are_read_and_printed() {
+    let parsed = MODEL.load("t.conf", INSTANCE).map_err(|e| e.to_string());
+    let parsed = parsed.unwrap();
+    assert_eq!(*MODEL.print(&parsed.tree, Secrets::Show), INSTANCE);
+    let [core] = parsed.config.routing_instances().collect::<Vec<_>>()[..] else {
+        panic!("one instance");
+    };
+    let units: Vec<String> = core.interface.iter().map(ToString::to_string).collect();
+    assert_eq!(units, ["ge-0/0/1.0", "st0.1"]);
+    let routes: Vec<_> = core.static_routes().collect();
+    assert_eq!((routes.len(), routes[1].next_hop.len()), (3, 2));
+    assert!(routes[0].discard);
+    assert_eq!(parsed.config.management_routes().count(), 0);
+    let lines = refused(&INSTANCE.replacen("rib core", "rib blue", 1));
+    assert!(lines[0].contains("[routing-instances core routing-options rib blue.inet6.0]"));
+    let lines = refused(&INSTANCE.replacen("virtual-router", "vrf", 1));
+    assert!(lines[0].contains("expected virtual-router"), "{lines:?}");
 }
 
 /// The refusal of the text above with `from` replaced by `to`.
@@ -110,8 +150,13 @@ fn bad_users_and_management_interfaces_are_refused_at_their_place() {
             "fxp0 {\n device 0000:00:04.0;",
             "fxp0 is the first NIC",
         ),
-        ("mgmt_junos {", "blue {", "mgmt_junos"),
-        ("192.0.2.254", "st0.0", "an IPv4 address"),
+        ("mgmt_junos {", "blue {", "`instance-type` is missing"),
+        (
+            "mgmt_junos {",
+            "mgmt_junos { instance-type virtual-router;",
+            "the management instance has no type",
+        ),
+        ("rib mgmt_junos.", "rib blue.", "the instance's name"),
     ] {
         let lines = broken(from, to);
         assert!(lines.contains(expected), "{to}: {lines}");

@@ -33,6 +33,7 @@ pub(super) fn gateways(
         let tunnel = ike.vpn(profile, &gateway.name);
         let peers = Peers {
             name: format!("{}:{}", gateway.name, client.name),
+            addresses: None,
             remote: remote(&client.name),
             policy: &policy,
             vpns: vec![vpn(config, &tunnel, warnings)?],
@@ -44,17 +45,17 @@ pub(super) fn gateways(
 
 fn remote(name: &str) -> RemotePeer {
     if name == "*" {
-        return RemotePeer::Anyone { address: None };
+        return RemotePeer::Anyone;
     }
     if let Some(suffix) = name.strip_prefix("*.") {
         return RemotePeer::HostnameSuffix(suffix.to_owned());
     }
-    RemotePeer::Identity(match name.parse() {
+    RemotePeer::Identities(vec![match name.parse() {
         Ok(IpAddr::V4(address)) => Identity::Ipv4(address),
         Ok(IpAddr::V6(address)) => Identity::Ipv6(address),
         Err(_) if name.contains('@') => Identity::Email(name.to_owned()),
         Err(_) => Identity::Fqdn(name.to_owned()),
-    })
+    }])
 }
 
 #[cfg(test)]

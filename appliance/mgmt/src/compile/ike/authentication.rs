@@ -9,7 +9,6 @@ use ravelin_ctl::ike::{
     SubjectPattern,
 };
 use ravelin_types::SecretBytes;
-use std::net::IpAddr;
 
 const SECONDS_PER_HOUR: u32 = 3600;
 
@@ -104,14 +103,11 @@ pub(super) fn local_identity(gateway: &Gateway) -> LocalIdentity {
     }
 }
 
-pub(super) fn subject_peer(address: Option<IpAddr>, subject: &Subject) -> RemotePeer {
-    RemotePeer::Subject {
-        address,
-        pattern: SubjectPattern {
-            container: subject.container.clone(),
-            wildcard: subject.wildcard.clone(),
-        },
-    }
+pub(super) fn subject_peer(subject: &Subject) -> RemotePeer {
+    RemotePeer::Subject(SubjectPattern {
+        container: subject.container.clone(),
+        wildcard: subject.wildcard.clone(),
+    })
 }
 
 /// `security pki ca-profile`.

@@ -61,10 +61,46 @@ fn general_ikeid_is_anyone() {
             1,
         )
         .replacen(dynamic, "general-ikeid;", 1);
-    let address = Some("192.0.2.10".parse().unwrap());
-    let remotes = compiled(&text).ike.gateways.into_iter().map(|g| g.remote);
-    let anyone = [address, None].map(|address| RemotePeer::Anyone { address });
-    assert_eq!(remotes.collect::<Vec<_>>(), anyone);
+    let peer = PeerAddress::Address("192.0.2.10".parse().unwrap());
+    let gateways = compiled(&text).ike.gateways.into_iter();
+    let found: Vec<_> = gateways.map(|g| (g.remote, g.remote_addresses)).collect();
+    let anyone = [Some(vec![peer]), None].map(|addresses| (RemotePeer::Anyone, addresses));
+    assert_eq!(found, anyone);
+}
+
+#[test]
+fn a_peer_may_be_at_several_addresses_and_host_names() {
+    let begin = SITE.find("dynamic {").unwrap();
+    let end = begin + SITE[begin..].find('}').unwrap() + 1;
+    let with = |address: &str| SITE.replacen(&SITE[begin..end], address, 1);
+    let text = with("address [ ENB1.example 192.0.2.10 enb2 ];");
+    let gateway = compiled(&text).ike.gateways.remove(0);
+    let name = |name: &str| PeerAddress::Name(name.to_owned());
+    let address = PeerAddress::Address("192.0.2.10".parse().unwrap());
+    let places = vec![name("enb1.example"), address, name("enb2")];
+    let identities = places.iter().cloned().map(PeerAddress::identity);
+    assert_eq!(
+        gateway.remote,
+        RemotePeer::Identities(identities.collect()),
+        "each names itself after its place"
+    );
+    assert_eq!(gateway.remote_addresses, Some(places));
+    for (wrong, why) in [
+        (
+            "[ 192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4 192.0.2.5 enb6 ]",
+            "address",
+        ),
+        ("999.0.2.1", "an IPv4 or IPv6 address or a host name"),
+        ("enb_1.example", "an IPv4 or IPv6 address or a host name"),
+    ] {
+        let text = with(&format!("address {wrong};"));
+        let error = MODEL
+            .load("t.conf", &text)
+            .err()
+            .map(|e| e.to_string())
+            .unwrap_or_default();
+        assert!(error.contains(why), "{wrong}: {error}");
+    }
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn extended_numbers_need_the_window() {
         "t.conf",
         &esn.replacen("anti-replay-window-size 512;", "no-anti-replay;", 1),
     );
-    let errors = compile(&config.unwrap().config).unwrap_err();
+    let errors = compile(&config.unwrap().config, &VrfIds::default()).unwrap_err();
     let wanted = "`no-anti-replay` excludes `extended-sequence-number`";
     assert!(errors[0].to_string().contains(wanted), "{errors:?}");
 }

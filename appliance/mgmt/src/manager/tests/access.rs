@@ -1,6 +1,7 @@
 //! Who may do what, the first password, and what runs without a good file.
 
 use super::*;
+use crate::kernel::{Handle, Order};
 use ravelin_ctl::capture::{CaptureId, CaptureOrder};
 use ravelin_ctl::host::POWER_FILE;
 use ravelin_ctl::host::wanted::{Class, FIRST_UID, HostConfig, Password, PasswordHash};
@@ -39,7 +40,7 @@ impl Alone {
         let store = Store::new(&folder.path().join("ravelin.conf"), folder.path());
         let store = store.with_factory(&folder.path().join("factory.conf"));
         let settings = Settings::default();
-        let manager = Manager::new(store, settings, hello, inbox, kernel).unwrap();
+        let manager = Manager::new(store, settings, hello, inbox, Handle::new(kernel)).unwrap();
         Self {
             folder,
             manager,

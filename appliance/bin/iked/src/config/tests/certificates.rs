@@ -1,6 +1,7 @@
 //! What the store of certificates makes of gateways.
 
 use super::*;
+use crate::names::Answers;
 use crate::pki::tests::{NOW, certificate, hierarchy, local, profile, put};
 use ravelin_ctl::ike::{
     CaProfile, KeyKind, LocalIdentity, Revocation, RevocationMode, SubjectPattern,
@@ -29,6 +30,7 @@ struct Scene {
     _folder: TempDir,
     ca: Hierarchy,
     pki: Pki,
+    names: Arc<Answers>,
     config: IkeConfig,
     store: ConfigStore,
 }
@@ -51,6 +53,7 @@ impl Scene {
             ..Authentication::default()
         };
         Self {
+            names: Arc::default(),
             _folder: folder,
             ca: hierarchy(),
             pki,
@@ -74,7 +77,9 @@ impl Scene {
     fn run(&mut self, change: impl FnOnce(&mut GatewayConfig)) -> Arc<Compiled> {
         change(&mut self.config.gateways[0]);
         let part = Part::Ike(self.config.clone());
-        let reply = self.store.prepare(Generation(1), &part, &self.pki);
+        let reply = self
+            .store
+            .prepare(Generation(1), &part, &self.pki, &self.names);
         assert_eq!(reply, Reply::Prepared(Ok(())));
         self.store.apply(Generation(1)).unwrap()
     }
@@ -115,12 +120,12 @@ fn what_is_missing_is_told_and_taken_up_when_it_comes() {
         LocalProof::Unable(_)
     ));
     assert!(
-        scene.store.refresh(&scene.pki).is_none(),
+        scene.store.refresh(&scene.pki, &scene.names).is_none(),
         "nothing has changed"
     );
     scene.put_certificate();
     scene.put_profiles();
-    let second = scene.store.refresh(&scene.pki).unwrap();
+    let second = scene.store.refresh(&scene.pki, &scene.names).unwrap();
     assert!(second.faults.is_empty(), "{:?}", second.faults);
     let [gateway, plain] = &second.ike.gateways[..] else {
         panic!("two gateways");
@@ -227,13 +232,10 @@ fn identities_are_subjects_and_addresses_of_certificates() {
     assert_eq!(compiled.faults, Vec::<String>::new());
     assert_eq!(compiled.ike.gateways[0].local_identity, None);
     let compiled = scene.run(|g| {
-        g.remote = RemotePeer::Subject {
-            address: None,
-            pattern: SubjectPattern {
-                container: None,
-                wildcard: Some("CN=enb1".to_owned()),
-            },
-        };
+        g.remote = RemotePeer::Subject(SubjectPattern {
+            container: None,
+            wildcard: Some("CN=enb1".to_owned()),
+        });
     });
     let gateway = &compiled.ike.gateways[0];
     let name = |text: &str| {
@@ -271,6 +273,7 @@ fn each_direction_may_keep_the_key() {
             scene.config.clone()
         }),
         &scene.pki.contents(),
+        &scene.names,
         None,
     );
     assert!(matches!(

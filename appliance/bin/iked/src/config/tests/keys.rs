@@ -18,7 +18,7 @@ fn part() -> Part {
 fn commit(store: &mut ConfigStore, generation: u64, part: &Part, pki: &Pki) -> Arc<Compiled> {
     let generation = Generation(generation);
     assert_eq!(
-        store.prepare(generation, part, pki),
+        store.prepare(generation, part, pki, &Arc::default()),
         Reply::Prepared(Ok(()))
     );
     store.apply(generation).unwrap()
@@ -38,7 +38,7 @@ fn a_commit_takes_a_list_of_100_000_as_it_is() {
     let line = |n: usize| format!("enb{n}.example.net 0x{n:064x}\n");
     let text: String = (0..KEYS).map(line).collect();
     assert_eq!(pki.save_keys("ran", text.as_bytes()).unwrap(), KEYS);
-    let loaded = store.refresh(&pki).unwrap();
+    let loaded = store.refresh(&pki, &Arc::default()).unwrap();
     assert!(loaded.faults.is_empty());
     let gateway = &loaded.ike.gateways[0];
     let key = gateway.keys.find(&who(KEYS - 1)).unwrap();

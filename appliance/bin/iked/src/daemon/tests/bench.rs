@@ -69,8 +69,16 @@ impl Transport for MemoryTransport {
         Ok(())
     }
 
-    fn listen(&mut self, _: &[(VrfId, IpAddr)]) -> Result<(), ListenError> {
+    fn listen(
+        &mut self,
+        _: &[(VrfId, IpAddr)],
+        _: &crate::config::Instances,
+    ) -> Result<(), ListenError> {
         Ok(())
+    }
+
+    fn look(&mut self) -> bool {
+        false
     }
 }
 
@@ -111,6 +119,8 @@ pub struct Node {
     wire: Wire,
     kernel: Kernel,
     done: mpsc::Receiver<Done>,
+    /// Host names that it asks for.
+    pub lookups: mpsc::Receiver<String>,
     twin: Twin,
     instance: u64,
     frames: Option<mpsc::Receiver<ToPlaned>>,
@@ -145,6 +155,7 @@ impl Node {
             wire: Wire::default(),
             kernel: Kernel::default(),
             done: mpsc::channel(1).1,
+            lookups: mpsc::channel(1).1,
             twin: Twin::default(),
             instance: 1,
             frames: None,
@@ -210,6 +221,8 @@ impl Node {
         self.frames = None;
         let pki = Pki::open(&self.folder.path().join("pki"), wall_clock()).unwrap();
         let authority = Arc::new(Certificates::new(pki.clone()));
+        let (resolver, lookups) = mpsc::channel(16);
+        self.lookups = lookups;
         let parts = Parts {
             journal,
             stored,
@@ -221,6 +234,7 @@ impl Node {
             desk: Desk::open(pki).unwrap(),
             authority,
             trace_log: TraceLog::new(self.folder.path().join("log")),
+            resolver,
         };
         let mut daemon = Daemon::new(parts, now).unwrap();
         let hello = Hello::new(Role::Mgmtd, InstanceId(9));
@@ -237,6 +251,17 @@ impl Node {
 
     fn daemon(&mut self) -> &mut Daemon<MemoryTransport, Kernel> {
         self.daemon.as_mut().unwrap()
+    }
+
+    /// The resolver answers what was asked; with this, when it knows the name.
+    pub fn resolves(&mut self, found: Result<&str, &str>) {
+        let now = self.now;
+        while let Ok(name) = self.lookups.try_recv() {
+            let found = found.map(|address| vec![address.parse().unwrap()]);
+            let found = (name, found.map_err(str::to_owned));
+            self.daemon().handle_found(found, now);
+        }
+        self.settle(now);
     }
 
     /// planed comes, with whatever pairs it holds.

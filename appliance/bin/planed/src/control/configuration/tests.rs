@@ -45,6 +45,7 @@ fn units_are_known_by_their_kernel_name() {
         signals: vec![],
         tcp_mss: None,
         acceleration: vec![],
+        instances: vec![],
     };
     let units = units(&config, |name| Some(IfIndex(name.unit as u16 + 10)));
     let facts = |kernel: &str| {

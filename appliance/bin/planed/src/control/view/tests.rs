@@ -3,14 +3,18 @@ use ravelin_ctl::plane::{Device, PlaneConfig, PortConfig, TunnelConfig, UnitConf
 use ravelin_dataplane::Shared;
 use ravelin_dataplane::io::memory::{Memory, cells};
 use ravelin_dataplane::tables::NextHop;
-use ravelin_routing::NextHop as KernelHop;
 use ravelin_routing::mirror::Neighbour as KernelNeighbour;
+use ravelin_routing::{NextHop as KernelHop, TABLE_MAIN};
 use ravelin_types::Generation;
 
 const UNTRUST: u32 = 11;
 const TRUST: u32 = 12;
 const TUN: u32 = 13;
 const FOREIGN: u32 = 2;
+const CORE: u32 = 14;
+const CORE_DEVICE: u32 = 15;
+/// An instance with a unit of its own.
+const INSTANCE: VrfId = VrfId(3);
 
 fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -21,21 +25,25 @@ fn prefix(text: &str) -> Prefix {
 }
 
 fn controller() -> Controller<Memory> {
-    let unit = |name: &str| UnitConfig {
+    let unit = |name: &str, vrf| UnitConfig {
         name: UnitName::new(name, 0),
         vlan: None,
         inner_vlan: None,
-        vrf: VrfId::DEFAULT,
+        vrf,
         addresses: vec![],
     };
-    let port = |name: &str| PortConfig {
+    let port = |name: &str, vrf| PortConfig {
         name: name.to_owned(),
         device: Device::Vdev("net_null0".to_owned()),
         mtu_octets: 1500,
-        units: vec![unit(name)],
+        units: vec![unit(name, vrf)],
     };
     let config = PlaneConfig {
-        ports: vec![port("ge-0/0/0"), port("ge-0/0/1")],
+        ports: vec![
+            port("ge-0/0/0", VrfId::DEFAULT),
+            port("ge-0/0/1", VrfId::DEFAULT),
+            port("ge-0/0/2", INSTANCE),
+        ],
         tunnels: vec![TunnelConfig {
             unit: 0,
             vrf: VrfId::DEFAULT,
@@ -47,9 +55,14 @@ fn controller() -> Controller<Memory> {
         signals: vec![],
         tcp_mss: None,
         acceleration: vec![],
+        instances: vec![],
     };
     let mut controller = Controller::new(Shared::<Memory>::new(1, 16, 64, cells(16)));
-    let macs = [("ge-0/0/0", [2; 6]), ("ge-0/0/1", [4; 6])];
+    let macs = [
+        ("ge-0/0/0", [2; 6]),
+        ("ge-0/0/1", [4; 6]),
+        ("ge-0/0/2", [6; 6]),
+    ];
     let macs = macs.map(|(name, mac)| (name.to_owned(), mac)).into();
     let prepared = controller
         .prepare_config(Generation(1), &config, &macs)
@@ -60,22 +73,23 @@ fn controller() -> Controller<Memory> {
 
 fn view(controller: &Controller<Memory>) -> View {
     let mut view = View::default();
-    let unit = |name: &str, tunnel| {
+    let unit = |name: &str, vrf, tunnel| {
         let name: UnitName = name.parse().unwrap();
         let index = controller.index_of(&name).unwrap();
         let unit = Unit {
             name: name.clone(),
             index,
-            vrf: VrfId::DEFAULT,
+            vrf,
             tunnel,
         };
         (name.kernel(), unit)
     };
     view.set_units(
         [
-            unit("ge-0/0/0.0", false),
-            unit("ge-0/0/1.0", false),
-            unit("st0.0", true),
+            unit("ge-0/0/0.0", VrfId::DEFAULT, false),
+            unit("ge-0/0/1.0", VrfId::DEFAULT, false),
+            unit("ge-0/0/2.0", INSTANCE, false),
+            unit("st0.0", VrfId::DEFAULT, true),
         ]
         .into(),
     );
@@ -83,7 +97,11 @@ fn view(controller: &Controller<Memory>) -> View {
 }
 
 fn link(ifindex: u32, name: &str) -> MirrorEvent {
-    MirrorEvent::Link(Link {
+    MirrorEvent::Link(plain_link(ifindex, name))
+}
+
+fn plain_link(ifindex: u32, name: &str) -> Link {
+    Link {
         ifindex,
         name: name.to_owned(),
         up: true,
@@ -91,12 +109,17 @@ fn link(ifindex: u32, name: &str) -> MirrorEvent {
         mac: None,
         mtu_octets: 1500,
         table: TABLE_MAIN,
-    })
+        vrf_table: None,
+    }
 }
 
 fn route(to: &str, target: KernelTarget) -> MirrorEvent {
+    route_of(VrfId::DEFAULT, to, target)
+}
+
+fn route_of(vrf: VrfId, to: &str, target: KernelTarget) -> MirrorEvent {
     MirrorEvent::Route(Route {
-        table: TABLE_MAIN,
+        table: table_of(vrf),
         prefix: prefix(to),
         target,
         protocol: 4,
@@ -125,6 +148,7 @@ impl Bench {
         let view = view(&controller);
         let mut bench = Self { controller, view };
         for (ifindex, name, ours) in [
+            (LOOPBACK, "lo", true),
             (UNTRUST, "ge-0-0-0", true),
             (TRUST, "ge-0-0-1", true),
             (TUN, "st0-0", true),
@@ -141,9 +165,11 @@ impl Bench {
     }
 
     fn next_hop(&self, to: &str) -> NextHop {
-        self.controller
-            .tables()
-            .next_hop(VrfId::DEFAULT, address(to))
+        self.next_hop_of(VrfId::DEFAULT, to)
+    }
+
+    fn next_hop_of(&self, vrf: VrfId, to: &str) -> NextHop {
+        self.controller.tables().next_hop(vrf, address(to))
     }
 
     fn index(&self, name: &str) -> IfIndex {
@@ -247,4 +273,56 @@ fn tables_of_no_instance_are_ignored() {
     }
     bench.take(&event);
     assert_eq!(bench.next_hop("8.8.8.8"), NextHop::None);
+}
+
+#[test]
+fn routes_of_an_instance_are_in_its_table_alone() {
+    let mut bench = Bench::new();
+    let device = Link {
+        vrf_table: Some(table_of(INSTANCE)),
+        ..plain_link(CORE_DEVICE, "core")
+    };
+    assert!(bench.take(&MirrorEvent::Link(device)));
+    let twin = Link {
+        table: table_of(INSTANCE),
+        ..plain_link(CORE, "ge-0-0-2")
+    };
+    assert!(bench.take(&MirrorEvent::Link(twin)));
+    let core = bench.index("ge-0/0/2.0");
+    bench.take(&route_of(
+        INSTANCE,
+        "192.0.2.0/24",
+        forward(&[(CORE, None)]),
+    ));
+    let own = KernelTarget::Local {
+        ifindex: CORE_DEVICE,
+    };
+    bench.take(&route_of(INSTANCE, "10.0.0.1/32", own));
+    bench.take(&route("192.0.2.0/24", forward(&[(UNTRUST, None)])));
+    let glean = |name: &str| NextHop::Glean(bench.index(name));
+    assert_eq!(
+        bench.next_hop_of(INSTANCE, "192.0.2.7"),
+        NextHop::Glean(core)
+    );
+    assert_eq!(bench.next_hop("192.0.2.7"), glean("ge-0/0/0.0"));
+    assert_eq!(bench.next_hop_of(INSTANCE, "10.0.0.1"), NextHop::Local);
+    assert_eq!(bench.next_hop("10.0.0.1"), NextHop::None);
+    // What the kernel takes away after the instance has left the configuration is taken away here.
+    bench.view.set_units(HashMap::new());
+    bench.take(&MirrorEvent::RouteGone {
+        table: table_of(INSTANCE),
+        prefix: prefix("192.0.2.0/24"),
+    });
+    assert_eq!(bench.next_hop_of(INSTANCE, "192.0.2.7"), NextHop::None);
+}
+
+#[test]
+fn a_twin_that_is_not_in_its_instance_is_no_unit() {
+    let mut bench = Bench::new();
+    assert!(!bench.take(&link(CORE, "ge-0-0-2")), "not enslaved yet");
+    bench.take(&route("198.51.100.0/24", forward(&[(CORE, None)])));
+    let own = KernelTarget::Local { ifindex: CORE };
+    bench.take(&route("198.51.100.1/32", own));
+    assert_eq!(bench.next_hop("198.51.100.7"), NextHop::Reject);
+    assert_eq!(bench.next_hop("198.51.100.1"), NextHop::Reject);
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::compile::compile;
 use crate::compile::tests::{MODEL, SITE};
+use crate::instances::VrfIds;
 use ravelin_ctl::ike::{Authentication, IkeConfig};
 use ravelin_types::SecretBytes;
 
@@ -31,7 +32,8 @@ fn site(replacements: &[(&str, &str)]) -> Result<(IkeConfig, crate::compile::Com
         text = text.replacen(from, to, 1);
     }
     let loaded = MODEL.load("t.conf", &text).map_err(|e| e.to_string())?;
-    let compiled = compile(&loaded.config).map_err(|errors| errors[0].to_string())?;
+    let compiled =
+        compile(&loaded.config, &VrfIds::default()).map_err(|errors| errors[0].to_string())?;
     Ok((compiled.ike.clone(), compiled))
 }
 
@@ -52,13 +54,13 @@ fn each_client_is_a_gateway_and_the_narrower_comes_first() {
     assert_eq!(names, expected);
     let remotes: Vec<_> = ike.gateways.iter().map(|g| g.remote.clone()).collect();
     let expected = [
-        RemotePeer::Identity(Identity::Fqdn("enb1.enb.example".to_owned())),
-        RemotePeer::Identity(Identity::Ipv6("2001:db8::9".parse().unwrap())),
-        RemotePeer::Identity(Identity::Email("a@b.example".to_owned())),
-        RemotePeer::Identity(Identity::Ipv4("192.0.2.9".parse().unwrap())),
+        RemotePeer::Identities(vec![Identity::Fqdn("enb1.enb.example".to_owned())]),
+        RemotePeer::Identities(vec![Identity::Ipv6("2001:db8::9".parse().unwrap())]),
+        RemotePeer::Identities(vec![Identity::Email("a@b.example".to_owned())]),
+        RemotePeer::Identities(vec![Identity::Ipv4("192.0.2.9".parse().unwrap())]),
         RemotePeer::HostnameSuffix("enb.example".to_owned()),
         RemotePeer::HostnameSuffix("example".to_owned()),
-        RemotePeer::Anyone { address: None },
+        RemotePeer::Anyone,
     ];
     assert_eq!(remotes[..7], expected);
     let key = |key: &str| Authentication::pre_shared(SecretBytes::new(key.as_bytes().to_vec()));

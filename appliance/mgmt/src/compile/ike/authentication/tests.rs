@@ -1,7 +1,8 @@
 use super::*;
 use crate::compile::compile;
 use crate::compile::tests::{MODEL, SITE};
-use ravelin_ctl::ike::IkeConfig;
+use crate::instances::VrfIds;
+use ravelin_ctl::ike::{IkeConfig, PeerAddress};
 
 const PSK: &str = "pre-shared-key ascii-text \"backhaul-secret\"; ## SECRET-DATA";
 const METHOD: &str = "authentication-method pre-shared-keys;";
@@ -23,7 +24,7 @@ fn site(replacements: &[(&str, &str)]) -> Result<IkeConfig, String> {
         text = text.replacen(from, to, 1);
     }
     let loaded = MODEL.load("t.conf", &text).map_err(|e| e.to_string())?;
-    let compiled = compile(&loaded.config);
+    let compiled = compile(&loaded.config, &VrfIds::default());
     compiled
         .map(|c| c.ike)
         .map_err(|errors| errors[0].to_string())
@@ -170,23 +171,16 @@ fn subjects_are_identities_of_certificates() {
         container: Some("O=Example, OU=RAN".to_owned()),
         wildcard: Some("C=DE".to_owned()),
     };
-    let address = None;
-    assert_eq!(
-        ike.gateways[0].remote,
-        RemotePeer::Subject { address, pattern }
-    );
+    assert_eq!(ike.gateways[0].remote, RemotePeer::Subject(pattern));
+    assert_eq!(ike.gateways[0].remote_addresses, None);
     assert_eq!(ike.gateways[0].local_identity, LocalIdentity::Subject);
     let group = "dynamic {\n                hostname .enb.example;\n                ike-user-type group-ike-id;\n            }";
     let fixed = "address 192.0.2.10; remote-identity distinguished-name;";
     let ike = site(&[(METHOD, ""), (PSK, CERTIFICATE), (group, fixed)]).unwrap();
-    let (address, pattern) = (
-        Some("192.0.2.10".parse().unwrap()),
-        SubjectPattern::default(),
-    );
-    assert_eq!(
-        ike.gateways[0].remote,
-        RemotePeer::Subject { address, pattern }
-    );
+    let any = RemotePeer::Subject(SubjectPattern::default());
+    assert_eq!(ike.gateways[0].remote, any);
+    let address = PeerAddress::Address("192.0.2.10".parse().unwrap());
+    assert_eq!(ike.gateways[0].remote_addresses, Some(vec![address]));
     // Without certificates there is no subject.
     let error = site(&[(group, fixed)]).unwrap_err();
     assert!(

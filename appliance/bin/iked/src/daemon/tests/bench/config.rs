@@ -2,7 +2,7 @@
 
 use ravelin_ctl::ike::{
     Authentication, EspProposal, Establish, GatewayConfig, IkeConfig, IkeProposal, LocalIdentity,
-    RemotePeer, SelectorPair, VpnConfig,
+    PeerAddress, RemotePeer, SelectorPair, VpnConfig,
 };
 use ravelin_ctl::sa::DfBit;
 use ravelin_types::{
@@ -46,14 +46,13 @@ pub fn config(node: usize) -> IkeConfig {
             Establish::ResponderOnly
         },
     };
+    let there = PeerAddress::Address(ADDRESSES[other].parse().unwrap());
     let gateway = GatewayConfig {
         name: "peer".to_owned(),
         vrf: VrfId::DEFAULT,
         local_addresses: vec![ADDRESSES[node].parse().unwrap()],
-        remote: RemotePeer::Static {
-            address: ADDRESSES[other].parse().unwrap(),
-            identity: None,
-        },
+        remote_addresses: Some(vec![there.clone()]),
+        remote: RemotePeer::Identities(vec![there.identity()]),
         local_identity: LocalIdentity::Address,
         proposals: vec![IkeProposal {
             suite: IkeSuite::new(

@@ -15,6 +15,7 @@ impl Bench {
         let mut bench = Self::new();
         let any = || "0.0.0.0/0".parse().unwrap();
         let mut right = config(RIGHT);
+        right.gateways[0].remote_addresses = None;
         right.gateways[0].remote = RemotePeer::HostnameSuffix("example".to_owned());
         right.gateways[0].vpns[0].selectors[0].local = any();
         right.gateways[0].vpns[0].selectors[0].remote = any();
