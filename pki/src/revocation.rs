@@ -45,7 +45,7 @@ pub enum Unknown {
     Stale(WallTime),
     /// The list of its CA is not about such certificates.
     Scope,
-    /// The signature of the list of its CA can be forged.
+    /// The signature of the list of its CA, or of an answer, can be forged.
     Weak,
 }
 
@@ -111,7 +111,9 @@ impl fmt::Display for Unknown {
         match self {
             Unknown::Nothing => f.write_str("there is no revocation list or answer for its issuer"),
             Unknown::Stale(since) => write!(f, "what its issuer said was good until {since}"),
-            Unknown::Weak => f.write_str("the revocation list of its issuer is signed too weakly"),
+            Unknown::Weak => {
+                f.write_str("what its issuer says about revocation is signed too weakly")
+            }
             Unknown::Scope => {
                 f.write_str("the revocation list of its issuer is about other certificates")
             }

@@ -75,6 +75,7 @@ pub enum OcspError {
 pub struct OcspResponse {
     issuer: AuthorityId,
     answers: Vec<Answer>,
+    weak: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -104,11 +105,17 @@ impl OcspResponse {
         now: WallTime,
         allow_weak: bool,
     ) -> Result<Self, OcspError> {
-        let answers = response::read(der, issuer, nonce, now, allow_weak)?;
+        let (answers, weak) = response::read(der, issuer, nonce, now, allow_weak)?;
         Ok(Self {
             issuer: AuthorityId::of(issuer),
             answers,
+            weak,
         })
+    }
+
+    /// Whether its signature, or its responder's certificate, can be forged.
+    pub fn is_weak(&self) -> bool {
+        self.weak
     }
 
     /// What it says about a certificate that `issuer` has issued.

@@ -162,7 +162,9 @@ impl Judge {
             _ => Status::Unknown(Unknown::Nothing),
         };
         let responders = |certificate: &Certificate, issuer: &Certificate| match &wanted.responder {
-            Some(responder) => pki.ocsp_status(certificate, issuer, responder, now),
+            Some(responder) => {
+                pki.ocsp_status(certificate, issuer, responder, now, self.allow_weak)
+            }
             None => Status::Unknown(Unknown::Nothing),
         };
         let sources: [&Source<'_>; 3] = [&lists, &answers, &responders];

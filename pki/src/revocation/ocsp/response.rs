@@ -38,13 +38,14 @@ enum Responder<'a> {
     Key(&'a [u8]),
 }
 
+/// The answers, and whether whoever can forge weak signatures may have made them.
 pub(super) fn read(
     der: &[u8],
     issuer: &Certificate,
     nonce: Option<&[u8]>,
     now: WallTime,
     allow_weak: bool,
-) -> Result<Vec<Answer>, OcspError> {
+) -> Result<(Vec<Answer>, bool), OcspError> {
     if der.len() > MAX_OCSP_OCTETS {
         return Err(OcspError::Format(Error::TooLarge {
             what: "an OCSP answer",
@@ -54,9 +55,9 @@ pub(super) fn read(
     }
     let content = envelope(der)?;
     let basic = Basic::read(content).ok_or(malformed("its structure"))?;
-    basic.verify(issuer, now, allow_weak)?;
+    let weak = basic.verify(issuer, now, allow_weak)?;
     basic.check_extensions(nonce)?;
-    basic.answers(issuer, now)
+    Ok((basic.answers(issuer, now)?, weak))
 }
 
 fn malformed(why: &'static str) -> OcspError {
@@ -139,25 +140,25 @@ impl<'a> Basic<'a> {
         })
     }
 
-    /// Section 4.2.2.2: who signed, and whether it may.
-    fn verify(&self, issuer: &Certificate, now: WallTime, weak: bool) -> Result<(), OcspError> {
+    /// Section 4.2.2.2: who signed, and whether it may. True: weakly.
+    fn verify(&self, issuer: &Certificate, now: WallTime, allow: bool) -> Result<bool, OcspError> {
         let none = || OcspError::Responder(issuer.to_string());
         let mut others = self.certificates.iter();
-        let responder = if self.is_responder(issuer)? {
-            issuer
+        let (responder, weak) = if self.is_responder(issuer)? {
+            (issuer, false)
         } else {
             let found = others.find(|c| self.is_responder(c).unwrap_or(false));
             let found = found.ok_or_else(none)?;
-            authorised(found, issuer, now, weak)?;
-            found
+            (found, authorised(found, issuer, now, allow)?)
         };
         let scheme = signature::scheme(self.algorithm).ok_or(OcspError::Algorithm)?;
-        if scheme.hash() == Some(Hash::Sha1) && !weak {
+        let sha1 = scheme.hash() == Some(Hash::Sha1);
+        if sha1 && !allow {
             return Err(OcspError::Algorithm);
         }
         let good = signature::verify(responder, scheme, self.to_verify, self.signature)?;
         match good {
-            true => Ok(()),
+            true => Ok(weak || sha1),
             false => Err(OcspError::Signature(responder.to_string())),
         }
     }
@@ -229,13 +230,14 @@ impl<'a> Basic<'a> {
     }
 }
 
-/// Whether the CA has authorised the responder by a certificate of its own making.
+/// Whether the CA has authorised the responder by a certificate of its own making. True: one that is weak.
 fn authorised(
     responder: &Certificate,
     issuer: &Certificate,
     now: WallTime,
     allow_weak: bool,
-) -> Result<(), OcspError> {
+) -> Result<bool, OcspError> {
+    let weak = responder.key_algorithm().is_weak() || responder.weak_signature().is_some();
     let signed = || responder.x509().verify(issuer.public_key());
     let purposes = responder.extended_key_usage().unwrap_or_default();
     let usage = responder.key_usage();
@@ -247,12 +249,10 @@ fn authorised(
         "is not for signatures"
     } else if now < responder.not_before() || now > responder.not_after() {
         "is not valid now"
-    } else if !allow_weak
-        && (responder.key_algorithm().is_weak() || responder.weak_signature().is_some())
-    {
+    } else if weak && !allow_weak {
         "is too weak"
     } else {
-        return Ok(());
+        return Ok(weak);
     };
     Err(OcspError::ResponderCertificate {
         certificate: responder.to_string(),

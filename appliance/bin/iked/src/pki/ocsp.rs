@@ -75,6 +75,15 @@ struct Answer {
     used: WallTime,
 }
 
+/// What an answer is wanted for.
+#[derive(Clone, Copy)]
+struct Wanted {
+    /// The answer itself.
+    der: bool,
+    /// What can be forged says nothing.
+    strong: bool,
+}
+
 /// How often it went wrong, and until when nobody tries again.
 #[derive(Clone, Copy)]
 struct Pause {
@@ -132,7 +141,7 @@ impl Question {
         };
         let answer = http::fetch(&self.url, Some(body), MAX_OCSP_OCTETS, TIME_LIMIT)?;
         let now = wall_clock();
-        let response = OcspResponse::read(&answer, &self.issuer, nonce.as_deref(), now, false)?;
+        let response = OcspResponse::read(&answer, &self.issuer, nonce.as_deref(), now, true)?;
         Ok((response, answer))
     }
 }
@@ -203,16 +212,22 @@ fn run(shared: &Weak<Shared>, questions: &Receiver<Question>) {
 }
 
 impl Pki {
-    /// What the responder says about a certificate that `issuer` has issued. When that is not known, it is asked.
+    /// What the responder says about a certificate that `issuer` has issued; with a weak signature for those who allow it. When that is
+    /// not known, it is asked.
     pub fn ocsp_status(
         &self,
         certificate: &Certificate,
         issuer: &Certificate,
         responder: &Responder,
         now: WallTime,
+        allow_weak: bool,
     ) -> Status {
-        let subject = (certificate, issuer);
-        self.look_up(subject, responder, false, now).0
+        let wanted = Wanted {
+            der: false,
+            strong: !allow_weak,
+        };
+        self.look_up((certificate, issuer), responder, wanted, now)
+            .0
     }
 
     /// A response that says that a certificate of ours is good, for peers that want one. When there is none, it is asked for, without
@@ -223,7 +238,12 @@ impl Pki {
             ..subject.responder.clone()
         };
         let ours = (&subject.certificate, &subject.issuer);
-        match self.look_up(ours, &responder, true, now) {
+        // Whether a weak one will do is for the peer to say.
+        let wanted = Wanted {
+            der: true,
+            strong: false,
+        };
+        match self.look_up(ours, &responder, wanted, now) {
             (Status::Good, der) => der,
             _ => None,
         }
@@ -233,7 +253,7 @@ impl Pki {
         &self,
         (certificate, issuer): (&Certificate, &Certificate),
         responder: &Responder,
-        keep: bool,
+        wanted: Wanted,
         now: WallTime,
     ) -> (Status, Option<Vec<u8>>) {
         let nothing = Status::Unknown(Unknown::Nothing);
@@ -245,7 +265,12 @@ impl Pki {
         let away = tables.away.get(url).is_some_and(|away| away.until > now);
         let answer = tables.answer(key(certificate, issuer), now);
         let known = answer.response.as_ref();
-        let status = known.map_or(nothing, |known| known.status(certificate, issuer, now));
+        let status = match known {
+            Some(known) if known.is_weak() && wanted.strong => Status::Unknown(Unknown::Weak),
+            Some(known) => known.status(certificate, issuer, now),
+            None => nothing,
+        };
+        let keep = wanted.der;
         let lacks = matches!(status, Status::Unknown(_)) || keep && answer.der.is_none();
         let wanted = lacks && answer.pause.until <= now && !away;
         if let Some(questions) = self.0.answers.questions.get().filter(|_| wanted) {
@@ -283,10 +308,19 @@ impl Pki {
         let answer = tables.answer(question.key(), now);
         let status =
             |known: &OcspResponse| known.status(&question.certificate, &question.issuer, now);
+        let tells = |known: &OcspResponse| !matches!(status(known), Status::Unknown(_));
+        let strong = (answer.response.as_ref()).is_some_and(|held| !held.is_weak() && tells(held));
         match asked {
-            Ok((response, der)) if !matches!(status(&response), Status::Unknown(_)) => {
-                (answer.response, answer.pause) = (Some(response), Pause::NONE);
-                answer.der = question.keep.then_some(der);
+            Ok((response, der)) if tells(&response) => {
+                // Who must have a strong one asks again; none is given up for a weak one.
+                match response.is_weak() {
+                    true => answer.pause.failed(now),
+                    false => answer.pause = Pause::NONE,
+                }
+                if !response.is_weak() || !strong {
+                    answer.response = Some(response);
+                    answer.der = question.keep.then_some(der);
+                }
             }
             // What says nothing about it takes nothing away.
             _ => answer.pause.failed(now),

@@ -25,10 +25,11 @@ const CA: &str = "
         echo subjectAltName=DNS:enb$n.example >enb$n.ext
         openssl x509 -req -in enb$n.csr -CA ca.pem -CAkey ca.key -set_serial $n -days 9 -extfile enb$n.ext -out enb$n.pem
     done
+    echo sha256 >digest
     printf 'V\\t400101000000Z\\t\\t01\\tunknown\\t/CN=enb1\\n' >index.txt
     printf 'R\\t400101000000Z\\t240101000000Z\\t02\\tunknown\\t/CN=enb2\\n' >>index.txt";
 const ANSWER: &str = "openssl ocsp -index index.txt -CA ca.pem -rsigner ca.pem -rkey ca.key -reqin request \
-    -respout answer -ndays 1";
+    -respout answer -ndays 1 -rmd $(cat digest)";
 
 struct Bench {
     folder: TempDir,
@@ -103,7 +104,7 @@ impl Bench {
     fn status(&self, name: &str, now: WallTime) -> Status {
         let (certificate, ca) = (self.certificate(name), self.certificate("ca"));
         self.pki
-            .ocsp_status(&certificate, &ca, &self.responder, now)
+            .ocsp_status(&certificate, &ca, &self.responder, now, false)
     }
 
     /// The status, and after that what there was to ask, asked. Returns how many questions.
@@ -140,6 +141,28 @@ fn answers_are_there_when_the_peer_tries_again() {
     assert_eq!(bench.ask(&questions, "enb3", after(0)), 1);
     assert_eq!(bench.ask(&questions, "enb3", after(1)), 0);
     assert_eq!(bench.ask(&questions, "enb3", after(7)), 1);
+}
+
+#[test]
+fn a_weak_answer_is_for_those_who_allow_it_until_a_strong_one_comes() {
+    let bench = Bench::new();
+    let questions = bench.pki.0.answers.questions().unwrap();
+    let digest = bench.folder.path().join("digest");
+    fs::write(&digest, "sha1").unwrap();
+    let weak = |now| {
+        let (certificate, ca) = (bench.certificate("enb1"), bench.certificate("ca"));
+        bench
+            .pki
+            .ocsp_status(&certificate, &ca, &bench.responder, now, true)
+    };
+    assert_eq!(bench.ask(&questions, "enb1", after(0)), 1);
+    assert_eq!(weak(after(0)), Status::Good);
+    let refused = Status::Unknown(Unknown::Weak);
+    assert_eq!(bench.status("enb1", after(0)), refused);
+    assert_eq!(questions.try_iter().count(), 0, "it was asked just now");
+    fs::write(&digest, "sha256").unwrap();
+    assert_eq!(bench.ask(&questions, "enb1", after(7)), 1);
+    assert_eq!(bench.status("enb1", after(7)), Status::Good);
 }
 
 #[test]
