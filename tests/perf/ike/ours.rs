@@ -184,7 +184,7 @@ fn launch(stage: &Stage) -> Result<Process, Failure> {
     // The peer writes no lines for each tunnel either. The other is the unit's.
     command
         .args(["env", "RUST_LOG=warn"])
-        .arg("GLIBC_TUNABLES=glibc.malloc.hugetlb=1")
+        .arg("GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.tcache_count=512")
         .arg(program("ravelin-iked")?)
         .arg("--run-dir")
         .arg(&stage.run);
