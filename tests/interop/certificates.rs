@@ -1,5 +1,5 @@
 //! Certificates against strongSwan: all kinds of keys and signatures, chains in fragments, one direction by a key, subjects as
-//! identities, and certificates that are refused, each with its reason in one line. strongSwan begins, and once we do.
+//! identities, OCSP responses in IKE, and certificates that are refused, each with its reason in one line. strongSwan begins, and once we do.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -8,8 +8,9 @@
 mod realm;
 
 use ravelin_pki::testca::{Fault, Issued, KeyKind};
-use ravelin_pki::{AuthorityId, Store};
+use ravelin_pki::{AuthorityId, CaProfile, Certificate, Local, PrivateKey, Store};
 use ravelin_tests::gateway::Gateway;
+use ravelin_tests::process::Process;
 use ravelin_tests::site::{Site, V4};
 use ravelin_tests::strongswan::StrongSwan;
 use ravelin_tests::traffic::ping;
@@ -356,4 +357,93 @@ fn certificates_of_all_kinds_against_strongswan() {
     scene.refused("other-subject", "a distinguished name with CN=enb");
     // And nothing of that harms who is good.
     scene.connects("p384");
+}
+
+/// OpenSSL as CA and as its responder at the eNodeB, which its certificate names and the gateway's does not.
+const OCSP_CA: &str = "
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -keyout ca.key -out ca.pem \
+        -subj /CN=ca -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign
+    n=0
+    for name in gw enb; do
+        n=$((n + 1))
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $name.key -out $name.csr -subj /CN=$name
+        echo subjectAltName=DNS:$name.ocsp.example >$name.ext
+        if [ $name = enb ]; then echo 'authorityInfoAccess=OCSP;URI:http://192.0.2.10:8888' >>enb.ext; fi
+        openssl x509 -req -in $name.csr -CA ca.pem -CAkey ca.key -set_serial $n -days 9 -extfile $name.ext -out $name.pem
+        printf 'V\\t400101000000Z\\t\\t0%d\\tunknown\\t/CN=%s\\n' $n $name >>index.txt
+    done";
+const OCSP_RESPONDER: &str = "exec openssl ocsp -port 8888 -index index.txt -CA ca.pem -rsigner ca.pem -rkey ca.key -ndays 1";
+
+/// RFC 4806: each end accepts the other by the response that comes with its certificate, when it has no other.
+#[test]
+fn responses_of_ocsp_come_along_in_ike() {
+    let site = Site::new("stapled_ocsp").unwrap();
+    let folder = site.folder().to_owned();
+    let in_folder = |script: &str| format!("cd {}; {script}", folder.display());
+    site.enb.sh(&in_folder(OCSP_CA)).unwrap();
+    let mut responder = site.enb.command("sh");
+    responder.args(["-ec", &in_folder(OCSP_RESPONDER)]);
+    let responder = Process::start("responder", &folder, &mut responder).unwrap();
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let parsed = |name: &str| Certificate::from_file(&read(name)).unwrap();
+
+    // strongSwan asks no responder about the gateway: it is told of none.
+    let enb = |name: &str, ocsp: &str, revocation: &str| {
+        let version = format!("version = 2\n    ocsp = {ocsp}");
+        let gateway = format!("auth = pubkey\nid = gw.ocsp.example\nrevocation = {revocation}");
+        let own = "auth = pubkey\ncerts = enb.pem\nid = enb.ocsp.example";
+        connection(name, own, &gateway).replacen("version = 2", &version, 1)
+    };
+    let swanctl = [
+        enb("theirs", "reply", "ifuri"),
+        enb("neither", "reply", "strict"),
+        enb("both", "both", "strict"),
+    ];
+    let swanctl = format!("connections {{\n{}}}\n", swanctl.concat());
+    let files = [
+        ("x509ca", "ca.pem"),
+        ("x509", "enb.pem"),
+        ("private", "enb.key"),
+    ];
+    let files = files.map(|(part, name)| (format!("{part}/{name}"), read(name)));
+    let peer =
+        StrongSwan::start_loading("revocation curl", &site.enb, &folder, &swanctl, &files).unwrap();
+    let profile = "ca-profile ocsp { revocation-check { use-ocsp; ocsp { url http://192.0.2.10:8888/; } } }\n";
+    let text = configuration(profile, &[Case::of("ocsp")]);
+    let gateway = site.start_gateway_prepared(&text, |gateway| {
+        let store = Store::open(&gateway.pki_folder()).unwrap();
+        let local = Local {
+            key: PrivateKey::import(&read("gw.key"), &Default::default()).unwrap(),
+            certificates: parsed("gw.pem"),
+        };
+        store.save_local("gw-ocsp", &local).unwrap();
+        let profile = CaProfile {
+            name: "ocsp".to_owned(),
+            anchors: parsed("ca.pem"),
+        };
+        store.save_profile(&profile).unwrap();
+    });
+    let mut scene = Scene {
+        site,
+        gateway: gateway.unwrap(),
+        peer,
+    };
+    // At the first contact the gateway has no response but the peer's.
+    let log = scene.connects("theirs");
+    assert!(
+        log.contains("sending OCSP status for certificate \"CN=enb\""),
+        "{log}"
+    );
+    assert!(scene.peer.initiate("neither").is_err());
+    wait_until("the gateway's response", Duration::from_secs(20), || {
+        Ok(scene.peer.initiate("both").ok())
+    })
+    .unwrap();
+    scene.peer.terminate("both").unwrap();
+    let log = scene.connects("both");
+    assert!(
+        log.contains("received OCSP response issued by \"CN=ca\""),
+        "{log}"
+    );
+    drop(responder);
 }

@@ -1,5 +1,5 @@
-//! libreswan as the peer: keys and certificates, both families, rekeys with PFS, probes and deletions from either end, fragments. And
-//! libreswan as a hostile peer, by its own faults on purpose. Traffic goes through each pair that both ends agreed on.
+//! libreswan as the peer: keys and certificates, both families, rekeys with PFS, probes and deletions from either end, fragments, leases,
+//! redirects. And libreswan as a hostile peer, by its own faults on purpose. Traffic goes through each pair that both ends agreed on.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -13,7 +13,7 @@ use ravelin_tests::gateway::Gateway;
 use ravelin_tests::libreswan::{Libreswan, database};
 use ravelin_tests::netns::run;
 use ravelin_tests::site::{
-    Addresses, CONFIGURATION, ENB_ID, GATEWAY_ID, PRE_SHARED_KEY, Site, V4, V6,
+    Addresses, CONFIGURATION, ENB_ID, GATEWAY_ID, PRE_SHARED_KEY, Site, V4, V6, with_gateway,
 };
 use ravelin_tests::wait::wait_until;
 use realm::{Case, Realm, certificate, configuration};
@@ -200,6 +200,79 @@ fn over_ipv6(scene: &mut Scene) {
     scene.is_gone("v6", "2001:db8:a::10");
 }
 
+/// A gateway with addresses for its peers, and others that send theirs to it.
+const LEASING: (&str, &str) = ("lease", "192.0.2.3");
+const SENDING: [(&str, &str, &str); 2] = [
+    ("init", "192.0.2.4", "ike-sa-init"),
+    ("auth", "192.0.2.5", "ike-auth"),
+];
+/// One that gives no addresses, and sends its peers by order to the site's own.
+const ORDERED: (&str, &str) = ("order", "192.0.2.6");
+
+/// The configuration with these gateways.
+fn with_leases(text: &str) -> String {
+    let pool = "address-pool ran { inet 10.45.7.0/24; }\n        gateway enb-v4 {";
+    let text = text.replacen("gateway enb-v4 {", pool, 1);
+    let text = with_gateway(&text, LEASING.0, LEASING.1, "address-pool ran;");
+    let first = "redirect { address 192.0.2.1; at request; }";
+    let text = with_gateway(&text, ORDERED.0, ORDERED.1, first);
+    SENDING.iter().fold(text, |text, (name, address, at)| {
+        let to = format!(
+            "address-pool ran; redirect {{ address {}; at {at}; }}",
+            LEASING.1
+        );
+        with_gateway(&text, name, address, &to)
+    })
+}
+
+/// libreswan asks for an inner address, and goes from each of the other gateways to the one that it is sent to.
+fn leased_and_sent_away(scene: &mut Scene) {
+    let arrives = |scene: &mut Scene, name: &str, before: usize| {
+        let command = "show security ike security-associations | display json";
+        let outcome = wait_until(&format!("the lease of {name}"), LIMIT, || {
+            let report: serde_json::Value =
+                serde_json::from_str(&scene.gateway.cli(command)?).unwrap();
+            let sas = report["ike_security_associations"].as_array().unwrap();
+            // What it was redirected from in IKE_AUTH it leaves to us.
+            let here = format!("{}:", LEASING.1);
+            let mut there =
+                (sas.iter()).filter(|sa| sa["local"].as_str().unwrap().starts_with(&here));
+            let lease = there.next().and_then(|sa| sa["leases"][0].as_str());
+            Ok(lease.map(str::to_owned))
+        });
+        let lease = outcome.unwrap_or_else(|error| panic!("{error}\n{}", scene.logs()));
+        let addresses = Addresses {
+            gateway_outer: LEASING.1.parse().unwrap(),
+            enb_inner: lease.parse().unwrap(),
+            ..V4
+        };
+        scene.carries(name, addresses, (before, 2));
+    };
+    for name in [LEASING.0, "init", "auth"] {
+        let before = scene.peer.esp.sas();
+        scene.peer.begin(name).unwrap();
+        arrives(scene, name, before);
+        scene.peer.terminate(name).unwrap();
+        scene.is_gone(name, "192.0.2.10");
+    }
+}
+
+/// An order sends libreswan from one gateway to another, with its tunnel.
+fn ordered_away(scene: &mut Scene) {
+    let (name, address) = ORDERED;
+    let there = Addresses {
+        gateway_outer: address.parse().unwrap(),
+        ..V4
+    };
+    scene.comes_up(name, there);
+    let before = scene.peer.esp.sas();
+    let order = "request security ike redirect peer 192.0.2.10";
+    scene.gateway.cli(order).unwrap();
+    scene.carries(name, V4, (before, 2));
+    scene.peer.terminate(name).unwrap();
+    scene.is_gone(name, "192.0.2.10");
+}
+
 /// A commit names libreswan as a peer whose tunnel we begin.
 fn begun_by_us(scene: &mut Scene, profiles: &str, mut cases: Vec<Case>) {
     cases.push(Case {
@@ -230,6 +303,7 @@ fn libreswan_sets_up_rekeys_probes_and_deletes() {
             "proposals esp-gcm; perfect-forward-secrecy { keys group19; }",
         )
         .replace("interval 10;", "interval 2;");
+    let text = with_leases(&text);
     let site = Site::new("libreswan").unwrap();
     let gateway = site
         .start_gateway_prepared(&text, |gateway| {
@@ -239,7 +313,20 @@ fn libreswan_sets_up_rekeys_probes_and_deletes() {
             }
         })
         .unwrap();
+    let asking = |name: &str, address: &str| {
+        let more = "\tnarrowing=yes\n\tleftmodecfgclient=yes\n\taccept-redirect=yes\n";
+        let conn = connection(name, V4, CORE_V4, &(by_key(ENB_ID, GATEWAY_ID) + more));
+        conn.replacen("right=192.0.2.1\n", &format!("right={address}\n"), 1)
+            .replacen("leftsubnet=10.45.0.1\n", "leftsubnet=0.0.0.0/0\n", 1)
+    };
+    let sending = SENDING.map(|(name, address, _)| asking(name, address));
+    let ordered = by_key(ENB_ID, GATEWAY_ID) + "\taccept-redirect=yes\n";
+    let ordered = connection(ORDERED.0, V4, CORE_V4, &ordered);
+    let at = format!("right={}\n", ORDERED.1);
     let connections = [
+        asking(LEASING.0, LEASING.1),
+        ordered.replacen("right=192.0.2.1\n", &at, 1),
+        sending.concat(),
         connection("v4", V4, CORE_V4, &by_key(ENB_ID, GATEWAY_ID)),
         connection("v6", V6, CORE_V6, &by_key(ENB_ID, GATEWAY_ID)),
         connection("p256", V4, CORE_V4, &by_certificate("p256", "ecdsa")),
@@ -282,6 +369,8 @@ fn libreswan_sets_up_rekeys_probes_and_deletes() {
         scene.peer.terminate(name).unwrap();
         scene.is_gone(name, "192.0.2.10");
     }
+    leased_and_sent_away(&mut scene);
+    ordered_away(&mut scene);
     begun_by_us(&mut scene, &profiles, cases());
 }
 

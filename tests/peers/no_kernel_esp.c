@@ -2,7 +2,7 @@
  * LD_PRELOAD: IKE daemons whose ESP is the kernel's run their control plane on any kernel, and alike on all: no SA and no policy
  * reaches it, each is said to be accepted, and each SA is a line in the file named by ESP_SAS:
  *
- *     SPI DESTINATION CIPHER KEY INTEGRITY KEY        (hexadecimal; a cipher with integrity has "- -")
+ *     SPI DESTINATION CIPHER KEY INTEGRITY KEY        (hexadecimal; "- -" for no integrity of its own, and for the cipher of AH)
  *
  * libreswan speaks NETLINK_XFRM. OpenIKED speaks PF_KEY (RFC 2367), which many kernels lack: an echo is its kernel, whose SPIs count
  * up, and the socket option by which its own packets pass its policies is granted.
@@ -61,7 +61,7 @@ static void record(unsigned spi, int family, const void *destination, struct key
 		return;
 	inet_ntop(family, destination, address, sizeof address);
 	end += sprintf(end, "%08x %.60s", spi, address);
-	end = put_key(end, &cipher);
+	end = put_key(end, cipher.name ? &cipher : &none);
 	end = put_key(end, integrity.name ? &integrity : &none);
 	*end++ = '\n';
 	if (write(file, line, end - line) < 0)
@@ -104,7 +104,7 @@ static void record_xfrm(const struct nlmsghdr *message)
 			break;
 		at += NLA_ALIGN(attribute->nla_len);
 	}
-	if (cipher.name)
+	if (cipher.name || integrity.name)
 		record(ntohl(sa->id.spi), sa->family, &sa->id.daddr, cipher, integrity);
 }
 

@@ -24,6 +24,7 @@ pub struct Kernelless {
 /// An SA that the daemon gave to its kernel, with scapy's names of its algorithms.
 struct Sa {
     spi: String,
+    protocol: &'static str,
     cipher: &'static str,
     integrity: &'static str,
     integrity_octets: usize,
@@ -66,7 +67,8 @@ impl Kernelless {
         [("LD_PRELOAD", &self.library), ("ESP_SAS", &self.sas)]
     }
 
-    /// Sends `count` pings through the newest pair between the outer addresses, one at a time; each must be answered through it.
+    /// Sends `count` pings through the newest pair between the outer addresses, one at a time; each must be answered through it. A pair in
+    /// transport mode has inner addresses that are the outer ones.
     ///
     /// # Errors
     /// When there is no pair, or an answer is missing.
@@ -82,7 +84,7 @@ impl Kernelless {
         scapy.args([
             &out.integrity_octets.to_string(),
             "0",
-            "esp",
+            out.protocol,
             &first.to_string(),
         ]);
         *first += count;
@@ -111,10 +113,11 @@ fn parse(line: &str) -> Result<Sa> {
     let [spi, _, cipher, cipher_key, integrity, integrity_key] = words[..] else {
         return Err(bad("the form"));
     };
-    let cipher = match cipher {
-        "rfc4106(gcm(aes))" => "AES-GCM",
+    let (protocol, cipher) = match cipher {
+        "rfc4106(gcm(aes))" => ("esp", "AES-GCM"),
         // SADB_X_EALG_AESCBC
-        "cbc(aes)" | "12" => "AES-CBC",
+        "cbc(aes)" | "12" => ("esp", "AES-CBC"),
+        "-" => ("ah", "NULL"),
         _ => return Err(bad("the cipher")),
     };
     let integrity = match integrity {
@@ -124,9 +127,13 @@ fn parse(line: &str) -> Result<Sa> {
         "3" => "HMAC-SHA1-96",
         _ => return Err(bad("the integrity")),
     };
-    let integrity_key = integrity_key.trim_matches('-');
+    let (cipher_key, integrity_key) = (
+        cipher_key.trim_matches('-'),
+        integrity_key.trim_matches('-'),
+    );
     Ok(Sa {
         spi: format!("0x{spi}"),
+        protocol,
         cipher,
         integrity,
         integrity_octets: integrity_key.len() / 2,

@@ -111,6 +111,20 @@ impl StrongSwan {
         configuration: &str,
         files: &[(String, Vec<u8>)],
     ) -> Result<Self> {
+        Self::start_loading("", netns, folder, configuration, files)
+    }
+
+    /// The same with further plugins.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub fn start_loading(
+        plugins: &str,
+        netns: &Netns,
+        folder: &Path,
+        configuration: &str,
+        files: &[(String, Vec<u8>)],
+    ) -> Result<Self> {
         let folder = folder.join("strongswan");
         for part in ["conf.d", "x509", "x509ca", "private"] {
             fs::create_dir_all(folder.join(part))
@@ -123,7 +137,7 @@ impl StrongSwan {
         }
         write(
             &folder.join("strongswan.conf"),
-            &daemon_conf(&folder, &crate::runtime_folder(netns.name())?),
+            &daemon_conf(plugins, &folder, &crate::runtime_folder(netns.name())?),
         )?;
         write(&folder.join("swanctl.conf"), configuration)?;
         let mut command = netns.command("/usr/bin/env");
@@ -286,11 +300,11 @@ fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).map_err(|e| BenchError::io(format!("write {}", path.display()), e))
 }
 
-fn daemon_conf(folder: &Path, run_folder: &Path) -> String {
+fn daemon_conf(plugins: &str, folder: &Path, run_folder: &Path) -> String {
     let (folder, run_folder) = (folder.display(), run_folder.display());
     format!(
         "charon-systemd {{
-  load = {PLUGINS}
+  load = {PLUGINS} {plugins}
   port = 500
   port_nat_t = 4500
   install_routes = yes
