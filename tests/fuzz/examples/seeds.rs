@@ -4,6 +4,8 @@
 use std::path::Path;
 
 // Some of it is for the targets only.
+#[path = "seeds/auth.rs"]
+mod auth;
 #[allow(dead_code)]
 #[path = "../src/authority.rs"]
 mod authority;
@@ -44,6 +46,7 @@ fn main() -> std::io::Result<()> {
         ("ctl_frame", ctl::seeds()),
         ("day0_seed", day0::seeds()),
         ("esp_decapsulate", esp::seeds()),
+        ("ike_auth", auth::seeds()),
         ("ike_encrypted", encrypted::seeds()),
         ("ike_message", ike::seeds()),
         ("netlink_message", netlink::seeds()),

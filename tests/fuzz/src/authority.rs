@@ -18,7 +18,7 @@ MC4CAQAwBQYDK2VwBCIEIOnFXMG5ZKOQanaFO/YFDFG9n6JC2hnrjibaIW1MSx/i\n\
 ";
 
 pub struct Authority {
-    key: PrivateKey,
+    pub key: PrivateKey,
     pub certificate: Certificate,
 }
 

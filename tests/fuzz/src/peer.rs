@@ -1,7 +1,7 @@
-//! A peer with the keys: it runs IKE_SA_INIT and IKE_AUTH against an endpoint once, with a key schedule of its own, and keeps
-//! the endpoint's journal. Each input then meets an endpoint restored from that, in the same established state.
+//! A peer with the keys: it runs IKE_SA_INIT against an endpoint once, and with a pre-shared key IKE_AUTH too, with a key schedule of its
+//! own, and keeps the endpoint's journal. Each input then meets an endpoint restored from that, in the same state.
 
-use ravelin_crypto::{DhPrivate, SkCipher, Zeroizing, prf, prf_plus};
+use ravelin_crypto::{DhPrivate, Secret, SkCipher, Zeroizing, prf, prf_plus};
 use ravelin_ike::config::{
     EspProposal, Gateway, IkeProposal, Limits, LocalProof, PeerProof, PreSharedKeys, RemotePeer,
     SelectorPair, Vpn,
@@ -15,8 +15,8 @@ use ravelin_ike::msg::sa::{Proposal, Sa, Transform};
 use ravelin_ike::msg::ts::{Range, Selector, Ts};
 use ravelin_ike::msg::{ExchangeType, Header, Message, Payload, sk, skf};
 use ravelin_ike::{
-    Config, Datagram, Endpoint, Environment, EnvironmentError, EventKind, NoAuthority, RecordOp,
-    TOKEN_SECRET_OCTETS, Transmit,
+    Authority, Config, Datagram, Endpoint, Environment, EnvironmentError, EventKind, NoAuthority,
+    RecordOp, TOKEN_SECRET_OCTETS, Transmit,
 };
 use ravelin_types::{
     AdditionalKe, DhGroup, EspTransform, Identity, IkeEncr, IkeSuite, NodeId, Prf, SecretBytes,
@@ -75,13 +75,18 @@ pub struct Peer {
     pub spi_r: u64,
     to_endpoint: SkCipher,
     from_endpoint: SkCipher,
+    authority: Box<dyn Authority>,
+    /// What AUTH of the peer covers: its first message, the nonce of the endpoint, and SK_pi.
+    init: Vec<u8>,
+    nonce_r: Vec<u8>,
+    sk_pi: Secret,
 }
 
 fn address(host: u8) -> SocketAddr {
     SocketAddr::new(IpAddr::from([192, 0, 2, host]), 500)
 }
 
-fn config() -> Arc<Config> {
+fn config((local_proof, peer_proof): (LocalProof, PeerProof)) -> Arc<Config> {
     let ts = |text: &str| TrafficSelector::from_prefix(text.parse().unwrap());
     let vpn = Vpn {
         name: "vpn".into(),
@@ -107,14 +112,15 @@ fn config() -> Arc<Config> {
         name: "enb".into(),
         vrf: VrfId::DEFAULT,
         local_addresses: vec![address(1).ip()],
+        remote_addresses: None,
         remote: RemotePeer::HostnameSuffix("ran.example".into()),
         local_identity: Some(Identity::Fqdn("secgw.example".into())),
         proposals: vec![IkeProposal {
             suite: IkeSuite::new(ENCR, None, PRF, DhGroup::Curve25519).unwrap(),
             lifetime_s: 28_800,
         }],
-        local_proof: LocalProof::PreSharedKey,
-        peer_proof: PeerProof::PreSharedKey,
+        local_proof,
+        peer_proof,
         keys: PreSharedKeys::shared(SecretBytes::new(PSK.to_vec())),
         dpd: None,
         nat_keepalive: None,
@@ -135,12 +141,12 @@ fn config() -> Arc<Config> {
     })
 }
 
-/// Feeds a datagram and does what the daemon does until nothing is left.
-pub fn deliver(
+fn deliver(
     endpoint: &mut Endpoint<Env>,
     data: &[u8],
     now: Time,
     journal: &mut Journal,
+    authority: &dyn Authority,
 ) -> Vec<Transmit> {
     let datagram = Datagram {
         vrf: VrfId::DEFAULT,
@@ -149,15 +155,20 @@ pub fn deliver(
         data,
     };
     endpoint.handle(now, &datagram);
-    pump(endpoint, now, journal)
+    pump(endpoint, now, journal, authority)
 }
 
-pub fn pump(endpoint: &mut Endpoint<Env>, now: Time, journal: &mut Journal) -> Vec<Transmit> {
+fn pump(
+    endpoint: &mut Endpoint<Env>,
+    now: Time,
+    journal: &mut Journal,
+    authority: &dyn Authority,
+) -> Vec<Transmit> {
     loop {
         let mut quiet = true;
         while let Some(work) = endpoint.poll_work() {
             quiet = false;
-            endpoint.complete(now, work.id, work.job.run(&NoAuthority));
+            endpoint.complete(now, work.id, work.job.run(authority));
         }
         while let Some(record) = endpoint.poll_record() {
             match record.op {
@@ -242,11 +253,53 @@ fn header(spi_r: u64, exchange: u8, response: bool, message_id: u32) -> Header {
 }
 
 impl Peer {
-    /// Runs the handshake; panics when the endpoint does not agree, because then the target tests nothing.
+    /// Runs the handshake with a pre-shared key; panics when the endpoint does not agree, because then the target tests nothing.
     pub fn new() -> Self {
-        let (config, mut journal, now) = (config(), BTreeMap::new(), Time(1));
+        let proofs = (LocalProof::PreSharedKey, PeerProof::PreSharedKey);
+        let (mut peer, mut endpoint, now) = Self::open(proofs, Box::new(NoAuthority));
+        let id = Id {
+            kind: 2,
+            reserved: [0; 3],
+            data: b"enb1.ran.example".to_vec(),
+        };
+        let key = prf(PRF, PSK, &[b"Key Pad for IKEv2"]).unwrap();
+        let data = prf(PRF, key.as_bytes(), &[&peer.signed_octets(&id)]).unwrap();
+        let auth = Payload::Auth(Auth {
+            method: 2,
+            data: data.as_bytes().to_vec(),
+        });
+        let [sa, tsi, tsr] = child_request(0xc0de_0001);
+        let payloads = [Payload::IdI(id), auth, sa, tsi, tsr];
+        let request = sk::seal(
+            &header(peer.spi_r, IKE_AUTH, false, 1),
+            &payloads,
+            &peer.to_endpoint,
+            &IV,
+        );
+        let mut journal = std::mem::take(&mut peer.journal);
+        peer.deliver(&mut endpoint, &request.unwrap(), now, &mut journal);
+        assert!(endpoint.ike_sas().any(|sa| sa.established));
+        assert_eq!(endpoint.child_sas().count(), 1);
+        peer.journal = journal;
+        peer
+    }
+
+    /// Runs IKE_SA_INIT with a gateway of these proofs.
+    pub fn half_open(proofs: (LocalProof, PeerProof), authority: Box<dyn Authority>) -> Self {
+        let (peer, endpoint, _) = Self::open(proofs, authority);
+        assert_eq!(endpoint.ike_sas().count(), 1);
+        peer
+    }
+
+    fn open(
+        proofs: (LocalProof, PeerProof),
+        authority: Box<dyn Authority>,
+    ) -> (Self, Endpoint<Env>, Time) {
+        let (config, mut journal, now) = (config(proofs), BTreeMap::new(), Time(1));
         let mut endpoint = Endpoint::new(Arc::clone(&config), Env(1), now).unwrap();
         let private = DhPrivate::generate(DhGroup::Curve25519).unwrap();
+        // Ed25519 signs without a hash (RFC 8420 section 2): Identity, 5.
+        let hashes = Notify::new(kind::SIGNATURE_HASH_ALGORITHMS, &[0, 2, 0, 5]);
         let init = Message {
             header: header(0, IKE_SA_INIT, false, 0),
             payloads: vec![
@@ -257,10 +310,11 @@ impl Peer {
                 }),
                 Payload::Nonce(Nonce(NONCE_I.to_vec())),
                 Payload::Notify(Notify::new(kind::FRAGMENTATION_SUPPORTED, &[])),
+                Payload::Notify(hashes),
             ],
         }
         .emit();
-        let answers = deliver(&mut endpoint, &init, now, &mut journal);
+        let answers = deliver(&mut endpoint, &init, now, &mut journal, &*authority);
         let answer = Message::parse(&answers[0].data).unwrap();
         let (mut public, mut nonce_r) = (Vec::new(), Vec::new());
         for payload in &answer.payloads {
@@ -279,45 +333,49 @@ impl Peer {
         let keys = prf_plus(PRF, skeyseed.as_bytes(), &[&seed, &spis], 3 * p + 2 * e).unwrap();
         let [_d, ei, er, pi, _pr] = keys.split([p, e, e, p, p]).unwrap();
         let cipher = |key: &[u8]| SkCipher::new(ENCR, None, key, &[]).unwrap();
-        let mut peer = Self {
+        let peer = Self {
             config,
-            journal: BTreeMap::new(),
+            journal,
             spi_r,
             to_endpoint: cipher(ei.as_bytes()),
             from_endpoint: cipher(er.as_bytes()),
+            authority,
+            init,
+            nonce_r,
+            sk_pi: pi,
         };
-        let id = Id {
-            kind: 2,
-            reserved: [0; 3],
-            data: b"enb1.ran.example".to_vec(),
-        };
-        let maced = prf(PRF, pi.as_bytes(), &[&id.body()]).unwrap();
-        let key = prf(PRF, PSK, &[b"Key Pad for IKEv2"]).unwrap();
-        let signed: [&[u8]; 3] = [&init, &nonce_r, maced.as_bytes()];
-        let auth = Payload::Auth(Auth {
-            method: 2,
-            data: prf(PRF, key.as_bytes(), &signed)
-                .unwrap()
-                .as_bytes()
-                .to_vec(),
-        });
-        let [sa, tsi, tsr] = child_request(0xc0de_0001);
-        let payloads = [Payload::IdI(id), auth, sa, tsi, tsr];
-        let request = sk::seal(
-            &header(spi_r, IKE_AUTH, false, 1),
-            &payloads,
-            &peer.to_endpoint,
-            &IV,
-        );
-        deliver(&mut endpoint, &request.unwrap(), now, &mut journal);
-        assert!(endpoint.ike_sas().any(|sa| sa.established));
-        assert_eq!(endpoint.child_sas().count(), 1);
-        peer.journal = journal;
-        peer
+        (peer, endpoint, now)
     }
 
-    /// An endpoint in the state after the handshake, and its journal.
-    pub fn established(&self, now: Time) -> (Endpoint<Env>, Journal) {
+    /// InitiatorSignedOctets of this identity (RFC 7296 section 2.15).
+    pub fn signed_octets(&self, id: &Id) -> Vec<u8> {
+        let maced = prf(PRF, self.sk_pi.as_bytes(), &[&id.body()]).unwrap();
+        [&self.init[..], &self.nonce_r, maced.as_bytes()].concat()
+    }
+
+    /// Feeds a datagram and does what the daemon does until nothing is left.
+    pub fn deliver(
+        &self,
+        endpoint: &mut Endpoint<Env>,
+        data: &[u8],
+        now: Time,
+        journal: &mut Journal,
+    ) -> Vec<Transmit> {
+        deliver(endpoint, data, now, journal, &*self.authority)
+    }
+
+    /// Does what the daemon does until nothing is left.
+    pub fn pump(
+        &self,
+        endpoint: &mut Endpoint<Env>,
+        now: Time,
+        journal: &mut Journal,
+    ) -> Vec<Transmit> {
+        pump(endpoint, now, journal, &*self.authority)
+    }
+
+    /// An endpoint in the state after what was said, and its journal.
+    pub fn restored(&self, now: Time) -> (Endpoint<Env>, Journal) {
         let mut endpoint = Endpoint::new(Arc::clone(&self.config), Env(2), now).unwrap();
         let report = endpoint.restore(self.journal.values(), now);
         assert_eq!((report.sessions, report.failed.len()), (1, 0));
