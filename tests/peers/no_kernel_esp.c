@@ -17,6 +17,7 @@
 #include <linux/pfkeyv2.h>
 #include <linux/xfrm.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@
 	if (!real) \
 		real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
+#define ECHO_MILLISECONDS 10000
 /* No message of this type exists: the kernel refuses it and does nothing. */
 #define REFUSED 0x7fff
 #define OPTIONS_OF_POLICIES(level, name) \
@@ -263,6 +265,13 @@ int socket(int domain, int type, int protocol)
 	waitpid(between, NULL, 0);
 	close(pair[1]);
 	return pair[0];
+}
+
+/* It gives its kernel a millisecond, which a process that has to be scheduled does not always meet. */
+int poll(struct pollfd *sockets, nfds_t count, int milliseconds)
+{
+	REAL(poll);
+	return real(sockets, count, milliseconds == 1 ? ECHO_MILLISECONDS : milliseconds);
 }
 
 int setsockopt(int fd, int level, int name, const void *value, socklen_t octets)
