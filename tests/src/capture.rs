@@ -17,6 +17,8 @@ const READY_LIMIT: Duration = Duration::from_secs(20);
 const QUIET_LIMIT: Duration = Duration::from_secs(10);
 /// Polls without a new packet that count as silence.
 const QUIET_POLLS: u32 = 10;
+/// Answers of tcpdump without a new packet after which it has none.
+const QUIET_ANSWERS: usize = 50;
 const BUFFER_KIB: &str = "65536";
 
 /// A running capture of one interface, both directions. Whatever it was started for, at its end it must not hold a nonce or a
@@ -136,7 +138,8 @@ impl Capture {
     }
 
     /// Waits until tcpdump has written all that the kernel holds for it by now. What it has not read when it is told to end is in no
-    /// file, and in no count of dropped packets.
+    /// file, and in no count of dropped packets. The kernel also counts what came before the filter was in place, which is never read:
+    /// tcpdump that writes nothing from one answer to the next has no more.
     fn drain(&self) -> Result<()> {
         let told = self.counts().len();
         wait_until("tcpdump to read its packets", QUIET_LIMIT, || {
@@ -147,7 +150,9 @@ impl Capture {
             else {
                 return Ok(None);
             };
-            Ok((written + dropped >= *held).then_some(()))
+            let idle = since.iter().rev().take_while(|[now, ..]| now == written);
+            let all = written + dropped >= *held || idle.count() > QUIET_ANSWERS;
+            Ok(all.then_some(()))
         })
     }
 
