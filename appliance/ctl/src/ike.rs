@@ -4,17 +4,15 @@ use ravelin_types::{
     AdditionalKe, DhGroup, EspTransform, Identity, IkeSuite, IpsecMode, IpsecProtocol, NodeId,
     Prefix, SecretBytes, Volume, VrfId,
 };
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::instance::{RoutingInstance, bounded};
 use crate::sa::{DfBit, TfcPadding};
 
 /// `hold-time` when none is configured.
 pub const DEFAULT_HOLD_S: u32 = 10;
-/// Routing instances at most, the default one not counted.
-pub const MAX_INSTANCES: usize = 63;
 
 /// All that iked needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,32 +27,10 @@ pub struct IkeConfig {
     pub hold_s: u32,
     /// `security ike traceoptions`.
     pub trace: Option<TraceOptions>,
-    /// The routing instances that gateways and VPNs refer to, the default one left out; at most [`MAX_INSTANCES`].
+    /// The routing instances that gateways and VPNs refer to, the default one left out; at most
+    /// [`ravelin_types::MAX_INSTANCES`].
     #[serde(deserialize_with = "bounded")]
     pub instances: Vec<RoutingInstance>,
-}
-
-/// A routing instance beside the default one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RoutingInstance {
-    /// Its number. It stays with the name from commit to commit: sessions in the vault and SAs of planed know the instance by it.
-    pub vrf: VrfId,
-    /// Its name in the configuration.
-    pub name: String,
-    /// The kernel's VRF device, to which the twins of its interfaces are enslaved. It may appear later than the configuration.
-    pub device: String,
-    /// The kernel's table of its routes, that of the device.
-    pub table: u32,
-}
-
-pub(crate) fn bounded<'de, D: Deserializer<'de>>(
-    source: D,
-) -> Result<Vec<RoutingInstance>, D::Error> {
-    let instances = Vec::deserialize(source)?;
-    if instances.len() > MAX_INSTANCES {
-        return Err(D::Error::invalid_length(instances.len(), &"at most 63"));
-    }
-    Ok(instances)
 }
 
 /// `security ike traceoptions`.
@@ -424,6 +400,3 @@ pub enum Establish {
     /// Never by us.
     ResponderOnly,
 }
-
-#[cfg(test)]
-mod tests;

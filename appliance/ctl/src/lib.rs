@@ -28,6 +28,7 @@ pub mod flight;
 pub mod hello;
 pub mod host;
 pub mod ike;
+pub mod instance;
 pub mod netd;
 pub mod operator;
 pub mod peer;

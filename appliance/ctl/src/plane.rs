@@ -1,7 +1,7 @@
 //! planed's part of the configuration.
 
 use crate::acceleration::CryptoDevice;
-use crate::ike::{RoutingInstance, bounded};
+use crate::instance::{RoutingInstance, bounded};
 use ravelin_types::{Prefix, UnitName, VrfId};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ pub struct PlaneConfig {
     pub tcp_mss: Option<MssClamp>,
     /// Crypto devices.
     pub acceleration: Vec<CryptoDevice>,
-    /// The routing instances beside the default one; at most [`crate::ike::MAX_INSTANCES`].
+    /// The routing instances beside the default one; at most [`ravelin_types::MAX_INSTANCES`].
     #[serde(deserialize_with = "bounded")]
     pub instances: Vec<RoutingInstance>,
 }

@@ -6,8 +6,7 @@
 
 use crate::error::MgmtError;
 use crate::store;
-use ravelin_ctl::ike::MAX_INSTANCES;
-use ravelin_types::VrfId;
+use ravelin_types::{MAX_INSTANCES, VrfId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;

@@ -5,7 +5,7 @@
 //! when it is enslaved to the instance's VRF device and not before: in the default instance they would be wrong.
 
 use crate::error::MgmtError;
-use ravelin_ctl::ike::RoutingInstance;
+use ravelin_ctl::instance::RoutingInstance;
 use ravelin_routing::{
     InterfaceAddress, Kernel, LinkInfo, LinkSettings, LinkWatch, RoutingError, StaticRoute,
     VrfDevice, vrf_of_table,

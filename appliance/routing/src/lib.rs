@@ -29,7 +29,7 @@ pub use neighbour::{GcThresholds, NeighbourKeeper, set_gc_thresholds, set_reprob
 pub use record::{NextHop, RouteRecord, RouteTarget};
 pub use signal::SignalRoutes;
 
-use ravelin_types::VrfId;
+use ravelin_types::{MAX_INSTANCES, VrfId};
 
 /// The kernel's main table, which is the default routing instance's.
 pub const TABLE_MAIN: u32 = 254;
@@ -38,8 +38,6 @@ pub const TABLE_LOCAL: u32 = 255;
 
 /// The table of routing instance 1; the management instance's (6010) and those of routing suites are far.
 const FIRST_INSTANCE_TABLE: u32 = 6101;
-/// Routing instances beside the default one.
-const INSTANCES: u32 = 63;
 
 /// The kernel's table of a routing instance.
 pub fn table_of(vrf: VrfId) -> u32 {
@@ -56,7 +54,7 @@ pub fn vrf_of_table(table: u32) -> Option<VrfId> {
     }
     let index = table.checked_sub(FIRST_INSTANCE_TABLE)?;
     let number = u16::try_from(index + 1).ok()?;
-    (index < INSTANCES).then_some(VrfId(number))
+    (usize::from(number) <= MAX_INSTANCES).then_some(VrfId(number))
 }
 
 /// Routes that the kernel makes for addresses.

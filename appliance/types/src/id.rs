@@ -14,6 +14,9 @@ impl VrfId {
     pub const DEFAULT: VrfId = VrfId(0);
 }
 
+/// Routing instances beside the default one at most; their numbers are 1 to this.
+pub const MAX_INSTANCES: usize = 63;
+
 /// A committed configuration, counted from 1; 0 is the factory-empty configuration.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,

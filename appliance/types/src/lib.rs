@@ -25,7 +25,7 @@ mod time;
 pub use error::ParseError;
 pub use esp::{EspEncr, EspInteg, EspTransform, IpsecMode, IpsecProtocol};
 pub use hardware::{Mac, PciAddress};
-pub use id::{ChildId, Generation, InstanceId, NodeId, PairId, VrfId};
+pub use id::{ChildId, Generation, InstanceId, MAX_INSTANCES, NodeId, PairId, VrfId};
 pub use identity::Identity;
 pub use ike::{
     AdditionalKe, AdditionalKeError, DhGroup, DhKind, IkeCipherMode, IkeEncr, IkeInteg, IkeSuite,

@@ -4,9 +4,9 @@ use super::CompileError;
 use crate::instances::VrfIds;
 use ravelin_config::Config;
 use ravelin_config::typed::{RouteHop, RoutingInstance as Stated, StaticRoute};
-use ravelin_ctl::ike::{MAX_INSTANCES, RoutingInstance};
+use ravelin_ctl::instance::RoutingInstance;
 use ravelin_routing::table_of;
-use ravelin_types::{UnitName, VrfId, instance_device};
+use ravelin_types::{MAX_INSTANCES, UnitName, VrfId, instance_device};
 use std::collections::{HashMap, HashSet};
 
 /// Names that the kernel, FRR or we have for something else.

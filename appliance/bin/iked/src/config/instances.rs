@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ravelin_ctl::ike::RoutingInstance;
+use ravelin_ctl::instance::RoutingInstance;
 use ravelin_routing::TABLE_MAIN;
 use ravelin_types::VrfId;
 

@@ -6,7 +6,8 @@ use ravelin_types::{
 
 use super::*;
 use crate::pki::tests::NOW;
-use ravelin_ctl::ike::{Authentication, IkeProposal, LocalIdentity, Revocation, RoutingInstance};
+use ravelin_ctl::ike::{Authentication, IkeProposal, LocalIdentity, Revocation};
+use ravelin_ctl::instance::RoutingInstance;
 
 mod addresses;
 mod certificates;

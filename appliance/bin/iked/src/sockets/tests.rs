@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use ravelin_ctl::ike::RoutingInstance;
+use ravelin_ctl::instance::RoutingInstance;
 
 use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ravelin_ctl::ike::RoutingInstance;
+use ravelin_ctl::instance::RoutingInstance;
 use ravelin_ctl::operator::{
     DaemonQuery, DaemonReply, Drop, Interface, IpsecStatistics, MAX_SHOWN_ROUTES, NextHop, Route,
     RouteList, TableSummary,

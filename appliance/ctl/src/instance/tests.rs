@@ -1,7 +1,8 @@
-//! What a configuration may have.
+//! How many a configuration may have.
 
 use super::*;
 use crate::codec::{Decoder, encode};
+use crate::ike::IkeConfig;
 
 fn with_instances(count: usize) -> IkeConfig {
     let instance = |n: usize| RoutingInstance {
